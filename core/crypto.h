@@ -81,6 +81,11 @@ struct cn_item {
 /* out = H(items); hash_size octets. */
 CN_MUST_USE enum cn_err cn_hash_items(const struct cn_crypto *crypto, enum cn_hash hash,
                                       const struct cn_item *items, size_t count, uint8_t *out);
+/* out = H(a, b), plainly one after the other; hash_size octets; out may be a or b. For what Noise
+ * and file hashing fix; anything of ours goes through cn_hash_items. */
+CN_MUST_USE enum cn_err cn_hash_two(const struct cn_crypto *crypto, enum cn_hash hash,
+                                    const uint8_t *a, size_t a_size, const uint8_t *b,
+                                    size_t b_size, uint8_t *out);
 /* out = HMAC(key, in); hash_size octets. RFC 2104. */
 CN_MUST_USE enum cn_err cn_hmac(const struct cn_crypto *crypto, enum cn_hash hash,
                                 const uint8_t *key, size_t key_size, const uint8_t *in,
@@ -110,7 +115,8 @@ CN_MUST_USE enum cn_err cn_cipher_init(struct cn_cipher *cipher, const struct cn
                                        enum cn_aead aead, const uint8_t key[CN_AEAD_KEY_SIZE],
                                        bool seal);
 void cn_cipher_wipe(struct cn_cipher *cipher);
-/* out = ciphertext of all pieces in order, then the tag. A piece may lie where its ciphertext goes. */
+/* out = ciphertext of all pieces in order, then the tag. A piece may lie where its ciphertext goes.
+ */
 CN_MUST_USE enum cn_err cn_cipher_seal(struct cn_cipher *cipher,
                                        const uint8_t nonce[CN_AEAD_NONCE_SIZE], const uint8_t *aad,
                                        size_t aad_size, const struct cn_piece *pieces, size_t count,
