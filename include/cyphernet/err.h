@@ -1,7 +1,10 @@
-/* err.h - the one error type of the project. */
+/* err.h - the one error type of the project, and of its library.
+ *
+ * Rows are only ever appended: the numbers are part of the library's binary interface. */
 #ifndef CN_ERR_H
 #define CN_ERR_H
 
+#define CN_API      __attribute__((visibility("default")))
 #define CN_MUST_USE __attribute__((warn_unused_result))
 
 /* One row per error: name, who is to blame, close code put on the wire (0 = send none), text.
@@ -46,8 +49,16 @@ enum cn_blame { CN_BLAME_NOBODY = 0, CN_BLAME_PEER, CN_BLAME_US, CN_BLAME_SYSTEM
 enum cn_err { CN_ERR_TABLE(CN_ERR_ENUM) CN_ERR_COUNT };
 #undef CN_ERR_ENUM
 
-const char *cn_err_text(enum cn_err err);
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+CN_API const char *cn_err_text(enum cn_err err);
 enum cn_blame cn_err_blame(enum cn_err err);
 unsigned cn_err_close_code(enum cn_err err);
+
+#ifdef __cplusplus
+}
+#endif
 
 #endif

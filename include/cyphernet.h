@@ -1,0 +1,271 @@
+/* cyphernet.h - call a contact through a blind central server, encrypted from end to end.
+ *
+ * A *home* holds one subscriber: identity, admission to one server, contacts. A *call* joins it
+ * with one contact; a call carries *streams* of octets both ways. Types are opaque. Nothing is
+ * global and no signal is touched; SIGPIPE is never raised by this library.
+ *
+ * Threads: any number of homes and calls may be used at once, each by one thread at a time. A home
+ * must outlive its calls, and calls of one home must stay on that home's thread.
+ *
+ * Errors: functions return CN_OK or why not, and leave their results untouched on failure. After a
+ * failure cn_home_detail says which file or address it was about, where there is one.
+ *
+ * A call is driven by its owner: wait until a descriptor of cn_call_descriptors is ready or the
+ * time of cn_call_timeout_ms is over, call cn_call_process, then take events with
+ * cn_call_next_event until there is none. cn_call_wait does one round of that, blocking. */
+#ifndef CYPHERNET_H
+#define CYPHERNET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cyphernet/err.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct cn_home;
+struct cn_call;
+struct cn_stream;
+struct pollfd;
+
+/* "1.0.0"; static. */
+CN_API const char *cn_version(void);
+/* The cryptographic library, and where ML-KEM-768 comes from; static. */
+CN_API const char *cn_version_crypto(void);
+CN_API const char *cn_version_mlkem(void);
+
+/* What the last failure of a home or one of its calls was about. */
+struct cn_detail {
+    int system_error; /* errno, or 0 */
+    char about[512];  /* a file, an address, a contact's name; empty if nothing */
+};
+
+/* --- Home --------------------------------------------------------------------------------------
+ */
+
+/* Open the subscriber's files. dir holds everything; NULL: $CYPHERNET_HOME, or the XDG directories.
+ * Directories are made (mode 0700) when something is first written. CN_E_MEMORY, CN_E_CRYPTO,
+ * CN_E_ABSENT (neither dir nor any of the variables is set), CN_E_SYSTEM. */
+CN_API CN_MUST_USE enum cn_err cn_home_open(struct cn_home **home, const char *dir);
+/* Wipes and frees; NULL is fine. No call may be left. */
+CN_API void cn_home_close(struct cn_home *home);
+/* Never NULL; valid until the next use of the home. */
+CN_API const struct cn_detail *cn_home_detail(const struct cn_home *home);
+
+/* Make the identity: rsa_bits 0 for X25519, else 2048, 3072, 4096 or 8192; ML-KEM-768 beside it.
+ * CN_E_EXISTS: there is one; CN_E_USAGE: another size; CN_E_SYSTEM. */
+CN_API CN_MUST_USE enum cn_err cn_home_identity_create(struct cn_home *home, unsigned rsa_bits);
+/* The name of its kind, "X25519" or "RSA-3072". CN_E_ABSENT; errors of reading a file (below). */
+CN_API CN_MUST_USE enum cn_err cn_home_identity_kind(struct cn_home *home, const char **kind);
+
+/* Reading any of our files may give: CN_E_ARMOR, CN_E_KIND, CN_E_TRUNCATED, CN_E_CHECKSUM,
+ * CN_E_VERSION, CN_E_FORMAT, CN_E_KEY, CN_E_OPEN_MODE (others may read a secret: detail names the
+ * file), CN_E_SYSTEM. The same holds for text given as an argument. */
+
+/* A request for admission, armoured text, for `cyphernetctl admit`. Makes and keeps the admission
+ * key; the same request each time until joined. text_size in: room; out: octets written. */
+CN_API CN_MUST_USE enum cn_err cn_home_request(struct cn_home *home, char *text, size_t *text_size);
+/* Take a fingerprint file's text. CN_E_ABSENT: it holds no admission key, and no request was made
+ * here; CN_E_KEY: it answers another request; CN_E_SERVER: contacts were exchanged for another
+ * server, and replace is false. Makes the default identity if there is none. */
+CN_API CN_MUST_USE enum cn_err cn_home_join(struct cn_home *home, const char *text,
+                                            size_t text_size, bool replace);
+
+struct cn_admission_info {
+    char label[65];       /* the operator's name for this subscriber */
+    char address[8][256]; /* HOST:PORT */
+    size_t address_count;
+    uint64_t serial;
+    uint64_t not_before; /* UTC, seconds since 1970 */
+    uint64_t not_after;
+};
+/* CN_E_ABSENT: not joined. */
+CN_API CN_MUST_USE enum cn_err cn_home_admission(struct cn_home *home,
+                                                 struct cn_admission_info *info);
+
+/* --- Contacts ----------------------------------------------------------------------------------
+ */
+
+struct cn_contact_info {
+    char name[65];
+    bool offered;      /* my card for this contact exists */
+    bool accepted;     /* the contact's card is held */
+    bool verified;     /* the safety number was compared */
+    char made_for[65]; /* the contact's name for me, from its card; empty if not accepted */
+    char kind[16];     /* of the contact's identity; empty if not accepted */
+    char suite[32];    /* of calls; empty unless offered and accepted */
+    char safety[72];   /* twelve groups of five digits; empty unless offered and accepted */
+};
+
+/* My card for NAME, made at first and the same from then on; fresh: a new one, after which both
+ * must exchange again. CN_E_NAME; CN_E_ABSENT: not joined yet. */
+CN_API CN_MUST_USE enum cn_err cn_contact_offer(struct cn_home *home, const char *name, bool fresh,
+                                                char *text, size_t *text_size);
+/* Take NAME's card. CN_E_OWN: mine; CN_E_KNOWN: this card or identity is held under another name
+ * (detail names it); CN_E_EXISTS: NAME's card is held and differs, and replace is false;
+ * CN_E_SERVER: for another server; CN_E_SUITE; CN_E_USAGE: it answers a card that I made for
+ * another contact (detail names it), or an older card of mine for this one. Nothing is stored on
+ * failure. Taking the card that is held already succeeds and changes nothing. */
+CN_API CN_MUST_USE enum cn_err cn_contact_accept(struct cn_home *home, const char *name,
+                                                 const char *text, size_t text_size, bool replace);
+/* CN_E_ABSENT: no such contact. */
+CN_API CN_MUST_USE enum cn_err cn_contact_show(struct cn_home *home, const char *name,
+                                               struct cn_contact_info *info);
+/* All contacts by name, in an array for free(). */
+CN_API CN_MUST_USE enum cn_err cn_contact_list(struct cn_home *home, struct cn_contact_info **list,
+                                               size_t *count);
+/* The safety numbers were compared and are equal. CN_E_ABSENT: not both cards are there. */
+CN_API CN_MUST_USE enum cn_err cn_contact_verify(struct cn_home *home, const char *name);
+/* CN_E_EXISTS: new_name is taken. */
+CN_API CN_MUST_USE enum cn_err cn_contact_rename(struct cn_home *home, const char *old_name,
+                                                 const char *new_name);
+CN_API CN_MUST_USE enum cn_err cn_contact_remove(struct cn_home *home, const char *name);
+
+/* --- Calls -------------------------------------------------------------------------------------
+ */
+
+/* A call meets only one for the same service. TALK and PIPE are alike at both ends. */
+enum cn_call_service { CN_CALL_TALK = 1, CN_CALL_PIPE = 2, CN_CALL_FILE = 3, CN_CALL_FORWARD = 4 };
+
+struct cn_call_options {
+    const char *contact; /* copied */
+    enum cn_call_service service;
+    bool caller;     /* FILE and FORWARD: who sends or forwards; ignored for TALK and PIPE */
+    int64_t wait_ms; /* how long to wait for the partner; -1: without limit */
+};
+
+enum cn_event_type {
+    CN_EVENT_NONE = 0,
+    CN_EVENT_CONNECTED, /* the server admitted us; see cn_call_admission_note */
+    CN_EVENT_WAITING,   /* for the partner */
+    CN_EVENT_RETRY,     /* err: why the line was lost; trying again by itself */
+    CN_EVENT_JOINED,    /* with somebody; nothing is proven yet */
+    CN_EVENT_OPEN,      /* the partner is authentic; streams may be used */
+    CN_EVENT_STREAM,    /* the partner opened stream */
+    CN_EVENT_READABLE,  /* stream has octets, its end, or its reset */
+    CN_EVENT_WRITABLE,  /* stream takes octets again after it took none */
+    CN_EVENT_PROGRESS,  /* the partner has received or made durable more of stream */
+    CN_EVENT_CLOSED     /* the last: err CN_OK if both ends said so, else why */
+};
+
+struct cn_event {
+    enum cn_event_type type;
+    struct cn_stream *stream; /* STREAM, READABLE, WRITABLE, PROGRESS */
+    enum cn_err err;          /* RETRY, CLOSED */
+};
+
+/* What the server said at admission, for messages to the user. */
+struct cn_admission_note {
+    int64_t clock_ahead_s; /* our clock against the server's; 0 if unknown */
+    uint64_t not_after;    /* of our certificate, UTC seconds */
+    int refusal;           /* enum cn_refusal */
+};
+
+enum cn_refusal {
+    CN_REFUSAL_NONE = 0,
+    CN_REFUSAL_EXPIRED,
+    CN_REFUSAL_NOT_YET_VALID,
+    CN_REFUSAL_REVOKED,
+    CN_REFUSAL_SUSPENDED,
+    CN_REFUSAL_OVER_LIMIT
+};
+
+/* Begin: nothing has been sent yet on return. CN_E_ABSENT: not joined, no such contact (detail), or
+ * cards not yet exchanged both ways (detail); CN_E_MEMORY; errors of reading files. */
+CN_API CN_MUST_USE enum cn_err cn_call_open(struct cn_call **call, struct cn_home *home,
+                                            const struct cn_call_options *options);
+/* Ends at once whatever is going on, wipes and frees; NULL is fine. Streams go with it. */
+CN_API void cn_call_free(struct cn_call *call);
+
+/* Fill up to max entries with descriptors to wait for; the count. */
+CN_API size_t cn_call_descriptors(struct cn_call *call, struct pollfd *descriptors, size_t max);
+/* Milliseconds until cn_call_process is due whatever the descriptors do; -1: never. */
+CN_API int cn_call_timeout_ms(const struct cn_call *call);
+/* Do what can be done without blocking. Failures come as events. */
+CN_API void cn_call_process(struct cn_call *call);
+/* False: none for now. */
+CN_API bool cn_call_next_event(struct cn_call *call, struct cn_event *event);
+/* Block until there is an event or timeout_ms is over (-1: no limit), and take it.
+ * CN_E_TIMEOUT: none came; CN_E_SYSTEM: poll failed. */
+CN_API CN_MUST_USE enum cn_err cn_call_wait(struct cn_call *call, int timeout_ms,
+                                            struct cn_event *event);
+
+/* Say that all is done: what was received has been dealt with. The call closes, with CN_OK at both
+ * ends, when both have said so and all sent octets are received. */
+CN_API void cn_call_finish(struct cn_call *call);
+/* Give up: the partner is told why (CN_E_REFUSED, CN_E_CANCELLED, CN_E_SYSTEM). Process until
+ * CN_EVENT_CLOSED, or free. */
+CN_API void cn_call_cancel(struct cn_call *call, enum cn_err why);
+
+CN_API const char *cn_call_suite(const struct cn_call *call); /* static */
+CN_API bool cn_call_is_caller(const struct cn_call *call);
+CN_API bool cn_call_verified(const struct cn_call *call); /* contact's safety number compared */
+CN_API const struct cn_admission_note *cn_call_admission_note(const struct cn_call *call);
+/* 32 octets that only the two ends know, for binding other protocols to this call. Once open. */
+CN_API CN_MUST_USE enum cn_err cn_call_export(const struct cn_call *call, uint8_t out[32]);
+
+/* --- Streams -----------------------------------------------------------------------------------
+ */
+
+enum cn_stream_state {
+    CN_STREAM_OPEN = 0,
+    CN_STREAM_ENDED, /* the partner's authenticated end was read; nothing is missing */
+    CN_STREAM_RESET  /* the partner gave it up */
+};
+
+/* Open a stream of a kind (1 to 255: the service's own meaning), with up to 1024 octets that the
+ * partner gets with it. CN_E_LIMIT: too many; CN_E_MEMORY; CN_E_UNEXPECTED: the call is not open.
+ */
+CN_API CN_MUST_USE enum cn_err cn_stream_open(struct cn_call *call, uint8_t kind,
+                                              const void *parameters, size_t parameters_size,
+                                              struct cn_stream **stream);
+CN_API uint8_t cn_stream_kind(const struct cn_stream *stream);
+/* What it was opened with; valid while the stream is. */
+CN_API const void *cn_stream_parameters(const struct cn_stream *stream, size_t *size);
+/* A pointer of the owner's, NULL at first. */
+CN_API void cn_stream_set_user(struct cn_stream *stream, void *user);
+CN_API void *cn_stream_user(const struct cn_stream *stream);
+
+/* Room to write into: *size octets, 0 if the window is full (then WRITABLE comes later). Fill any
+ * number of them and commit that. The pointer is valid until the next use of the call. */
+CN_API uint8_t *cn_stream_reserve(struct cn_stream *stream, size_t *size);
+CN_API void cn_stream_commit(struct cn_stream *stream, size_t size);
+/* Copy what fits; how much that was. */
+CN_API size_t cn_stream_write(struct cn_stream *stream, const void *data, size_t size);
+/* No more will be written: the partner reads an authenticated end. */
+CN_API void cn_stream_finish(struct cn_stream *stream);
+/* Give the stream up in both directions; code is the service's. */
+CN_API void cn_stream_reset(struct cn_stream *stream, uint32_t code);
+
+/* What has arrived: *size octets, 0 if none. Valid until the next use of the call. */
+CN_API const uint8_t *cn_stream_peek(struct cn_stream *stream, size_t *size);
+/* size of them are dealt with. */
+CN_API void cn_stream_consume(struct cn_stream *stream, size_t size);
+/* Copy and consume; how much. */
+CN_API size_t cn_stream_read(struct cn_stream *stream, void *data, size_t size);
+/* What consuming everything has led to. */
+CN_API enum cn_stream_state cn_stream_state(const struct cn_stream *stream);
+CN_API uint32_t cn_stream_reset_code(const struct cn_stream *stream);
+
+/* Tell the partner that all octets below offset are safe on disk. */
+CN_API void cn_stream_set_durable(struct cn_stream *stream, uint64_t offset);
+
+struct cn_stream_progress {
+    uint64_t written;  /* by us */
+    uint64_t received; /* of these, by the partner's library */
+    uint64_t durable;  /* of these, on the partner's disk, if the service says so */
+    bool end_received; /* the partner has our end too */
+    uint64_t read;     /* consumed by us */
+};
+CN_API void cn_stream_progress(const struct cn_stream *stream, struct cn_stream_progress *progress);
+/* Forget a stream that is finished or reset both ways. The pointer is dead afterwards. */
+CN_API void cn_stream_release(struct cn_stream *stream);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
