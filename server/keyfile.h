@@ -15,15 +15,14 @@ enum { CN_KEYFILE_VERSION = 1, CN_KEYFILE_KEY_SIZE = 32, CN_KEYFILE_BODY_SIZE = 
 #define CN_SERVER_KEY_FILE      "server.key"
 #define CN_OPERATOR_KEY_FILE    "operator.key"
 #define CN_OPERATOR_PUBLIC_FILE "operator.pub"
-#define CN_CONTROL_SOCKET       "control"
+#define CN_REGISTRY_FILE        "registry.db"
 
 /* dir: descriptor of the directory, or AT_FDCWD for a path.
  * CN_E_ABSENT; CN_E_OPEN_MODE: not a regular file of this user with one name and mode 0600 or less
  * (asked of secret keys only); errors of cn_armor_decode; CN_E_VERSION; CN_E_FORMAT; CN_E_SYSTEM
  * (errno). key is untouched on failure. */
 CN_MUST_USE enum cn_err cn_keyfile_read(const struct cn_crypto *crypto, int dir, const char *name,
-                                        enum cn_armor_kind kind,
-                                        uint8_t key[CN_KEYFILE_KEY_SIZE]);
+                                        enum cn_armor_kind kind, uint8_t key[CN_KEYFILE_KEY_SIZE]);
 /* Never replaces: CN_E_EXISTS; CN_E_SYSTEM (errno). Mode 0600, a public key 0644. */
 CN_MUST_USE enum cn_err cn_keyfile_write(const struct cn_crypto *crypto, int dir, const char *name,
                                          enum cn_armor_kind kind,

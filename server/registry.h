@@ -75,9 +75,9 @@ struct cn_subscriber {
     uint64_t id; /* of the registry alone */
     char label[CN_NAME_SIZE_MAX + 1];
     enum cn_subscriber_status status;
-    uint64_t created_at; /* UTC, seconds since 1970 */
-    uint64_t changed_at; /* of the status */
-    uint64_t issued_at;  /* of the certificate */
+    uint64_t created_at;               /* UTC, seconds since 1970 */
+    uint64_t changed_at;               /* of the status */
+    uint64_t issued_at;                /* of the certificate */
     struct cn_certificate certificate; /* the latest, with the admission key */
 };
 

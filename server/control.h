@@ -1,0 +1,22 @@
+/* control.h - how cyphernetctl talks to a running cyphernetd: DIR/control, a stream socket.
+ *
+ * One request line, then one reply line, a JSON object, then the end. Only the owner of DIR and
+ * root may connect. Requests and replies:
+ *   registry   read the registry again, cut the lines of whoever is blocked now
+ *              {"v":1,"event":"registry","blocked":N,"cut":N}
+ *   status     {"v":1,"event":"status", counters ...}
+ *   any other  {"v":1,"event":"error","text":"..."} */
+#ifndef CN_CONTROL_H
+#define CN_CONTROL_H
+
+#define CN_CONTROL_SOCKET   "control"
+#define CN_CONTROL_REGISTRY "registry\n"
+#define CN_CONTROL_STATUS   "status\n"
+
+enum {
+    CN_CONTROL_REQUEST_SIZE_MAX = 64,
+    CN_CONTROL_REPLY_SIZE_MAX = 65536,
+    CN_CONTROL_TIMEOUT_MS = 10000 /* for the whole exchange */
+};
+
+#endif
