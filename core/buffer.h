@@ -1,0 +1,72 @@
+/* buffer.h - octets of a stream, from one absolute offset to another, in chunks of a shared pool.
+ *
+ * A sender appends at the end, reads anywhere, and releases what was acknowledged; a receiver
+ * appends what came and releases what was consumed. Chunks go back to the pool last in, first out,
+ * so a fast stream stays in the cache however much passes through it. */
+#ifndef CN_BUFFER_H
+#define CN_BUFFER_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "env.h"
+
+enum {
+    /* One chunk of data, its DATA head and five more frames of 16 octets just fill a bulk record.
+     */
+    CN_CHUNK_SIZE = 65408
+};
+
+struct cn_chunk {
+    struct cn_chunk *next;
+    uint8_t bytes[CN_CHUNK_SIZE];
+};
+
+/* Chunks of one call. */
+struct cn_pool {
+    const struct cn_memory *memory; /* borrowed */
+    struct cn_chunk *idle;
+    size_t idle_count;
+    size_t used_count;
+    size_t count_max; /* used and idle together never exceed it */
+};
+
+struct cn_buffer {
+    struct cn_pool *pool; /* borrowed */
+    struct cn_chunk *first;
+    struct cn_chunk *last;
+    uint64_t last_base;  /* offset of its first octet */
+    uint64_t begin;      /* offset of the first octet still held */
+    uint64_t end;        /* offset after the last */
+    struct cn_chunk *at; /* where the last cn_buffer_at found at_base, or NULL */
+    uint64_t at_base;
+};
+
+void cn_pool_init(struct cn_pool *pool, const struct cn_memory *memory, size_t count_max);
+/* Wipes every chunk; none may be in use. */
+void cn_pool_wipe(struct cn_pool *pool);
+
+void cn_buffer_init(struct cn_buffer *buffer, struct cn_pool *pool);
+void cn_buffer_wipe(struct cn_buffer *buffer);
+
+static inline uint64_t cn_buffer_size(const struct cn_buffer *buffer)
+{
+    return buffer->end - buffer->begin;
+}
+
+/* Room at the end: *size octets in one piece, at least 1. NULL: the pool is exhausted. */
+uint8_t *cn_buffer_reserve(struct cn_buffer *buffer, size_t *size);
+void cn_buffer_commit(struct cn_buffer *buffer, size_t size);
+/* CN_E_MEMORY: the pool is exhausted; what fitted has been appended. */
+CN_MUST_USE enum cn_err cn_buffer_append(struct cn_buffer *buffer, const uint8_t *in, size_t size);
+
+/* The octets at offset, begin <= offset <= end: *size of them in one piece; NULL and 0 at the end.
+ */
+const uint8_t *cn_buffer_at(struct cn_buffer *buffer, uint64_t offset, size_t *size);
+/* Let go of all below offset, begin <= offset <= end. */
+void cn_buffer_release(struct cn_buffer *buffer, uint64_t offset);
+/* An empty buffer goes on at offset: octets that never passed through it. */
+void cn_buffer_skip(struct cn_buffer *buffer, uint64_t offset);
+
+#endif

@@ -1,0 +1,107 @@
+/* mux.h - the streams of one call, as frames in records. PROTOCOL.md 6.2 to 6.4
+ *
+ * Pure: plaintext of records in, plaintext of records out; time and memory are given. Outlives the
+ * connection that carries it, since offsets do. */
+#ifndef CN_MUX_H
+#define CN_MUX_H
+
+#include "crypto.h"
+#include "handshake.h"
+#include "record.h"
+#include "stream.h"
+
+enum {
+    CN_MUX_PIECE_COUNT_MAX = 16,
+    CN_MUX_SCRATCH_SIZE = 2048,
+    CN_MUX_STREAM_COUNT_MAX = 4096,             /* that the partner may have open */
+    CN_MUX_WINDOW_SIZE = 1024 * 1024,           /* octets, at first */
+    CN_MUX_WINDOW_SIZE_MAX = 16 * 1024 * 1024,  /* as tuned */
+    CN_MUX_UNSENT_SIZE_MAX = 8 * CN_CHUNK_SIZE, /* written but not yet sent, on one stream */
+    CN_MUX_MEMORY_SIZE_MAX = 64 * 1024 * 1024,  /* of all streams of a call */
+    CN_MUX_RECEIVED_DELAY_MS = 10,
+    CN_MUX_PING_MS = 15000
+};
+
+struct cn_mux {
+    struct cn_pool pool;
+    const struct cn_memory *memory; /* borrowed */
+    enum cn_role role;
+    struct cn_call_limits theirs; /* what they allow us */
+    struct cn_stream *first;      /* all streams */
+    struct cn_stream *last;
+    struct cn_stream *turn;     /* whose data goes next; NULL: the first's */
+    struct cn_stream *borrower; /* whose octets lie in the record in hand */
+    uint32_t my_count;          /* open streams, mine and the partner's */
+    uint32_t their_count;
+    uint32_t next_id;       /* of mine */
+    uint32_t their_next_id; /* ids below it have been used */
+    uint64_t now_ms;        /* of the last input or output */
+
+    uint64_t received_due_ms; /* 0: no acknowledgement is due */
+    bool received_now;
+
+    uint64_t ping_due_ms;
+    uint64_t ping_sent_ms;
+    uint64_t ping_token;
+    bool ping_out;
+    bool pong_due;
+    uint64_t pong_token;
+    uint64_t rtt_ms; /* smallest so far; UINT64_MAX: unknown */
+
+    bool finish_wanted; /* the program has dealt with everything */
+    bool close_wanted;  /* a code to send at once */
+    uint32_t close_code;
+    bool close_sent;
+    bool close_received;
+    uint32_t close_received_code;
+};
+
+/* A record to be sealed: pieces point into scratch and the streams, until the next use of the mux.
+ */
+struct cn_mux_record {
+    struct cn_piece piece[CN_MUX_PIECE_COUNT_MAX];
+    size_t piece_count;
+    size_t wire_size;
+    uint8_t scratch[CN_MUX_SCRATCH_SIZE];
+};
+
+/* memory is borrowed for the life of the mux. */
+void cn_mux_init(struct cn_mux *mux, const struct cn_memory *memory, enum cn_role role);
+void cn_mux_wipe(struct cn_mux *mux);
+/* What we tell the partner in F2. */
+struct cn_call_limits cn_mux_limits(void);
+/* The handshake is done: what the partner told us. */
+void cn_mux_begin(struct cn_mux *mux, const struct cn_call_limits *theirs, uint64_t now_ms);
+
+/* As cn_stream_open of <cyphernet.h>. */
+CN_MUST_USE enum cn_err cn_mux_open(struct cn_mux *mux, uint8_t kind, const void *parameters,
+                                    size_t parameters_size, struct cn_stream **stream);
+
+/* Take the plaintext of one record. Octets of the last DATA frame may stay where they are: plain
+ * must live until cn_mux_settle. CN_E_FORMAT, CN_E_UNEXPECTED, CN_E_LIMIT, CN_E_MEMORY: the
+ * connection is over. */
+CN_MUST_USE enum cn_err cn_mux_input(struct cn_mux *mux, const uint8_t *plain, size_t size,
+                                     uint64_t now_ms);
+/* Copy what is still borrowed. Before plain goes away. CN_E_MEMORY. */
+CN_MUST_USE enum cn_err cn_mux_settle(struct cn_mux *mux);
+
+/* The next record; false: nothing to send now. What it says counts as sent. */
+CN_MUST_USE bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *record);
+/* Whether cn_mux_output would have something at now_ms. */
+bool cn_mux_has_output(const struct cn_mux *mux, uint64_t now_ms);
+/* When it will have something by itself; UINT64_MAX: never. */
+uint64_t cn_mux_deadline_ms(const struct cn_mux *mux);
+
+/* An event of a stream; false: none. */
+CN_MUST_USE bool cn_mux_next_event(struct cn_mux *mux, struct cn_stream **stream,
+                                   enum cn_event_type *type);
+
+void cn_mux_finish(struct cn_mux *mux);
+void cn_mux_close(struct cn_mux *mux, uint32_t code);
+/* Both ends have said CLOSE with code 0 and ours is in a record. */
+bool cn_mux_is_closed(const struct cn_mux *mux);
+
+/* For stream.c. */
+void cn_mux_received_due(struct cn_mux *mux, bool at_once);
+
+#endif

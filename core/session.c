@@ -1,0 +1,544 @@
+#include "session.h"
+
+#include <assert.h>
+#include <string.h>
+
+static void fail(struct cn_session *s, enum cn_err err)
+{
+    s->state = CN_SESSION_FAILED;
+    s->error = err;
+}
+
+static void enter(struct cn_session *s, enum cn_session_state state, uint64_t deadline_ms)
+{
+    assert(s->state != CN_SESSION_FAILED && state > s->state);
+    s->state = state;
+    s->deadline_ms = deadline_ms;
+}
+
+void cn_session_wipe(struct cn_session *session)
+{
+    if (!session)
+        return;
+    cn_record_wipe(&session->send);
+    cn_record_wipe(&session->receive);
+    cn_wipe(session, sizeof *session);
+}
+
+/* Room for a whole admission message or answer at the end of out, or NULL. */
+static uint8_t *out_room(struct cn_session *s, size_t size)
+{
+    if (sizeof s->out - s->out_end < size)
+        return NULL;
+    return s->out + s->out_end;
+}
+
+static enum cn_err send_message(struct cn_session *s, const struct cn_admission_message *message)
+{
+    uint8_t *out = out_room(s, CN_ADMISSION_SIZE);
+    enum cn_err err = out ? cn_admission_seal(&s->line, s->setup.crypto, message, out) : CN_E_FULL;
+
+    if (err == CN_OK)
+        s->out_end += CN_ADMISSION_SIZE;
+    return err;
+}
+
+enum cn_err cn_session_start(struct cn_session *session, const struct cn_session_setup *setup,
+                             struct cn_now now)
+{
+    uint8_t ephemeral[CN_X25519_SIZE];
+    enum cn_err err;
+
+    assert(setup->want_count > 0 && setup->want_count <= CN_SESSION_WANT_COUNT_MAX);
+    memset(session, 0, offsetof(struct cn_session, in));
+    session->setup = *setup;
+    session->heard_ms = now.ms;
+    session->deadline_ms = now.ms + CN_SESSION_ANSWER_TIMEOUT_MS;
+    err = cn_random_fill(setup->random, ephemeral, sizeof ephemeral);
+    if (err == CN_OK)
+        err = cn_admission_hello_write(&session->noise, setup->crypto, setup->fingerprint,
+                                       ephemeral, session->out);
+    if (err == CN_OK)
+        session->out_end = CN_ADMISSION_SIZE;
+    else
+        fail(session, err);
+    cn_wipe(ephemeral, sizeof ephemeral);
+    return err;
+}
+
+/* --- waiting --------------------------------------------------------------------------------- */
+
+static enum cn_mode mode_of(const struct cn_want *want)
+{
+    bool caller =
+        cn_service_symmetric(want->service) ? want->pair->role == CN_ROLE_A : want->caller;
+
+    return caller ? CN_MODE_OUTPUT : CN_MODE_INPUT;
+}
+
+static enum cn_role caller_of(const struct cn_want *want)
+{
+    bool me = mode_of(want) == CN_MODE_OUTPUT;
+
+    return me ? want->pair->role : cn_role_other(want->pair->role);
+}
+
+/* REGISTER or UPDATE with every want's tags of the epochs that hold now. */
+static enum cn_err send_entries(struct cn_session *s, enum cn_admission_type type, uint64_t utc_s)
+{
+    struct cn_admission_message m = { .type = type };
+    uint64_t epoch[CN_TAG_EPOCH_COUNT_MAX];
+    size_t epoch_count = cn_tag_epochs(utc_s, epoch);
+    enum cn_err err = CN_OK;
+
+    _Static_assert((int)CN_SESSION_WANT_COUNT_MAX * (int)CN_TAG_EPOCH_COUNT_MAX <=
+                       (int)CN_ADMISSION_ENTRY_COUNT_MAX,
+                   "one message holds them");
+    for (size_t i = 0; i < s->setup.want_count; i++) {
+        const struct cn_want *want = &s->setup.want[i];
+
+        for (size_t k = 0; err == CN_OK && k < epoch_count; k++) {
+            struct cn_entry *entry = &m.entry[m.entry_count++];
+
+            entry->mode = mode_of(want);
+            err = cn_tag_make(s->setup.crypto, &want->pair->tag_key, want->service, epoch[k],
+                              entry->tag);
+        }
+    }
+    s->tags_change_s = utc_s + cn_tag_epochs_change_s(utc_s);
+    return err == CN_OK ? send_message(s, &m) : err;
+}
+
+/* A random number below range; 0 if range is. */
+static enum cn_err jitter(struct cn_session *s, uint64_t range, uint64_t *out)
+{
+    uint8_t bytes[4];
+    enum cn_err err = cn_random_fill(s->setup.random, bytes, sizeof bytes);
+    uint64_t value =
+        (uint64_t)bytes[0] << 24 | (uint64_t)bytes[1] << 16 | (uint64_t)bytes[2] << 8 | bytes[3];
+
+    *out = err == CN_OK && range > 0 ? value % range : 0;
+    return err;
+}
+
+/* The next keep-alive: after three quarters of the interval to all of it. */
+static enum cn_err plan_keep_alive(struct cn_session *s, uint64_t now_ms)
+{
+    uint64_t interval_ms = (uint64_t)s->verdict.keep_alive_s * 1000;
+    uint64_t less;
+    enum cn_err err = jitter(s, interval_ms / 4, &less);
+
+    s->keep_alive_due_ms = now_ms + interval_ms - less;
+    return err;
+}
+
+static enum cn_err take_verdict(struct cn_session *s, const uint8_t *in, struct cn_now now)
+{
+    uint64_t delay_s;
+    enum cn_err err = cn_admission_verdict_read(&s->noise, in, &s->verdict, &s->line);
+
+    if (err != CN_OK)
+        return err;
+    s->verdict_known = true;
+    if (s->verdict.verdict != CN_VERDICT_ADMITTED)
+        return CN_E_ADMISSION;
+    enter(s, CN_SESSION_REGISTER, now.ms + CN_SESSION_ANSWER_TIMEOUT_MS);
+    err = send_entries(s, CN_ADMISSION_REGISTER, now.utc_s);
+    if (err == CN_OK)
+        err = plan_keep_alive(s, now.ms);
+    if (err == CN_OK)
+        err = jitter(s, 30, &delay_s); /* UPDATEs of all subscribers shall not come at once */
+    if (err == CN_OK)
+        s->tags_change_s += delay_s;
+    return err;
+}
+
+static const struct cn_want *want_of(struct cn_session *s, const struct cn_entry *entry,
+                                     uint64_t utc_s)
+{
+    uint64_t now = utc_s / CN_TAG_EPOCH_S;
+    uint8_t tag[CN_TAG_SIZE];
+
+    for (size_t i = 0; i < s->setup.want_count; i++) {
+        const struct cn_want *want = &s->setup.want[i];
+
+        if (mode_of(want) != entry->mode)
+            continue;
+        /* a tag of ours may be one epoch old or early, and an UPDATE may have crossed JOINED */
+        for (uint64_t epoch = now > 0 ? now - 1 : 0; epoch <= now + 1; epoch++) {
+            if (cn_tag_make(s->setup.crypto, &want->pair->tag_key, want->service, epoch, tag) ==
+                    CN_OK &&
+                cn_equal_ct(tag, entry->tag, sizeof tag))
+                return want;
+        }
+    }
+    return NULL;
+}
+
+/* READY and the prologue behind it. */
+static enum cn_err take_joined(struct cn_session *s, const struct cn_entry *entry,
+                               struct cn_now now)
+{
+    const struct cn_admission_message ready = { .type = CN_ADMISSION_READY };
+    const struct cn_want *want = want_of(s, entry, now.utc_s);
+    struct cn_handshake_setup setup = { s->setup.crypto,
+                                        s->setup.random,
+                                        s->setup.identity,
+                                        want ? want->pair : NULL,
+                                        CN_SERVICE_TALK,
+                                        CN_ROLE_A,
+                                        { 0 },
+                                        cn_mux_limits() };
+    uint8_t *out;
+    enum cn_err err;
+
+    if (!want)
+        return CN_E_FORMAT; /* not a tag of ours */
+    setup.service = want->service;
+    setup.caller = caller_of(want);
+    memcpy(setup.tag, entry->tag, sizeof setup.tag);
+    err = send_message(s, &ready);
+    if (err != CN_OK)
+        return err;
+    cn_admission_line_wipe(&s->line);
+    out = out_room(s, CN_PROLOGUE_HEAD_SIZE + CN_PROLOGUE_SIZE);
+    if (!out)
+        return CN_E_FULL;
+    err = cn_handshake_start(&s->handshake, &setup, out);
+    if (err != CN_OK)
+        return err;
+    s->out_end += CN_PROLOGUE_HEAD_SIZE + CN_PROLOGUE_SIZE;
+    s->joined = want;
+    enter(s, CN_SESSION_PROLOGUE, now.ms + CN_SESSION_ANSWER_TIMEOUT_MS);
+    return CN_OK;
+}
+
+static enum cn_err take_admission(struct cn_session *s, const uint8_t *in, struct cn_now now)
+{
+    struct cn_admission_message m;
+    enum cn_err err = cn_admission_open(&s->line, s->setup.crypto, in, &m);
+
+    if (err != CN_OK)
+        return err;
+    s->heard_ms = now.ms;
+    switch (m.type) {
+    case CN_ADMISSION_WAITING:
+        if (s->state != CN_SESSION_REGISTER)
+            return CN_E_UNEXPECTED;
+        enter(s, CN_SESSION_WAITING, UINT64_MAX);
+        return CN_OK;
+    case CN_ADMISSION_KEEP_ALIVE:
+        return CN_OK;
+    case CN_ADMISSION_JOINED:
+        if (s->state == CN_SESSION_REGISTER)
+            enter(s, CN_SESSION_WAITING, UINT64_MAX);
+        return take_joined(s, &m.entry[0], now);
+    case CN_ADMISSION_GOAWAY:
+        s->goaway_spread_s = m.spread_s;
+        return CN_E_INTERRUPTED;
+    case CN_ADMISSION_REFUSED:
+        s->verdict.verdict = m.reason;
+        return CN_E_ADMISSION;
+    case CN_ADMISSION_REGISTER:
+    case CN_ADMISSION_UPDATE:
+    case CN_ADMISSION_READY:
+    case CN_ADMISSION_TYPE_COUNT:
+        break;
+    }
+    return CN_E_UNEXPECTED;
+}
+
+/* --- shaking hands --------------------------------------------------------------------------- */
+
+static enum cn_err take_prologue(struct cn_session *s, const uint8_t *in, struct cn_now now)
+{
+    unsigned delay_ms = cn_handshake_answer_delay_ms(&s->handshake);
+    enum cn_err err = cn_handshake_prologue(&s->handshake, in, s->answer);
+
+    if (err != CN_OK)
+        return err;
+    s->answer_due_ms = now.ms + delay_ms;
+    enter(s, CN_SESSION_ANSWER, s->deadline_ms);
+    return CN_OK;
+}
+
+/* Send one record that holds these octets. */
+static enum cn_err send_record(struct cn_session *s, const struct cn_piece *pieces, size_t count,
+                               size_t wire_size)
+{
+    uint8_t *out = out_room(s, wire_size);
+    enum cn_err err = out ? cn_record_seal(&s->send, pieces, count, wire_size, out) : CN_E_FULL;
+
+    if (err == CN_OK)
+        s->out_end += wire_size;
+    return err;
+}
+
+/* The keys are there: send our Finish. */
+static enum cn_err take_answer(struct cn_session *s, const uint8_t *in)
+{
+    const struct cn_pair *pair = s->joined->pair;
+    struct cn_piece finish = { s->keys.finish_send, sizeof s->keys.finish_send };
+    enum cn_err err = cn_handshake_answer(&s->handshake, in, &s->keys);
+
+    if (err == CN_OK)
+        err =
+            cn_record_init(&s->send, s->setup.crypto, pair->suite, &s->keys.send, pair->role, true);
+    if (err == CN_OK)
+        err = cn_record_init(&s->receive, s->setup.crypto, pair->suite, &s->keys.receive,
+                             cn_role_other(pair->role), false);
+    cn_wipe(&s->keys.send, sizeof s->keys.send);
+    cn_wipe(&s->keys.receive, sizeof s->keys.receive);
+    if (err == CN_OK)
+        err = send_record(s, &finish, 1, cn_record_wire_size(finish.size));
+    if (err == CN_OK)
+        enter(s, CN_SESSION_FINISH, s->deadline_ms);
+    return err;
+}
+
+static enum cn_err take_finish(struct cn_session *s, const uint8_t *plain, size_t size)
+{
+    if (size < CN_FINISH_SIZE)
+        return CN_E_FORMAT;
+    if (!cn_equal_ct(plain, s->keys.finish_receive, CN_FINISH_SIZE))
+        return CN_E_AUTH;
+    enter(s, CN_SESSION_OPEN, UINT64_MAX);
+    return CN_OK;
+}
+
+void cn_session_carry(struct cn_session *session, struct cn_mux *mux, struct cn_now now)
+{
+    assert(session->state == CN_SESSION_OPEN && !session->mux);
+    session->mux = mux;
+    cn_mux_begin(mux, &session->keys.limits, now.ms);
+}
+
+/* --- input ----------------------------------------------------------------------------------- */
+
+uint8_t *cn_session_input(struct cn_session *session, size_t *size)
+{
+    *size = 0;
+    if (session->in_begin == session->in_end && (!session->mux || !session->mux->borrower))
+        session->in_begin = session->in_end = 0;
+    *size = sizeof session->in - session->in_end;
+    return session->in + session->in_end;
+}
+
+void cn_session_received(struct cn_session *session, size_t size, struct cn_now now)
+{
+    assert(size <= sizeof session->in - session->in_end);
+    session->in_end += size;
+    session->heard_ms = now.ms;
+}
+
+/* Make room behind what is not dealt with. Octets lent to a stream are copied out first. */
+static enum cn_err in_compact(struct cn_session *s)
+{
+    enum cn_err err = s->mux ? cn_mux_settle(s->mux) : CN_OK;
+
+    memmove(s->in, s->in + s->in_begin, s->in_end - s->in_begin);
+    s->in_end -= s->in_begin;
+    s->in_begin = 0;
+    return err;
+}
+
+/* The octets of the next message of a fixed size, which count as dealt with; NULL: not all here. */
+static const uint8_t *in_take(struct cn_session *s, size_t size)
+{
+    const uint8_t *message = s->in + s->in_begin;
+
+    if (s->in_end - s->in_begin < size)
+        return NULL;
+    s->in_begin += size;
+    return message;
+}
+
+static enum cn_err step_record(struct cn_session *s, struct cn_now now)
+{
+    const uint8_t *plain;
+    size_t plain_size, used;
+    enum cn_err err = s->mux ? cn_mux_settle(s->mux) : CN_OK;
+
+    if (err == CN_OK)
+        err = cn_record_open(&s->receive, s->in + s->in_begin, s->in_end - s->in_begin, &plain,
+                             &plain_size, &used);
+    if (err != CN_OK)
+        return err;
+    s->in_begin += used;
+    if (s->state == CN_SESSION_FINISH)
+        return take_finish(s, plain, plain_size);
+    return cn_mux_input(s->mux, plain, plain_size, now.ms);
+}
+
+static enum cn_err step_prologue(struct cn_session *s, struct cn_now now)
+{
+    const uint8_t *head = s->in + s->in_begin;
+    const uint8_t *in;
+
+    if (s->in_end - s->in_begin < CN_PROLOGUE_HEAD_SIZE)
+        return CN_E_MORE;
+    if ((head[0] << 8 | head[1]) != CN_PROLOGUE_SIZE)
+        return CN_E_AUTH; /* no partner of ours sends another size */
+    in = in_take(s, CN_PROLOGUE_HEAD_SIZE + CN_PROLOGUE_SIZE);
+    return in ? take_prologue(s, in + CN_PROLOGUE_HEAD_SIZE, now) : CN_E_MORE;
+}
+
+/* Deal with one message. CN_E_MORE: it is not all there. */
+static enum cn_err step_input(struct cn_session *s, struct cn_now now)
+{
+    const uint8_t *in;
+
+    switch (s->state) {
+    case CN_SESSION_HELLO:
+        in = in_take(s, CN_ADMISSION_SIZE);
+        return in ? take_verdict(s, in, now) : CN_E_MORE;
+    case CN_SESSION_REGISTER:
+    case CN_SESSION_WAITING:
+        in = in_take(s, CN_ADMISSION_SIZE);
+        return in ? take_admission(s, in, now) : CN_E_MORE;
+    case CN_SESSION_PROLOGUE:
+        return step_prologue(s, now);
+    case CN_SESSION_ANSWER:
+        in = in_take(s, CN_ANSWER_SIZE);
+        return in ? take_answer(s, in) : CN_E_MORE;
+    case CN_SESSION_OPEN:
+        if (!s->mux)
+            return CN_E_MORE; /* until the owner gives it one */
+        return step_record(s, now);
+    case CN_SESSION_FINISH:
+        return step_record(s, now);
+    case CN_SESSION_CLOSED:
+    case CN_SESSION_FAILED:
+        break;
+    }
+    return CN_E_MORE;
+}
+
+/* --- time ------------------------------------------------------------------------------------ */
+
+static bool is_waiting(const struct cn_session *s)
+{
+    return s->state == CN_SESSION_REGISTER || s->state == CN_SESSION_WAITING;
+}
+
+static bool answer_held(const struct cn_session *s)
+{
+    return s->answer_due_ms != 0;
+}
+
+static enum cn_err step_waiting(struct cn_session *s, struct cn_now now, bool *done)
+{
+    const struct cn_admission_message alive = { .type = CN_ADMISSION_KEEP_ALIVE };
+    uint64_t silence_ms = (uint64_t)s->verdict.keep_alive_s * 1000 * CN_SESSION_KEEP_ALIVE_GRACE;
+    enum cn_err err = CN_OK;
+
+    if (now.ms >= s->heard_ms + silence_ms)
+        return CN_E_TIMEOUT;
+    if (s->state == CN_SESSION_WAITING && now.utc_s >= s->tags_change_s) {
+        err = send_entries(s, CN_ADMISSION_UPDATE, now.utc_s);
+        *done = true;
+    }
+    if (err == CN_OK && now.ms >= s->keep_alive_due_ms) {
+        err = send_message(s, &alive);
+        if (err == CN_OK)
+            err = plan_keep_alive(s, now.ms);
+        *done = true;
+    }
+    return err;
+}
+
+static enum cn_err step_time(struct cn_session *s, struct cn_now now, bool *done)
+{
+    uint8_t *out;
+
+    if (now.ms >= s->deadline_ms)
+        return CN_E_TIMEOUT;
+    if (is_waiting(s))
+        return step_waiting(s, now, done);
+    if (answer_held(s) && now.ms >= s->answer_due_ms) {
+        out = out_room(s, CN_ANSWER_SIZE);
+        if (!out)
+            return CN_E_FULL;
+        memcpy(out, s->answer, CN_ANSWER_SIZE);
+        s->out_end += CN_ANSWER_SIZE;
+        s->answer_due_ms = 0;
+        *done = true;
+    }
+    return CN_OK;
+}
+
+bool cn_session_step(struct cn_session *session, struct cn_now now)
+{
+    bool done = false;
+    enum cn_err err;
+
+    if (session->state >= CN_SESSION_CLOSED)
+        return false;
+    err = step_time(session, now, &done);
+    /* the partner's answer may be here before ours may leave */
+    if (err == CN_OK && !(session->state == CN_SESSION_ANSWER && answer_held(session))) {
+        err = step_input(session, now);
+        done |= err == CN_OK;
+        if (err == CN_E_MORE)
+            err = sizeof session->in - session->in_end < CN_RECORD_SIZE_MAX ? in_compact(session)
+                                                                            : CN_OK;
+    }
+    if (err == CN_OK && session->mux && cn_mux_is_closed(session->mux))
+        enter(session, CN_SESSION_CLOSED, UINT64_MAX);
+    if (err != CN_OK)
+        fail(session, err);
+    return done || err != CN_OK;
+}
+
+void cn_session_ended(struct cn_session *session)
+{
+    if (session->state < CN_SESSION_CLOSED)
+        fail(session, session->state == CN_SESSION_HELLO ? CN_E_UNREACHABLE : CN_E_INTERRUPTED);
+}
+
+uint64_t cn_session_deadline_ms(const struct cn_session *session, struct cn_now now)
+{
+    uint64_t deadline = session->deadline_ms;
+    uint64_t other = UINT64_MAX;
+
+    if (session->state >= CN_SESSION_CLOSED)
+        return UINT64_MAX;
+    if (is_waiting(session)) {
+        uint64_t change_ms =
+            session->tags_change_s > now.utc_s ? (session->tags_change_s - now.utc_s) * 1000 : 0;
+
+        other = now.ms + change_ms;
+        if (session->keep_alive_due_ms < other)
+            other = session->keep_alive_due_ms;
+    } else if (answer_held(session)) {
+        other = session->answer_due_ms;
+    } else if (session->mux) {
+        other = cn_mux_deadline_ms(session->mux);
+    }
+    return other < deadline ? other : deadline;
+}
+
+/* --- output ---------------------------------------------------------------------------------- */
+
+const uint8_t *cn_session_output(struct cn_session *session, size_t *size, struct cn_now now)
+{
+    while (session->state == CN_SESSION_OPEN && session->mux &&
+           sizeof session->out - session->out_end >= CN_RECORD_SIZE_MAX &&
+           cn_mux_output(session->mux, now.ms, &session->record)) {
+        enum cn_err err = send_record(session, session->record.piece, session->record.piece_count,
+                                      session->record.wire_size);
+
+        if (err != CN_OK)
+            fail(session, err);
+    }
+    *size = session->out_end - session->out_begin;
+    return session->out + session->out_begin;
+}
+
+void cn_session_sent(struct cn_session *session, size_t size)
+{
+    assert(size <= session->out_end - session->out_begin);
+    session->out_begin += size;
+    if (session->out_begin == session->out_end)
+        session->out_begin = session->out_end = 0;
+}

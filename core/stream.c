@@ -1,0 +1,333 @@
+#include "stream.h"
+
+#include <assert.h>
+#include <string.h>
+
+#include "mux.h"
+
+static void tell(struct cn_stream *stream, enum cn_event_type event)
+{
+    if (!stream->released)
+        stream->events |= 1U << event;
+}
+
+/* --- for programs ---------------------------------------------------------------------------- */
+
+uint8_t cn_stream_kind(const struct cn_stream *stream)
+{
+    return stream->kind;
+}
+
+const void *cn_stream_parameters(const struct cn_stream *stream, size_t *size)
+{
+    *size = stream->parameters_size;
+    return stream->parameters;
+}
+
+void cn_stream_set_user(struct cn_stream *stream, void *user)
+{
+    stream->user = user;
+}
+
+void *cn_stream_user(const struct cn_stream *stream)
+{
+    return stream->user;
+}
+
+static bool takes_writes(const struct cn_stream *stream)
+{
+    return !stream->tx_finished && !stream->reset;
+}
+
+uint8_t *cn_stream_reserve(struct cn_stream *stream, size_t *size)
+{
+    uint64_t unsent = stream->tx.end - stream->tx_sent;
+    uint8_t *room = NULL;
+
+    *size = 0;
+    if (!takes_writes(stream))
+        return NULL;
+    if (unsent < CN_MUX_UNSENT_SIZE_MAX)
+        room = cn_buffer_reserve(&stream->tx, size);
+    if (!room)
+        stream->tx_full = true;
+    return room;
+}
+
+void cn_stream_commit(struct cn_stream *stream, size_t size)
+{
+    assert(takes_writes(stream) || size == 0);
+    cn_buffer_commit(&stream->tx, size);
+}
+
+size_t cn_stream_write(struct cn_stream *stream, const void *data, size_t size)
+{
+    const uint8_t *from = data;
+    size_t done = 0;
+
+    while (done < size) {
+        size_t room;
+        uint8_t *to = cn_stream_reserve(stream, &room);
+
+        if (!to)
+            break;
+        if (room > size - done)
+            room = size - done;
+        memcpy(to, from + done, room);
+        cn_stream_commit(stream, room);
+        done += room;
+    }
+    return done;
+}
+
+void cn_stream_finish(struct cn_stream *stream)
+{
+    stream->tx_finished = true;
+}
+
+/* Nothing of it will be sent or read any more. */
+static void abandon(struct cn_stream *stream, uint32_t code)
+{
+    stream->reset = true;
+    stream->reset_code = code;
+    if (stream->mux->borrower == stream)
+        stream->mux->borrower = NULL;
+    stream->borrowed = NULL;
+    stream->borrowed_size = 0;
+    cn_buffer_wipe(&stream->tx);
+    cn_buffer_wipe(&stream->rx);
+    stream->tx_sent = 0;
+}
+
+void cn_stream_reset(struct cn_stream *stream, uint32_t code)
+{
+    if (stream->reset)
+        return;
+    abandon(stream, code);
+    stream->reset_due = true;
+}
+
+const uint8_t *cn_stream_peek(struct cn_stream *stream, size_t *size)
+{
+    const uint8_t *held = cn_buffer_at(&stream->rx, stream->rx.begin, size);
+
+    if (held)
+        return held;
+    *size = stream->borrowed_size;
+    return stream->borrowed;
+}
+
+void cn_stream_consume(struct cn_stream *stream, size_t size)
+{
+    uint64_t held = cn_buffer_size(&stream->rx);
+    size_t from_held = size < held ? size : (size_t)held;
+
+    cn_buffer_release(&stream->rx, stream->rx.begin + from_held);
+    size -= from_held;
+    assert(size <= stream->borrowed_size);
+    if (size == 0)
+        return;
+    stream->borrowed += size;
+    stream->borrowed_size -= size;
+    cn_buffer_skip(&stream->rx, stream->rx.end + size);
+    if (stream->borrowed_size == 0)
+        stream->borrowed = NULL;
+}
+
+size_t cn_stream_read(struct cn_stream *stream, void *data, size_t size)
+{
+    uint8_t *to = data;
+    size_t done = 0;
+
+    while (done < size) {
+        size_t some;
+        const uint8_t *from = cn_stream_peek(stream, &some);
+
+        if (!from)
+            break;
+        if (some > size - done)
+            some = size - done;
+        memcpy(to + done, from, some);
+        cn_stream_consume(stream, some);
+        done += some;
+    }
+    return done;
+}
+
+enum cn_stream_state cn_stream_state(const struct cn_stream *stream)
+{
+    if (stream->reset)
+        return CN_STREAM_RESET;
+    if (stream->rx_ended && stream->rx.begin == stream->rx_final)
+        return CN_STREAM_ENDED;
+    return CN_STREAM_OPEN;
+}
+
+uint32_t cn_stream_reset_code(const struct cn_stream *stream)
+{
+    return stream->reset_code;
+}
+
+void cn_stream_set_durable(struct cn_stream *stream, uint64_t offset)
+{
+    assert(offset <= stream->rx.begin);
+    if (offset <= stream->rx_durable)
+        return;
+    stream->rx_durable = offset;
+    stream->rx_durable_due = true;
+}
+
+void cn_stream_progress(const struct cn_stream *stream, struct cn_stream_progress *progress)
+{
+    *progress = (struct cn_stream_progress) {
+        .written = stream->tx.end,
+        .received = stream->tx.begin,
+        .durable = stream->tx_durable,
+        .end_received = stream->tx_fin_received,
+        .read = stream->rx.begin,
+    };
+}
+
+void cn_stream_release(struct cn_stream *stream)
+{
+    stream->released = true;
+    stream->user = NULL;
+    stream->events = 0;
+    if (!cn_stream_done(stream) && !stream->reset)
+        cn_stream_reset(stream, 0);
+}
+
+/* --- for the mux ----------------------------------------------------------------------------- */
+
+uint64_t cn_stream_sendable(const struct cn_stream *stream)
+{
+    uint64_t until = stream->tx.end < stream->tx_limit ? stream->tx.end : stream->tx_limit;
+
+    return stream->reset || until <= stream->tx_sent ? 0 : until - stream->tx_sent;
+}
+
+static uint64_t arrived(const struct cn_stream *stream)
+{
+    return stream->rx.end + stream->borrowed_size;
+}
+
+uint64_t cn_stream_expected(const struct cn_stream *stream)
+{
+    return arrived(stream) + (stream->rx_ended ? 1 : 0);
+}
+
+bool cn_stream_done(const struct cn_stream *stream)
+{
+    bool sent_all = stream->tx_finished && stream->tx_fin_received;
+    bool read_all = cn_stream_state(stream) == CN_STREAM_ENDED &&
+                    stream->rx_received == cn_stream_expected(stream);
+
+    if (stream->reset)
+        return !stream->reset_due && !stream->open_due;
+    return sent_all && read_all && !stream->rx_durable_due;
+}
+
+enum cn_err cn_stream_settle(struct cn_stream *stream)
+{
+    const uint8_t *from = stream->borrowed;
+    size_t size = stream->borrowed_size;
+
+    stream->borrowed = NULL;
+    stream->borrowed_size = 0;
+    return size == 0 ? CN_OK : cn_buffer_append(&stream->rx, from, size);
+}
+
+void cn_stream_drop(struct cn_stream *stream)
+{
+    const struct cn_memory *memory = stream->mux->memory;
+
+    cn_buffer_wipe(&stream->tx);
+    cn_buffer_wipe(&stream->rx);
+    if (stream->parameters)
+        memory->give(memory->context, stream->parameters, stream->parameters_size);
+    memory->give(memory->context, stream, sizeof *stream);
+}
+
+static enum cn_err take_data(struct cn_stream *stream, const struct cn_frame *frame)
+{
+    if (frame->offset != arrived(stream) || stream->rx_ended)
+        return CN_E_FORMAT;
+    if (frame->size > stream->rx_limit - frame->offset)
+        return CN_E_LIMIT;
+    if (cn_mux_settle(stream->mux) != CN_OK)
+        return CN_E_MEMORY;
+    cn_mux_received_due(stream->mux, false);
+    tell(stream, CN_EVENT_READABLE);
+    if (cn_buffer_size(&stream->rx) > 0)
+        return cn_buffer_append(&stream->rx, frame->bytes, frame->size);
+    stream->borrowed = frame->bytes;
+    stream->borrowed_size = frame->size;
+    stream->mux->borrower = stream;
+    return CN_OK;
+}
+
+static enum cn_err take_received(struct cn_stream *stream, const struct cn_frame *frame)
+{
+    uint64_t offset = frame->offset;
+
+    if (stream->tx_fin_sent && offset == stream->tx.end + 1) {
+        stream->tx_fin_received = true;
+        offset--;
+    }
+    if (offset > stream->tx_sent || offset < stream->tx.begin)
+        return CN_E_FORMAT;
+    cn_buffer_release(&stream->tx, offset);
+    tell(stream, CN_EVENT_PROGRESS);
+    return CN_OK;
+}
+
+static enum cn_err take_fin(struct cn_stream *stream, const struct cn_frame *frame)
+{
+    if (frame->offset != arrived(stream) || stream->rx_ended)
+        return CN_E_FORMAT;
+    stream->rx_ended = true;
+    stream->rx_final = frame->offset;
+    cn_mux_received_due(stream->mux, true);
+    tell(stream, CN_EVENT_READABLE);
+    return CN_OK;
+}
+
+static enum cn_err take_durable(struct cn_stream *stream, const struct cn_frame *frame)
+{
+    if (frame->offset > stream->tx_sent || frame->offset < stream->tx_durable)
+        return CN_E_FORMAT;
+    stream->tx_durable = frame->offset;
+    tell(stream, CN_EVENT_PROGRESS);
+    return CN_OK;
+}
+
+static enum cn_err take_window(struct cn_stream *stream, const struct cn_frame *frame)
+{
+    if (frame->offset < stream->tx_limit)
+        return CN_E_FORMAT;
+    stream->tx_limit = frame->offset;
+    return CN_OK;
+}
+
+static enum cn_err take_reset(struct cn_stream *stream, const struct cn_frame *frame)
+{
+    abandon(stream, frame->code);
+    tell(stream, CN_EVENT_READABLE);
+    return CN_OK;
+}
+
+enum cn_err cn_stream_take(struct cn_stream *stream, const struct cn_frame *frame)
+{
+    static enum cn_err (*const takers[CN_FRAME_TYPE_COUNT])(struct cn_stream *,
+                                                            const struct cn_frame *) = {
+        [CN_FRAME_DATA] = take_data,       [CN_FRAME_RECEIVED] = take_received,
+        [CN_FRAME_DURABLE] = take_durable, [CN_FRAME_WINDOW] = take_window,
+        [CN_FRAME_FIN] = take_fin,         [CN_FRAME_RESET] = take_reset,
+    };
+
+    if (!takers[frame->type])
+        return CN_E_UNEXPECTED;
+    if (stream->reset) /* what was under way when we gave it up */
+        return CN_OK;
+    return takers[frame->type](stream, frame);
+}

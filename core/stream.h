@@ -1,0 +1,70 @@
+/* stream.h - one stream of octets each way inside a call. PROTOCOL.md 6.3
+ *
+ * What a program does with a stream (reserve, commit, peek, consume, finish, reset ...) is declared
+ * in <cyphernet.h>, cn_stream_*; here is what the mux does. Offsets count octets from the start of
+ * the stream; they outlive a connection. */
+#ifndef CN_STREAM_H
+#define CN_STREAM_H
+
+#include <cyphernet.h>
+
+#include "buffer.h"
+#include "frame.h"
+
+struct cn_mux;
+
+struct cn_stream {
+    struct cn_mux *mux;     /* borrowed */
+    struct cn_stream *next; /* in the mux's list */
+    uint32_t id;
+    uint8_t kind;
+    bool mine; /* opened by us */
+    bool open_due;
+    void *user;
+    uint8_t *parameters; /* owned; NULL when there are none */
+    size_t parameters_size;
+    unsigned events; /* a set of 1 << enum cn_event_type, to be told */
+
+    struct cn_buffer tx; /* begin: received by the partner; end: written */
+    uint64_t tx_sent;    /* below it, sent on this connection */
+    uint64_t tx_limit;   /* below it, may be sent */
+    uint64_t tx_durable; /* below it, on the partner's disk */
+    bool tx_full;        /* reserve had no room: tell WRITABLE */
+    bool tx_finished;    /* tx.end is final */
+    bool tx_fin_sent;
+    bool tx_fin_received;
+    bool tx_bulk; /* a bulk record went: the last one is padded to full size too */
+
+    struct cn_buffer rx;     /* begin: consumed; end: arrived, but for what is borrowed */
+    const uint8_t *borrowed; /* after rx.end, still in the record that it came in */
+    size_t borrowed_size;
+    uint64_t rx_received;     /* what the last RECEIVED said */
+    uint64_t rx_limit;        /* what the last WINDOW said */
+    uint64_t rx_window;       /* octets that we are willing to hold */
+    uint64_t rx_window_at_ms; /* time of the last WINDOW, for tuning */
+    uint64_t rx_final;        /* once rx_ended */
+    uint64_t rx_durable;
+    bool rx_ended; /* FIN came */
+    bool rx_durable_due;
+
+    bool reset_due;
+    bool reset; /* by either side */
+    bool reset_told;
+    uint32_t reset_code;
+    bool released; /* the program has forgotten it */
+};
+
+/* Octets that are sendable now. */
+uint64_t cn_stream_sendable(const struct cn_stream *stream);
+/* The next expected octet, the end counted as one: what RECEIVED says. */
+uint64_t cn_stream_expected(const struct cn_stream *stream);
+/* True when nothing is left to be said about it in either direction. */
+bool cn_stream_done(const struct cn_stream *stream);
+/* Move what is borrowed into rx. CN_E_MEMORY. */
+CN_MUST_USE enum cn_err cn_stream_settle(struct cn_stream *stream);
+void cn_stream_drop(struct cn_stream *stream);
+
+/* A frame of this stream came. CN_E_FORMAT, CN_E_LIMIT, CN_E_MEMORY end the connection. */
+CN_MUST_USE enum cn_err cn_stream_take(struct cn_stream *stream, const struct cn_frame *frame);
+
+#endif
