@@ -3,7 +3,11 @@
 #include <assert.h>
 #include <string.h>
 
-enum { NO_OFFSET = 0, CONTROL_FRAME_SIZE_MAX = CN_FRAME_HEAD_SIZE + 8 };
+enum {
+    CONTROL_FRAME_SIZE_MAX = CN_FRAME_HEAD_SIZE + 8,
+    SMALL_RECORD_SIZE = 16384, /* on the wire */
+    BULK_SIZE_MIN = 3 * 16384  /* octets to send that make a bulk record worth its padding */
+};
 
 void cn_mux_init(struct cn_mux *mux, const struct cn_memory *memory, enum cn_role role)
 {
@@ -260,6 +264,7 @@ struct draft {
     struct cn_writer scratch;
     const uint8_t *segment; /* start of the piece being written in scratch */
     size_t size;            /* plaintext so far */
+    size_t limit;           /* plaintext at most */
     bool bulk;              /* pad to full size */
 };
 
@@ -282,10 +287,12 @@ static void put(struct draft *d, const struct cn_frame *frame)
     d->size += before - d->scratch.left;
 }
 
-static bool has_room(const struct draft *d)
+/* Room for all control frames of one stream, and for extra octets beside. */
+static bool has_room(const struct draft *d, size_t extra)
 {
-    return d->scratch.left >= 5 * CONTROL_FRAME_SIZE_MAX &&
-           CN_RECORD_PLAIN_SIZE_MAX - d->size >= 5 * CONTROL_FRAME_SIZE_MAX;
+    size_t wanted = extra + 5 * CONTROL_FRAME_SIZE_MAX;
+
+    return d->scratch.left >= wanted && d->size + wanted <= d->limit;
 }
 
 static uint64_t window_limit(const struct cn_stream *s)
@@ -383,13 +390,13 @@ static void put_fin(struct draft *d, struct cn_stream *s)
 /* One DATA frame of s, as much as fits; false: nothing fits. */
 static bool put_data(struct draft *d, struct cn_stream *s)
 {
-    size_t room = CN_RECORD_PLAIN_SIZE_MAX - d->size;
+    size_t room = d->limit - d->size;
     uint64_t sendable = cn_stream_sendable(s);
     const uint8_t *from;
     size_t size;
 
     if (d->record->piece_count + 3 > CN_MUX_PIECE_COUNT_MAX || room <= CN_FRAME_DATA_HEAD_SIZE ||
-        !has_room(d))
+        d->scratch.left < CN_FRAME_DATA_HEAD_SIZE)
         return false;
     room -= CN_FRAME_DATA_HEAD_SIZE;
     from = cn_buffer_at(&s->tx, s->tx_sent, &size);
@@ -403,6 +410,7 @@ static bool put_data(struct draft *d, struct cn_stream *s)
     d->record->piece[d->record->piece_count++] = (struct cn_piece) { from, size };
     d->size += size;
     s->tx_sent += size;
+    s->tx_bulk |= d->limit == CN_RECORD_PLAIN_SIZE_MAX;
     if (s->tx_full && s->tx.end - s->tx_sent < CN_MUX_UNSENT_SIZE_MAX / 2) {
         s->tx_full = false;
         s->events |= s->released ? 0 : 1U << CN_EVENT_WRITABLE;
@@ -425,11 +433,22 @@ static void put_all_data(struct cn_mux *mux, struct draft *d)
                 return;
             }
         }
-        if (fin_due(s) && !s->open_due && has_room(d))
+        if (fin_due(s) && !s->open_due && has_room(d, 0))
             put_fin(d, s);
         s = s->next ? s->next : mux->first;
     } while (s != start);
     mux->turn = start->next;
+}
+
+/* A bulk record goes when it can be filled well, else smaller ones that need less padding. */
+static size_t plain_limit(const struct cn_mux *mux)
+{
+    uint64_t sendable = 0;
+
+    for (const struct cn_stream *s = mux->first; s; s = s->next)
+        sendable += cn_stream_sendable(s);
+    return sendable >= BULK_SIZE_MIN ? CN_RECORD_PLAIN_SIZE_MAX
+                                     : SMALL_RECORD_SIZE - CN_RECORD_EXTRA_SIZE;
 }
 
 static bool close_due(const struct cn_mux *mux)
@@ -484,7 +503,8 @@ bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *re
 {
     struct draft d = { .record = record,
                        .scratch = { .at = record->scratch, .left = sizeof record->scratch },
-                       .segment = record->scratch };
+                       .segment = record->scratch,
+                       .limit = plain_limit(mux) };
     bool told_all = true;
 
     mux->now_ms = now_ms;
@@ -495,10 +515,7 @@ bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *re
     for (struct cn_stream *s = mux->first; s; s = s->next) {
         if (!control_due(mux, s))
             continue;
-        if (!has_room(&d) ||
-            (s->open_due && d.scratch.left < 2 * CN_FRAME_PARAMETERS_SIZE_MAX -
-                                                 (int)CN_FRAME_PARAMETERS_SIZE_MAX +
-                                                 6 * CONTROL_FRAME_SIZE_MAX)) {
+        if (!has_room(&d, s->open_due ? CN_FRAME_HEAD_SIZE + 1 + s->parameters_size : 0)) {
             told_all = false;
             break;
         }
@@ -510,7 +527,7 @@ bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *re
         mux->received_due_ms = 0;
         mux->received_now = false;
         put_all_data(mux, &d);
-        if (has_room(&d) && close_due(mux)) {
+        if (has_room(&d, 0) && close_due(mux)) {
             put(&d, &(struct cn_frame) { .type = CN_FRAME_CLOSE, .code = mux->close_code });
             mux->close_sent = true;
         }
