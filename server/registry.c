@@ -258,17 +258,14 @@ enum cn_err cn_registry_open(struct cn_registry **registry, const char *dir, boo
     r = calloc(1, sizeof *r);
     if (!r)
         return CN_E_MEMORY;
-    code = sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW, NULL);
+    code = sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READWRITE, NULL);
     err = code == SQLITE_OK ? CN_OK : failure(r->db, code);
     if (err == CN_OK)
         err = connection_prepare(r);
     if (err == CN_OK)
         err = create ? schema_create(r) : schema_check(r);
     if (err != CN_OK) {
-        int saved = errno;
-
         cn_registry_close(r);
-        errno = saved;
         return err;
     }
     *registry = r;
@@ -277,10 +274,13 @@ enum cn_err cn_registry_open(struct cn_registry **registry, const char *dir, boo
 
 void cn_registry_close(struct cn_registry *registry)
 {
+    int saved = errno;
+
     if (!registry)
         return;
     sqlite3_close(registry->db);
     free(registry);
+    errno = saved;
 }
 
 enum cn_err cn_registry_begin(struct cn_registry *registry)
