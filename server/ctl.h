@@ -1,0 +1,178 @@
+/* ctl.h - what the parts of cyphernetctl share. */
+#ifndef CN_CTL_H
+#define CN_CTL_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "crypto.h"
+#include "err.h"
+#include "outfile.h"
+#include "registry.h"
+
+#define CN_DIR_DEFAULT "/var/lib/cyphernet"
+
+enum { CN_CTL_OK = 0, CN_CTL_FAILED = 1, CN_CTL_USAGE = 2 }; /* exit codes */
+
+enum {
+    CN_CTL_LIST_COUNT_MAX = 8,
+    CN_CTL_OPERAND_COUNT_MAX = 1,
+    CN_CTL_DAYS_DEFAULT = 365,
+    CN_CTL_DAYS_MAX = 3650
+};
+
+struct cn_ctl_texts {
+    size_t count;
+    const char *text[CN_CTL_LIST_COUNT_MAX]; /* borrowed from argv */
+};
+
+/* The command line, taken apart. Pointers are borrowed from argv; NULL if not given. */
+struct cn_ctl_arguments {
+    const char *dir;
+    bool help;
+    bool version;
+    bool json;
+    bool quiet;
+    bool verbose;
+    bool all;
+    unsigned days;
+    const char *name;
+    const char *output;
+    const char *operator_key;
+    struct cn_ctl_texts listen;
+    struct cn_ctl_texts public_address;
+    size_t operand_count;
+    const char *operand[CN_CTL_OPERAND_COUNT_MAX];
+};
+
+struct cn_ctl {
+    const struct cn_ctl_verb *verb;
+    struct cn_ctl_arguments arguments;
+    struct cn_crypto crypto;
+    uint64_t now; /* UTC, seconds since 1970 */
+};
+
+enum cn_ctl_option_kind {
+    CN_CTL_FLAG,  /* bool */
+    CN_CTL_TEXT,  /* const char * */
+    CN_CTL_TEXTS, /* struct cn_ctl_texts */
+    CN_CTL_DAYS   /* unsigned */
+};
+
+struct cn_ctl_option {
+    const char *name; /* without the dashes; NULL ends a list */
+    char letter;      /* '\0': none */
+    enum cn_ctl_option_kind kind;
+    size_t offset; /* in struct cn_ctl_arguments */
+};
+
+struct cn_ctl_verb {
+    const char *name; /* NULL ends the table */
+    const char *usage;
+    const char *summary; /* one line */
+    const char *help;
+    const struct cn_ctl_option *options; /* beside those of every verb; NULL: none */
+    size_t operand_min;
+    size_t operand_max;
+    int (*run)(struct cn_ctl *ctl); /* returns the exit code */
+};
+
+/* Each in its ctl_<verb>.c. */
+extern const struct cn_ctl_verb cn_ctl_init_verb;
+extern const struct cn_ctl_verb cn_ctl_invite_verb;
+extern const struct cn_ctl_verb cn_ctl_admit_verb;
+extern const struct cn_ctl_verb cn_ctl_renew_verb;
+extern const struct cn_ctl_verb cn_ctl_revoke_verb;
+extern const struct cn_ctl_verb cn_ctl_suspend_verb;
+extern const struct cn_ctl_verb cn_ctl_unsuspend_verb;
+extern const struct cn_ctl_verb cn_ctl_list_verb;
+extern const struct cn_ctl_verb cn_ctl_status_verb;
+
+/* ctl_say.c: to standard error, `cyphernetctl: error: ...` and so on. All but error and hint fall
+ * silent with --quiet; detail speaks with --verbose only. */
+void cn_ctl_say_init(const struct cn_ctl_arguments *arguments);
+__attribute__((format(printf, 1, 2))) void cn_ctl_error(const char *format, ...);
+__attribute__((format(printf, 1, 2))) void cn_ctl_hint(const char *format, ...);
+__attribute__((format(printf, 1, 2))) void cn_ctl_warning(const char *format, ...);
+__attribute__((format(printf, 1, 2))) void cn_ctl_note(const char *format, ...);
+__attribute__((format(printf, 1, 2))) void cn_ctl_detail(const char *format, ...);
+/* The text of an error; for CN_E_SYSTEM that of errno. */
+const char *cn_ctl_reason(enum cn_err err);
+/* "2026-11-23", UTC. */
+struct cn_ctl_date {
+    char text[32];
+};
+struct cn_ctl_date cn_ctl_date(uint64_t seconds);
+/* Everything printed has arrived: else an error and CN_CTL_FAILED in place of code. */
+int cn_ctl_stdout_close(int code);
+
+/* ctl_options.c: false after having said what is wrong; ctl->verb may be NULL after success. */
+bool cn_ctl_options_parse(struct cn_ctl *ctl, const struct cn_ctl_verb *const *verbs, int argc,
+                          char **argv);
+const struct cn_ctl_verb *cn_ctl_verb_find(const struct cn_ctl_verb *const *verbs,
+                                           const char *name);
+void cn_ctl_verb_unknown(const char *name);
+
+/* ctl_place.c: the directory. */
+struct cn_ctl_place {
+    int dir;                      /* owned */
+    struct cn_registry *registry; /* owned */
+    bool assumed;                 /* we are root, and now act as the directory's owner */
+    struct cn_settings settings;
+};
+
+/* Open DIR, act as its owner, open the registry. On failure everything has been said and undone. */
+bool cn_ctl_place_open(struct cn_ctl_place *place, const struct cn_ctl *ctl);
+void cn_ctl_place_close(struct cn_ctl_place *place);
+/* The directory alone: errno on failure. */
+bool cn_ctl_place_enter(struct cn_ctl_place *place, const char *dir);
+/* Be who called us again, or the directory's owner again. */
+void cn_ctl_place_leave(struct cn_ctl_place *place);
+void cn_ctl_place_return(struct cn_ctl_place *place);
+void cn_ctl_registry_error(const struct cn_ctl *ctl, enum cn_err err);
+void cn_ctl_keyfile_error(const struct cn_ctl *ctl, const char *name, enum cn_err err);
+
+/* ctl_issue.c: certificates and fingerprint files. */
+struct cn_ctl_issue {
+    const char *label; /* borrowed */
+    const char *event; /* of --json */
+    /* Say who gets the certificate: the admission key (and secret, if it is made here) of somebody
+     * new, or all of somebody known. False, having said why, if nobody does. */
+    bool (*holder)(const struct cn_ctl *ctl, const struct cn_ctl_issue *issue,
+                   struct cn_registry *registry, struct cn_subscriber *subscriber,
+                   struct cn_fingerprint *fingerprint);
+    uint8_t admission_key[CN_X25519_SIZE]; /* for holder, if the request has told it */
+};
+
+/* Issue one certificate, enter it, write the file of -o. Returns the exit code. */
+int cn_ctl_issue(const struct cn_ctl *ctl, const struct cn_ctl_issue *issue);
+/* A holder's check: nobody who is not revoked has the label. */
+bool cn_ctl_label_free(const struct cn_ctl *ctl, struct cn_registry *registry, const char *label);
+/* The label can be one; --json and a fingerprint do not both go to standard output. */
+bool cn_ctl_issue_usage(const struct cn_ctl *ctl, const char *label);
+
+/* The key that signs: of the operator whom the registry believes. False, having said why. */
+bool cn_ctl_operator_load(const struct cn_ctl *ctl, const struct cn_ctl_place *place,
+                          struct cn_operator_secret *secret, struct cn_operator_public *public);
+/* Sign a certificate for the subscriber's key, with a serial never used, and enter it: somebody new
+ * if the id is 0. False, having said why. */
+bool cn_ctl_certificate_issue(const struct cn_ctl *ctl, struct cn_registry *registry,
+                              const struct cn_operator_secret *secret,
+                              struct cn_subscriber *subscriber);
+
+/* ctl_block.c: revoke, suspend and unsuspend. */
+int cn_ctl_block(struct cn_ctl *ctl, enum cn_subscriber_status status);
+
+/* ctl_ask.c: ask the running server. The reply has no line end.
+ * CN_E_ABSENT: no server runs here; CN_E_TIMEOUT; CN_E_FORMAT; CN_E_SYSTEM. */
+CN_MUST_USE enum cn_err cn_ctl_ask(int dir, const char *request, char *reply,
+                                   size_t reply_size_max);
+
+/* ctl_json.c: enough of JSON for a reply of our own server. */
+/* The number of a top-level member; false if there is none. */
+bool cn_ctl_json_number(const char *json, const char *name, uint64_t *value);
+/* One indented line for each member, to standard output. */
+void cn_ctl_json_print(const char *json);
+
+#endif

@@ -1,0 +1,115 @@
+#include "ctl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "control.h"
+
+static int64_t now_ms(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return t.tv_sec * 1000 + t.tv_nsec / 1000000;
+}
+
+/* Connect by a relative name: the whole one may be too long for an address. */
+static int connect_in(int dir)
+{
+    const struct sockaddr_un address = { AF_UNIX, CN_CONTROL_SOCKET };
+    int before = open(".", O_PATH | O_DIRECTORY | O_CLOEXEC);
+    int s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    bool good = s >= 0 && fchdir(dir) == 0 &&
+                connect(s, (const struct sockaddr *)&address, sizeof address) == 0;
+    int saved = errno;
+
+    if (before >= 0) {
+        if (fchdir(before) != 0)
+            cn_ctl_warning("cannot go back to the directory we came from");
+        close(before);
+    }
+    if (!good && s >= 0)
+        close(s);
+    errno = saved;
+    return good ? s : -1;
+}
+
+static enum cn_err wait_for(int s, short events, int64_t deadline)
+{
+    for (;;) {
+        struct pollfd p = { .fd = s, .events = events };
+        int64_t left = deadline - now_ms();
+        int got = left > 0 ? poll(&p, 1, (int)left) : 0;
+
+        if (got > 0)
+            return CN_OK;
+        if (got == 0)
+            return CN_E_TIMEOUT;
+        if (errno != EINTR)
+            return CN_E_SYSTEM;
+    }
+}
+
+/* The server reads the whole of so short a line in one piece or dies. */
+static enum cn_err request_send(int s, const char *request, int64_t deadline)
+{
+    enum cn_err err = wait_for(s, POLLOUT, deadline);
+    size_t size = strlen(request);
+
+    if (err != CN_OK)
+        return err;
+    return send(s, request, size, MSG_NOSIGNAL) == (ssize_t)size ? CN_OK : CN_E_SYSTEM;
+}
+
+/* One line, without its end. */
+static enum cn_err reply_receive(int s, char *reply, size_t size_max, int64_t deadline)
+{
+    size_t have = 0;
+
+    while (have < size_max) {
+        enum cn_err err = wait_for(s, POLLIN, deadline);
+        ssize_t got;
+        char *end;
+
+        if (err != CN_OK)
+            return err;
+        got = recv(s, reply + have, size_max - have, 0);
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got < 0)
+            return CN_E_SYSTEM;
+        if (got == 0)
+            return CN_E_FORMAT; /* it ended before the line did */
+        end = memchr(reply + have, '\n', (size_t)got);
+        have += (size_t)got;
+        if (end) {
+            *end = '\0';
+            return strlen(reply) == (size_t)(end - reply) ? CN_OK : CN_E_FORMAT;
+        }
+    }
+    return CN_E_FORMAT;
+}
+
+enum cn_err cn_ctl_ask(int dir, const char *request, char *reply, size_t reply_size_max)
+{
+    int64_t deadline = now_ms() + CN_CONTROL_TIMEOUT_MS;
+    int s = connect_in(dir);
+    enum cn_err err;
+    int saved;
+
+    if (s < 0) /* no socket, or one that a dead server left */
+        return errno == ENOENT || errno == ECONNREFUSED ? CN_E_ABSENT : CN_E_SYSTEM;
+    err = request_send(s, request, deadline);
+    if (err == CN_OK)
+        err = reply_receive(s, reply, reply_size_max, deadline);
+    saved = errno;
+    close(s);
+    errno = saved;
+    return err;
+}

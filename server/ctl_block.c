@@ -1,0 +1,144 @@
+#include "ctl.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control.h"
+
+static const struct {
+    const char *event;
+    const char *done;
+} words[CN_SUBSCRIBER_STATUS_COUNT] = {
+    [CN_SUBSCRIBER_ACTIVE] = { "unsuspended", "may use the server again" },
+    [CN_SUBSCRIBER_SUSPENDED] = { "suspended", "is suspended" },
+    [CN_SUBSCRIBER_REVOKED] = { "revoked", "is revoked, for good" },
+};
+
+/* A label holds a non-digit, so digits alone are a serial. */
+static bool serial_take(const char *text, uint64_t *serial)
+{
+    char *end;
+
+    if (strspn(text, "0123456789") != strlen(text))
+        return false;
+    errno = 0;
+    *serial = strtoull(text, &end, 10);
+    return errno == 0 && *serial > 0 && *serial <= INT64_MAX;
+}
+
+static bool find(const struct cn_ctl *ctl, struct cn_registry *registry,
+                 struct cn_subscriber *subscriber)
+{
+    const char *who = ctl->arguments.operand[0];
+    uint64_t serial;
+    enum cn_err err = serial_take(who, &serial)
+                          ? cn_registry_find_serial(registry, serial, subscriber)
+                          : cn_registry_find_label(registry, who, subscriber);
+
+    if (err == CN_OK)
+        return true;
+    if (err == CN_E_ABSENT) {
+        cn_ctl_error("there is no subscriber %s", who);
+        cn_ctl_hint("cyphernetctl list shows all, with their serials");
+    } else {
+        cn_ctl_registry_error(ctl, err);
+    }
+    return false;
+}
+
+/* True if the status is to be written; *code is the exit code if it is not. */
+static bool change_wanted(const struct cn_subscriber *s, enum cn_subscriber_status status,
+                          int *code)
+{
+    if (s->status == status) {
+        cn_ctl_note("%s %s already", s->label, words[status].done);
+        *code = CN_CTL_OK;
+        return false;
+    }
+    if (s->status == CN_SUBSCRIBER_REVOKED) {
+        cn_ctl_error("%s has been revoked, which is for good", s->label);
+        cn_ctl_hint("cyphernetctl invite %s -o FILE begins anew, with another key", s->label);
+        *code = CN_CTL_FAILED;
+        return false;
+    }
+    return true;
+}
+
+/* Make it known to the running server. The registry has it in any case. */
+static bool server_tell(const struct cn_ctl *ctl, const struct cn_ctl_place *place, uint64_t *cut,
+                        bool *running)
+{
+    char reply[CN_CONTROL_REPLY_SIZE_MAX];
+    enum cn_err err = cn_ctl_ask(place->dir, CN_CONTROL_REGISTRY, reply, sizeof reply);
+
+    *running = err != CN_E_ABSENT;
+    if (err == CN_OK && !cn_ctl_json_number(reply, "cut", cut))
+        err = CN_E_FORMAT;
+    if (err == CN_E_ABSENT)
+        cn_ctl_note("no server runs on %s: it takes effect at the next start", ctl->arguments.dir);
+    if (err == CN_OK || err == CN_E_ABSENT)
+        return true;
+    cn_ctl_error("the registry has it, but the running server did not confirm: %s",
+                 cn_ctl_reason(err));
+    cn_ctl_hint("look at the server's log; a restart of cyphernetd takes it over for certain");
+    return false;
+}
+
+static int change_tell(const struct cn_ctl *ctl, const struct cn_ctl_place *place,
+                       const struct cn_subscriber *s, enum cn_subscriber_status status)
+{
+    uint64_t cut = 0;
+    bool running = false;
+    bool told;
+
+    cn_ctl_note("%s %s", s->label, words[status].done);
+    told = server_tell(ctl, place, &cut, &running);
+    if (ctl->arguments.json)
+        printf("{\"v\":1,\"event\":\"%s\",\"label\":\"%s\",\"serial\":\"%llu\",\"running\":%s,"
+               "\"cut\":%llu}\n",
+               words[status].event, s->label, (unsigned long long)s->certificate.serial,
+               running ? "true" : "false", (unsigned long long)cut);
+    if (told && running && status != CN_SUBSCRIBER_ACTIVE)
+        cn_ctl_note("%llu %s cut", (unsigned long long)cut, cut == 1 ? "line" : "lines");
+    return told ? CN_CTL_OK : CN_CTL_FAILED;
+}
+
+static int block_at(const struct cn_ctl *ctl, struct cn_ctl_place *place,
+                    enum cn_subscriber_status status)
+{
+    struct cn_subscriber subscriber;
+    int code = CN_CTL_FAILED;
+    enum cn_err err = cn_registry_begin(place->registry);
+
+    if (err != CN_OK) {
+        cn_ctl_registry_error(ctl, err);
+        return CN_CTL_FAILED;
+    }
+    if (!find(ctl, place->registry, &subscriber))
+        return CN_CTL_FAILED;
+    if (change_wanted(&subscriber, status, &code))
+        err = cn_registry_status_set(place->registry, subscriber.id, status, ctl->now);
+    else if (code != CN_CTL_OK)
+        return code;
+    if (err == CN_OK)
+        err = cn_registry_commit(place->registry);
+    if (err != CN_OK) {
+        cn_ctl_registry_error(ctl, err);
+        return CN_CTL_FAILED;
+    }
+    return change_tell(ctl, place, &subscriber, status);
+}
+
+int cn_ctl_block(struct cn_ctl *ctl, enum cn_subscriber_status status)
+{
+    struct cn_ctl_place place;
+    int code;
+
+    if (!cn_ctl_place_open(&place, ctl))
+        return CN_CTL_FAILED;
+    code = block_at(ctl, &place, status);
+    cn_ctl_place_close(&place);
+    return code;
+}

@@ -1,0 +1,131 @@
+/* cyphernetctl - the operator's tool: who may use the server. */
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include "ctl.h"
+
+static int help_run(struct cn_ctl *ctl);
+
+static const struct cn_ctl_verb help_verb = {
+    .name = "help",
+    .usage = "help [COMMAND]",
+    .summary = "tell about a command",
+    .help = "Without COMMAND: the list of all.\n",
+    .operand_max = 1,
+    .run = help_run,
+};
+
+static const struct cn_ctl_verb *const verbs[] = {
+    &cn_ctl_init_verb,
+    &cn_ctl_invite_verb,
+    &cn_ctl_admit_verb,
+    &cn_ctl_renew_verb,
+    &cn_ctl_revoke_verb,
+    &cn_ctl_suspend_verb,
+    &cn_ctl_unsuspend_verb,
+    &cn_ctl_list_verb,
+    &cn_ctl_status_verb,
+    &help_verb,
+    NULL,
+};
+
+static void overview_print(FILE *out)
+{
+    fputs("usage: cyphernetctl [--dir DIR] COMMAND ...\n\n", out);
+    for (const struct cn_ctl_verb *const *verb = verbs; *verb; verb++)
+        fprintf(out, "  %-10s %s\n", (*verb)->name, (*verb)->summary);
+    fputs("\nOptions of every command:\n"
+          "  --dir DIR      the server's directory (default " CN_DIR_DEFAULT ")\n"
+          "  --json         the result as JSON, one object a line\n"
+          "  -q, --quiet    say nothing but errors\n"
+          "  -v, --verbose  say more\n"
+          "  -h, --help     tell about the command\n"
+          "  --version      tell the version\n",
+          out);
+}
+
+static void verb_print(const struct cn_ctl_verb *verb)
+{
+    printf("usage: cyphernetctl [--dir DIR] %s\n\n%s.\n\n%s", verb->usage, verb->summary,
+           verb->help);
+}
+
+static int help_run(struct cn_ctl *ctl)
+{
+    const struct cn_ctl_verb *verb;
+
+    if (ctl->arguments.operand_count == 0) {
+        overview_print(stdout);
+        return CN_CTL_OK;
+    }
+    verb = cn_ctl_verb_find(verbs, ctl->arguments.operand[0]);
+    if (!verb) {
+        cn_ctl_verb_unknown(ctl->arguments.operand[0]);
+        return CN_CTL_USAGE;
+    }
+    verb_print(verb);
+    return CN_CTL_OK;
+}
+
+/* Keys pass through here: no core file, no tracing by others of the same user. */
+static void process_harden(void)
+{
+    const struct rlimit none = { 0, 0 };
+
+    setrlimit(RLIMIT_CORE, &none);
+    prctl(PR_SET_DUMPABLE, 0);
+    umask(077);
+    signal(SIGPIPE, SIG_IGN); /* a write says EPIPE */
+    signal(SIGXFSZ, SIG_IGN); /* a write says EFBIG */
+}
+
+static int run(struct cn_ctl *ctl)
+{
+    enum cn_err err = cn_crypto_init(&ctl->crypto);
+    int code;
+
+    if (err != CN_OK) {
+        cn_ctl_error("%s", cn_ctl_reason(err));
+        return CN_CTL_FAILED;
+    }
+    code = ctl->verb->run(ctl);
+    cn_crypto_wipe(&ctl->crypto);
+    return code;
+}
+
+int main(int argc, char **argv)
+{
+    struct cn_ctl ctl = {
+        .arguments = { .dir = CN_DIR_DEFAULT, .days = CN_CTL_DAYS_DEFAULT },
+        .now = (uint64_t)time(NULL),
+    };
+
+    process_harden();
+    cn_ctl_say_init(&ctl.arguments);
+    if (!cn_ctl_options_parse(&ctl, verbs, argc, argv))
+        return CN_CTL_USAGE;
+    cn_ctl_say_init(&ctl.arguments);
+    if (ctl.arguments.version) {
+        printf("cyphernetctl %s\n%s\n", CN_VERSION, cn_crypto_library());
+        return cn_ctl_stdout_close(CN_CTL_OK);
+    }
+    if (ctl.arguments.help && ctl.verb) {
+        verb_print(ctl.verb);
+        return cn_ctl_stdout_close(CN_CTL_OK);
+    }
+    if (ctl.arguments.help) {
+        overview_print(stdout);
+        return cn_ctl_stdout_close(CN_CTL_OK);
+    }
+    if (!ctl.verb) {
+        overview_print(stderr);
+        return CN_CTL_USAGE;
+    }
+    return cn_ctl_stdout_close(run(&ctl));
+}
