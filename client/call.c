@@ -1,0 +1,729 @@
+/* call.c - a call as <cyphernet.h> offers it: a socket to the server, and sessions over it until
+ * one has been carried to its end. The protocol itself is core/session.c. */
+#include <cyphernet.h>
+
+#include <assert.h>
+#include <errno.h>
+#include <netdb.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "home.h"
+#include "secret.h"
+#include "session.h"
+
+enum {
+    CONNECT_TIMEOUT_MS = 10000,
+    RETRY_MS_MIN = 100,
+    RETRY_MS_MAX = 30000,
+    HANDSHAKE_FAILURE_COUNT_MAX = 5, /* a caller gives up after so many */
+    EVENT_COUNT_MAX = 8              /* of the call itself, not yet taken */
+};
+
+enum call_state {
+    CALL_CONNECTING, /* to one of the server's addresses */
+    CALL_RUNNING,    /* a session is on the line */
+    CALL_PAUSED,     /* until retry_ms */
+    CALL_OVER
+};
+
+/* What is secret, in locked memory. */
+struct call_secrets {
+    struct cn_identity identity;
+    struct cn_fingerprint fingerprint;
+    struct cn_pair pair;
+    struct cn_session session;
+};
+
+struct cn_call {
+    struct cn_home *home; /* borrowed */
+    struct call_secrets *secrets;
+    enum call_state state;
+    enum cn_err error; /* once OVER */
+    bool verified;
+    bool caller;
+    bool open;                  /* some session got that far */
+    int socket;                 /* -1: none */
+    struct addrinfo *addresses; /* of the server's address being tried; owned */
+    struct addrinfo *address;   /* the one being connected to */
+    size_t address_index;       /* of the fingerprint's addresses */
+    uint64_t connect_until_ms;
+    uint64_t retry_ms;
+    uint64_t retry_delay_ms;
+    uint64_t wait_until_ms; /* UINT64_MAX: without limit */
+    unsigned handshake_failures;
+    enum cn_session_state told; /* the session state that events were made for */
+    struct cn_mux mux;
+    struct cn_admission_note note;
+    struct cn_event event[EVENT_COUNT_MAX];
+    size_t event_count;
+    int lost_errno;
+};
+
+static const struct cn_memory heap;
+
+static void *heap_take(void *context, size_t size)
+{
+    (void)context;
+    return malloc(size);
+}
+
+static void heap_give(void *context, void *block, size_t size)
+{
+    (void)context;
+    (void)size;
+    free(block);
+}
+
+static const struct cn_memory heap = { heap_take, heap_give, NULL };
+
+static uint64_t clock_ms(clockid_t clock)
+{
+    struct timespec t;
+
+    clock_gettime(clock, &t); /* cannot fail for these clocks */
+    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
+}
+
+/* Monotonic time that goes on while the machine sleeps. */
+static struct cn_now now_get(void)
+{
+    return (struct cn_now) { clock_ms(CLOCK_BOOTTIME), clock_ms(CLOCK_REALTIME) / 1000 };
+}
+
+static void tell(struct cn_call *call, enum cn_event_type type, enum cn_err err)
+{
+    if (call->event_count == EVENT_COUNT_MAX) { /* an owner that does not look: the oldest goes */
+        memmove(call->event, call->event + 1, sizeof call->event - sizeof call->event[0]);
+        call->event_count--;
+    }
+    call->event[call->event_count++] = (struct cn_event) { type, NULL, err };
+}
+
+static void line_close(struct cn_call *call)
+{
+    if (call->socket >= 0)
+        close(call->socket);
+    call->socket = -1;
+    if (call->addresses)
+        freeaddrinfo(call->addresses);
+    call->addresses = call->address = NULL;
+}
+
+static void end(struct cn_call *call, enum cn_err err)
+{
+    if (call->state == CALL_OVER)
+        return;
+    line_close(call);
+    call->state = CALL_OVER;
+    call->error = err;
+    tell(call, CN_EVENT_CLOSED, err);
+}
+
+/* --- opening -----------------------------------------------------------------------------------
+ */
+
+static const enum cn_service services[] = {
+    [CN_CALL_TALK] = CN_SERVICE_TALK,
+    [CN_CALL_PIPE] = CN_SERVICE_PIPE,
+    [CN_CALL_FILE] = CN_SERVICE_FILE,
+    [CN_CALL_FORWARD] = CN_SERVICE_FORWARD,
+};
+
+static enum cn_err secrets_load(struct cn_call *call, struct cn_home *home,
+                                const struct cn_call_options *options)
+{
+    struct call_secrets *s = call->secrets;
+    enum cn_err err = cn_home_fingerprint(home, &s->fingerprint);
+
+    if (err == CN_OK)
+        err = cn_home_identity(home, &s->identity);
+    if (err == CN_OK)
+        err = cn_contact_pair(home, options->contact, &s->pair, &call->verified);
+    return err;
+}
+
+static bool is_caller(const struct cn_call *call, const struct cn_call_options *options)
+{
+    if (cn_service_symmetric(services[options->service]))
+        return call->secrets->pair.role == CN_ROLE_A;
+    return options->caller;
+}
+
+static void session_setup(struct cn_call *call, const struct cn_call_options *options)
+{
+    struct call_secrets *s = call->secrets;
+
+    s->session.setup = (struct cn_session_setup) {
+        .crypto = cn_home_crypto(call->home),
+        .random = cn_home_random(call->home),
+        .identity = &s->identity,
+        .fingerprint = &s->fingerprint,
+        .want = { { &s->pair, services[options->service], call->caller, call } },
+        .want_count = 1,
+    };
+}
+
+enum cn_err cn_call_open(struct cn_call **call, struct cn_home *home,
+                         const struct cn_call_options *options)
+{
+    struct cn_call *c;
+    enum cn_err err;
+
+    if (!options->contact || options->service < CN_CALL_TALK || options->service > CN_CALL_FORWARD)
+        return CN_E_USAGE;
+    c = calloc(1, sizeof *c);
+    if (!c)
+        return CN_E_MEMORY;
+    c->home = home;
+    c->socket = -1;
+    c->secrets = cn_secret_take(sizeof *c->secrets);
+    err = c->secrets ? secrets_load(c, home, options) : CN_E_MEMORY;
+    if (err != CN_OK) {
+        cn_call_free(c);
+        return err;
+    }
+    c->caller = is_caller(c, options);
+    c->note.not_after = c->secrets->fingerprint.certificate.not_after;
+    c->wait_until_ms =
+        options->wait_ms < 0 ? UINT64_MAX : now_get().ms + (uint64_t)options->wait_ms;
+    c->retry_delay_ms = RETRY_MS_MIN;
+    c->state = CALL_PAUSED; /* connecting is due at once */
+    session_setup(c, options);
+    cn_mux_init(&c->mux, &heap, c->secrets->pair.role);
+    *call = c;
+    return CN_OK;
+}
+
+void cn_call_free(struct cn_call *call)
+{
+    if (!call)
+        return;
+    line_close(call);
+    if (call->secrets) {
+        cn_session_wipe(&call->secrets->session);
+        cn_secret_give(call->secrets, sizeof *call->secrets);
+    }
+    if (call->mux.memory)
+        cn_mux_wipe(&call->mux);
+    cn_wipe(call, sizeof *call);
+    free(call);
+}
+
+/* --- connecting --------------------------------------------------------------------------------
+ */
+
+/* Lost before the partner was proven: wait a little, and a little longer each time, and dial again.
+ */
+static void retry(struct cn_call *call, enum cn_err err, struct cn_now now)
+{
+    uint8_t random[2] = { 0, 0 };
+    uint64_t spread_ms = (uint64_t)call->secrets->session.goaway_spread_s * 1000;
+    uint64_t delay_ms = call->retry_delay_ms;
+
+    line_close(call);
+    /* without randomness the delay is merely not jittered */
+    if (cn_random_fill(cn_home_random(call->home), random, sizeof random) != CN_OK)
+        random[0] = random[1] = 0;
+    if (spread_ms > 0)
+        delay_ms = spread_ms * (random[0] * 256U + random[1]) / 65536;
+    else
+        delay_ms += delay_ms * random[0] / 512;
+    call->secrets->session.goaway_spread_s = 0;
+    call->retry_delay_ms *= 2;
+    if (call->retry_delay_ms > RETRY_MS_MAX)
+        call->retry_delay_ms = RETRY_MS_MAX;
+    call->retry_ms = now.ms + delay_ms;
+    call->state = CALL_PAUSED;
+    tell(call, CN_EVENT_RETRY, err);
+}
+
+/* Split HOST:PORT, resolve. Resolving blocks: the one thing here that does. */
+static int resolve(const char *address, struct addrinfo **found)
+{
+    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
+    char host[CN_ADDRESS_SIZE_MAX + 1];
+    const char *colon = strrchr(address, ':');
+    bool bracketed = address[0] == '[';
+    size_t size = (size_t)(colon - address) - (bracketed ? 2 : 0);
+    int failed;
+
+    memcpy(host, address + (bracketed ? 1 : 0), size);
+    host[size] = '\0';
+    failed = getaddrinfo(host, colon + 1, &hints, found);
+    if (failed == EAI_NONAME || failed == EAI_ADDRFAMILY || failed == EAI_NODATA) {
+        /* loopback counts as no configured address */
+        const struct addrinfo any = { .ai_socktype = SOCK_STREAM };
+
+        failed = getaddrinfo(host, colon + 1, &any, found);
+    }
+    return failed;
+}
+
+static void session_begin(struct cn_call *call, struct cn_now now)
+{
+    struct cn_session *session = &call->secrets->session;
+    const struct cn_session_setup setup = session->setup;
+    enum cn_err err = cn_session_start(session, &setup, now);
+
+    call->told = CN_SESSION_HELLO;
+    if (err != CN_OK) {
+        end(call, err);
+        return;
+    }
+    call->state = CALL_RUNNING;
+}
+
+static void socket_tune(int socket)
+{
+    const int on = 1;
+
+    /* best effort: a socket without these works, only slower */
+    (void)setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+}
+
+static void address_try(struct cn_call *call, struct cn_now now);
+
+static void address_failed(struct cn_call *call, int system_error, struct cn_now now)
+{
+    call->lost_errno = system_error;
+    (void)cn_home_fail(call->home, CN_E_UNREACHABLE, system_error,
+                       call->secrets->fingerprint.address[call->address_index]);
+    if (call->socket >= 0)
+        close(call->socket);
+    call->socket = -1;
+    if (call->address)
+        call->address = call->address->ai_next;
+    address_try(call, now);
+}
+
+/* Connect to call->address, or to the first of the server's next address, or give up for now. */
+static void address_try(struct cn_call *call, struct cn_now now)
+{
+    const struct cn_fingerprint *f = &call->secrets->fingerprint;
+    struct addrinfo *a = call->address;
+
+    if (!a) {
+        if (call->addresses) {
+            freeaddrinfo(call->addresses);
+            call->addresses = NULL;
+            call->address_index++;
+        }
+        for (; call->address_index < f->address_count; call->address_index++) {
+            if (resolve(f->address[call->address_index], &call->addresses) == 0)
+                break;
+            (void)cn_home_fail(call->home, CN_E_UNREACHABLE, 0, f->address[call->address_index]);
+        }
+        if (call->address_index == f->address_count) {
+            retry(call, CN_E_UNREACHABLE, now);
+            return;
+        }
+        a = call->address = call->addresses;
+    }
+    call->socket = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    if (call->socket < 0) {
+        address_failed(call, errno, now);
+        return;
+    }
+    socket_tune(call->socket);
+    call->connect_until_ms = now.ms + CONNECT_TIMEOUT_MS;
+    call->state = CALL_CONNECTING;
+    /* EINPROGRESS: the socket becomes writable when it is decided */
+    if (connect(call->socket, a->ai_addr, a->ai_addrlen) == 0)
+        session_begin(call, now);
+    else if (errno != EINPROGRESS && errno != EINTR)
+        address_failed(call, errno, now);
+}
+
+static void connecting_process(struct cn_call *call, struct cn_now now)
+{
+    struct pollfd p = { call->socket, POLLOUT, 0 };
+    int error = 0;
+    socklen_t size = sizeof error;
+
+    if (poll(&p, 1, 0) == 0) {
+        if (now.ms >= call->connect_until_ms)
+            address_failed(call, ETIMEDOUT, now);
+        return;
+    }
+    if (getsockopt(call->socket, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
+        error = errno;
+    if (error != 0)
+        address_failed(call, error, now);
+    else
+        session_begin(call, now);
+}
+
+/* --- running -----------------------------------------------------------------------------------
+ */
+
+/* EAGAIN and EINTR: later. EOF and errors: the line is lost. */
+static bool line_read(struct cn_call *call, struct cn_now now)
+{
+    struct cn_session *session = &call->secrets->session;
+    size_t room;
+    uint8_t *to = cn_session_input(session, &room);
+    ssize_t got;
+
+    if (room == 0)
+        return false;
+    got = recv(call->socket, to, room, 0);
+    if (got > 0) {
+        cn_session_received(session, (size_t)got, now);
+        return true;
+    }
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return false;
+    call->lost_errno = got < 0 ? errno : 0;
+    cn_session_ended(session);
+    return false;
+}
+
+static void line_write(struct cn_call *call, struct cn_now now)
+{
+    struct cn_session *session = &call->secrets->session;
+
+    for (;;) {
+        size_t size;
+        const uint8_t *from = cn_session_output(session, &size, now);
+        ssize_t put;
+
+        if (size == 0)
+            return;
+        put = send(call->socket, from, size, MSG_NOSIGNAL);
+        if (put > 0) {
+            cn_session_sent(session, (size_t)put);
+            if ((size_t)put < size)
+                return;
+            continue;
+        }
+        /* EPIPE, ECONNRESET: what can still be read is read first; the end is found there */
+        return;
+    }
+}
+
+static int refusal_of(enum cn_verdict verdict)
+{
+    static const enum cn_refusal refusals[CN_VERDICT_COUNT] = {
+        [CN_VERDICT_EXPIRED] = CN_REFUSAL_EXPIRED,
+        [CN_VERDICT_NOT_YET_VALID] = CN_REFUSAL_NOT_YET_VALID,
+        [CN_VERDICT_REVOKED] = CN_REFUSAL_REVOKED,
+        [CN_VERDICT_SUSPENDED] = CN_REFUSAL_SUSPENDED,
+        [CN_VERDICT_OVER_LIMIT] = CN_REFUSAL_OVER_LIMIT,
+    };
+
+    return refusals[verdict];
+}
+
+static void note_verdict(struct cn_call *call, struct cn_now now)
+{
+    const struct cn_session *session = &call->secrets->session;
+
+    if (!session->verdict_known)
+        return;
+    call->note.clock_ahead_s = (int64_t)now.utc_s - (int64_t)session->verdict.server_time;
+    call->note.refusal = refusal_of(session->verdict.verdict);
+}
+
+/* The events that the session's states stand for. */
+static void tell_states(struct cn_call *call, struct cn_now now)
+{
+    static const struct {
+        enum cn_session_state state;
+        enum cn_event_type event;
+    } rows[] = {
+        { CN_SESSION_REGISTER, CN_EVENT_CONNECTED },
+        { CN_SESSION_WAITING, CN_EVENT_WAITING },
+        { CN_SESSION_PROLOGUE, CN_EVENT_JOINED },
+        { CN_SESSION_OPEN, CN_EVENT_OPEN },
+    };
+    enum cn_session_state state = call->secrets->session.state;
+
+    if (state == call->told || state >= CN_SESSION_CLOSED)
+        return;
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (rows[i].state <= call->told || rows[i].state > state)
+            continue;
+        if (rows[i].state == CN_SESSION_REGISTER)
+            note_verdict(call, now);
+        tell(call, rows[i].event, CN_OK);
+    }
+    call->told = state;
+    if (state >= CN_SESSION_WAITING)
+        call->retry_delay_ms = RETRY_MS_MIN;
+}
+
+/* A session that failed: is it over, or tried again? */
+static void session_failed(struct cn_call *call, struct cn_now now)
+{
+    struct cn_session *session = &call->secrets->session;
+    enum cn_err err = session->error;
+    bool shaking = call->told >= CN_SESSION_PROLOGUE;
+
+    note_verdict(call, now);
+    if (call->open) {
+        end(call, cn_err_blame(err) == CN_BLAME_SYSTEM ? err : CN_E_INTERRUPTED);
+    } else if (err == CN_E_ADMISSION || err == CN_E_CRYPTO || err == CN_E_RANDOM ||
+               err == CN_E_MEMORY) {
+        end(call, err);
+    } else if (shaking && cn_err_blame(err) == CN_BLAME_PEER && err != CN_E_INTERRUPTED &&
+               err != CN_E_TIMEOUT && call->caller &&
+               ++call->handshake_failures >= HANDSHAKE_FAILURE_COUNT_MAX) {
+        end(call, CN_E_AUTH);
+    } else {
+        retry(call, err, now);
+    }
+}
+
+/* What the partner's CLOSE with this code means. */
+static enum cn_err closed_error(uint32_t code)
+{
+    return code == cn_err_close_code(CN_E_REFUSED) ? CN_E_REFUSED : CN_E_INTERRUPTED;
+}
+
+static bool mux_has_events(const struct cn_call *call)
+{
+    for (const struct cn_stream *s = call->mux.first; s; s = s->next) {
+        if (s->events)
+            return true;
+    }
+    return false;
+}
+
+/* The end of a call that was open: said by both, or by one with a reason. */
+static void running_end(struct cn_call *call)
+{
+    const struct cn_mux *mux = &call->mux;
+    size_t left;
+
+    (void)cn_session_output(&call->secrets->session, &left, now_get());
+    if (mux->close_received && mux->close_received_code != 0 && !mux_has_events(call))
+        end(call, closed_error(mux->close_received_code));
+    else if (mux->close_sent && mux->close_code != 0 && left == 0)
+        end(call, CN_E_CANCELLED);
+    else if (cn_mux_is_closed(mux) && left == 0)
+        end(call, CN_OK);
+}
+
+static void running_process(struct cn_call *call, struct cn_now now)
+{
+    struct cn_session *session = &call->secrets->session;
+
+    /* events that lend octets of the record in hand come first: the owner looks before the next */
+    while (cn_session_step(session, now)) {
+        if (session->state == CN_SESSION_OPEN && !session->mux) {
+            cn_session_carry(session, &call->mux, now);
+            call->open = true;
+        }
+        if (call->mux.borrower || session->state == CN_SESSION_FAILED)
+            break;
+    }
+    if (!call->mux.borrower && session->state < CN_SESSION_CLOSED && line_read(call, now)) {
+        while (!call->mux.borrower && cn_session_step(session, now)) {
+            if (session->state == CN_SESSION_OPEN && !session->mux) {
+                cn_session_carry(session, &call->mux, now);
+                call->open = true;
+            }
+        }
+    }
+    tell_states(call, now);
+    if (session->state != CN_SESSION_FAILED)
+        line_write(call, now);
+    if (call->open)
+        running_end(call);
+    if (call->state == CALL_RUNNING && session->state == CN_SESSION_FAILED)
+        session_failed(call, now);
+}
+
+static bool waited_too_long(const struct cn_call *call, struct cn_now now)
+{
+    bool joined = call->state == CALL_RUNNING && call->told >= CN_SESSION_PROLOGUE;
+
+    return !call->open && !joined && now.ms >= call->wait_until_ms;
+}
+
+void cn_call_process(struct cn_call *call)
+{
+    struct cn_now now = now_get();
+
+    if (call->state == CALL_OVER)
+        return;
+    if (call->state == CALL_PAUSED && now.ms >= call->retry_ms) {
+        call->address_index = 0;
+        address_try(call, now);
+    }
+    if (call->state == CALL_CONNECTING)
+        connecting_process(call, now);
+    if (call->state == CALL_RUNNING)
+        running_process(call, now);
+    if (call->state != CALL_OVER && waited_too_long(call, now))
+        end(call, call->told >= CN_SESSION_WAITING ? CN_E_TIMEOUT : CN_E_UNREACHABLE);
+}
+
+/* --- waiting -----------------------------------------------------------------------------------
+ */
+
+size_t cn_call_descriptors(struct cn_call *call, struct pollfd *descriptors, size_t max)
+{
+    short wanted = POLLIN;
+    size_t left;
+
+    if (call->socket < 0 || max == 0)
+        return 0;
+    if (call->state == CALL_CONNECTING)
+        wanted = POLLOUT;
+    if (call->state == CALL_RUNNING) {
+        (void)cn_session_output(&call->secrets->session, &left, now_get());
+        if (left > 0)
+            wanted |= POLLOUT;
+    }
+    descriptors[0] = (struct pollfd) { call->socket, wanted, 0 };
+    return 1;
+}
+
+/* Whole octets wait in the session, which no poll will tell about. */
+static bool has_input(const struct cn_call *call)
+{
+    const struct cn_session *s = &call->secrets->session;
+
+    return s->in_end > s->in_begin && call->mux.borrower;
+}
+
+int cn_call_timeout_ms(const struct cn_call *call)
+{
+    struct cn_now now = now_get();
+    uint64_t due = UINT64_MAX;
+
+    if (call->event_count > 0 || mux_has_events(call))
+        return 0;
+    if (call->state == CALL_OVER)
+        return -1;
+    if (call->state == CALL_PAUSED)
+        due = call->retry_ms;
+    if (call->state == CALL_CONNECTING)
+        due = call->connect_until_ms;
+    if (call->state == CALL_RUNNING) {
+        if (has_input(call))
+            return 0;
+        due = cn_session_deadline_ms(&call->secrets->session, now);
+    }
+    if (!call->open && call->wait_until_ms < due)
+        due = call->wait_until_ms;
+    if (due == UINT64_MAX)
+        return -1;
+    if (due <= now.ms)
+        return 0;
+    return due - now.ms > 3600000 ? 3600000 : (int)(due - now.ms);
+}
+
+bool cn_call_next_event(struct cn_call *call, struct cn_event *event)
+{
+    struct cn_event e = { CN_EVENT_NONE, NULL, CN_OK };
+
+    if (call->event_count > 0 && call->event[0].type != CN_EVENT_CLOSED) {
+        e = call->event[0];
+    } else if (cn_mux_next_event(&call->mux, &e.stream, &e.type)) {
+        *event = e;
+        return true;
+    } else if (call->event_count > 0) {
+        e = call->event[0]; /* CLOSED is the last */
+    } else {
+        return false;
+    }
+    call->event_count--;
+    memmove(call->event, call->event + 1, call->event_count * sizeof call->event[0]);
+    *event = e;
+    return true;
+}
+
+enum cn_err cn_call_wait(struct cn_call *call, int timeout_ms, struct cn_event *event)
+{
+    uint64_t until_ms = timeout_ms < 0 ? UINT64_MAX : now_get().ms + (uint64_t)timeout_ms;
+
+    for (;;) {
+        struct pollfd p[1];
+        size_t count;
+        int due_ms;
+        uint64_t now_ms;
+
+        cn_call_process(call);
+        if (cn_call_next_event(call, event))
+            return CN_OK;
+        now_ms = now_get().ms;
+        if (now_ms >= until_ms)
+            return CN_E_TIMEOUT;
+        due_ms = cn_call_timeout_ms(call);
+        if (until_ms != UINT64_MAX && (due_ms < 0 || (uint64_t)due_ms > until_ms - now_ms))
+            due_ms = (int)(until_ms - now_ms);
+        count = cn_call_descriptors(call, p, 1);
+        if (poll(p, count, due_ms) < 0 && errno != EINTR && errno != EAGAIN)
+            return cn_home_fail(call->home, CN_E_SYSTEM, errno, "poll");
+    }
+}
+
+/* --- the rest ----------------------------------------------------------------------------------
+ */
+
+void cn_call_finish(struct cn_call *call)
+{
+    cn_mux_finish(&call->mux);
+}
+
+void cn_call_cancel(struct cn_call *call, enum cn_err why)
+{
+    unsigned code = cn_err_close_code(why);
+
+    if (!call->open)
+        end(call, CN_E_CANCELLED);
+    else
+        cn_mux_close(&call->mux, code ? code : cn_err_close_code(CN_E_CANCELLED));
+}
+
+const char *cn_call_suite(const struct cn_call *call)
+{
+    return call->secrets->pair.suite->name;
+}
+
+bool cn_call_is_caller(const struct cn_call *call)
+{
+    return call->caller;
+}
+
+bool cn_call_verified(const struct cn_call *call)
+{
+    return call->verified;
+}
+
+const struct cn_admission_note *cn_call_admission_note(const struct cn_call *call)
+{
+    return &call->note;
+}
+
+enum cn_err cn_call_export(const struct cn_call *call, uint8_t out[32])
+{
+    const struct cn_item label = CN_LABEL("export");
+    const struct cn_suite *suite = call->secrets->pair.suite;
+
+    if (!call->open)
+        return CN_E_UNEXPECTED;
+    return cn_expand(cn_home_crypto(call->home), suite->hash,
+                     call->secrets->session.keys.exporter.bytes, cn_hash_size(suite->hash), &label,
+                     1, out, 32);
+}
+
+enum cn_err cn_stream_open(struct cn_call *call, uint8_t kind, const void *parameters,
+                           size_t parameters_size, struct cn_stream **stream)
+{
+    if (kind == 0 || parameters_size > CN_FRAME_PARAMETERS_SIZE_MAX)
+        return CN_E_USAGE;
+    if (!call->open || call->state != CALL_RUNNING)
+        return CN_E_UNEXPECTED;
+    return cn_mux_open(&call->mux, kind, parameters, parameters_size, stream);
+}
