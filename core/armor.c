@@ -124,6 +124,8 @@ enum cn_err cn_armor_encode(const struct cn_crypto *crypto, enum cn_armor_kind k
 
     if (err != CN_OK)
         return err;
+    if (body_size > CN_ARMOR_BODY_SIZE_MAX)
+        return CN_E_FULL; /* nobody would read it */
     mark_put(&w, BEGIN, kind);
     for (size_t at = 0; at < body_size + CHECKSUM_SIZE; at += 3) {
         size_t left = body_size + CHECKSUM_SIZE - at;

@@ -35,7 +35,7 @@ enum {
 /* "CARD", "FINGERPRINT", ...: the words of the BEGIN line; static. */
 const char *cn_armor_name(enum cn_armor_kind kind);
 
-/* text gets no NUL. CN_E_FULL: text_size_max is too small. */
+/* text gets no NUL. CN_E_FULL: text_size_max is too small, or the body too large. */
 CN_MUST_USE enum cn_err cn_armor_encode(const struct cn_crypto *crypto, enum cn_armor_kind kind,
                                         const uint8_t *body, size_t body_size, char *text,
                                         size_t text_size_max, size_t *text_size);
