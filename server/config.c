@@ -1,0 +1,244 @@
+#include "config.h"
+
+#include <errno.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+enum type { U32, U64, BOOL, WORD };
+
+#define FIELD(field) offsetof(struct cn_config, field)
+
+static const struct key {
+    const char *name; /* section.key */
+    enum type type;
+    size_t at;
+    uint64_t min, max, preset;
+} keys[] = {
+    { "admission.hello_timeout", U32, FIELD(hello_timeout), 1, 60, 5 },
+    { "admission.pending_max", U32, FIELD(pending_max), 1, 1000000, 1024 },
+    { "admission.pending_per_address", U32, FIELD(pending_per_address), 1, 1000000, 64 },
+    { "waiting.lines_max", U32, FIELD(lines_max), 2, 1000000, 16384 },
+    { "waiting.lines_per_subscriber", U32, FIELD(lines_per_subscriber), 1, 1000000, 32 },
+    { "waiting.tags_per_line", U32, FIELD(tags_per_line), 1, 4096, 1024 },
+    { "waiting.tags_max", U32, FIELD(tags_max), 2, 10000000, 131072 },
+    { "waiting.waiting_time", U32, FIELD(waiting_time), 0, 31536000, 0 },
+    { "waiting.keep_alive", U32, FIELD(keep_alive), 1, 3600, 60 },
+    { "waiting.spread", U32, FIELD(spread), 0, 3600, 30 },
+    { "joining.ready_timeout", U32, FIELD(ready_timeout), 1, 60, 3 },
+    { "joining.prologue_timeout", U32, FIELD(prologue_timeout), 1, 120, 10 },
+    { "joining.prologue_size_max", U32, FIELD(prologue_size_max), 1, 65535, 16384 },
+    { "calls.idle_timeout", U32, FIELD(idle_timeout), 0, 31536000, 600 },
+    { "calls.stall_timeout", U32, FIELD(stall_timeout), 1, 86400, 300 },
+    { "calls.rate_per_subscriber", U64, FIELD(rate_per_subscriber), 0, UINT64_MAX / 2, 0 },
+    { "calls.pipes_max", U32, FIELD(pipes_max), 0, 100000, 48 },
+    { "calls.turn_size", U32, FIELD(turn_size), 4096, 1073741824, 1048576 },
+    { "calls.congestion_control", WORD, FIELD(congestion_control), 0, 0, 0 },
+    { "server.shutdown_timeout", U32, FIELD(shutdown_timeout), 0, 86400, 60 },
+    { "server.log_addresses", BOOL, FIELD(log_addresses), 0, 1, 0 },
+    { "server.log_subscribers", BOOL, FIELD(log_subscribers), 0, 1, 0 },
+};
+
+enum { KEY_COUNT = sizeof keys / sizeof keys[0], FILE_SIZE_MAX = 65536 };
+
+struct parse {
+    struct cn_config config;
+    char complaint[CN_CONFIG_COMPLAINT_SIZE - 32]; /* the first; empty: none */
+    unsigned char seen[KEY_COUNT];
+};
+
+static void field_set(struct cn_config *config, const struct key *key, uint64_t value)
+{
+    void *field = (char *)config + key->at;
+
+    switch (key->type) {
+    case U32:
+        *(uint32_t *)field = (uint32_t)value;
+        break;
+    case U64:
+        *(uint64_t *)field = value;
+        break;
+    case BOOL:
+        *(bool *)field = value != 0;
+        break;
+    case WORD:
+        memset(field, 0, CN_CONFIG_WORD_SIZE);
+        break;
+    }
+}
+
+void cn_config_defaults(struct cn_config *config)
+{
+    memset(config, 0, sizeof *config);
+    for (size_t i = 0; i < KEY_COUNT; i++)
+        field_set(config, &keys[i], keys[i].preset);
+}
+
+const char *cn_config_key(size_t i)
+{
+    return i < KEY_COUNT ? keys[i].name : NULL;
+}
+
+static const struct key *key_find(const char *section, const char *name)
+{
+    size_t size = strlen(section);
+
+    for (size_t i = 0; i < KEY_COUNT; i++) {
+        if (strncmp(keys[i].name, section, size) == 0 && keys[i].name[size] == '.' &&
+            strcmp(keys[i].name + size + 1, name) == 0)
+            return &keys[i];
+    }
+    return NULL;
+}
+
+static bool number_parse(const char *text, uint64_t *value)
+{
+    char *end;
+
+    if (text[0] < '0' || text[0] > '9')
+        return false;
+    errno = 0;
+    *value = strtoull(text, &end, 10);
+    return errno == 0 && *end == '\0';
+}
+
+static bool bool_parse(const char *text, uint64_t *value)
+{
+    static const char *const words[] = { "no", "yes", "false", "true", "off", "on" };
+
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        if (strcasecmp(text, words[i]) == 0) {
+            *value = i % 2;
+            return true;
+        }
+    }
+    return false;
+}
+
+static bool word_set(struct cn_config *config, const struct key *key, const char *text)
+{
+    static const char fine[] = "abcdefghijklmnopqrstuvwxyz0123456789_-";
+
+    if (strlen(text) >= CN_CONFIG_WORD_SIZE || strspn(text, fine) != strlen(text))
+        return false;
+    field_set(config, key, 0);
+    memcpy((char *)config + key->at, text, strlen(text));
+    return true;
+}
+
+/* For a complaint: what the file says may be anything. */
+static void show(const char *text, char out[65])
+{
+    size_t i = 0;
+
+    for (; text[i] && i < 64; i++)
+        out[i] = text[i] > ' ' && text[i] < 127 ? text[i] : '?';
+    out[i] = '\0';
+}
+
+/* The line number is put before it later: inih tells it only at the end. */
+static int complain(struct parse *p, const char *what, const char *section, const char *name)
+{
+    char s[65], n[65];
+
+    show(section, s);
+    show(name, n);
+    snprintf(p->complaint, sizeof p->complaint, "[%s] %s: %s", s, n, what);
+    return 0;
+}
+
+static bool value_set(struct parse *p, const struct key *key, const char *text, char *why,
+                      size_t why_size)
+{
+    uint64_t value = 0;
+
+    switch (key->type) {
+    case WORD:
+        snprintf(why, why_size, "must be a plain word of at most %d characters",
+                 CN_CONFIG_WORD_SIZE - 1);
+        return word_set(&p->config, key, text);
+    case BOOL:
+        snprintf(why, why_size, "must be yes or no");
+        if (!bool_parse(text, &value))
+            return false;
+        break;
+    case U32:
+    case U64:
+        snprintf(why, why_size, "must be a number from %llu to %llu", (unsigned long long)key->min,
+                 (unsigned long long)key->max);
+        if (!number_parse(text, &value) || value < key->min || value > key->max)
+            return false;
+        break;
+    }
+    field_set(&p->config, key, value);
+    return true;
+}
+
+/* inih's handler: 1 on success. */
+static int handle(void *user, const char *section, const char *name, const char *text)
+{
+    struct parse *p = user;
+    const struct key *key = key_find(section, name);
+    char why[128];
+
+    if (p->complaint[0])
+        return 0;
+    if (!key)
+        return complain(p, "no such key; cyphernetd.conf(5) lists them all", section, name);
+    if (p->seen[key - keys]++)
+        return complain(p, "is set twice; remove one", section, name);
+    if (!text || !value_set(p, key, text, why, sizeof why))
+        return complain(p, text ? why : "has no value", section, name);
+    return 1;
+}
+
+enum cn_err cn_config_parse(struct cn_config *config, const char *text,
+                            char complaint[CN_CONFIG_COMPLAINT_SIZE])
+{
+    struct parse p = { 0 };
+    int bad_line;
+
+    complaint[0] = '\0';
+    cn_config_defaults(&p.config);
+    bad_line = ini_parse_string(text, handle, &p);
+    if (bad_line > 0)
+        snprintf(complaint, CN_CONFIG_COMPLAINT_SIZE, "line %d: %s", bad_line,
+                 p.complaint[0] ? p.complaint : "neither [section], key = value, nor a comment");
+    if (bad_line != 0)
+        return bad_line > 0 ? CN_E_FORMAT : CN_E_MEMORY;
+    *config = p.config;
+    return CN_OK;
+}
+
+enum cn_err cn_config_read(struct cn_config *config, const char *path,
+                           char complaint[CN_CONFIG_COMPLAINT_SIZE])
+{
+    FILE *file = fopen(path, "re");
+    char *text = NULL;
+    size_t size = 0;
+    enum cn_err err = CN_E_SYSTEM;
+
+    complaint[0] = '\0';
+    if (!file)
+        return errno == ENOENT ? CN_E_ABSENT : CN_E_SYSTEM;
+    text = malloc(FILE_SIZE_MAX + 1);
+    if (text)
+        size = fread(text, 1, FILE_SIZE_MAX + 1, file);
+    if (!text) {
+        err = CN_E_MEMORY;
+    } else if (ferror(file)) {
+        err = CN_E_SYSTEM;
+    } else if (size > FILE_SIZE_MAX || memchr(text, '\0', size)) {
+        snprintf(complaint, CN_CONFIG_COMPLAINT_SIZE, "not a configuration file: %s",
+                 size > FILE_SIZE_MAX ? "over 64 KiB" : "it holds a NUL octet");
+        err = CN_E_FORMAT;
+    } else {
+        text[size] = '\0';
+        err = cn_config_parse(config, text, complaint);
+    }
+    free(text);
+    fclose(file);
+    return err;
+}

@@ -1,0 +1,625 @@
+#include "switch.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+enum {
+    PIPE_SIZE_WANTED = 1024 * 1024,
+    PIPE_SIZE_SMALL = 65536,
+    COPY_SIZE = 65536,
+    RATE_BURST_MS = 250 /* of an owner's rate may pass at once */
+};
+
+struct pipe {
+    int fd[2]; /* read end, write end; -1: none lent */
+    size_t size;
+};
+
+/* One way through a pair: from an end to the other. */
+struct way {
+    struct pipe pipe;
+    size_t in_pipe;      /* octets */
+    uint64_t bytes;      /* moved */
+    uint64_t blocked_ms; /* since when the far end takes nothing; 0: it does */
+    bool readable;       /* as far as we know */
+    bool writable;
+    bool ended; /* the source said its end */
+    bool done;  /* and the far end has been told */
+};
+
+struct pair;
+
+struct end {
+    struct cn_watch watch; /* first: ready() gets back from it */
+    struct pair *pair;
+    uint32_t owner;
+};
+
+struct pair {
+    struct end end[2];
+    struct way way[2]; /* way[i] goes from end[i] to end[1 - i] */
+    struct cn_timer timer;
+    struct cn_switch *sw;
+    struct pair *next, *before; /* in use, or free by next */
+    struct pair *next_ready;
+    bool is_ready;
+    bool waits_for_tokens;
+    uint64_t active_ms; /* the last octet */
+};
+
+/* Octets that an owner may still move. */
+struct bucket {
+    uint64_t tokens;
+    uint64_t filled_ms;
+};
+
+struct cn_switch {
+    struct cn_loop *loop;
+    struct cn_switch_limits limits;
+    cn_switch_ended *ended;
+    void *context;
+    struct pair *pairs; /* owned: the pool */
+    struct pair *free;
+    uint32_t fresh; /* pairs never used yet start here */
+    struct pair *first;
+    struct pair *ready_first, *ready_last;
+    struct pipe *pipes; /* owned: idle ones */
+    uint32_t pipes_idle;
+    struct bucket *buckets; /* owned: one for each owner number */
+    struct cn_switch_counts counts;
+    uint8_t copy[COPY_SIZE];
+};
+
+enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *loop,
+                             const struct cn_switch_limits *limits, cn_switch_ended *ended,
+                             void *context)
+{
+    struct cn_switch *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return CN_E_MEMORY;
+    s->loop = loop;
+    s->limits = *limits;
+    s->ended = ended;
+    s->context = context;
+    s->pairs = calloc(limits->pairs_max, sizeof *s->pairs);
+    s->pipes = calloc((size_t)limits->pipes_max + 1, sizeof *s->pipes);
+    s->buckets = calloc(limits->owner_max, sizeof *s->buckets);
+    if (!s->pairs || !s->pipes || !s->buckets) {
+        cn_switch_destroy(s);
+        return CN_E_MEMORY;
+    }
+    *sw = s;
+    return CN_OK;
+}
+
+void cn_switch_limits_set(struct cn_switch *sw, const struct cn_switch_limits *limits)
+{
+    struct cn_switch_limits l = *limits;
+
+    l.pairs_max = sw->limits.pairs_max;
+    l.owner_max = sw->limits.owner_max;
+    if (l.pipes_max > sw->limits.pipes_max) /* the pool was made for so many */
+        l.pipes_max = sw->limits.pipes_max;
+    sw->limits = l;
+}
+
+const struct cn_switch_counts *cn_switch_counts(const struct cn_switch *sw)
+{
+    return &sw->counts;
+}
+
+/* --- pipes ----------------------------------------------------------------------------------- */
+
+static void pipe_close(struct cn_switch *sw, struct pipe *p)
+{
+    close(p->fd[0]);
+    close(p->fd[1]);
+    *p = (struct pipe) { { -1, -1 }, 0 };
+    sw->counts.pipes--;
+}
+
+/* An idle pipe, or a new one while there may be more; false: none to be had. */
+static bool pipe_lend(struct cn_switch *sw, struct pipe *p)
+{
+    int size;
+
+    if (sw->pipes_idle > 0) {
+        *p = sw->pipes[--sw->pipes_idle];
+        return true;
+    }
+    if (sw->counts.pipes >= sw->limits.pipes_max || pipe2(p->fd, O_NONBLOCK | O_CLOEXEC) != 0) {
+        *p = (struct pipe) { { -1, -1 }, 0 };
+        return false;
+    }
+    /* EPERM: over the user's share of pipe memory; the size it has will do */
+    if (fcntl(p->fd[1], F_SETPIPE_SZ, PIPE_SIZE_WANTED) < 0)
+        (void)fcntl(p->fd[1], F_SETPIPE_SZ, PIPE_SIZE_SMALL);
+    size = fcntl(p->fd[1], F_GETPIPE_SZ);
+    p->size = size > 0 ? (size_t)size : 4096;
+    sw->counts.pipes++;
+    return true;
+}
+
+/* Only a pipe that is empty goes back: else one call's octets would enter another. */
+static void pipe_return(struct cn_switch *sw, struct way *way)
+{
+    if (way->pipe.fd[0] < 0)
+        return;
+    if (way->in_pipe == 0 && sw->pipes_idle < sw->limits.pipes_max)
+        sw->pipes[sw->pipes_idle++] = way->pipe;
+    else
+        pipe_close(sw, &way->pipe);
+    way->pipe = (struct pipe) { { -1, -1 }, 0 };
+    way->in_pipe = 0;
+}
+
+/* --- rates ----------------------------------------------------------------------------------- */
+
+/* How many octets an owner may move now. */
+static size_t tokens_of(struct cn_switch *sw, uint32_t owner)
+{
+    struct bucket *b = &sw->buckets[owner];
+    uint64_t rate = sw->limits.owner_rate;
+    uint64_t full = rate * RATE_BURST_MS / 1000 + 1;
+    uint64_t since_ms = sw->loop->now_ms - b->filled_ms;
+
+    if (rate == 0)
+        return SIZE_MAX;
+    if (since_ms > 1000)
+        since_ms = 1000;
+    if (since_ms > 0) {
+        b->tokens += rate * since_ms / 1000;
+        b->filled_ms = sw->loop->now_ms;
+    }
+    if (b->tokens > full)
+        b->tokens = full;
+    return b->tokens;
+}
+
+static void tokens_spend(struct cn_switch *sw, uint32_t owner, size_t size)
+{
+    struct bucket *b = &sw->buckets[owner];
+
+    if (sw->limits.owner_rate > 0)
+        b->tokens -= size < b->tokens ? size : b->tokens;
+}
+
+/* --- pairs ----------------------------------------------------------------------------------- */
+
+static void ready_push(struct pair *pair)
+{
+    struct cn_switch *sw = pair->sw;
+
+    if (pair->is_ready)
+        return;
+    pair->is_ready = true;
+    pair->next_ready = NULL;
+    if (sw->ready_last)
+        sw->ready_last->next_ready = pair;
+    else
+        sw->ready_first = pair;
+    sw->ready_last = pair;
+}
+
+static struct pair *ready_pop(struct cn_switch *sw)
+{
+    struct pair *pair = sw->ready_first;
+
+    if (!pair)
+        return NULL;
+    sw->ready_first = pair->next_ready;
+    if (!sw->ready_first)
+        sw->ready_last = NULL;
+    pair->is_ready = false;
+    return pair;
+}
+
+static void ready_remove(struct pair *pair)
+{
+    struct cn_switch *sw = pair->sw;
+    struct pair **link = &sw->ready_first;
+    struct pair *before = NULL;
+
+    if (!pair->is_ready)
+        return;
+    while (*link != pair) {
+        before = *link;
+        link = &before->next_ready;
+    }
+    *link = pair->next_ready;
+    if (sw->ready_last == pair)
+        sw->ready_last = before;
+    pair->is_ready = false;
+}
+
+static void pair_end(struct pair *pair, enum cn_switch_outcome outcome)
+{
+    struct cn_switch *sw = pair->sw;
+    const uint32_t owner[2] = { pair->end[0].owner, pair->end[1].owner };
+    const uint64_t bytes[2] = { pair->way[0].bytes, pair->way[1].bytes };
+
+    for (int i = 0; i < 2; i++) {
+        pipe_return(sw, &pair->way[i]);
+        cn_loop_remove(sw->loop, &pair->end[i].watch);
+        close(pair->end[i].watch.fd);
+    }
+    cn_loop_timer_clear(sw->loop, &pair->timer);
+    ready_remove(pair);
+    if (pair->next)
+        pair->next->before = pair->before;
+    if (pair->before)
+        pair->before->next = pair->next;
+    else
+        sw->first = pair->next;
+    pair->next = sw->free;
+    sw->free = pair;
+    sw->counts.pairs--;
+    sw->counts.outcome[outcome]++;
+    sw->ended(sw->context, owner, bytes, outcome);
+}
+
+void cn_switch_destroy(struct cn_switch *sw)
+{
+    if (!sw)
+        return;
+    while (sw->first)
+        pair_end(sw->first, CN_SWITCH_CUT);
+    while (sw->pipes_idle > 0)
+        pipe_close(sw, &sw->pipes[--sw->pipes_idle]);
+    free(sw->pairs);
+    free(sw->pipes);
+    free(sw->buckets);
+    free(sw);
+}
+
+uint32_t cn_switch_cut(struct cn_switch *sw, uint32_t owner)
+{
+    struct pair *pair = sw->first;
+    uint32_t count = 0;
+
+    while (pair) {
+        struct pair *next = pair->next;
+
+        if (pair->end[0].owner == owner || pair->end[1].owner == owner) {
+            pair_end(pair, CN_SWITCH_CUT);
+            count++;
+        }
+        pair = next;
+    }
+    return count;
+}
+
+/* --- moving ---------------------------------------------------------------------------------- */
+
+enum moved { MOVED, NOTHING, BROKEN };
+
+/* What a failed system call means: EAGAIN and EINTR are no failures. */
+static enum moved moved_of(ssize_t result)
+{
+    if (result >= 0)
+        return MOVED;
+    return errno == EAGAIN || errno == EINTR || errno == ENOBUFS || errno == ENOMEM ? NOTHING
+                                                                                    : BROKEN;
+}
+
+static void count_moved(struct pair *pair, int i, size_t size)
+{
+    struct cn_switch *sw = pair->sw;
+
+    pair->way[i].bytes += size;
+    pair->way[i].blocked_ms = 0;
+    pair->active_ms = sw->loop->now_ms;
+    sw->counts.bytes_total += size;
+}
+
+static void note_blocked(struct pair *pair, struct way *way)
+{
+    way->writable = false;
+    if (way->blocked_ms == 0)
+        way->blocked_ms = pair->sw->loop->now_ms;
+}
+
+/* Empty the pipe into the far end. */
+static enum moved drain(struct pair *pair, int i)
+{
+    struct way *way = &pair->way[i];
+    ssize_t size = splice(way->pipe.fd[0], NULL, pair->end[1 - i].watch.fd, NULL, way->in_pipe,
+                          SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    enum moved moved = moved_of(size);
+
+    if (moved == NOTHING || size == 0) {
+        note_blocked(pair, way);
+        return NOTHING;
+    }
+    if (moved == MOVED) {
+        way->in_pipe -= (size_t)size;
+        count_moved(pair, i, (size_t)size);
+    }
+    return moved;
+}
+
+/* Fill the pipe, which is empty, so EAGAIN can only mean that the source has nothing. */
+static enum moved fill(struct pair *pair, int i, size_t most)
+{
+    struct way *way = &pair->way[i];
+    size_t want = most < way->pipe.size ? most : way->pipe.size;
+    ssize_t size = splice(pair->end[i].watch.fd, NULL, way->pipe.fd[1], NULL, want,
+                          SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
+    enum moved moved = moved_of(size);
+
+    if (moved == NOTHING)
+        way->readable = false;
+    if (moved == MOVED && size == 0)
+        way->ended = true;
+    if (moved == MOVED) {
+        way->in_pipe = (size_t)size;
+        tokens_spend(pair->sw, pair->end[i].owner, (size_t)size);
+    }
+    return moved;
+}
+
+/* Without a pipe: look at what is there, send what the far end takes, and take away just that, so
+ * that nothing has to be kept between turns. */
+static enum moved copy(struct pair *pair, int i, size_t most)
+{
+    struct way *way = &pair->way[i];
+    size_t want = most < COPY_SIZE ? most : COPY_SIZE;
+    ssize_t seen = recv(pair->end[i].watch.fd, pair->sw->copy, want, MSG_PEEK | MSG_DONTWAIT);
+    ssize_t sent;
+
+    if (moved_of(seen) != MOVED) {
+        way->readable = false;
+        return moved_of(seen);
+    }
+    if (seen == 0) {
+        way->ended = true;
+        return MOVED;
+    }
+    sent =
+        send(pair->end[1 - i].watch.fd, pair->sw->copy, (size_t)seen, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (moved_of(sent) != MOVED) {
+        note_blocked(pair, way);
+        return moved_of(sent);
+    }
+    if (recv(pair->end[i].watch.fd, pair->sw->copy, (size_t)sent, MSG_DONTWAIT) != sent)
+        return BROKEN; /* what was seen must be there */
+    tokens_spend(pair->sw, pair->end[i].owner, (size_t)sent);
+    count_moved(pair, i, (size_t)sent);
+    return MOVED;
+}
+
+/* Pass the end on, once everything before it has passed. */
+static void pass_end(struct pair *pair, int i)
+{
+    struct way *way = &pair->way[i];
+
+    /* ENOTCONN: the far end is gone, which its own way finds out */
+    (void)shutdown(pair->end[1 - i].watch.fd, SHUT_WR);
+    way->done = true;
+    pipe_return(pair->sw, way);
+}
+
+static bool tokens_wait(struct pair *pair, int i)
+{
+    struct cn_switch *sw = pair->sw;
+
+    if (tokens_of(sw, pair->end[i].owner) > 0)
+        return false;
+    pair->waits_for_tokens = true;
+    cn_loop_timer_set(sw->loop, &pair->timer, sw->loop->now_ms + 20);
+    return true;
+}
+
+/* Move one way until it blocks, ends, or has had its turn. True: the turn ran out, there is more.
+ */
+static bool way_turn(struct pair *pair, int i, bool *broken)
+{
+    struct cn_switch *sw = pair->sw;
+    struct way *way = &pair->way[i];
+    size_t left = sw->limits.turn_size;
+
+    while (!way->done) {
+        uint64_t before = way->bytes;
+        enum moved moved;
+
+        if (way->in_pipe > 0) {
+            if (!way->writable)
+                return false;
+            moved = drain(pair, i);
+        } else if (way->ended) {
+            pass_end(pair, i);
+            return false;
+        } else if (!way->readable || tokens_wait(pair, i)) {
+            break;
+        } else if (left == 0) {
+            return true;
+        } else {
+            size_t most = tokens_of(sw, pair->end[i].owner);
+
+            if (most > left)
+                most = left;
+            if (way->pipe.fd[0] >= 0 || pipe_lend(sw, &way->pipe))
+                moved = fill(pair, i, most);
+            else if (way->writable)
+                moved = copy(pair, i, most);
+            else
+                return false;
+        }
+        if (moved == BROKEN) {
+            *broken = true;
+            return false;
+        }
+        left -= way->bytes - before < left ? (size_t)(way->bytes - before) : left;
+    }
+    pipe_return(sw, way); /* an idle way holds no pipe */
+    return false;
+}
+
+/* When the pair's limits are to be looked at again. */
+static void timer_plan(struct pair *pair)
+{
+    const struct cn_switch_limits *l = &pair->sw->limits;
+    uint64_t due = UINT64_MAX;
+
+    if (l->idle_ms > 0)
+        due = pair->active_ms + l->idle_ms;
+    for (int i = 0; i < 2; i++) {
+        const struct way *way = &pair->way[i];
+
+        if (way->blocked_ms > 0 && way->blocked_ms + l->stall_ms < due)
+            due = way->blocked_ms + l->stall_ms;
+    }
+    /* a stall that begins later is found at most one stall limit late without a timer of its own */
+    if (due > pair->sw->loop->now_ms + l->stall_ms)
+        due = pair->sw->loop->now_ms + l->stall_ms;
+    if (due <= pair->sw->loop->now_ms)
+        due = pair->sw->loop->now_ms + 1;
+    cn_loop_timer_set(pair->sw->loop, &pair->timer, due);
+}
+
+static void pair_turn(struct pair *pair)
+{
+    bool broken = false;
+    bool more = false;
+
+    for (int i = 0; i < 2; i++)
+        more |= way_turn(pair, i, &broken);
+    if (broken)
+        pair_end(pair, CN_SWITCH_BROKEN);
+    else if (pair->way[0].done && pair->way[1].done)
+        pair_end(pair, CN_SWITCH_DONE);
+    else if (more)
+        ready_push(pair);
+}
+
+static void end_ready(struct cn_watch *watch, uint32_t epoll_events)
+{
+    struct end *end = (struct end *)(void *)watch;
+    struct pair *pair = end->pair;
+    int i = end == &pair->end[0] ? 0 : 1;
+
+    /* EPOLLRDHUP and EPOLLHUP are hints: reading finds out what they mean */
+    if (epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
+        pair->way[i].readable = true;
+    if (epoll_events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
+        pair->way[1 - i].writable = true;
+    ready_push(pair);
+}
+
+static bool is_stalled(const struct pair *pair)
+{
+    const struct cn_switch *sw = pair->sw;
+
+    for (int i = 0; i < 2; i++) {
+        uint64_t since = pair->way[i].blocked_ms;
+
+        if (since > 0 && sw->loop->now_ms >= since + sw->limits.stall_ms)
+            return true;
+    }
+    return false;
+}
+
+static void timer_fire(struct cn_timer *timer)
+{
+    struct pair *pair = (struct pair *)(void *)((char *)timer - offsetof(struct pair, timer));
+    const struct cn_switch *sw = pair->sw;
+
+    if (pair->waits_for_tokens) {
+        pair->waits_for_tokens = false;
+        ready_push(pair);
+    }
+    if (is_stalled(pair)) {
+        pair_end(pair, CN_SWITCH_STALLED);
+        return;
+    }
+    if (sw->limits.idle_ms > 0 && sw->loop->now_ms >= pair->active_ms + sw->limits.idle_ms) {
+        pair_end(pair, CN_SWITCH_IDLE);
+        return;
+    }
+    timer_plan(pair);
+}
+
+bool cn_switch_turn(struct cn_switch *sw)
+{
+    struct pair *last = sw->ready_last;
+    struct pair *pair;
+
+    /* those that were ready when the turn began; who has more to do queues up behind */
+    while (last && (pair = ready_pop(sw))) {
+        bool was_last = pair == last;
+
+        pair_turn(pair);
+        if (was_last)
+            break;
+    }
+    return sw->ready_first != NULL;
+}
+
+static void socket_tune(const struct cn_switch *sw, int fd)
+{
+    const int on = 1;
+    const unsigned stall_ms =
+        sw->limits.stall_ms < 1000000000 ? (unsigned)sw->limits.stall_ms : 1000000000U;
+
+    /* best effort; a live peer that does not read is cut by the stall limit, so must be this */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof stall_ms);
+}
+
+static struct pair *pair_take(struct cn_switch *sw)
+{
+    struct pair *pair = sw->free;
+
+    if (pair)
+        sw->free = pair->next;
+    else if (sw->fresh < sw->limits.pairs_max)
+        pair = &sw->pairs[sw->fresh++];
+    return pair;
+}
+
+enum cn_err cn_switch_join(struct cn_switch *sw, const struct cn_switch_end end[2])
+{
+    struct pair *pair = pair_take(sw);
+
+    if (!pair)
+        return CN_E_LIMIT;
+    memset(pair, 0, sizeof *pair);
+    pair->sw = sw;
+    pair->active_ms = sw->loop->now_ms;
+    pair->timer.fire = timer_fire;
+    for (int i = 0; i < 2; i++) {
+        assert(end[i].owner < sw->limits.owner_max);
+        pair->end[i] = (struct end) { { end[i].fd, end_ready }, pair, end[i].owner };
+        pair->way[i] =
+            (struct way) { .pipe = { { -1, -1 }, 0 }, .readable = true, .writable = true };
+    }
+    for (int i = 0; i < 2; i++) {
+        socket_tune(sw, end[i].fd);
+        if (cn_loop_add(sw->loop, &pair->end[i].watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) ==
+            CN_OK)
+            continue;
+        if (i == 1)
+            cn_loop_remove(sw->loop, &pair->end[0].watch);
+        pair->next = sw->free;
+        sw->free = pair;
+        return CN_E_SYSTEM;
+    }
+    pair->next = sw->first;
+    if (sw->first)
+        sw->first->before = pair;
+    sw->first = pair;
+    sw->counts.pairs++;
+    sw->counts.pairs_total++;
+    timer_plan(pair);
+    ready_push(pair);
+    return CN_OK;
+}

@@ -1,0 +1,71 @@
+/* switch.h - the switch: joins two lines and moves octets between them. It holds no key, parses
+ * nothing and opens no file.
+ *
+ * What passes between it and the gate are descriptors, opaque owner numbers and counts, so that the
+ * two can be processes. */
+#ifndef CN_SWITCH_H
+#define CN_SWITCH_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "err.h"
+#include "loop.h"
+
+struct cn_switch;
+
+/* What an end is to the switch. */
+struct cn_switch_end {
+    int fd;
+    uint32_t owner; /* the gate's number of a subscriber */
+};
+
+enum cn_switch_outcome {
+    CN_SWITCH_DONE = 0, /* both sides ended */
+    CN_SWITCH_BROKEN,   /* a connection broke */
+    CN_SWITCH_IDLE,
+    CN_SWITCH_STALLED,
+    CN_SWITCH_CUT,
+    CN_SWITCH_OUTCOME_COUNT
+};
+
+/* The only thing that the gate ever hears of a pair. bytes: moved from each end. */
+typedef void cn_switch_ended(void *context, const uint32_t owner[2], const uint64_t bytes[2],
+                             enum cn_switch_outcome outcome);
+
+struct cn_switch_limits {
+    uint32_t pairs_max; /* fixed at creation */
+    uint32_t pipes_max;
+    uint32_t turn_size; /* octets */
+    uint64_t idle_ms;   /* 0: no limit */
+    uint64_t stall_ms;
+    uint64_t owner_rate; /* octets per second of one owner; 0: no limit */
+    uint32_t owner_max;  /* owner numbers are below it; fixed at creation */
+};
+
+struct cn_switch_counts {
+    uint32_t pairs;
+    uint64_t pairs_total;
+    uint64_t bytes_total;
+    uint32_t pipes;
+    uint64_t outcome[CN_SWITCH_OUTCOME_COUNT];
+};
+
+/* loop is borrowed for the life of the switch. CN_E_MEMORY. */
+CN_MUST_USE enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *loop,
+                                         const struct cn_switch_limits *limits,
+                                         cn_switch_ended *ended, void *context);
+/* Closes all pairs. */
+void cn_switch_destroy(struct cn_switch *sw);
+void cn_switch_limits_set(struct cn_switch *sw, const struct cn_switch_limits *limits);
+
+/* Take two connected sockets: on CN_OK the switch owns them. CN_E_LIMIT: no room for a pair;
+ * CN_E_SYSTEM: epoll refused (errno). The caller keeps the descriptors then. */
+CN_MUST_USE enum cn_err cn_switch_join(struct cn_switch *sw, const struct cn_switch_end end[2]);
+/* End every pair of this owner; how many. ended is called for each. */
+uint32_t cn_switch_cut(struct cn_switch *sw, uint32_t owner);
+const struct cn_switch_counts *cn_switch_counts(const struct cn_switch *sw);
+/* Work left over from this turn; true: there is still some, come back at once. */
+bool cn_switch_turn(struct cn_switch *sw);
+
+#endif
