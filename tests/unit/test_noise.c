@@ -7,10 +7,11 @@
 enum { MESSAGE_SIZE_MAX = 512 };
 
 static const uint8_t prologue[] = "test";
-static const uint8_t init_static[CN_X25519_SIZE] = { 1 };
-static const uint8_t init_ephemeral[CN_X25519_SIZE] = { 2 };
-static const uint8_t resp_static[CN_X25519_SIZE] = { 3 };
-static const uint8_t resp_ephemeral[CN_X25519_SIZE] = { 4 };
+/* the low bits of the first octet do not count in a private key */
+static const uint8_t init_static[CN_X25519_SIZE] = { 0, 1 };
+static const uint8_t init_ephemeral[CN_X25519_SIZE] = { 0, 2 };
+static const uint8_t resp_static[CN_X25519_SIZE] = { 0, 3 };
+static const uint8_t resp_ephemeral[CN_X25519_SIZE] = { 0, 4 };
 static const uint8_t payload[] = { 10, 20, 30 };
 static uint8_t resp_public[CN_X25519_SIZE];
 
@@ -200,7 +201,7 @@ static void every_shorter_message_is_refused(void **state)
 
 static void another_prologue_key_or_ephemeral_is_refused(void **state)
 {
-    static const uint8_t other[CN_X25519_SIZE] = { 9 };
+    static const uint8_t other[CN_X25519_SIZE] = { 0, 9 };
     uint8_t message1[MESSAGE1_SIZE];
     uint8_t message2[MESSAGE2_SIZE];
     uint8_t got[sizeof payload];
