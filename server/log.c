@@ -5,15 +5,13 @@
 
 void cn_log(const char *event, const char *format, ...)
 {
-    char line[1024];
+    char line[1024] = "";
     va_list args;
-    int size;
 
     va_start(args, format);
-    size = vsnprintf(line, sizeof line, format, args);
-    va_end(args);
-    if (size < 0)
+    if (format && vsnprintf(line, sizeof line, format, args) < 0)
         line[0] = '\0';
+    va_end(args);
     for (char *c = line; *c; c++) {
         if ((unsigned char)*c < ' ' || *c == 127)
             *c = '?';

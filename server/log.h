@@ -2,7 +2,7 @@
 #ifndef CN_LOG_H
 #define CN_LOG_H
 
-/* event is a word; format makes further key=value pairs, or is empty. Nobody's name or address goes
+/* event is a word; format makes further key=value pairs, or is NULL. Nobody's name or address goes
  * in unless the configuration says so: the callers see to it. */
 void cn_log(const char *event, const char *format, ...) __attribute__((format(printf, 2, 3)));
 

@@ -1,4 +1,543 @@
-int main(void)
+/* main.c - cyphernetd: start, signals, configuration, and the end. */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <grp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "control.h"
+#include "control_socket.h"
+#include "gate.h"
+#include "keyfile.h"
+#include "listener.h"
+#include "log.h"
+#include "random.h"
+
+#define DIR_DEFAULT   "/var/lib/cyphernet"
+#define CONFIG_SYSTEM "/etc/cyphernet/cyphernetd.conf"
+#define CONFIG_LOCAL  "cyphernetd.conf"
+
+enum {
+    EXIT_DONE = 0,
+    EXIT_FAILED = 1,
+    EXIT_USAGE = 2,
+    DESCRIPTORS_RESERVED = 64 /* listeners, control, registry, log ... */
+};
+
+struct server {
+    const char *dir;
+    int dir_fd;
+    uid_t uid; /* of the owner of DIR: who we run as */
+    gid_t gid;
+    struct cn_crypto crypto;
+    struct cn_admission_server admission;
+    struct cn_config config;
+    struct cn_settings settings;
+    struct cn_registry *registry;
+    struct cn_loop loop;
+    struct cn_gate *gate;
+    struct cn_listeners listeners;
+    struct cn_control *control;
+    struct cn_watch signals;
+    struct cn_timer shutdown;
+    bool ending;
+    uint64_t started_ms;
+};
+
+/* Signals and control reach the server through their watches; there is one in a process. */
+static struct server server = { .dir_fd = -1, .signals = { .fd = -1 } };
+
+static int fail(const char *what, const char *hint)
 {
-    return 2;
+    fprintf(stderr, "cyphernetd: error: %s\n", what);
+    if (hint)
+        fprintf(stderr, "cyphernetd: hint: %s\n", hint);
+    return EXIT_FAILED;
+}
+
+static int fail_err(enum cn_err err, const char *about, const char *hint)
+{
+    char what[512];
+
+    if (err == CN_E_SYSTEM)
+        snprintf(what, sizeof what, "%s: %s", about, strerror(errno));
+    else
+        snprintf(what, sizeof what, "%s: %s", about, cn_err_text(err));
+    return fail(what, hint);
+}
+
+/* --- configuration and registry ----------------------------------------------------------------
+ */
+
+/* /etc/cyphernet/cyphernetd.conf, else DIR/cyphernetd.conf, else the built-in values. */
+static bool config_load(struct cn_config *config)
+{
+    static const char *const paths[] = { CONFIG_SYSTEM, CONFIG_LOCAL };
+    char complaint[CN_CONFIG_COMPLAINT_SIZE];
+    char what[CN_CONFIG_COMPLAINT_SIZE + 64];
+
+    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
+        enum cn_err err = cn_config_read(config, paths[i], complaint);
+
+        if (err == CN_OK)
+            return true;
+        if (err == CN_E_ABSENT)
+            continue;
+        snprintf(what, sizeof what, "%s: %s", paths[i],
+                 err == CN_E_FORMAT ? complaint : strerror(errno));
+        fail(what, "cyphernetd.conf(5) describes every key");
+        return false;
+    }
+    cn_config_defaults(config);
+    return true;
+}
+
+static enum cn_err registry_apply(uint32_t *cut, size_t *blocked_count)
+{
+    struct cn_blocked *blocked = NULL;
+    enum cn_err err = cn_registry_settings(server.registry, &server.settings);
+
+    if (err == CN_OK)
+        err = cn_registry_blocked(server.registry, &blocked, blocked_count);
+    if (err == CN_OK)
+        err = cn_gate_registry(server.gate, &server.settings, blocked, *blocked_count, cut);
+    free(blocked);
+    return err;
+}
+
+/* --- control -----------------------------------------------------------------------------------
+ */
+
+static void answer_registry(char *reply, size_t size)
+{
+    uint32_t cut = 0;
+    size_t blocked = 0;
+    enum cn_err err = registry_apply(&cut, &blocked);
+
+    if (err != CN_OK) {
+        cn_log("registry_failed", "reason=\"%s\"", cn_err_text(err));
+        snprintf(reply, size, "{\"v\":1,\"event\":\"error\",\"text\":\"registry: %s\"}",
+                 cn_err_text(err));
+        return;
+    }
+    cn_log("registry", "blocked=%zu cut=%u", blocked, cut);
+    snprintf(reply, size, "{\"v\":1,\"event\":\"registry\",\"blocked\":%zu,\"cut\":%u}", blocked,
+             cut);
+}
+
+/* Text being put together; what does not fit is left out. */
+struct text {
+    char *at;
+    size_t left;
+};
+
+static void add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+static void add(struct text *t, const char *format, ...)
+{
+    va_list args;
+    int size;
+
+    va_start(args, format);
+    size = vsnprintf(t->at, t->left, format, args);
+    va_end(args);
+    if (size < 0 || (size_t)size >= t->left) {
+        *t->at = '\0';
+        return;
+    }
+    t->at += size;
+    t->left -= (size_t)size;
+}
+
+static void add_subscribers(struct text *t)
+{
+    uint32_t number = 0, waiting, joined;
+    uint64_t serial;
+    const char *comma = "";
+
+    add(t, ",\"subscribers\":[");
+    while (t->left > 256 && cn_gate_next_owner(server.gate, &number, &serial, &waiting, &joined)) {
+        add(t, "%s{\"serial\":\"%llu\",\"waiting\":%u,\"joined\":%u}", comma,
+            (unsigned long long)serial, waiting, joined);
+        comma = ",";
+    }
+    add(t, "]");
+}
+
+static void answer_status(char *reply, size_t size)
+{
+    static const char *const outcomes[CN_SWITCH_OUTCOME_COUNT] = {
+        [CN_SWITCH_DONE] = "done",       [CN_SWITCH_BROKEN] = "broken", [CN_SWITCH_IDLE] = "idle",
+        [CN_SWITCH_STALLED] = "stalled", [CN_SWITCH_CUT] = "cut",
+    };
+    struct text t = { reply, size };
+    struct cn_gate_status s;
+
+    cn_gate_status(server.gate, &s);
+    add(&t,
+        "{\"v\":1,\"event\":\"status\",\"running\":true,\"uptime_s\":%llu,\"pending\":%u,"
+        "\"waiting\":%u,\"joining\":%u,\"calls\":%u,\"calls_total\":%llu,\"bytes\":%llu,"
+        "\"pipes\":%u",
+        (unsigned long long)((server.loop.now_ms - server.started_ms) / 1000), s.pending, s.waiting,
+        s.joining, s.calls.pairs, (unsigned long long)s.calls.pairs_total,
+        (unsigned long long)s.calls.bytes_total, s.calls.pipes);
+    for (int i = 0; i < CN_GATE_COUNT_COUNT; i++)
+        add(&t, ",\"%s\":%llu", cn_gate_count_name((enum cn_gate_count)i),
+            (unsigned long long)s.count[i]);
+    for (int i = 0; i < CN_SWITCH_OUTCOME_COUNT; i++)
+        add(&t, ",\"ended_%s\":%llu", outcomes[i], (unsigned long long)s.calls.outcome[i]);
+    add_subscribers(&t);
+    add(&t, "}");
+}
+
+static void answer(void *context, const char *request, char *reply, size_t size)
+{
+    (void)context;
+    if (strcmp(request, CN_CONTROL_REGISTRY) == 0)
+        answer_registry(reply, size);
+    else if (strcmp(request, CN_CONTROL_STATUS) == 0)
+        answer_status(reply, size);
+    else
+        snprintf(reply, size, "{\"v\":1,\"event\":\"error\",\"text\":\"no such request\"}");
+}
+
+/* --- signals -----------------------------------------------------------------------------------
+ */
+
+static void shutdown_fire(struct cn_timer *timer)
+{
+    (void)timer;
+    cn_loop_stop(&server.loop);
+}
+
+static void shutdown_begin(void)
+{
+    if (server.ending) { /* asked twice: at once */
+        cn_loop_stop(&server.loop);
+        return;
+    }
+    server.ending = true;
+    cn_log("ending", "calls=%u", cn_gate_busy(server.gate));
+    cn_listeners_close(&server.listeners);
+    cn_gate_goaway(server.gate);
+    cn_loop_timer_set(&server.loop, &server.shutdown,
+                      server.loop.now_ms + (uint64_t)server.config.shutdown_timeout * 1000);
+}
+
+static void reload(void)
+{
+    struct cn_config config;
+    uint32_t cut = 0;
+    size_t blocked = 0;
+
+    if (!config_load(&config)) {
+        cn_log("reload_failed", "kept=old");
+        return;
+    }
+    server.config = config;
+    cn_gate_configure(server.gate, &config);
+    if (registry_apply(&cut, &blocked) != CN_OK)
+        cn_log("registry_failed", "kept=old");
+    cn_log("reloaded", "blocked=%zu cut=%u", blocked, cut);
+}
+
+static void signals_ready(struct cn_watch *watch, uint32_t epoll_events)
+{
+    struct signalfd_siginfo info;
+
+    (void)epoll_events;
+    while (read(watch->fd, &info, sizeof info) == (ssize_t)sizeof info) {
+        if (info.ssi_signo == SIGHUP)
+            reload();
+        else
+            shutdown_begin();
+    }
+}
+
+static bool signals_open(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    sigaddset(&set, SIGHUP);
+    if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
+        return false;
+    signal(SIGPIPE, SIG_IGN);
+    server.signals =
+        (struct cn_watch) { signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC), signals_ready };
+    return server.signals.fd >= 0 && cn_loop_add(&server.loop, &server.signals, EPOLLIN) == CN_OK;
+}
+
+/* --- start -------------------------------------------------------------------------------------
+ */
+
+static int dir_open(void)
+{
+    struct stat st;
+
+    server.dir_fd = open(server.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (server.dir_fd < 0 || fstat(server.dir_fd, &st) != 0 || fchdir(server.dir_fd) != 0)
+        return fail_err(CN_E_SYSTEM, server.dir, "`cyphernetctl init` makes the directory");
+    server.uid = st.st_uid;
+    server.gid = st.st_gid;
+    if (geteuid() != 0 && server.uid != geteuid())
+        return fail("the directory belongs to another user",
+                    "run as the owner of the directory, or as root, who becomes the owner");
+    return EXIT_DONE;
+}
+
+/* Root acts as the owner of DIR, so that whatever is made there belongs to him. */
+static bool act_as_owner(void)
+{
+    return geteuid() != 0 || (setegid(server.gid) == 0 && seteuid(server.uid) == 0);
+}
+
+static bool act_as_started(uid_t started)
+{
+    return geteuid() == started || (seteuid(started) == 0 && setegid(getgid()) == 0);
+}
+
+/* For good, when started by root and DIR is not root's. */
+static bool become_owner(uid_t started)
+{
+    if (started != 0 || server.uid == 0)
+        return true;
+    return setgroups(0, NULL) == 0 && setresgid(server.gid, server.gid, server.gid) == 0 &&
+           setresuid(server.uid, server.uid, server.uid) == 0;
+}
+
+static void harden(void)
+{
+    const struct rlimit none = { 0, 0 };
+
+    /* both only make it harder to get at the key: a system that refuses them still serves */
+    (void)prctl(PR_SET_DUMPABLE, 0);
+    (void)setrlimit(RLIMIT_CORE, &none);
+}
+
+static int key_load(void)
+{
+    struct cn_server_secret secret;
+    enum cn_err err;
+
+    if (mlock(&server.admission, sizeof server.admission) != 0)
+        cn_log("warning", "text=\"the server's key cannot be locked into memory: %s\"",
+               strerror(errno));
+    err = cn_keyfile_read(&server.crypto, server.dir_fd, CN_SERVER_KEY_FILE, CN_ARMOR_SERVER_KEY,
+                          secret.bytes);
+    if (err == CN_OK)
+        err = cn_admission_server_init(&server.admission, &server.crypto, &secret);
+    cn_wipe(&secret, sizeof secret);
+    if (err == CN_E_OPEN_MODE)
+        return fail(CN_SERVER_KEY_FILE ": others may get at it, or it has a second name",
+                    "chmod 600 server.key; it must be a plain file of the directory's owner");
+    return err == CN_OK ? EXIT_DONE : fail_err(err, CN_SERVER_KEY_FILE, NULL);
+}
+
+/* As many lines as there may be descriptors for, each taking one, and calls pipes beside. */
+static uint32_t lines_max(void)
+{
+    struct rlimit limit;
+    uint64_t reserved = DESCRIPTORS_RESERVED + 2 * (uint64_t)server.config.pipes_max;
+    uint64_t most = 1024;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+        (void)getrlimit(RLIMIT_NOFILE, &limit);
+        most = limit.rlim_cur;
+    }
+    most = most > reserved + 2 ? most - reserved : 2;
+    if (most < server.config.lines_max)
+        cn_log("warning", "text=\"descriptors allow only %llu lines of waiting.lines_max = %u\"",
+               (unsigned long long)most, server.config.lines_max);
+    return most < server.config.lines_max ? (uint32_t)most : server.config.lines_max;
+}
+
+static bool turn_after(void)
+{
+    bool more = cn_gate_turn(server.gate);
+
+    if (server.ending && cn_gate_busy(server.gate) == 0)
+        cn_loop_stop(&server.loop);
+    return more;
+}
+
+static int after(void *context)
+{
+    (void)context;
+    return turn_after();
+}
+
+static int gate_open(void)
+{
+    struct cn_gate_setup setup = { &server.loop,      &server.crypto, &cn_system_random,
+                                   &server.admission, &server.config, lines_max() };
+    enum cn_err err = cn_loop_init(&server.loop, 2 * (size_t)setup.lines_max + 64);
+    uint32_t cut = 0;
+    size_t blocked = 0;
+
+    server.shutdown.fire = shutdown_fire;
+    if (err == CN_OK)
+        err = cn_gate_create(&server.gate, &setup);
+    if (err == CN_OK)
+        err = registry_apply(&cut, &blocked);
+    if (err != CN_OK)
+        return fail_err(err, "starting", NULL);
+    server.loop.after = after;
+    server.started_ms = server.loop.now_ms;
+    return EXIT_DONE;
+}
+
+static int listeners_open(void)
+{
+    const char *bad = "";
+    char what[CN_ADDRESS_SIZE_MAX + 128];
+    enum cn_err err = cn_listeners_bind(&server.listeners, &server.loop, &server.settings, &bad);
+
+    if (err == CN_OK)
+        return EXIT_DONE;
+    snprintf(what, sizeof what, "cannot listen on %s", bad);
+    return fail_err(err, what,
+                    "is another server running there, or the address not this machine's?");
+}
+
+static int ready_say(void)
+{
+    char where[4096];
+
+    cn_listeners_describe(&server.listeners, where, sizeof where);
+    printf("cyphernetd: ready on %s\n", where);
+    return fflush(stdout) == 0 ? EXIT_DONE : fail_err(CN_E_SYSTEM, "standard output", NULL);
+}
+
+static int start(void)
+{
+    uid_t started = geteuid();
+    enum cn_err err;
+    int code = dir_open();
+
+    if (code != EXIT_DONE)
+        return code;
+    if (flock(server.dir_fd, LOCK_EX | LOCK_NB) != 0)
+        return fail("another cyphernetd serves this directory", "cyphernetctl status asks it");
+    if (!act_as_owner())
+        return fail_err(CN_E_SYSTEM, "becoming the directory's owner", NULL);
+    if (!config_load(&server.config))
+        return EXIT_FAILED;
+    err = cn_crypto_init(&server.crypto);
+    if (err != CN_OK)
+        return fail_err(err, "libcrypto", NULL);
+    code = key_load();
+    if (code != EXIT_DONE)
+        return code;
+    err = cn_registry_open(&server.registry, ".", false);
+    if (err != CN_OK)
+        return fail_err(err, CN_REGISTRY_FILE, "`cyphernetctl init` makes it");
+    code = gate_open();
+    if (code != EXIT_DONE)
+        return code;
+    if (!act_as_started(started))
+        return fail_err(CN_E_SYSTEM, "changing the user", NULL);
+    code = listeners_open();
+    if (code != EXIT_DONE)
+        return code;
+    if (!become_owner(started))
+        return fail_err(CN_E_SYSTEM, "becoming the directory's owner", NULL);
+    harden();
+    if (cn_control_open(&server.control, &server.loop, answer, NULL) != CN_OK)
+        return fail_err(CN_E_SYSTEM, CN_CONTROL_SOCKET, NULL);
+    if (!signals_open() || cn_listeners_start(&server.listeners, server.gate) != CN_OK)
+        return fail_err(CN_E_SYSTEM, "starting", NULL);
+    return ready_say();
+}
+
+static void stop(void)
+{
+    cn_control_close(server.control);
+    if (server.listeners.count > 0)
+        cn_listeners_close(&server.listeners);
+    cn_gate_destroy(server.gate);
+    if (server.loop.heap)
+        cn_loop_wipe(&server.loop);
+    cn_registry_close(server.registry);
+    cn_admission_server_wipe(&server.admission);
+    cn_crypto_wipe(&server.crypto);
+    if (server.signals.fd >= 0)
+        close(server.signals.fd);
+    if (server.dir_fd >= 0)
+        close(server.dir_fd);
+}
+
+static void help(void)
+{
+    puts("usage: cyphernetd [--dir DIR]\n\n"
+         "The central server: joins the lines of two subscribers, and cannot read them.\n"
+         "Runs in the foreground and prints one line when it is ready.\n\n"
+         "  --dir DIR   the server's directory (default " DIR_DEFAULT ")\n"
+         "  -h, --help  tell this\n"
+         "  --version   tell the version\n\n"
+         "SIGHUP reads configuration and registry again. SIGTERM sends waiting lines away, lets\n"
+         "calls end for a while, and exits. `cyphernetctl init` makes the directory.");
+}
+
+/* EXIT_DONE: go on. Anything else, or told: exit with it. */
+static int options_take(int argc, char **argv, bool *told)
+{
+    static const struct option options[] = {
+        { "dir", required_argument, NULL, 'd' },
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'V' },
+        { NULL, 0, NULL, 0 },
+    };
+    int option;
+
+    server.dir = DIR_DEFAULT;
+    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
+        *told = option != 'd';
+        if (option == 'd')
+            server.dir = optarg;
+        else if (option == 'h')
+            help();
+        else if (option == 'V')
+            puts("cyphernetd " CN_VERSION);
+        else
+            return EXIT_USAGE; /* getopt has said why */
+        if (*told)
+            return EXIT_DONE;
+    }
+    if (optind < argc) {
+        fail("cyphernetd takes no arguments", "cyphernetd --help");
+        return EXIT_USAGE;
+    }
+    return EXIT_DONE;
+}
+
+int main(int argc, char **argv)
+{
+    bool told = false;
+    int code = options_take(argc, argv, &told);
+
+    if (code != EXIT_DONE || told)
+        return code;
+    code = start();
+    if (code == EXIT_DONE && cn_loop_run(&server.loop) != CN_OK)
+        code = fail_err(CN_E_SYSTEM, "epoll", NULL);
+    if (code == EXIT_DONE)
+        cn_log("ended_all", NULL);
+    stop();
+    return code;
 }

@@ -1,0 +1,162 @@
+#include "control_socket.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "control.h"
+
+enum { ASKER_COUNT = 8 };
+
+struct asker {
+    struct cn_watch watch; /* first */
+    struct cn_timer timer;
+    struct cn_control *control;
+    char request[CN_CONTROL_REQUEST_SIZE_MAX];
+    size_t request_size;
+};
+
+struct cn_control {
+    struct cn_watch watch; /* first */
+    struct cn_loop *loop;
+    cn_control_answer *answer;
+    void *context;
+    struct asker askers[ASKER_COUNT];
+    char reply[CN_CONTROL_REPLY_SIZE_MAX];
+};
+
+static void asker_close(struct asker *a)
+{
+    cn_loop_remove(a->control->loop, &a->watch);
+    cn_loop_timer_clear(a->control->loop, &a->timer);
+    close(a->watch.fd);
+    a->watch.fd = -1;
+}
+
+static void asker_timer(struct cn_timer *timer)
+{
+    asker_close((struct asker *)(void *)((char *)timer - offsetof(struct asker, timer)));
+}
+
+/* The reply fits into the socket's buffer: who does not take it at once goes without. */
+static void asker_answer(struct asker *a)
+{
+    struct cn_control *c = a->control;
+    size_t size;
+
+    c->answer(c->context, a->request, c->reply, sizeof c->reply - 1);
+    size = strlen(c->reply);
+    c->reply[size++] = '\n';
+    (void)send(a->watch.fd, c->reply, size, MSG_NOSIGNAL | MSG_DONTWAIT);
+    asker_close(a);
+}
+
+static void asker_ready(struct cn_watch *watch, uint32_t epoll_events)
+{
+    struct asker *a = (struct asker *)(void *)watch;
+    size_t room = sizeof a->request - 1 - a->request_size;
+    ssize_t got = recv(watch->fd, a->request + a->request_size, room, MSG_DONTWAIT);
+
+    (void)epoll_events;
+    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+        return;
+    if (got <= 0) {
+        asker_close(a);
+        return;
+    }
+    a->request_size += (size_t)got;
+    a->request[a->request_size] = '\0';
+    if (strchr(a->request, '\n') || a->request_size == sizeof a->request - 1)
+        asker_answer(a);
+}
+
+static void control_ready(struct cn_watch *watch, uint32_t epoll_events)
+{
+    struct cn_control *c = (struct cn_control *)(void *)watch;
+    int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+
+    (void)epoll_events;
+    if (fd < 0)
+        return;
+    for (size_t i = 0; i < ASKER_COUNT; i++) {
+        struct asker *a = &c->askers[i];
+
+        if (a->watch.fd >= 0)
+            continue;
+        *a = (struct asker) { .watch = { fd, asker_ready },
+                              .timer = { .fire = asker_timer },
+                              .control = c };
+        if (cn_loop_add(c->loop, &a->watch, EPOLLIN) != CN_OK)
+            break;
+        cn_loop_timer_set(c->loop, &a->timer, c->loop->now_ms + CN_CONTROL_TIMEOUT_MS);
+        return;
+    }
+    close(fd);
+}
+
+static int listen_here(void)
+{
+    const struct sockaddr_un address = { AF_UNIX, CN_CONTROL_SOCKET };
+    int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    mode_t mask = umask(0177);
+    int failed;
+    int saved;
+
+    (void)unlink(CN_CONTROL_SOCKET); /* ENOENT mostly */
+    failed = fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
+             listen(fd, ASKER_COUNT) != 0;
+    saved = errno;
+    (void)umask(mask);
+    if (!failed)
+        return fd;
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    return -1;
+}
+
+enum cn_err cn_control_open(struct cn_control **control, struct cn_loop *loop,
+                            cn_control_answer *answer, void *context)
+{
+    struct cn_control *c = calloc(1, sizeof *c);
+
+    if (!c)
+        return CN_E_MEMORY;
+    c->loop = loop;
+    c->answer = answer;
+    c->context = context;
+    for (size_t i = 0; i < ASKER_COUNT; i++)
+        c->askers[i].watch.fd = -1;
+    c->watch = (struct cn_watch) { listen_here(), control_ready };
+    if (c->watch.fd < 0 || cn_loop_add(loop, &c->watch, EPOLLIN) != CN_OK) {
+        int saved = errno;
+
+        if (c->watch.fd >= 0)
+            close(c->watch.fd);
+        free(c);
+        errno = saved;
+        return CN_E_SYSTEM;
+    }
+    *control = c;
+    return CN_OK;
+}
+
+void cn_control_close(struct cn_control *control)
+{
+    if (!control)
+        return;
+    for (size_t i = 0; i < ASKER_COUNT; i++) {
+        if (control->askers[i].watch.fd >= 0) {
+            control->askers[i].control = control;
+            asker_close(&control->askers[i]);
+        }
+    }
+    cn_loop_remove(control->loop, &control->watch);
+    close(control->watch.fd);
+    (void)unlink(CN_CONTROL_SOCKET);
+    free(control);
+}
