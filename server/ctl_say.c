@@ -8,6 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
+enum { TEXT_SIZE_MAX = 2048 };
+
 static bool quiet;
 static bool verbose;
 static bool colour;
@@ -23,14 +25,20 @@ void cn_ctl_say_init(const struct cn_ctl_arguments *arguments)
              strcmp(term, "dumb") != 0;
 }
 
-/* red or yellow before the kind, where the terminal has colours */
+/* One line. Nothing that was quoted from an argument or a file gets to drive the terminal. */
 static void say(const char *kind, const char *sgr, const char *format, va_list arguments)
 {
+    char line[TEXT_SIZE_MAX];
+
+    vsnprintf(line, sizeof line, format, arguments);
+    for (char *c = line; *c; c++) {
+        if ((unsigned char)*c < ' ' || *c == '\177')
+            *c = '?';
+    }
     fputs("cyphernetctl: ", stderr);
     if (kind)
         fprintf(stderr, colour ? "\033[%sm%s:\033[0m " : "%.0s%s: ", sgr, kind);
-    vfprintf(stderr, format, arguments);
-    fputc('\n', stderr);
+    fprintf(stderr, "%s\n", line);
 }
 
 #define SAY(kind, sgr) \

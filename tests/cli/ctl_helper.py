@@ -1,0 +1,109 @@
+"""Running cyphernetctl, and its files taken apart without its code."""
+
+import base64
+import hashlib
+import os
+import struct
+import subprocess
+from pathlib import Path
+
+BUILD = Path(os.environ.get("CYPHERNET_BUILD", Path(__file__).parents[2] / "build")).resolve()
+
+
+class Ctl:
+    """cyphernetctl on one directory."""
+
+    def __init__(self, tmp_path):
+        self.tmp = tmp_path
+        self.dir = tmp_path / "server"
+
+    def run(self, *args, dir=None, **options):
+        """The finished process: returncode, stdout, stderr as text."""
+        command = [BUILD / "cyphernetctl", "--dir", dir or self.dir, *args]
+        options = {"capture_output": True, "text": True, "timeout": 60, "cwd": self.tmp, **options}
+        return subprocess.run([str(word) for word in command], check=False, **options)
+
+    def ok(self, *args, **options):
+        done = self.run(*args, **options)
+        assert done.returncode == 0, done.stderr
+        return done
+
+    def bad(self, code, *args, **options):
+        """It fails with that code, says why, and prints nothing else."""
+        done = self.run(*args, **options)
+        assert done.returncode == code, (done.returncode, done.stderr)
+        assert done.stdout == ""
+        lines = done.stderr.splitlines()
+        assert lines, "it says nothing"
+        assert lines[0].startswith("cyphernetctl: error: "), done.stderr
+        for line in lines[1:]:
+            assert line.startswith("cyphernetctl: hint: "), done.stderr
+        return done.stderr
+
+    def init(self):
+        self.ok("init", "--listen", "127.0.0.1:7473")
+        return self
+
+    def files(self):
+        """Everything under the test's directory, with contents; the log of SQLite left out."""
+        return {
+            str(path.relative_to(self.tmp)): path.read_bytes()
+            for path in sorted(self.tmp.rglob("*"))
+            if path.is_file() and not path.name.startswith("registry.db-")
+        }
+
+
+def item(kind, octets):
+    return bytes([kind]) + struct.pack(">I", len(octets)) + octets
+
+
+def checksum(kind, body):
+    items = item(1, b"cyphernet/1 armor") + item(8, kind.encode()) + item(11, body)
+    return hashlib.sha256(items).digest()[:8]
+
+
+def armor(kind, body):
+    """Armoured text of a body. PROTOCOL.md 2.1"""
+    digits = base64.b64encode(body + checksum(kind, body)).decode()
+    lines = [digits[at : at + 64] for at in range(0, len(digits), 64)]
+    return "\n".join([f"-----BEGIN CYPHERNET {kind}-----", *lines, f"-----END CYPHERNET {kind}-----", ""])
+
+
+def unarmor(kind, text):
+    lines = text.splitlines()
+    assert lines[0] == f"-----BEGIN CYPHERNET {kind}-----"
+    assert lines[-1] == f"-----END CYPHERNET {kind}-----"
+    raw = base64.b64decode("".join(lines[1:-1]), validate=True)
+    assert raw[-8:] == checksum(kind, raw[:-8])
+    return raw[:-8]
+
+
+def fingerprint(text):
+    """The fields of a fingerprint. PROTOCOL.md 2.3, 2.4"""
+    body = unarmor("FINGERPRINT", text)
+    assert body[0] == 1
+    fields = {"certificate": body[1:123]}
+    _, serial, key, not_before, not_after, limits_class = struct.unpack(">BQ32sQQB", body[1:59])
+    fields |= {"serial": serial, "admission_key": key, "not_before": not_before}
+    fields |= {"not_after": not_after, "limits_class": limits_class}
+    at = 124
+    fields["secret"] = body[at : at + 32] if body[123] else None
+    at += 32 if body[123] else 0
+    fields["server_key"], fields["operator_key"] = body[at : at + 32], body[at + 32 : at + 64]
+    at += 64
+    texts = []
+    size = body[at]
+    fields["label"] = body[at + 1 : at + 1 + size].decode()
+    at += 1 + size
+    count = body[at]
+    at += 1
+    for _ in range(count):
+        texts.append(body[at + 1 : at + 1 + body[at]].decode())
+        at += 1 + body[at]
+    assert at == len(body)
+    return fields | {"addresses": texts}
+
+
+def request(key=bytes([9]) + bytes(31)):
+    """A request for admission; the default key is the base point."""
+    return armor("REQUEST", b"\x01" + key)

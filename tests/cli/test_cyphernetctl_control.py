@@ -1,0 +1,187 @@
+"""cyphernetctl and a running server, played by a socket: what it asks, what it makes of the answer."""
+
+import json
+import os
+import socket
+import threading
+
+import pytest
+
+STATUS = {
+    "v": 1,
+    "event": "status",
+    "uptime_s": 3600,
+    "lines": {"waiting": 2, "joined": 4},
+    "name": "a \"quoted\" name, with {braces}",
+    "list": [1, {"a": 2}],
+}
+
+
+class Server:
+    """Answers each connection on DIR/control with the same octets."""
+
+    def __init__(self, path, answer, hold=False):
+        self.asked = []
+        self.socket = socket.socket(socket.AF_UNIX)
+        here = os.getcwd()
+        os.chdir(path.parent)  # the whole name may be too long
+        try:
+            self.socket.bind(path.name)
+        finally:
+            os.chdir(here)
+        self.socket.listen()
+        self.answer, self.hold, self.held = answer, hold, []
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                line, _ = self.socket.accept()
+            except OSError:
+                return
+            self.asked.append(line.recv(100))
+            line.sendall(self.answer)
+            if self.hold:
+                self.held.append(line)
+            else:
+                line.close()
+
+
+@pytest.fixture
+def running(server):
+    """A function that starts the server with its answer."""
+    made = []
+
+    def start(answer, **options):
+        if not isinstance(answer, bytes):
+            answer = json.dumps(answer).encode() + b"\n"
+        made.append(Server(server.dir / "control", answer, **options))
+        return made[-1]
+
+    yield start
+    for one in made:
+        one.socket.close()
+
+
+@pytest.fixture
+def alice(server):
+    server.ok("invite", "alice", "-o", "alice.fp")
+    return server
+
+
+@pytest.mark.parametrize("cut, said", [(0, "0 lines cut"), (1, "1 line cut"), (7, "7 lines cut")])
+@pytest.mark.parametrize("verb", ["revoke", "suspend"])
+def test_the_server_is_told_and_says_how_many_lines_it_cut(alice, running, verb, cut, said):
+    played = running({"v": 1, "event": "registry", "blocked": 1, "cut": cut})
+    assert said in alice.ok(verb, "alice").stderr
+    assert played.asked == [b"registry\n"]
+
+
+def test_unsuspending_tells_the_server_too(alice, running):
+    alice.ok("suspend", "alice")
+    played = running({"v": 1, "event": "registry", "blocked": 0, "cut": 0})
+    assert "cut" not in alice.ok("unsuspend", "alice").stderr
+    assert played.asked == [b"registry\n"]
+
+
+def test_revoke_json_says_what_was_cut(alice, running):
+    running({"v": 1, "event": "registry", "blocked": 1, "cut": 3})
+    line = json.loads(alice.ok("revoke", "alice", "--json").stdout)
+    assert (line["event"], line["running"], line["cut"]) == ("revoked", True, 3)
+
+
+def test_a_second_revocation_tells_the_server_again(alice, running):
+    alice.ok("revoke", "alice")
+    played = running({"v": 1, "event": "registry", "blocked": 1, "cut": 2})
+    assert "2 lines cut" in alice.ok("revoke", "alice").stderr
+    assert played.asked == [b"registry\n"]
+
+
+def test_a_socket_that_a_dead_server_left(alice, running):
+    running(b"").socket.close()
+    assert "at the next start" in alice.ok("revoke", "alice").stderr
+    assert "no server runs" in alice.bad(1, "status")
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"",
+        b"\n",
+        b"nonsense\n",
+        b'{"v":1,"event":"registry"}\n',
+        b'{"v":1,"event":"registry","cut":"3"}\n',
+        b'{"v":1,"event":"registry","cut":-3}\n',
+        b'{"v":1,"event":"registry","cut":3',
+        b'{"cut\n',
+        b'{"cut"\n',
+        b'{"cut":\n',
+        b'{"cut":}\n',
+        b'{"cut":99999999999999999999999}\n',
+        b'{"x":{"cut":3}}\n',
+        b'{"x":[[[[\n',
+        b"}}}}\n",
+        b"\0\0\0\n",
+        b"a" * 100000,
+    ],
+    ids=lambda value: repr(value)[:30],
+)
+def test_an_answer_that_makes_no_sense(alice, running, answer):
+    running(answer)
+    done = alice.run("revoke", "alice")
+    assert done.returncode == 1
+    assert "the registry has it" in done.stderr and "did not confirm" in done.stderr
+    assert '"revoked"' in alice.ok("list", "--json").stdout
+
+
+def test_status_is_printed_for_people(server, running):
+    played = running(STATUS)
+    text = server.ok("status").stdout
+    assert played.asked == [b"status\n"]
+    assert [line.split(maxsplit=1) if not line.startswith(" ") else line.split() for line in text.splitlines()][:4] == [
+        ["uptime", "s" + " " * 20 + "3600"],
+        ["lines"],
+        ["waiting", "2"],
+        ["joined", "4"],
+    ]
+    assert '\\"quoted\\" name, with {braces}' in text
+    assert "event" not in text
+
+
+def test_status_json_is_passed_on(server, running):
+    running(STATUS)
+    assert json.loads(server.ok("status", "--json").stdout) == STATUS
+
+
+def test_status_drives_no_terminal(server, running):
+    running(b'{"v":1,"x\x1b[2J":"y\x1b[2J\x07"}\n')
+    assert "\x1b" not in server.ok("status").stdout
+
+
+def test_status_without_a_server(server):
+    said = server.bad(1, "status")
+    assert "no server runs" in said and "cyphernetd --dir" in said
+    done = server.run("status", "--json")
+    assert done.returncode == 1
+    assert json.loads(done.stdout) == {"v": 1, "event": "status", "running": False}
+
+
+@pytest.mark.parametrize("answer", [b"", b'{"v":1', b"a" * 100000], ids=["nothing", "half", "endless"])
+def test_a_server_that_does_not_answer_properly(server, running, answer):
+    running(answer)
+    assert "did not answer" in server.bad(1, "status")
+
+
+def test_a_directory_with_a_name_too_long_for_a_socket(ctl):
+    ctl.dir = ctl.tmp / ("d" * 100) / ("e" * 100)
+    ctl.dir.parent.mkdir()
+    ctl.init()
+    played = Server(ctl.dir / "control", json.dumps(STATUS).encode() + b"\n")
+    ctl.ok("status")
+    assert played.asked == [b"status\n"]
+    played.socket.close()
+
+
+def test_a_server_that_says_nothing_is_not_waited_for_without_end(server, running):
+    running(b"", hold=True)
+    assert "time ran out" in server.bad(1, "status")
