@@ -2,12 +2,23 @@
 #ifndef CN_HOME_H
 #define CN_HOME_H
 
+#include <limits.h>
+
 #include <cyphernet.h>
 
+#include "armor.h"
 #include "env.h"
 #include "fingerprint.h"
 #include "identity.h"
 #include "pair.h"
+
+struct cn_home {
+    struct cn_crypto crypto;
+    struct cn_random random;
+    char data[PATH_MAX - 256];   /* directory of identity, fingerprint and contacts */
+    char config[PATH_MAX - 256]; /* directory of preferences */
+    struct cn_detail detail;
+};
 
 /* Borrowed for the life of the home. */
 const struct cn_crypto *cn_home_crypto(const struct cn_home *home);
@@ -17,13 +28,30 @@ const struct cn_random *cn_home_random(const struct cn_home *home);
 enum cn_err cn_home_fail(struct cn_home *home, enum cn_err err, int system_error,
                          const char *about);
 
+/* A path inside the data directory; out holds PATH_MAX. */
+void cn_home_path(const struct cn_home *home, const char *name, char out[PATH_MAX]);
+/* Read and write text files of the data directory; failures are remembered. The text is secret:
+ * wipe it. */
+CN_MUST_USE enum cn_err cn_home_read(struct cn_home *home, const char *name, char *text,
+                                     size_t text_size_max, size_t *text_size);
+CN_MUST_USE enum cn_err cn_home_write(struct cn_home *home, const char *name, bool replace,
+                                      const char *text, size_t text_size);
+
 /* Read from the files, whole and checked, into structs that the caller wipes. Errors as in
  * <cyphernet.h>; CN_E_ABSENT: there is none. */
 CN_MUST_USE enum cn_err cn_home_fingerprint(struct cn_home *home,
                                             struct cn_fingerprint *fingerprint);
 CN_MUST_USE enum cn_err cn_home_identity(struct cn_home *home, struct cn_identity *identity);
+/* The order of suites for new cards, from the preferences: how many, 0 for the default.
+ * CN_E_FORMAT: detail says what is wrong. */
+CN_MUST_USE enum cn_err cn_home_suites(struct cn_home *home, uint16_t *suite, size_t suite_max,
+                                       size_t *count);
+
 /* CN_E_ABSENT: no such contact, or not both cards are there. */
 CN_MUST_USE enum cn_err cn_contact_pair(struct cn_home *home, const char *name,
                                         struct cn_pair *pair, bool *verified);
+/* Whether any contact's cards are for another server than this. */
+CN_MUST_USE enum cn_err cn_contact_other_server(struct cn_home *home,
+                                                const struct cn_server_public *server, bool *other);
 
 #endif

@@ -1,0 +1,487 @@
+#include "home.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <ini.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <unistd.h>
+
+#include "file.h"
+#include "reader.h"
+#include "suite.h"
+#include "writer.h"
+
+#define IDENTITY_FILE      "identity"
+#define FINGERPRINT_FILE   "fingerprint"
+#define ADMISSION_KEY_FILE "admission.key"
+#define PREFERENCES_FILE   "config"
+
+enum {
+    ADMISSION_KEY_VERSION = 1,
+    ADMISSION_KEY_BODY_SIZE = 1 + CN_X25519_SIZE,
+    PREFERENCES_SIZE_MAX = 16384
+};
+
+static enum cn_err system_fill(void *context, uint8_t *out, size_t size)
+{
+    (void)context;
+    while (size > 0) {
+        ssize_t got = getrandom(out, size, 0);
+
+        if (got < 0 && errno == EINTR)
+            continue;
+        if (got <= 0)
+            return CN_E_RANDOM;
+        out += got;
+        size -= (size_t)got;
+    }
+    return CN_OK;
+}
+
+const char *cn_version(void)
+{
+    return CN_VERSION;
+}
+
+const char *cn_version_crypto(void)
+{
+    return cn_crypto_library();
+}
+
+const char *cn_version_mlkem(void)
+{
+    return cn_kem_mlkem768_source();
+}
+
+const struct cn_crypto *cn_home_crypto(const struct cn_home *home)
+{
+    return &home->crypto;
+}
+
+const struct cn_random *cn_home_random(const struct cn_home *home)
+{
+    return &home->random;
+}
+
+const struct cn_detail *cn_home_detail(const struct cn_home *home)
+{
+    return &home->detail;
+}
+
+enum cn_err cn_home_fail(struct cn_home *home, enum cn_err err, int system_error, const char *about)
+{
+    size_t size = about ? strnlen(about, sizeof home->detail.about - 1) : 0;
+
+    home->detail.system_error = system_error;
+    if (size > 0)
+        memmove(home->detail.about, about, size);
+    home->detail.about[size] = '\0';
+    return err;
+}
+
+/* --- places ------------------------------------------------------------------------------------
+ */
+
+/* $variable/cyphernet, or $HOME/fallback/cyphernet. False: neither is set, or too long. */
+static bool xdg_place(const char *variable, const char *fallback, char *out, size_t size)
+{
+    const char *base = getenv(variable);
+    const char *user = getenv("HOME");
+    int length;
+
+    if (base && base[0] == '/')
+        length = snprintf(out, size, "%s/cyphernet", base);
+    else if (user && user[0] == '/')
+        length = snprintf(out, size, "%s/%s/cyphernet", user, fallback);
+    else
+        return false;
+    return length > 0 && (size_t)length < size;
+}
+
+static bool places_find(struct cn_home *home, const char *dir)
+{
+    const char *all = dir ? dir : getenv("CYPHERNET_HOME");
+
+    if (all && all[0]) {
+        if (strlen(all) >= sizeof home->data)
+            return false;
+        snprintf(home->data, sizeof home->data, "%s", all);
+        snprintf(home->config, sizeof home->config, "%s", all);
+        return true;
+    }
+    return xdg_place("XDG_DATA_HOME", ".local/share", home->data, sizeof home->data) &&
+           xdg_place("XDG_CONFIG_HOME", ".config", home->config, sizeof home->config);
+}
+
+enum cn_err cn_home_open(struct cn_home **home, const char *dir)
+{
+    struct cn_home *h = calloc(1, sizeof *h);
+    enum cn_err err;
+
+    if (!h)
+        return CN_E_MEMORY;
+    h->random.fill = system_fill;
+    err = places_find(h, dir) ? cn_crypto_init(&h->crypto) : CN_E_ABSENT;
+    if (err != CN_OK) {
+        free(h);
+        return err;
+    }
+    *home = h;
+    return CN_OK;
+}
+
+void cn_home_close(struct cn_home *home)
+{
+    if (!home)
+        return;
+    cn_crypto_wipe(&home->crypto);
+    free(home);
+}
+
+void cn_home_path(const struct cn_home *home, const char *name, char out[PATH_MAX])
+{
+    snprintf(out, PATH_MAX, "%s/%s", home->data, name);
+}
+
+enum cn_err cn_home_read(struct cn_home *home, const char *name, char *text, size_t text_size_max,
+                         size_t *text_size)
+{
+    char path[PATH_MAX];
+    enum cn_err err;
+
+    cn_home_path(home, name, path);
+    err = cn_file_read(path, true, text, text_size_max, text_size);
+    if (err == CN_E_FULL) /* longer than any of ours */
+        err = CN_E_FORMAT;
+    return err == CN_OK ? CN_OK : cn_home_fail(home, err, errno, path);
+}
+
+enum cn_err cn_home_write(struct cn_home *home, const char *name, bool replace, const char *text,
+                          size_t text_size)
+{
+    char path[PATH_MAX];
+    char *slash;
+    enum cn_err err;
+
+    cn_home_path(home, name, path);
+    slash = strrchr(path, '/');
+    *slash = '\0';
+    err = cn_file_directories(path);
+    *slash = '/';
+    if (err == CN_OK)
+        err = cn_file_write(path, replace, text, text_size);
+    return err == CN_OK ? CN_OK : cn_home_fail(home, err, errno, path);
+}
+
+/* A failure of parsing what a file of ours holds. */
+static enum cn_err file_bad(struct cn_home *home, enum cn_err err, const char *name)
+{
+    char path[PATH_MAX];
+
+    cn_home_path(home, name, path);
+    return cn_home_fail(home, err, 0, path);
+}
+
+/* --- identity ----------------------------------------------------------------------------------
+ */
+
+enum cn_err cn_home_identity(struct cn_home *home, struct cn_identity *identity)
+{
+    char text[CN_ARMOR_TEXT_SIZE_MAX];
+    size_t size = 0;
+    enum cn_err err = cn_home_read(home, IDENTITY_FILE, text, sizeof text, &size);
+
+    if (err == CN_OK) {
+        err = cn_identity_decode(identity, &home->crypto, text, size);
+        if (err != CN_OK)
+            err = file_bad(home, err, IDENTITY_FILE);
+    }
+    cn_wipe(text, sizeof text);
+    return err;
+}
+
+enum cn_err cn_home_identity_create(struct cn_home *home, unsigned rsa_bits)
+{
+    enum cn_kem kind = rsa_bits == 0 ? CN_KEM_X25519 : cn_kem_rsa_of(rsa_bits);
+    char path[PATH_MAX];
+    char text[CN_ARMOR_TEXT_SIZE_MAX];
+    struct cn_identity identity = { 0 };
+    size_t size = 0;
+    enum cn_err err;
+
+    cn_home_path(home, IDENTITY_FILE, path);
+    if (kind == CN_KEM_NONE)
+        return cn_home_fail(home, CN_E_USAGE, 0, NULL);
+    if (access(path, F_OK) == 0)
+        return cn_home_fail(home, CN_E_EXISTS, 0, path);
+    err = cn_identity_create(&identity, &home->crypto, kind, &home->random);
+    if (err == CN_OK)
+        err = cn_identity_encode(&identity, &home->crypto, text, sizeof text, &size);
+    if (err == CN_OK)
+        err = cn_home_write(home, IDENTITY_FILE, false, text, size);
+    cn_identity_wipe(&identity);
+    cn_wipe(text, sizeof text);
+    return err;
+}
+
+enum cn_err cn_home_identity_kind(struct cn_home *home, const char **kind)
+{
+    struct cn_identity identity;
+    enum cn_err err = cn_home_identity(home, &identity);
+
+    if (err != CN_OK)
+        return err;
+    *kind = cn_kem_name(identity.public.kind);
+    cn_identity_wipe(&identity);
+    return CN_OK;
+}
+
+/* --- admission ---------------------------------------------------------------------------------
+ */
+
+static enum cn_err admission_key_read(struct cn_home *home, struct cn_admission_secret *secret)
+{
+    char text[1024];
+    uint8_t body[ADMISSION_KEY_BODY_SIZE];
+    struct cn_reader r = { .at = body };
+    size_t size = 0;
+    enum cn_err err = cn_home_read(home, ADMISSION_KEY_FILE, text, sizeof text, &size);
+
+    if (err != CN_OK)
+        return err;
+    err = cn_armor_decode(&home->crypto, CN_ARMOR_ADMISSION_KEY, text, size, body, sizeof body,
+                          &r.left);
+    if (err == CN_OK) {
+        uint8_t version = cn_reader_u8(&r);
+
+        cn_reader_copy(&r, secret->bytes, sizeof secret->bytes);
+        if (version != ADMISSION_KEY_VERSION)
+            err = CN_E_VERSION;
+        else if (!cn_reader_done(&r))
+            err = CN_E_FORMAT;
+    }
+    cn_wipe(text, sizeof text);
+    cn_wipe(body, sizeof body);
+    return err == CN_OK ? CN_OK : file_bad(home, err, ADMISSION_KEY_FILE);
+}
+
+static enum cn_err admission_key_create(struct cn_home *home, struct cn_admission_secret *secret)
+{
+    char text[1024];
+    uint8_t body[ADMISSION_KEY_BODY_SIZE] = { ADMISSION_KEY_VERSION };
+    size_t size = 0;
+    enum cn_err err = cn_random_fill(&home->random, body + 1, CN_X25519_SIZE);
+
+    if (err == CN_OK)
+        err = cn_armor_encode(&home->crypto, CN_ARMOR_ADMISSION_KEY, body, sizeof body, text,
+                              sizeof text, &size);
+    if (err == CN_OK)
+        err = cn_home_write(home, ADMISSION_KEY_FILE, false, text, size);
+    if (err == CN_OK)
+        memcpy(secret->bytes, body + 1, sizeof secret->bytes);
+    cn_wipe(text, sizeof text);
+    cn_wipe(body, sizeof body);
+    return err;
+}
+
+enum cn_err cn_home_request(struct cn_home *home, char *text, size_t *text_size)
+{
+    struct cn_admission_secret secret;
+    uint8_t public[CN_X25519_SIZE];
+    enum cn_err err = admission_key_read(home, &secret);
+
+    if (err == CN_E_ABSENT)
+        err = admission_key_create(home, &secret);
+    if (err != CN_OK)
+        return err;
+    err = cn_x25519_public(secret.bytes, public);
+    if (err == CN_OK)
+        err = cn_request_encode(&home->crypto, public, text, *text_size, text_size);
+    cn_wipe(&secret, sizeof secret);
+    return err;
+}
+
+/* The admission key of a fingerprint that came without: of the pending request, or of the
+ * fingerprint that this one renews. */
+static enum cn_err secret_find(struct cn_home *home, struct cn_fingerprint *fingerprint)
+{
+    struct cn_fingerprint old = { 0 };
+    uint8_t public[CN_X25519_SIZE] = { 0 };
+    bool had_any = false;
+    enum cn_err err = admission_key_read(home, &fingerprint->secret);
+
+    if (err == CN_OK) {
+        had_any = true;
+        err = cn_x25519_public(fingerprint->secret.bytes, public);
+        if (err == CN_OK &&
+            cn_equal_ct(public, fingerprint->certificate.admission_key, sizeof public))
+            goto found;
+    }
+    if (err != CN_OK && err != CN_E_ABSENT)
+        return err;
+    err = cn_home_fingerprint(home, &old);
+    if (err == CN_OK && cn_equal_ct(old.certificate.admission_key,
+                                    fingerprint->certificate.admission_key, sizeof public)) {
+        fingerprint->secret = old.secret;
+        goto found;
+    }
+    cn_fingerprint_wipe(&old);
+    cn_wipe(&fingerprint->secret, sizeof fingerprint->secret);
+    return cn_home_fail(home, had_any || err == CN_OK ? CN_E_KEY : CN_E_ABSENT, 0, NULL);
+found:
+    cn_fingerprint_wipe(&old);
+    fingerprint->has_secret = true;
+    return CN_OK;
+}
+
+static enum cn_err fingerprint_store(struct cn_home *home, const struct cn_fingerprint *fingerprint)
+{
+    char text[CN_ARMOR_TEXT_SIZE_MAX];
+    size_t size = 0;
+    enum cn_err err = cn_fingerprint_encode(&home->crypto, fingerprint, text, sizeof text, &size);
+
+    if (err == CN_OK)
+        err = cn_home_write(home, FINGERPRINT_FILE, true, text, size);
+    cn_wipe(text, sizeof text);
+    return err;
+}
+
+static enum cn_err identity_ensure(struct cn_home *home)
+{
+    const char *kind;
+    enum cn_err err = cn_home_identity_kind(home, &kind);
+
+    return err == CN_E_ABSENT ? cn_home_identity_create(home, 0) : err;
+}
+
+enum cn_err cn_home_join(struct cn_home *home, const char *text, size_t text_size, bool replace)
+{
+    struct cn_fingerprint fingerprint = { 0 };
+    bool other_server = false;
+    enum cn_err err = cn_fingerprint_decode(&home->crypto, text, text_size, &fingerprint);
+
+    (void)cn_home_fail(home, err, 0, NULL);
+    if (err == CN_OK && !fingerprint.has_secret)
+        err = secret_find(home, &fingerprint);
+    if (err == CN_OK && !replace)
+        err = cn_contact_other_server(home, &fingerprint.server_key, &other_server);
+    if (err == CN_OK && other_server)
+        err = cn_home_fail(home, CN_E_SERVER, 0, NULL);
+    if (err == CN_OK)
+        err = identity_ensure(home);
+    if (err == CN_OK)
+        err = fingerprint_store(home, &fingerprint);
+    cn_fingerprint_wipe(&fingerprint);
+    return err;
+}
+
+enum cn_err cn_home_fingerprint(struct cn_home *home, struct cn_fingerprint *fingerprint)
+{
+    char text[CN_ARMOR_TEXT_SIZE_MAX];
+    size_t size = 0;
+    enum cn_err err = cn_home_read(home, FINGERPRINT_FILE, text, sizeof text, &size);
+
+    if (err == CN_OK) {
+        err = cn_fingerprint_decode(&home->crypto, text, size, fingerprint);
+        if (err == CN_OK && !fingerprint->has_secret) {
+            cn_fingerprint_wipe(fingerprint);
+            err = CN_E_FORMAT;
+        }
+        if (err != CN_OK)
+            err = file_bad(home, err, FINGERPRINT_FILE);
+    }
+    cn_wipe(text, sizeof text);
+    return err;
+}
+
+enum cn_err cn_home_admission(struct cn_home *home, struct cn_admission_info *info)
+{
+    struct cn_fingerprint f;
+    enum cn_err err = cn_home_fingerprint(home, &f);
+
+    if (err != CN_OK)
+        return err;
+    memset(info, 0, sizeof *info);
+    snprintf(info->label, sizeof info->label, "%s", f.label);
+    info->address_count = f.address_count;
+    for (size_t i = 0; i < f.address_count; i++)
+        snprintf(info->address[i], sizeof info->address[i], "%s", f.address[i]);
+    info->serial = f.certificate.serial;
+    info->not_before = f.certificate.not_before;
+    info->not_after = f.certificate.not_after;
+    cn_fingerprint_wipe(&f);
+    return CN_OK;
+}
+
+/* --- preferences -------------------------------------------------------------------------------
+ */
+
+struct preferences {
+    uint16_t suite[CN_CARD_LIST_SIZE_MAX];
+    size_t suite_count;
+    bool bad;
+};
+
+/* "NAME, NAME, ..." */
+static bool suites_parse(struct preferences *p, const char *value)
+{
+    char words[512];
+    char *rest = words;
+    char *word;
+
+    if (strlen(value) >= sizeof words)
+        return false;
+    memcpy(words, value, strlen(value) + 1);
+    while ((word = strsep(&rest, ", \t"))) {
+        const struct cn_suite *suite;
+
+        if (!*word)
+            continue;
+        suite = cn_suite_by_name(word);
+        if (!suite || p->suite_count == CN_CARD_LIST_SIZE_MAX)
+            return false;
+        p->suite[p->suite_count++] = suite->code;
+    }
+    return p->suite_count > 0;
+}
+
+static int preference(void *user, const char *section, const char *name, const char *value)
+{
+    struct preferences *p = user;
+
+    if (section[0] || strcmp(name, "suites") != 0 || p->suite_count > 0 ||
+        !suites_parse(p, value ? value : ""))
+        p->bad = true;
+    return !p->bad;
+}
+
+enum cn_err cn_home_suites(struct cn_home *home, uint16_t *suite, size_t suite_max, size_t *count)
+{
+    struct preferences p = { 0 };
+    char path[PATH_MAX];
+    char where[PATH_MAX + 32];
+    char text[PREFERENCES_SIZE_MAX + 1];
+    size_t size = 0;
+    int line;
+    enum cn_err err;
+
+    *count = 0;
+    snprintf(path, sizeof path, "%s/%s", home->config, PREFERENCES_FILE);
+    err = cn_file_read(path, false, text, PREFERENCES_SIZE_MAX, &size);
+    if (err == CN_E_ABSENT)
+        return CN_OK;
+    if (err != CN_OK)
+        return cn_home_fail(home, err == CN_E_FULL ? CN_E_FORMAT : err, errno, path);
+    text[size] = '\0';
+    line = strlen(text) == size ? ini_parse_string(text, preference, &p) : 1;
+    if (line != 0 || p.suite_count > suite_max) {
+        snprintf(where, sizeof where, "%s, line %d", path, line);
+        return cn_home_fail(home, CN_E_FORMAT, 0, where);
+    }
+    memcpy(suite, p.suite, p.suite_count * sizeof suite[0]);
+    *count = p.suite_count;
+    return CN_OK;
+}
