@@ -615,28 +615,41 @@ static enum cn_err subscriber_add(struct cn_registry *registry, struct cn_subscr
     return err;
 }
 
-/* End a savepoint: keep what came after it, or undo it. */
-static enum cn_err savepoint_end(struct cn_registry *registry, enum cn_err err)
+/* Begin a change of several statements, alone or inside a transaction. Alone it takes the right to
+ * write at once: to ask for it after having read fails if another has written in between. */
+static enum cn_err change_begin(struct cn_registry *registry, bool *alone)
 {
-    int saved = errno;
+    *alone = sqlite3_get_autocommit(registry->db) != 0;
+    return execute(registry, *alone ? "BEGIN IMMEDIATE" : "SAVEPOINT change");
+}
+
+/* Keep it, or undo all of it if there was an error. */
+static enum cn_err change_end(struct cn_registry *registry, bool alone, enum cn_err err)
+{
+    int saved;
 
     if (err == CN_OK)
-        return execute(registry, "RELEASE change");
-    (void)sqlite3_exec(registry->db, "ROLLBACK TO change; RELEASE change", NULL, NULL, NULL);
+        err = execute(registry, alone ? "COMMIT" : "RELEASE change");
+    if (err == CN_OK)
+        return CN_OK;
+    saved = errno;
+    (void)sqlite3_exec(registry->db, alone ? "ROLLBACK" : "ROLLBACK TO change; RELEASE change",
+                       NULL, NULL, NULL);
     errno = saved;
     return err;
 }
 
 enum cn_err cn_registry_add(struct cn_registry *registry, struct cn_subscriber *subscriber)
 {
-    enum cn_err err = execute(registry, "SAVEPOINT change");
+    bool alone;
+    enum cn_err err = change_begin(registry, &alone);
 
     if (err != CN_OK)
         return err;
     err = subscriber_add(registry, subscriber);
     if (err == CN_OK)
         err = certificate_add(registry, subscriber);
-    return savepoint_end(registry, err);
+    return change_end(registry, alone, err);
 }
 
 enum cn_err cn_registry_renew(struct cn_registry *registry, const struct cn_subscriber *subscriber)
@@ -658,7 +671,8 @@ static enum cn_err delete_by(struct cn_registry *registry, const char *sql, uint
 enum cn_err cn_registry_withdraw(struct cn_registry *registry, uint64_t serial)
 {
     struct cn_subscriber subscriber;
-    enum cn_err err = execute(registry, "SAVEPOINT change");
+    bool alone;
+    enum cn_err err = change_begin(registry, &alone);
 
     if (err != CN_OK)
         return err;
@@ -670,7 +684,7 @@ enum cn_err cn_registry_withdraw(struct cn_registry *registry, uint64_t serial)
                         "DELETE FROM subscriber WHERE id = ?1 AND NOT EXISTS"
                         " (SELECT 1 FROM certificate WHERE subscriber = ?1)",
                         subscriber.id);
-    return savepoint_end(registry, err);
+    return change_end(registry, alone, err);
 }
 
 enum cn_err cn_registry_status_set(struct cn_registry *registry, uint64_t id,
