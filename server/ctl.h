@@ -164,15 +164,32 @@ bool cn_ctl_certificate_issue(const struct cn_ctl *ctl, struct cn_registry *regi
 /* ctl_block.c: revoke, suspend and unsuspend. */
 int cn_ctl_block(struct cn_ctl *ctl, enum cn_subscriber_status status);
 
-/* ctl_ask.c: ask the running server. The reply has no line end.
- * CN_E_ABSENT: no server runs here; CN_E_TIMEOUT; CN_E_FORMAT; CN_E_SYSTEM. */
-CN_MUST_USE enum cn_err cn_ctl_ask(int dir, const char *request, char *reply,
+/* ctl_ask.c: ask the running server. On CN_OK the reply is a JSON object with that event, without a
+ * line end. CN_E_ABSENT: no server runs here; CN_E_REFUSED: it told an error (cn_ctl_ask_reason);
+ * CN_E_TIMEOUT; CN_E_FORMAT; CN_E_SYSTEM. */
+CN_MUST_USE enum cn_err cn_ctl_ask(int dir, const char *request, const char *event, char *reply,
                                    size_t reply_size_max);
+/* Why it failed, in words; may be a part of the reply. */
+const char *cn_ctl_ask_reason(enum cn_err err, char *reply);
 
-/* ctl_json.c: enough of JSON for a reply of our own server. */
-/* The number of a top-level member; false if there is none. */
+/* ctl_json.c: enough of JSON for a reply of our own server; of any other text nothing is believed,
+ * and nothing is read past its end. */
+struct cn_ctl_member {
+    const char *name; /* borrowed from the text; not ended by a NUL */
+    size_t name_size;
+    const char *value; /* likewise; a string without its quotes */
+    size_t value_size;
+    bool is_text;
+};
+
+/* Set *at behind the bracket that opens an object or an array; false if there is none. */
+bool cn_ctl_json_enter(const char **at);
+/* The next member of the object, or element of the array (its name is empty); false at the end. */
+bool cn_ctl_json_next(const char **at, bool named, struct cn_ctl_member *member);
+/* False unless it is a number, not negative, that fits. */
+bool cn_ctl_json_value(const struct cn_ctl_member *member, uint64_t *value);
+/* A top-level member by its name. */
+bool cn_ctl_json_find(const char *json, const char *name, struct cn_ctl_member *member);
 bool cn_ctl_json_number(const char *json, const char *name, uint64_t *value);
-/* One indented line for each member, to standard output. */
-void cn_ctl_json_print(const char *json);
 
 #endif

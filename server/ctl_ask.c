@@ -96,7 +96,30 @@ static enum cn_err reply_receive(int s, char *reply, size_t size_max, int64_t de
     return CN_E_FORMAT;
 }
 
-enum cn_err cn_ctl_ask(int dir, const char *request, char *reply, size_t reply_size_max)
+/* What the reply is: the event asked for, an error, or nonsense. */
+static enum cn_err reply_judge(const char *reply, const char *event)
+{
+    struct cn_ctl_member m;
+
+    if (!cn_ctl_json_find(reply, "event", &m))
+        return CN_E_FORMAT;
+    if (m.value_size == strlen(event) && strncmp(m.value, event, m.value_size) == 0)
+        return CN_OK;
+    return cn_ctl_json_find(reply, "text", &m) && m.is_text ? CN_E_REFUSED : CN_E_FORMAT;
+}
+
+const char *cn_ctl_ask_reason(enum cn_err err, char *reply)
+{
+    struct cn_ctl_member m;
+
+    if (err != CN_E_REFUSED || !cn_ctl_json_find(reply, "text", &m))
+        return cn_ctl_reason(err);
+    reply[m.value - reply + (ptrdiff_t)m.value_size] = '\0';
+    return m.value;
+}
+
+enum cn_err cn_ctl_ask(int dir, const char *request, const char *event, char *reply,
+                       size_t reply_size_max)
 {
     int64_t deadline = now_ms() + CN_CONTROL_TIMEOUT_MS;
     int s = connect_in(dir);
@@ -108,6 +131,8 @@ enum cn_err cn_ctl_ask(int dir, const char *request, char *reply, size_t reply_s
     err = request_send(s, request, deadline);
     if (err == CN_OK)
         err = reply_receive(s, reply, reply_size_max, deadline);
+    if (err == CN_OK)
+        err = reply_judge(reply, event);
     saved = errno;
     close(s);
     errno = saved;

@@ -48,22 +48,14 @@ static bool find(const struct cn_ctl *ctl, struct cn_registry *registry,
     return false;
 }
 
-/* True if the status is to be written; *code is the exit code if it is not. */
-static bool change_wanted(const struct cn_subscriber *s, enum cn_subscriber_status status,
-                          int *code)
+/* Nobody comes back from revocation. */
+static bool change_allowed(const struct cn_subscriber *s, enum cn_subscriber_status status)
 {
-    if (s->status == status) {
-        cn_ctl_note("%s %s already", s->label, words[status].done);
-        *code = CN_CTL_OK;
-        return false;
-    }
-    if (s->status == CN_SUBSCRIBER_REVOKED) {
-        cn_ctl_error("%s has been revoked, which is for good", s->label);
-        cn_ctl_hint("cyphernetctl invite %s -o FILE begins anew, with another key", s->label);
-        *code = CN_CTL_FAILED;
-        return false;
-    }
-    return true;
+    if (s->status != CN_SUBSCRIBER_REVOKED || status == CN_SUBSCRIBER_REVOKED)
+        return true;
+    cn_ctl_error("%s has been revoked, which is for good", s->label);
+    cn_ctl_hint("cyphernetctl invite %s -o FILE begins anew, with another key", s->label);
+    return false;
 }
 
 /* Make it known to the running server. The registry has it in any case. */
@@ -71,7 +63,7 @@ static bool server_tell(const struct cn_ctl *ctl, const struct cn_ctl_place *pla
                         bool *running)
 {
     char reply[CN_CONTROL_REPLY_SIZE_MAX];
-    enum cn_err err = cn_ctl_ask(place->dir, CN_CONTROL_REGISTRY, reply, sizeof reply);
+    enum cn_err err = cn_ctl_ask(place->dir, CN_CONTROL_REGISTRY, "registry", reply, sizeof reply);
 
     *running = err != CN_E_ABSENT;
     if (err == CN_OK && !cn_ctl_json_number(reply, "cut", cut))
@@ -81,7 +73,7 @@ static bool server_tell(const struct cn_ctl *ctl, const struct cn_ctl_place *pla
     if (err == CN_OK || err == CN_E_ABSENT)
         return true;
     cn_ctl_error("the registry has it, but the running server did not confirm: %s",
-                 cn_ctl_reason(err));
+                 cn_ctl_ask_reason(err, reply));
     cn_ctl_hint("look at the server's log; a restart of cyphernetd takes it over for certain");
     return false;
 }
@@ -90,10 +82,11 @@ static int change_tell(const struct cn_ctl *ctl, const struct cn_ctl_place *plac
                        const struct cn_subscriber *s, enum cn_subscriber_status status)
 {
     uint64_t cut = 0;
+    bool changed = s->status != status;
     bool running = false;
     bool told;
 
-    cn_ctl_note("%s %s", s->label, words[status].done);
+    cn_ctl_note("%s %s%s", s->label, words[status].done, changed ? "" : " already");
     told = server_tell(ctl, place, &cut, &running);
     if (ctl->arguments.json)
         printf("{\"v\":1,\"event\":\"%s\",\"label\":\"%s\",\"serial\":\"%llu\",\"running\":%s,"
@@ -109,19 +102,16 @@ static int block_at(const struct cn_ctl *ctl, struct cn_ctl_place *place,
                     enum cn_subscriber_status status)
 {
     struct cn_subscriber subscriber;
-    int code = CN_CTL_FAILED;
     enum cn_err err = cn_registry_begin(place->registry);
 
     if (err != CN_OK) {
         cn_ctl_registry_error(ctl, err);
         return CN_CTL_FAILED;
     }
-    if (!find(ctl, place->registry, &subscriber))
+    if (!find(ctl, place->registry, &subscriber) || !change_allowed(&subscriber, status))
         return CN_CTL_FAILED;
-    if (change_wanted(&subscriber, status, &code))
+    if (subscriber.status != status)
         err = cn_registry_status_set(place->registry, subscriber.id, status, ctl->now);
-    else if (code != CN_CTL_OK)
-        return code;
     if (err == CN_OK)
         err = cn_registry_commit(place->registry);
     if (err != CN_OK) {

@@ -1,17 +1,6 @@
 #include "ctl.h"
 
-#include <stdio.h>
 #include <string.h>
-
-/* A member of an object; name and value point into the text, strings without their quotes. */
-struct member {
-    const char *name;
-    size_t name_size;
-    const char *value;
-    size_t value_size;
-    bool is_text;
-    bool is_object;
-};
 
 static const char *blanks_skip(const char *at)
 {
@@ -40,7 +29,7 @@ static const char *value_end(const char *at)
                 return at;
             continue;
         }
-        if (depth == 0 && (*at == ',' || *at == '}' || *at == ']'))
+        if (depth == 0 && strchr(",}] ", *at))
             return at;
         if (*at == '{' || *at == '[')
             depth++;
@@ -51,98 +40,82 @@ static const char *value_end(const char *at)
     return NULL;
 }
 
-/* Take the member at *at, which is behind { or a comma. False at the end, or if it is none. */
-static bool member_next(const char **at, struct member *m)
-{
-    const char *start = blanks_skip(*at);
-    const char *end = *start == '"' ? string_end(start) : NULL;
-    const char *value;
-
-    if (!end)
-        return false;
-    m->name = start + 1;
-    m->name_size = (size_t)(end - start) - 2;
-    end = blanks_skip(end);
-    if (*end != ':')
-        return false;
-    value = blanks_skip(end + 1);
-    end = value_end(value);
-    if (!end)
-        return false;
-    m->is_text = *value == '"';
-    m->is_object = *value == '{';
-    m->value = value + (m->is_text ? 1 : 0);
-    m->value_size = (size_t)(end - value) - (m->is_text ? 2 : 0);
-    end = blanks_skip(end);
-    *at = *end == ',' ? end + 1 : end;
-    return true;
-}
-
-static bool members_begin(const char **at)
+bool cn_ctl_json_enter(const char **at)
 {
     *at = blanks_skip(*at);
-    if (**at != '{')
+    if (**at != '{' && **at != '[')
         return false;
     ++*at;
     return true;
 }
 
-bool cn_ctl_json_number(const char *json, const char *name, uint64_t *value)
+/* `"name":` in front of *at goes into m. */
+static bool name_take(const char **at, struct cn_ctl_member *m)
 {
-    struct member m;
+    const char *end = **at == '"' ? string_end(*at) : NULL;
+
+    if (!end)
+        return false;
+    m->name = *at + 1;
+    m->name_size = (size_t)(end - *at) - 2;
+    end = blanks_skip(end);
+    if (*end != ':')
+        return false;
+    *at = blanks_skip(end + 1);
+    return true;
+}
+
+bool cn_ctl_json_next(const char **at, bool named, struct cn_ctl_member *member)
+{
+    struct cn_ctl_member m = { .name = "" };
+    const char *value = blanks_skip(*at);
+    const char *end;
+
+    if (named && !name_take(&value, &m))
+        return false;
+    end = value_end(value);
+    if (!end || end == value)
+        return false;
+    m.is_text = *value == '"';
+    m.value = value + (m.is_text ? 1 : 0);
+    m.value_size = (size_t)(end - value) - (m.is_text ? 2 : 0);
+    end = blanks_skip(end);
+    *at = *end == ',' ? end + 1 : end;
+    *member = m;
+    return true;
+}
+
+bool cn_ctl_json_value(const struct cn_ctl_member *member, uint64_t *value)
+{
     uint64_t number = 0;
 
-    if (!members_begin(&json))
+    if (member->value_size == 0 || member->value_size > 19 ||
+        strspn(member->value, "0123456789") < member->value_size)
         return false;
-    while (member_next(&json, &m)) {
-        if (m.name_size != strlen(name) || strncmp(m.name, name, m.name_size) != 0)
-            continue;
-        if (m.is_text || m.value_size == 0 || m.value_size > 19 ||
-            strspn(m.value, "0123456789") != m.value_size)
-            return false;
-        for (size_t i = 0; i < m.value_size; i++)
-            number = number * 10 + (uint64_t)(m.value[i] - '0');
-        *value = number;
-        return true;
+    for (size_t i = 0; i < member->value_size; i++)
+        number = number * 10 + (uint64_t)(member->value[i] - '0');
+    *value = number;
+    return true;
+}
+
+bool cn_ctl_json_find(const char *json, const char *name, struct cn_ctl_member *member)
+{
+    struct cn_ctl_member m;
+
+    if (!cn_ctl_json_enter(&json))
+        return false;
+    while (cn_ctl_json_next(&json, true, &m)) {
+        if (m.name_size == strlen(name) && strncmp(m.name, name, m.name_size) == 0) {
+            *member = m;
+            return true;
+        }
     }
     return false;
 }
 
-/* Nothing of a reply gets to drive the terminal. */
-static void plain_print(const char *text, size_t size, bool spaces)
+bool cn_ctl_json_number(const char *json, const char *name, uint64_t *value)
 {
-    for (size_t i = 0; i < size; i++) {
-        char c = text[i];
+    struct cn_ctl_member m;
 
-        if (spaces && c == '_')
-            c = ' ';
-        putchar(c >= ' ' && c <= '~' ? c : '?');
-    }
-}
-
-static void members_print(const char *json, int indent)
-{
-    struct member m;
-
-    if (!members_begin(&json))
-        return;
-    while (member_next(&json, &m)) {
-        if (indent == 0 && (strncmp(m.name, "v\"", 2) == 0 || strncmp(m.name, "event\"", 6) == 0))
-            continue;
-        printf("%*s", indent, "");
-        plain_print(m.name, m.name_size, true);
-        if (m.is_object) {
-            putchar('\n');
-            members_print(m.value, indent + 2);
-            continue;
-        }
-        printf("%*s", m.name_size < 28 - (size_t)indent ? 28 - indent - (int)m.name_size : 1, "");
-        plain_print(m.value, m.value_size, false);
-        putchar('\n');
-    }
-}
-
-void cn_ctl_json_print(const char *json)
-{
-    members_print(json, 0);
+    return cn_ctl_json_find(json, name, &m) && !m.is_text && cn_ctl_json_value(&m, value);
 }

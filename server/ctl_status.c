@@ -1,8 +1,129 @@
 #include "ctl.h"
 
+#include <inttypes.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "control.h"
+
+enum { NAME_WIDTH = 24 };
+
+static bool named(const struct cn_ctl_member *m, const char *name)
+{
+    return m->name_size == strlen(name) && strncmp(m->name, name, m->name_size) == 0;
+}
+
+/* Nothing of a reply gets to drive the terminal. Returns what was printed. */
+static int plain_print(const char *text, size_t size, bool spaces)
+{
+    for (size_t i = 0; i < size; i++) {
+        char c = spaces && text[i] == '_' ? ' ' : text[i];
+
+        putchar(c >= ' ' && c <= '~' ? c : '?');
+    }
+    return (int)size;
+}
+
+static void uptime_print(uint64_t seconds)
+{
+    printf("%-*s", NAME_WIDTH, "up");
+    if (seconds >= 86400)
+        printf("%" PRIu64 " d ", seconds / 86400);
+    printf("%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64 "\n", seconds / 3600 % 24, seconds / 60 % 60,
+           seconds % 60);
+}
+
+static void octets_print(uint64_t octets)
+{
+    static const char *const units[] = { "octets", "KiB", "MiB", "GiB", "TiB", "PiB" };
+    double amount = (double)octets;
+    size_t unit = 0;
+
+    while (amount >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
+        amount /= 1024;
+        unit++;
+    }
+    printf("%-*s%.*f %s\n", NAME_WIDTH, "moved", unit == 0 ? 0 : 1, amount, units[unit]);
+}
+
+/* What is always of interest, in the order that the server tells it; of all else what happened. */
+static void member_print(const struct cn_ctl_member *m)
+{
+    static const char *const always[] = { "waiting", "calls" };
+    uint64_t number = 1;
+    bool shown = !cn_ctl_json_value(m, &number) || number != 0;
+    int width;
+
+    for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
+        shown = shown || named(m, always[i]);
+    if (!shown)
+        return;
+    width = plain_print(m->name, m->name_size, true);
+    printf("%*s", width < NAME_WIDTH ? NAME_WIDTH - width : 1, "");
+    plain_print(m->value, m->value_size, false);
+    putchar('\n');
+}
+
+/* One subscriber with lines: the registry knows the label that goes with the serial. */
+static void subscriber_print(const struct cn_ctl_member *element, struct cn_registry *registry)
+{
+    struct cn_subscriber subscriber = { .label = "?" };
+    uint64_t waiting = 0, joined = 0, serial = 0;
+    const char *at = element->value;
+    struct cn_ctl_member m;
+
+    if (!cn_ctl_json_enter(&at))
+        return;
+    while (cn_ctl_json_next(&at, true, &m)) {
+        if (named(&m, "serial"))
+            (void)cn_ctl_json_value(&m, &serial);
+        else if (named(&m, "waiting"))
+            (void)cn_ctl_json_value(&m, &waiting);
+        else if (named(&m, "joined"))
+            (void)cn_ctl_json_value(&m, &joined);
+    }
+    if (cn_registry_find_serial(registry, serial, &subscriber) != CN_OK)
+        strcpy(subscriber.label, "(not in the registry)");
+    printf("%-*s%7" PRIu64 " %7" PRIu64 "\n", NAME_WIDTH, subscriber.label, waiting, joined);
+}
+
+static void subscribers_print(const struct cn_ctl_member *list, struct cn_registry *registry)
+{
+    const char *at = list->value;
+    struct cn_ctl_member element;
+    bool any = false;
+
+    if (!cn_ctl_json_enter(&at))
+        return;
+    for (; cn_ctl_json_next(&at, false, &element); any = true) {
+        if (!any)
+            printf("\n%-*s%7s %7s\n", NAME_WIDTH, "SUBSCRIBER", "WAITING", "JOINED");
+        subscriber_print(&element, registry);
+    }
+}
+
+static void status_print(const char *json, struct cn_registry *registry)
+{
+    struct cn_ctl_member m, list = { .value = "" };
+    const char *at = json;
+    uint64_t number;
+
+    if (!cn_ctl_json_enter(&at))
+        return;
+    while (cn_ctl_json_next(&at, true, &m)) {
+        if (named(&m, "v") || named(&m, "event") || named(&m, "running"))
+            continue;
+        if (named(&m, "subscribers"))
+            list = m;
+        else if (named(&m, "uptime_s") && cn_ctl_json_value(&m, &number))
+            uptime_print(number);
+        else if (named(&m, "bytes") && cn_ctl_json_value(&m, &number))
+            octets_print(number);
+        else
+            member_print(&m);
+    }
+    subscribers_print(&list, registry);
+}
 
 static int status_run(struct cn_ctl *ctl)
 {
@@ -12,18 +133,18 @@ static int status_run(struct cn_ctl *ctl)
 
     if (!cn_ctl_place_open(&place, ctl))
         return CN_CTL_FAILED;
-    err = cn_ctl_ask(place.dir, CN_CONTROL_STATUS, reply, sizeof reply);
+    err = cn_ctl_ask(place.dir, CN_CONTROL_STATUS, "status", reply, sizeof reply);
     if (err == CN_OK && ctl->arguments.json) {
         puts(reply);
     } else if (err == CN_OK) {
-        cn_ctl_json_print(reply);
+        status_print(reply, place.registry);
     } else if (err == CN_E_ABSENT) {
         if (ctl->arguments.json)
             puts("{\"v\":1,\"event\":\"status\",\"running\":false}");
         cn_ctl_error("no server runs on %s", ctl->arguments.dir);
         cn_ctl_hint("cyphernetd --dir %s starts it", ctl->arguments.dir);
     } else {
-        cn_ctl_error("the running server did not answer: %s", cn_ctl_reason(err));
+        cn_ctl_error("the running server did not answer: %s", cn_ctl_ask_reason(err, reply));
         cn_ctl_hint("look at the server's log");
     }
     cn_ctl_place_close(&place);
@@ -34,6 +155,8 @@ const struct cn_ctl_verb cn_ctl_status_verb = {
     .name = "status",
     .usage = "status [--json]",
     .summary = "Ask the running server how it is doing",
-    .help = "Exit code 1 if none runs on this directory.\n",
+    .help = "Shows how many lines wait and calls go on, who has them, and what has happened\n"
+            "since the server was started; what never happened is left out. Exit code 1 if none\n"
+            "runs on this directory.\n",
     .run = status_run,
 };

@@ -10,10 +10,15 @@ import pytest
 STATUS = {
     "v": 1,
     "event": "status",
-    "uptime_s": 3600,
-    "lines": {"waiting": 2, "joined": 4},
+    "running": True,
+    "uptime_s": 90061,
+    "waiting": 0,
+    "calls": 4,
+    "bytes": 3 * 2**20,
+    "refused_revoked": 5,
+    "refused_expired": 0,
     "name": "a \"quoted\" name, with {braces}",
-    "list": [1, {"a": 2}],
+    "subscribers": [{"serial": "1", "waiting": 3, "joined": 4}],
 }
 
 
@@ -37,10 +42,12 @@ class Server:
         while True:
             try:
                 line, _ = self.socket.accept()
-            except OSError:
+                self.asked.append(line.recv(100))
+                line.sendall(self.answer)
+            except ConnectionError:  # it had heard enough
+                continue
+            except OSError:  # closed by the test
                 return
-            self.asked.append(line.recv(100))
-            line.sendall(self.answer)
             if self.hold:
                 self.held.append(line)
             else:
@@ -119,6 +126,7 @@ def test_a_socket_that_a_dead_server_left(alice, running):
         b'{"cut":}\n',
         b'{"cut":99999999999999999999999}\n',
         b'{"x":{"cut":3}}\n',
+        b'{"v":1,"event":"status","cut":3}\n',
         b'{"x":[[[[\n',
         b"}}}}\n",
         b"\0\0\0\n",
@@ -134,18 +142,34 @@ def test_an_answer_that_makes_no_sense(alice, running, answer):
     assert '"revoked"' in alice.ok("list", "--json").stdout
 
 
-def test_status_is_printed_for_people(server, running):
-    played = running(STATUS)
-    text = server.ok("status").stdout
+def test_status_is_printed_for_people(alice, running):
+    serial = json.loads(alice.ok("list", "--json").stdout)["serial"]
+    played = running({**STATUS, "subscribers": [*STATUS["subscribers"], {"serial": serial, "waiting": 1, "joined": 2}]})
+    text = alice.ok("status").stdout
     assert played.asked == [b"status\n"]
-    assert [line.split(maxsplit=1) if not line.startswith(" ") else line.split() for line in text.splitlines()][:4] == [
-        ["uptime", "s" + " " * 20 + "3600"],
-        ["lines"],
-        ["waiting", "2"],
-        ["joined", "4"],
-    ]
-    assert '\\"quoted\\" name, with {braces}' in text
-    assert "event" not in text
+    assert [line.split("  ") for line in text.splitlines()] == [line.split("  ") for line in EXPECTED.splitlines()]
+
+
+EXPECTED = """\
+up                      1 d 01:01:01
+waiting                 0
+calls                   4
+moved                   3.0 MiB
+refused revoked         5
+name                    a \\"quoted\\" name, with {braces}
+
+SUBSCRIBER              WAITING  JOINED
+(not in the registry)         3       4
+alice                         1       2
+"""
+
+
+def test_an_error_of_the_server_is_passed_on(alice, running):
+    running({"v": 1, "event": "error", "text": "it is \x1b[1m tired"})
+    assert "did not answer: it is" in alice.bad(1, "status")
+    done = alice.run("revoke", "alice")
+    assert done.returncode == 1
+    assert "did not confirm: it is" in done.stderr
 
 
 def test_status_json_is_passed_on(server, running):
@@ -154,7 +178,7 @@ def test_status_json_is_passed_on(server, running):
 
 
 def test_status_drives_no_terminal(server, running):
-    running(b'{"v":1,"x\x1b[2J":"y\x1b[2J\x07"}\n')
+    running(b'{"v":1,"event":"status","x\x1b[2J":"y\x1b[2J\x07"}\n')
     assert "\x1b" not in server.ok("status").stdout
 
 
