@@ -2,8 +2,10 @@
 
 import json
 import os
+import re
 import stat
 import time
+from pathlib import Path
 
 import pytest
 
@@ -383,3 +385,11 @@ def test_what_root_makes_belongs_to_the_owner_of_the_directory(open_tmp):
 
 def test_it_is_the_program_that_was_built():
     assert (BUILD / "cyphernetctl").exists(), "set CYPHERNET_BUILD"
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_the_man_page_has_every_command_and_option(ctl, verb):
+    page = (Path(__file__).parents[2] / "docs/man/cyphernetctl.8.scd").read_text()
+    assert f"\n*{verb}*" in page
+    for option in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", ctl.ok("help", verb).stdout + ctl.ok("help").stdout):
+        assert f"*{option}" in page or f"_{option}" in page or f"help {option}" in page, option
