@@ -1,0 +1,100 @@
+/* cli.h - what the commands of `cyphernet` share: the table, options, messages. */
+#ifndef CN_CLI_H
+#define CN_CLI_H
+
+#include <cyphernet.h>
+
+#include <stdio.h>
+
+enum cn_exit {
+    CN_EXIT_DONE = 0,
+    CN_EXIT_FAILED = 1,
+    CN_EXIT_USAGE = 2,
+    CN_EXIT_NOT_AUTHENTIC = 3,
+    CN_EXIT_UNREACHABLE = 4,
+    CN_EXIT_INTERRUPTED = 5,
+    CN_EXIT_NO_PARTNER = 6,
+    CN_EXIT_NOT_ADMITTED = 7,
+    CN_EXIT_REFUSED = 8
+};
+
+/* Values of all options of all commands, and the arguments left. */
+struct cn_cli {
+    const struct cn_command *command;
+    struct cn_home *home; /* open while a command runs */
+    bool json, quiet, verbose;
+    bool fresh, replace, yes, keep, overwrite, no_input, answer;
+    const char *output;    /* -o */
+    const char *directory; /* -d */
+    const char *rsa;
+    const char *wait;
+    const char *events;
+    char **arguments; /* not options */
+    int argument_count;
+    int told_expiry;
+};
+
+/* Where an option puts its value: a bool, or a const char *. */
+struct cn_option {
+    const char *name;  /* long, without dashes */
+    char letter;       /* 0: none */
+    const char *value; /* what the value is called; NULL: the option has none */
+    size_t field;      /* offset in struct cn_cli */
+    const char *help;
+};
+
+enum { CN_OPTION_COUNT_MAX = 8 };
+
+struct cn_command {
+    const char *name;
+    const char *usage;                /* after "cyphernet " */
+    const char *summary;              /* one line */
+    const char *help;                 /* paragraphs, or NULL */
+    const struct cn_option *options;  /* up to one without a name; NULL: none of its own */
+    int arguments_min, arguments_max; /* max -1: any number */
+    int (*run)(struct cn_cli *cli);
+};
+
+extern const struct cn_command cn_cmd_init, cn_cmd_request, cn_cmd_join, cn_cmd_contact,
+    cn_cmd_pipe, cn_cmd_talk, cn_cmd_send, cn_cmd_receive, cn_cmd_doctor, cn_cmd_version,
+    cn_cmd_help;
+
+/* main.c: all commands, the last without a name; and one of them by name, or NULL. */
+extern const struct cn_command *const cn_commands[];
+const struct cn_command *cn_command_find(const char *name);
+
+/* options.c: take the options of one command from argv. CN_EXIT_DONE: go on; *told: help or version
+ * was asked for and given. */
+int cn_options_take(struct cn_cli *cli, int argc, char **argv, bool *told);
+void cn_options_help(const struct cn_command *command);
+
+/* message.c: all that goes to standard error. */
+void cn_say(const struct cn_cli *cli, const char *format, ...)
+    __attribute__((format(printf, 2, 3))); /* unless --quiet */
+void cn_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cn_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
+void cn_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
+int cn_misuse(const struct cn_cli *cli, const char *format, ...)
+    __attribute__((format(printf, 2, 3))); /* CN_EXIT_USAGE */
+/* What went wrong while doing `what`, with the home's detail and the usual hint; the exit code. */
+int cn_fail(const struct cn_cli *cli, enum cn_err err, const char *what);
+int cn_exit_code(enum cn_err err);
+/* Text from a partner or a file, safe for a terminal: control characters and bad UTF-8 as \xNN.
+ * out is always ended; size 1 or more. Returns out. */
+char *cn_printable(char *out, size_t size, const char *text, size_t text_size);
+/* A JSON string, with its quotes, to standard output. */
+void cn_json_string(const char *text);
+
+/* input.c: whole small texts in, and asked-for texts out. */
+/* path NULL or "-": standard input. Says what is wrong itself; the exit code. */
+int cn_text_read(const char *path, char *text, size_t size_max, size_t *size);
+/* path NULL or "-": standard output. Never replaces; mode 0600. */
+int cn_text_write(const char *path, const char *text, size_t size);
+bool cn_seconds(const char *text, int64_t *ms);
+
+/* admission.c: what every command that uses the fingerprint says of its expiry. */
+void cn_tell_expiry(struct cn_cli *cli);
+
+enum { CN_TEXT_SIZE_MAX = 65536 };
+
+#endif

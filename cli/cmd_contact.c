@@ -1,0 +1,249 @@
+#include "cli.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static const struct cn_option options[] = {
+    { "output", 'o', "FILE", offsetof(struct cn_cli, output),
+      "write my card there; offer: instead of standard output" },
+    { "new", 0, NULL, offsetof(struct cn_cli, fresh), "offer: a new card; both exchange again" },
+    { "replace", 0, NULL, offsetof(struct cn_cli, replace),
+      "accept: instead of the card that is held" },
+    { "yes", 'y', NULL, offsetof(struct cn_cli, yes), "verify: the numbers are equal" },
+    { NULL, 0, NULL, 0, NULL },
+};
+
+static int failed(struct cn_cli *cli, enum cn_err err, const char *what)
+{
+    int code = cn_fail(cli, err, what);
+    const char *about = cn_home_detail(cli->home)->about;
+
+    if (err == CN_E_EXISTS)
+        cn_hint("if the new card is right, --replace takes it; then compare the safety number");
+    if (err == CN_E_USAGE && about[0])
+        cn_hint("this card answers the one you made for %s: `cyphernet contact accept %s`", about,
+                about);
+    if (err == CN_E_USAGE && !about[0])
+        cn_hint("this card answers another card than the one you offer now: hand over the present "
+                "one (`cyphernet contact offer`), and ask for a card in reply");
+    if (err == CN_E_KIND)
+        cn_hint("it must be a card, as `cyphernet contact offer` makes it");
+    if (err == CN_E_ABSENT)
+        cn_hint("`cyphernet contact list` shows your contacts; `cyphernet join` must come first");
+    return code;
+}
+
+static int write_card(struct cn_cli *cli, const char *name, bool fresh)
+{
+    char text[CN_TEXT_SIZE_MAX];
+    size_t size = sizeof text;
+    enum cn_err err = cn_contact_offer(cli->home, name, fresh, text, &size);
+    int code;
+
+    if (err != CN_OK)
+        return failed(cli, err, "making the card");
+    code = cn_text_write(cli->output, text, size);
+    if (code == CN_EXIT_DONE)
+        cn_say(cli, "the card is a secret between you and %s: hand it over in person", name);
+    return code;
+}
+
+static int offer(struct cn_cli *cli)
+{
+    cn_tell_expiry(cli);
+    return write_card(cli, cli->arguments[1], cli->fresh);
+}
+
+static int accept_card(struct cn_cli *cli)
+{
+    const char *name = cli->arguments[1];
+    char text[CN_TEXT_SIZE_MAX];
+    struct cn_contact_info info;
+    size_t size = 0;
+    enum cn_err err;
+    int code =
+        cn_text_read(cli->argument_count > 2 ? cli->arguments[2] : NULL, text, sizeof text, &size);
+
+    if (code != CN_EXIT_DONE)
+        return code;
+    cn_tell_expiry(cli);
+    err = cn_contact_accept(cli->home, name, text, size, cli->replace);
+    if (err == CN_OK)
+        err = cn_contact_show(cli->home, name, &info);
+    if (err != CN_OK)
+        return failed(cli, err, "accepting the card");
+    if (cli->output)
+        code = write_card(cli, name, false);
+    if (code != CN_EXIT_DONE)
+        return code;
+    cn_say(cli, "card of %s taken: %s and ML-KEM-768; it was made for \"%s\", which should be you",
+           name, info.kind, info.made_for);
+    cn_say(cli, "safety number: %s", info.safety);
+    cn_say(cli, "compare it with %s over another way, then `cyphernet contact verify %s`", name,
+           name);
+    return CN_EXIT_DONE;
+}
+
+static bool ask(const char *question)
+{
+    char line[16] = "";
+
+    fprintf(stderr, "%s [y/N] ", question);
+    return fgets(line, sizeof line, stdin) && (line[0] == 'y' || line[0] == 'Y');
+}
+
+static int verify(struct cn_cli *cli)
+{
+    const char *name = cli->arguments[1];
+    struct cn_contact_info info;
+    enum cn_err err = cn_contact_show(cli->home, name, &info);
+
+    if (err == CN_OK && !info.safety[0]) {
+        cn_error("%s: the cards are not exchanged yet", name);
+        cn_hint("%s", info.offered ? "take the other card with `cyphernet contact accept`"
+                                   : "make yours with `cyphernet contact offer`");
+        return CN_EXIT_FAILED;
+    }
+    if (err != CN_OK)
+        return failed(cli, err, "verifying");
+    printf("%s\n", info.safety);
+    fflush(stdout);
+    if (!cli->yes && !isatty(STDIN_FILENO)) {
+        cn_say(cli, "%s; compare, then say --yes", info.verified ? "verified" : "not verified yet");
+        return CN_EXIT_DONE;
+    }
+    if (!cli->yes && !ask("Does the other end show the same number?")) {
+        cn_error("not verified");
+        cn_hint("if the numbers differ, somebody changed a card: exchange new ones "
+                "(`cyphernet contact offer %s --new`)",
+                name);
+        return CN_EXIT_NOT_AUTHENTIC;
+    }
+    err = cn_contact_verify(cli->home, name);
+    if (err != CN_OK)
+        return failed(cli, err, "verifying");
+    cn_say(cli, "%s is verified", name);
+    return CN_EXIT_DONE;
+}
+
+static const char *state_of(const struct cn_contact_info *info)
+{
+    if (!info->accepted)
+        return "offered";
+    if (!info->offered)
+        return "accepted";
+    return info->verified ? "verified" : "unverified";
+}
+
+static void print_json(const struct cn_contact_info *info)
+{
+    printf("{\"v\":1,\"event\":\"contact\",\"name\":");
+    cn_json_string(info->name);
+    printf(",\"state\":\"%s\",\"offered\":%s,\"accepted\":%s,\"verified\":%s,\"made_for\":",
+           state_of(info), info->offered ? "true" : "false", info->accepted ? "true" : "false",
+           info->verified ? "true" : "false");
+    cn_json_string(info->made_for);
+    printf(",\"identity\":\"%s\",\"suite\":\"%s\",\"safety\":\"%s\"}\n", info->kind, info->suite,
+           info->safety);
+}
+
+static int list(struct cn_cli *cli)
+{
+    struct cn_contact_info *contacts = NULL;
+    size_t count = 0;
+    enum cn_err err = cn_contact_list(cli->home, &contacts, &count);
+
+    if (err != CN_OK)
+        return failed(cli, err, "listing");
+    for (size_t i = 0; i < count; i++) {
+        if (cli->json)
+            print_json(&contacts[i]);
+        else
+            printf("%-24s %-10s %-10s %s\n", contacts[i].name, state_of(&contacts[i]),
+                   contacts[i].kind, contacts[i].suite);
+    }
+    if (count == 0 && !cli->json)
+        cn_say(cli, "no contacts yet; `cyphernet contact offer NAME` makes a card for one");
+    free(contacts);
+    return CN_EXIT_DONE;
+}
+
+static int show(struct cn_cli *cli)
+{
+    struct cn_contact_info info;
+    enum cn_err err = cn_contact_show(cli->home, cli->arguments[1], &info);
+
+    if (err != CN_OK)
+        return failed(cli, err, "showing");
+    if (cli->json) {
+        print_json(&info);
+        return CN_EXIT_DONE;
+    }
+    printf("name:          %s\nstate:         %s\n", info.name, state_of(&info));
+    if (info.accepted)
+        printf("knows me as:   %s\nidentity:      %s and ML-KEM-768\n", info.made_for, info.kind);
+    if (info.safety[0])
+        printf("suite:         %s\nsafety number: %s\n", info.suite, info.safety);
+    return CN_EXIT_DONE;
+}
+
+static int rename_contact(struct cn_cli *cli)
+{
+    enum cn_err err = cn_contact_rename(cli->home, cli->arguments[1], cli->arguments[2]);
+
+    return err == CN_OK ? CN_EXIT_DONE : failed(cli, err, "renaming");
+}
+
+static int remove_contact(struct cn_cli *cli)
+{
+    enum cn_err err = cn_contact_remove(cli->home, cli->arguments[1]);
+
+    return err == CN_OK ? CN_EXIT_DONE : failed(cli, err, "removing");
+}
+
+static const struct {
+    const char *name;
+    int arguments_min, arguments_max;
+    int (*run)(struct cn_cli *cli);
+} verbs[] = {
+    { "offer", 2, 2, offer },
+    { "accept", 2, 3, accept_card },
+    { "verify", 2, 2, verify },
+    { "list", 1, 1, list },
+    { "show", 2, 2, show },
+    { "rename", 3, 3, rename_contact },
+    { "remove", 2, 2, remove_contact },
+};
+
+static int run(struct cn_cli *cli)
+{
+    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+        if (strcmp(cli->arguments[0], verbs[i].name) != 0)
+            continue;
+        if (cli->argument_count < verbs[i].arguments_min ||
+            cli->argument_count > verbs[i].arguments_max)
+            return cn_misuse(cli, "contact %s: wrong number of arguments", verbs[i].name);
+        return verbs[i].run(cli);
+    }
+    return cn_misuse(cli, "contact: there is no '%s'", cli->arguments[0]);
+}
+
+const struct cn_command cn_cmd_contact = {
+    .name = "contact",
+    .usage = "contact offer|accept|verify|list|show|rename|remove ...",
+    .summary = "Exchange cards with those you call, and look after them",
+    .help = "  contact offer NAME [-o FILE] [--new]             my card for NAME\n"
+            "  contact accept NAME [FILE|-] [-o FILE] [--replace]   NAME's card; -o: mine in "
+            "reply\n"
+            "  contact verify NAME [--yes]                      compare the safety number\n"
+            "  contact list [--json]\n"
+            "  contact show NAME [--json]\n"
+            "  contact rename OLD NEW\n"
+            "  contact remove NAME\n",
+    .options = options,
+    .arguments_min = 1,
+    .arguments_max = 3,
+    .run = run,
+};

@@ -1,0 +1,56 @@
+#include "cli.h"
+
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const struct cn_option options[] = {
+    { "rsa", 0, "BITS", offsetof(struct cn_cli, rsa),
+      "RSA of 2048, 3072, 4096 or 8192 bits instead of X25519" },
+    { NULL, 0, NULL, 0, NULL },
+};
+
+static bool bits_of(const char *text, unsigned *bits)
+{
+    static const char *const sizes[] = { "2048", "3072", "4096", "8192" };
+
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        if (strcmp(text, sizes[i]) == 0) {
+            *bits = (unsigned)strtoul(text, NULL, 10);
+            return true;
+        }
+    }
+    return false;
+}
+
+static int run(struct cn_cli *cli)
+{
+    unsigned bits = 0;
+    const char *kind;
+    enum cn_err err;
+
+    if (cli->rsa && !bits_of(cli->rsa, &bits))
+        return cn_misuse(cli, "RSA keys have 2048, 3072, 4096 or 8192 bits");
+    err = cn_home_identity_create(cli->home, bits);
+    if (err == CN_E_EXISTS) {
+        cn_error("you have an identity already: %s", cn_home_detail(cli->home)->about);
+        cn_hint("your contacts know you by it; to begin anew, move that file and `contacts` away");
+        return CN_EXIT_FAILED;
+    }
+    if (err == CN_OK)
+        err = cn_home_identity_kind(cli->home, &kind);
+    if (err != CN_OK)
+        return cn_fail(cli, err, "making the identity");
+    cn_say(cli, "identity made: %s and ML-KEM-768", kind);
+    cn_say(cli, "next: `cyphernet join FILE` with the fingerprint file of a server's operator");
+    return CN_EXIT_DONE;
+}
+
+const struct cn_command cn_cmd_init = {
+    .name = "init",
+    .usage = "init [--rsa BITS]",
+    .summary = "Make your identity: the keys that your contacts know you by",
+    .help = "`cyphernet join` makes the default one (X25519 and ML-KEM-768) if there is none.\n",
+    .options = options,
+    .run = run,
+};

@@ -1,0 +1,324 @@
+/* cmd_pipe.c - cyphernet pipe: standard input to the partner's standard output, both ways. */
+#include "dial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stddef.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum {
+    PIPE_STREAM_KIND = 1,
+    PIPE_SIZE = 1024 * 1024, /* asked for our ends of local pipes */
+    TERMINAL_WRITE_SIZE = 1024,
+    RESET_OUTPUT_FAILED = 1, /* codes of the service: PROTOCOL.md 7.2 */
+    RESET_OUTPUT_FULL = 2,
+    RESET_INPUT_FAILED = 3
+};
+
+static const struct cn_option options[] = {
+    { "answer", 0, NULL, offsetof(struct cn_cli, answer), "wait for the partner without limit" },
+    { "no-input", 'n', NULL, offsetof(struct cn_cli, no_input),
+      "send nothing: take the input as ended" },
+    { "wait", 0, "SECONDS", offsetof(struct cn_cli, wait),
+      "give up when the partner has not come by then (600)" },
+    { "events", 0, "FD", offsetof(struct cn_cli, events), "JSON events to this descriptor" },
+    { NULL, 0, NULL, 0, NULL },
+};
+
+struct piping {
+    struct cn_cli *cli;
+    struct cn_dial dial;
+    struct cn_stream *stream; /* NULL until it is opened by either end */
+    int in, out;              /* -1: ended */
+    bool out_is_pipe, out_is_socket, out_is_plain;
+    bool in_ready, out_ready;
+    bool finished;
+    bool closed;
+    int code;
+};
+
+/* A descriptor of our own for a pipe, so that not waiting for it changes nothing for others. */
+static int own_pipe(int fd, int flags)
+{
+    char path[32];
+    int own;
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    own = open(path, flags | O_NONBLOCK | O_CLOEXEC);
+    return own >= 0 ? own : fd;
+}
+
+static void ends_open(struct piping *p)
+{
+    struct stat st;
+
+    p->in = STDIN_FILENO;
+    p->out = STDOUT_FILENO;
+    if (p->cli->no_input || (isatty(STDIN_FILENO) && !isatty(STDOUT_FILENO)))
+        p->in = -1;
+    if (p->in >= 0 && fstat(p->in, &st) == 0 && S_ISFIFO(st.st_mode))
+        (void)fcntl(p->in, F_SETPIPE_SZ, PIPE_SIZE); /* faster if allowed */
+    if (fstat(p->out, &st) != 0)
+        return;
+    p->out_is_socket = S_ISSOCK(st.st_mode);
+    p->out_is_plain = S_ISREG(st.st_mode);
+    p->out_is_pipe = S_ISFIFO(st.st_mode);
+    if (p->out_is_pipe) {
+        (void)fcntl(p->out, F_SETPIPE_SZ, PIPE_SIZE);
+        p->out = own_pipe(p->out, O_WRONLY);
+    }
+}
+
+static void give_up(struct piping *p, uint32_t code, enum cn_err why)
+{
+    if (p->stream)
+        cn_stream_reset(p->stream, code);
+    cn_call_cancel(p->dial.call, why);
+    p->code = CN_EXIT_FAILED;
+}
+
+static void input_ended(struct piping *p)
+{
+    p->in = -1;
+    cn_stream_finish(p->stream);
+}
+
+/* Read straight into the stream, as long as there is room and something to read. */
+static void pump_in(struct piping *p)
+{
+    size_t room;
+    uint8_t *to;
+    ssize_t got;
+
+    if (!p->in_ready)
+        return;
+    to = cn_stream_reserve(p->stream, &room);
+    if (!to)
+        return;
+    p->in_ready = false;
+    got = read(p->in, to, room);
+    if (got > 0) {
+        cn_stream_commit(p->stream, (size_t)got);
+    } else if (got == 0 || errno == EBADF) { /* EBADF: closed before we began */
+        input_ended(p);
+    } else if (errno != EAGAIN && errno != EINTR) {
+        cn_error("standard input: %s", strerror(errno));
+        p->in = -1;
+        give_up(p, RESET_INPUT_FAILED, CN_E_SYSTEM);
+    }
+}
+
+static ssize_t put(const struct piping *p, const uint8_t *from, size_t size)
+{
+    if (p->out_is_socket)
+        return send(p->out, from, size, MSG_DONTWAIT | MSG_NOSIGNAL);
+    if (!p->out_is_pipe && !p->out_is_plain && size > TERMINAL_WRITE_SIZE)
+        size = TERMINAL_WRITE_SIZE;
+    return write(p->out, from, size);
+}
+
+static void output_failed(struct piping *p)
+{
+    bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+
+    cn_error("standard output: %s", strerror(errno));
+    if (full)
+        cn_hint("make room on the disk; what has been written so far is not complete");
+    p->out = -1;
+    give_up(p, full ? RESET_OUTPUT_FULL : RESET_OUTPUT_FAILED, CN_E_SYSTEM);
+}
+
+/* Write what has arrived. */
+static void pump_out(struct piping *p)
+{
+    size_t size;
+    const uint8_t *from;
+
+    while (p->out >= 0 && p->out_ready && (from = cn_stream_peek(p->stream, &size))) {
+        ssize_t done = put(p, from, size);
+
+        if (done >= 0) {
+            cn_stream_consume(p->stream, (size_t)done);
+            p->out_ready = (size_t)done == size;
+        } else if (errno == EAGAIN || errno == EINTR) {
+            p->out_ready = false;
+        } else {
+            output_failed(p);
+        }
+    }
+}
+
+static void reset_tell(struct piping *p)
+{
+    static const char *const texts[] = {
+        [RESET_OUTPUT_FAILED] = "could not write what you sent",
+        [RESET_OUTPUT_FULL] = "could not write what you sent: the disk there is full",
+        [RESET_INPUT_FAILED] = "could not read its input; what arrived here is not complete",
+    };
+    uint32_t code = cn_stream_reset_code(p->stream);
+
+    if (code > 0 && code < sizeof texts / sizeof texts[0])
+        cn_error("%s %s", p->dial.name, texts[code]);
+}
+
+/* The partner's end has been read: whoever reads our output shall see an end too. */
+static void output_ended(struct piping *p)
+{
+    int own = p->out;
+
+    p->out = -1;
+    if (own >= 0 && own != STDOUT_FILENO)
+        close(own);
+    if (close(STDOUT_FILENO) != 0 && errno != EBADF)
+        output_failed(p);
+}
+
+static void check_done(struct piping *p)
+{
+    enum cn_stream_state state = cn_stream_state(p->stream);
+
+    if (state == CN_STREAM_ENDED && p->out >= 0)
+        output_ended(p);
+    if (state == CN_STREAM_ENDED && p->in < 0 && !p->finished && p->code == CN_EXIT_DONE) {
+        p->finished = true;
+        cn_call_finish(p->dial.call);
+    }
+}
+
+static void take_event(struct piping *p, const struct cn_event *event)
+{
+    switch (event->type) {
+    case CN_EVENT_STREAM:
+        if (!p->stream && cn_stream_kind(event->stream) == PIPE_STREAM_KIND)
+            p->stream = event->stream;
+        else
+            cn_stream_release(event->stream); /* resets it */
+        break;
+    case CN_EVENT_READABLE:
+        if (cn_stream_state(event->stream) == CN_STREAM_RESET && p->code == CN_EXIT_DONE)
+            reset_tell(p);
+        break;
+    case CN_EVENT_CLOSED:
+        p->closed = true;
+        if (p->code == CN_EXIT_DONE)
+            p->code = cn_dial_ended(p->cli, &p->dial, event->err);
+        break;
+    case CN_EVENT_NONE:
+    case CN_EVENT_CONNECTED:
+    case CN_EVENT_WAITING:
+    case CN_EVENT_RETRY:
+    case CN_EVENT_JOINED:
+    case CN_EVENT_OPEN:
+    case CN_EVENT_WRITABLE:
+    case CN_EVENT_PROGRESS:
+        break;
+    }
+}
+
+/* Wait for the call, the input if there is room for it, the output if there is something for it. */
+static int wait_for_any(struct piping *p)
+{
+    struct pollfd polled[3];
+    size_t count = cn_call_descriptors(p->dial.call, polled, 1);
+    size_t call_count = count;
+    size_t size = 0;
+    int in_at = -1, out_at = -1;
+    int timeout_ms = cn_call_timeout_ms(p->dial.call);
+
+    if (p->stream && p->in >= 0 && !p->in_ready && cn_stream_reserve(p->stream, &size)) {
+        in_at = (int)count;
+        polled[count++] = (struct pollfd) { p->in, POLLIN, 0 };
+    }
+    if (p->stream && p->out >= 0) {
+        bool wanted = cn_stream_peek(p->stream, &size) != NULL;
+
+        /* POLLERR tells when whoever reads our output has gone, even while there is nothing for it
+         */
+        out_at = (int)count;
+        polled[count++] = (struct pollfd) { p->out, wanted && !p->out_ready ? POLLOUT : 0, 0 };
+        if (wanted && p->out_ready)
+            timeout_ms = 0;
+    }
+    if (poll(polled, count, timeout_ms) < 0)
+        return errno == EINTR || errno == EAGAIN ? 0 : -1;
+    (void)call_count;
+    if (in_at >= 0 && polled[in_at].revents)
+        p->in_ready = true;
+    if (out_at >= 0 && polled[out_at].revents & (POLLOUT | POLLERR | POLLHUP))
+        p->out_ready = true;
+    if (out_at >= 0 && polled[out_at].revents & POLLERR && p->out_is_pipe) {
+        errno = EPIPE;
+        output_failed(p);
+    }
+    return 0;
+}
+
+static void pump(struct piping *p)
+{
+    if (!p->stream || p->code != CN_EXIT_DONE)
+        return;
+    if (cn_stream_state(p->stream) == CN_STREAM_RESET)
+        return;
+    pump_out(p);
+    if (p->in >= 0)
+        pump_in(p);
+    check_done(p);
+}
+
+static void piping_run(struct piping *p)
+{
+    p->out_ready = true;
+    if (cn_call_is_caller(p->dial.call) &&
+        cn_stream_open(p->dial.call, PIPE_STREAM_KIND, NULL, 0, &p->stream) != CN_OK)
+        p->code = CN_EXIT_FAILED;
+    while (!p->closed) {
+        struct cn_event event;
+
+        cn_call_process(p->dial.call);
+        while (!p->closed && cn_call_next_event(p->dial.call, &event))
+            take_event(p, &event);
+        if (p->closed)
+            break;
+        if (p->stream && p->in < 0 && p->code == CN_EXIT_DONE)
+            cn_stream_finish(p->stream);
+        pump(p);
+        if (wait_for_any(p) != 0) {
+            cn_error("poll: %s", strerror(errno));
+            p->code = CN_EXIT_FAILED;
+            return;
+        }
+    }
+}
+
+static int run(struct cn_cli *cli)
+{
+    struct piping p = { .cli = cli,
+                        .dial = { .name = cli->arguments[0], .partner_command = "pipe" } };
+    int code = cn_dial(cli, &p.dial, CN_CALL_PIPE, false, cli->answer);
+
+    if (code != CN_EXIT_DONE)
+        return code;
+    ends_open(&p);
+    piping_run(&p);
+    cn_dial_event(cli, &p.dial, p.code == CN_EXIT_DONE ? "done" : "failed", "");
+    cn_dial_end(&p.dial);
+    return p.code;
+}
+
+const struct cn_command cn_cmd_pipe = {
+    .name = "pipe",
+    .usage = "pipe NAME [--answer] [-n] [--wait SECONDS] [--events FD]",
+    .summary = "Join standard input and output with NAME's, both ways",
+    .help =
+        "Both ends type the same, in any order; who is first waits. Exit code 0 means that the\n"
+        "partner has confirmed everything; a lost connection is never taken for an end (5).\n"
+        "A terminal as input counts as ended when the output is none.\n",
+    .options = options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run,
+};

@@ -1,0 +1,35 @@
+#include "cli.h"
+
+#include <stddef.h>
+
+static const struct cn_option options[] = {
+    { "output", 'o', "FILE", offsetof(struct cn_cli, output),
+      "write the request there, instead of standard output" },
+    { NULL, 0, NULL, 0, NULL },
+};
+
+static int run(struct cn_cli *cli)
+{
+    char text[CN_TEXT_SIZE_MAX];
+    size_t size = sizeof text;
+    enum cn_err err = cn_home_request(cli->home, text, &size);
+    int code;
+
+    if (err != CN_OK)
+        return cn_fail(cli, err, "making the request");
+    code = cn_text_write(cli->output, text, size);
+    if (code == CN_EXIT_DONE)
+        cn_say(cli,
+               "hand it to the operator, who makes your fingerprint with `cyphernetctl admit`");
+    return code;
+}
+
+const struct cn_command cn_cmd_request = {
+    .name = "request",
+    .usage = "request [-o FILE]",
+    .summary = "Ask an operator for admission with a key that only you have",
+    .help = "Not needed if the operator sends you a fingerprint file made by `cyphernetctl "
+            "invite`.\nThe same request comes out until you have joined.\n",
+    .options = options,
+    .run = run,
+};

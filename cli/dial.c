@@ -1,0 +1,245 @@
+#include "dial.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { CALLER_WAIT_S = 600, CLOCK_OFF_S = 300 };
+
+void cn_dial_event(const struct cn_cli *cli, const struct cn_dial *dial, const char *event,
+                   const char *extra)
+{
+    char line[1024];
+    int size = snprintf(line, sizeof line, "{\"v\":1,\"event\":\"%s\",\"contact\":\"%s\"%s}\n",
+                        event, dial->name, extra);
+
+    if (size < 0 || (size_t)size >= sizeof line)
+        return;
+    if (dial->events_fd >= 0 && write(dial->events_fd, line, (size_t)size) < 0 && errno != EAGAIN)
+        cn_warn("events cannot be written: %s", strerror(errno));
+    if (cli->json && dial->events_fd < 0) {
+        fputs(line, stdout);
+        fflush(stdout);
+    }
+}
+
+static void when_text(int64_t seconds, char out[64])
+{
+    const char *unit = "seconds";
+    int64_t n = seconds < 0 ? -seconds : seconds;
+
+    if (n >= 2 * 86400) {
+        n /= 86400;
+        unit = "days";
+    } else if (n >= 2 * 3600) {
+        n /= 3600;
+        unit = "hours";
+    } else if (n >= 120) {
+        n /= 60;
+        unit = "minutes";
+    }
+    snprintf(out, 64, "%lld %s", (long long)n, unit);
+}
+
+static void tell_clock(const struct cn_dial *dial)
+{
+    int64_t ahead = cn_call_admission_note(dial->call)->clock_ahead_s;
+    char by[64];
+
+    if (ahead < CLOCK_OFF_S && ahead > -CLOCK_OFF_S)
+        return;
+    when_text(ahead, by);
+    cn_warn("your clock is %s %s the server's; if it is off by more than ten minutes you may not "
+            "find %s",
+            by, ahead > 0 ? "ahead of" : "behind", dial->name);
+}
+
+static int refused(const struct cn_dial *dial)
+{
+    static const struct {
+        const char *what;
+        const char *hint;
+    } rows[] = {
+        [CN_REFUSAL_NONE] = { "the server refuses you", "ask its operator" },
+        [CN_REFUSAL_EXPIRED] = { "your fingerprint has expired",
+                                 "ask the server's operator to renew it" },
+        [CN_REFUSAL_NOT_YET_VALID] = { "your fingerprint is not valid yet",
+                                       "is the server's clock right? ask its operator" },
+        [CN_REFUSAL_REVOKED] = { "the operator has revoked your fingerprint",
+                                 "ask the server's operator for a new one" },
+        [CN_REFUSAL_SUSPENDED] = { "the operator has suspended you", "ask the server's operator" },
+        [CN_REFUSAL_OVER_LIMIT] = { "too many of your lines wait at the server already",
+                                    "end some of your other calls, or ask the operator for more" },
+    };
+    const struct cn_admission_note *note = cn_call_admission_note(dial->call);
+
+    cn_error("%s", rows[note->refusal].what);
+    cn_hint("%s", rows[note->refusal].hint);
+    tell_clock(dial);
+    return CN_EXIT_NOT_ADMITTED;
+}
+
+static void hint_partner(const struct cn_dial *dial)
+{
+    cn_hint("%s must run: cyphernet %s %s", dial->name, dial->partner_command,
+            dial->my_name[0] ? dial->my_name : "YOUR-NAME");
+}
+
+int cn_dial_ended(struct cn_cli *cli, struct cn_dial *dial, enum cn_err err)
+{
+    if (err == CN_OK)
+        return CN_EXIT_DONE;
+    if (err == CN_E_ADMISSION)
+        return refused(dial);
+    if (err == CN_E_TIMEOUT && !dial->is_open) {
+        cn_error("%s did not come in time", dial->name);
+        hint_partner(dial);
+        return CN_EXIT_NO_PARTNER;
+    }
+    if (err == CN_E_AUTH) {
+        cn_error("whoever answers in place of %s is not authentic", dial->name);
+        cn_hint("compare `cyphernet contact verify %s` at both ends; if the numbers differ, "
+                "exchange new cards; if they are equal, the server is at fault",
+                dial->name);
+        return CN_EXIT_NOT_AUTHENTIC;
+    }
+    if (err == CN_E_INTERRUPTED) {
+        cn_error("the call with %s was interrupted before its end", dial->name);
+        cn_hint("what was not confirmed may be missing at the other end; call again");
+        return CN_EXIT_INTERRUPTED;
+    }
+    if (err == CN_E_REFUSED) {
+        cn_error("%s refused", dial->name);
+        return CN_EXIT_REFUSED;
+    }
+    return cn_fail(cli, err, "the call failed");
+}
+
+static void opened(struct cn_cli *cli, struct cn_dial *dial)
+{
+    dial->is_open = true;
+    cn_say(cli, "connected with %s", dial->name);
+    if (cli->verbose)
+        cn_say(cli, "suite: %s", cn_call_suite(dial->call));
+    if (!cn_call_verified(dial->call))
+        cn_warn("%s is not verified yet: compare the safety number (`cyphernet contact verify %s`)",
+                dial->name, dial->name);
+    cn_dial_event(cli, dial, "open",
+                  cn_call_verified(dial->call) ? ",\"verified\":true" : ",\"verified\":false");
+}
+
+/* One event of dialling. CN_EXIT_DONE: go on. */
+static int dialled(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event)
+{
+    switch (event->type) {
+    case CN_EVENT_CONNECTED:
+        if (!dial->was_connected)
+            tell_clock(dial);
+        dial->was_connected = true;
+        cn_dial_event(cli, dial, "connected", "");
+        return CN_EXIT_DONE;
+    case CN_EVENT_WAITING:
+        cn_say(cli, "waiting for %s ...", dial->name);
+        cn_dial_event(cli, dial, "waiting", "");
+        return CN_EXIT_DONE;
+    case CN_EVENT_RETRY:
+        cn_dial_event(cli, dial, "retry", "");
+        if (event->err == CN_E_UNREACHABLE && !dial->was_connected && !dial->patient)
+            return cn_fail(cli, event->err, "calling the server");
+        if (cli->verbose || event->err == CN_E_UNREACHABLE)
+            cn_say(cli, "the line was lost (%s); trying again", cn_err_text(event->err));
+        return CN_EXIT_DONE;
+    case CN_EVENT_OPEN:
+        opened(cli, dial);
+        return CN_EXIT_DONE;
+    case CN_EVENT_CLOSED:
+        cn_dial_event(cli, dial, "failed", "");
+        return cn_dial_ended(cli, dial, event->err);
+    case CN_EVENT_JOINED:
+    case CN_EVENT_NONE:
+    case CN_EVENT_STREAM:
+    case CN_EVENT_READABLE:
+    case CN_EVENT_WRITABLE:
+    case CN_EVENT_PROGRESS:
+        break;
+    }
+    return CN_EXIT_DONE;
+}
+
+static int not_ready(struct cn_cli *cli, enum cn_err err, const char *name)
+{
+    struct cn_contact_info info;
+    int code = CN_EXIT_FAILED;
+
+    if (err == CN_E_ABSENT && cn_contact_show(cli->home, name, &info) == CN_OK) {
+        cn_error("%s: the cards are not exchanged yet", name);
+        cn_hint(info.accepted ? "hand over yours: cyphernet contact offer %s -o FILE"
+                              : "take the other's card: cyphernet contact accept %s FILE",
+                name);
+        return code;
+    }
+    code = cn_fail(cli, err, "calling");
+    if (err == CN_E_ABSENT)
+        cn_hint("`cyphernet contact list` shows your contacts; `cyphernet doctor` what is missing");
+    return code;
+}
+
+static bool wait_time(struct cn_cli *cli, bool answer, int64_t *ms)
+{
+    *ms = answer ? -1 : (int64_t)CALLER_WAIT_S * 1000;
+    return !cli->wait || cn_seconds(cli->wait, ms);
+}
+
+static bool events_open(struct cn_cli *cli, struct cn_dial *dial)
+{
+    char *end;
+    long fd;
+
+    dial->events_fd = -1;
+    if (!cli->events)
+        return true;
+    fd = strtol(cli->events, &end, 10);
+    if (*end || fd < 0 || fd > 1000000 || fcntl((int)fd, F_GETFD) < 0)
+        return false;
+    dial->events_fd = (int)fd;
+    return true;
+}
+
+int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service service, bool caller,
+            bool answer)
+{
+    struct cn_call_options options = { dial->name, service, caller, 0 };
+    struct cn_contact_info info;
+    enum cn_err err;
+    int code = CN_EXIT_DONE;
+
+    dial->patient = answer;
+    if (!wait_time(cli, answer, &options.wait_ms))
+        return cn_misuse(cli, "--wait wants a number of seconds");
+    if (!events_open(cli, dial))
+        return cn_misuse(cli, "--events wants an open file descriptor");
+    cn_tell_expiry(cli);
+    err = cn_call_open(&dial->call, cli->home, &options);
+    if (err != CN_OK)
+        return not_ready(cli, err, dial->name);
+    if (cn_contact_show(cli->home, dial->name, &info) == CN_OK)
+        snprintf(dial->my_name, sizeof dial->my_name, "%s", info.made_for);
+    while (code == CN_EXIT_DONE && !dial->is_open) {
+        struct cn_event event;
+
+        err = cn_call_wait(dial->call, -1, &event);
+        code = err == CN_OK ? dialled(cli, dial, &event) : cn_fail(cli, err, "waiting");
+    }
+    if (code != CN_EXIT_DONE)
+        cn_dial_end(dial);
+    return code;
+}
+
+void cn_dial_end(struct cn_dial *dial)
+{
+    cn_call_free(dial->call);
+    dial->call = NULL;
+}

@@ -1,0 +1,30 @@
+/* dial.h - placing a call from a command: waiting visibly, and saying why when it fails. */
+#ifndef CN_DIAL_H
+#define CN_DIAL_H
+
+#include "cli.h"
+
+struct cn_dial {
+    struct cn_call *call;        /* owned until cn_dial_end */
+    const char *name;            /* the contact */
+    const char *partner_command; /* what the partner should run, without its name for us */
+    char my_name[65];            /* the partner's name for us; empty if unknown */
+    bool was_connected;
+    bool patient; /* an answerer: a server that is down is waited for too */
+    bool is_open;
+    int events_fd; /* JSON events go there; -1: nowhere */
+};
+
+/* Dial NAME and wait until the call is open. CN_EXIT_DONE: dial->call is open. Else everything has
+ * been said and cleaned up. */
+int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service service, bool caller,
+            bool answer);
+/* Say why an open call ended with err; the exit code. */
+int cn_dial_ended(struct cn_cli *cli, struct cn_dial *dial, enum cn_err err);
+/* An event for --events and --json: one JSON object a line. extra: further members, ",\"k\":1", or
+ * "". */
+void cn_dial_event(const struct cn_cli *cli, const struct cn_dial *dial, const char *event,
+                   const char *extra);
+void cn_dial_end(struct cn_dial *dial);
+
+#endif

@@ -1,0 +1,192 @@
+#include "cli.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <string.h>
+
+static void put(const char *kind, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+static void put(const char *kind, const char *format, va_list args)
+{
+    fprintf(stderr, "cyphernet: %s", kind);
+    vfprintf(stderr, format, args);
+    fputc('\n', stderr);
+}
+
+void cn_say(const struct cn_cli *cli, const char *format, ...)
+{
+    va_list args;
+
+    if (cli->quiet)
+        return;
+    va_start(args, format);
+    put("", format, args);
+    va_end(args);
+}
+
+void cn_warn(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    put("warning: ", format, args);
+    va_end(args);
+}
+
+void cn_error(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    put("error: ", format, args);
+    va_end(args);
+}
+
+void cn_hint(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    put("hint: ", format, args);
+    va_end(args);
+}
+
+int cn_misuse(const struct cn_cli *cli, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    put("error: ", format, args);
+    va_end(args);
+    cn_hint("usage: cyphernet %s", cli->command->usage);
+    return CN_EXIT_USAGE;
+}
+
+/* Exit code and usual hint of each error; 0 stands for CN_EXIT_FAILED. */
+static const struct {
+    int code;
+    const char *hint;
+} rows[CN_ERR_COUNT] = {
+    [CN_E_AUTH] = { CN_EXIT_NOT_AUTHENTIC,
+                    "whoever answered does not hold the card you have; compare `cyphernet contact "
+                    "verify` at both ends, and exchange cards again if they differ" },
+    [CN_E_KEY] = { CN_EXIT_NOT_AUTHENTIC, NULL },
+    [CN_E_VERSION] = { 0, "made by a newer version: update this program" },
+    [CN_E_KIND] = { 0, NULL },
+    [CN_E_ARMOR] = { 0, "the text must be whole, from its -----BEGIN CYPHERNET line to its END "
+                        "line, and nothing else" },
+    [CN_E_TRUNCATED] = { 0, "copy it again, up to and with its -----END line" },
+    [CN_E_CHECKSUM] = { CN_EXIT_NOT_AUTHENTIC, "it was changed on the way: ask for it again" },
+    [CN_E_SUITE] = { 0, "one of you must update, or offer more suites (`suites` in the "
+                        "preferences)" },
+    [CN_E_SERVER] = { 0, "both of you must have joined the same server" },
+    [CN_E_OWN] = { 0, "hand this card to the other one, and accept his" },
+    [CN_E_NAME] = { CN_EXIT_USAGE, "names are 1 to 64 letters, digits, dots, underscores and "
+                                   "hyphens, beginning with a letter or digit" },
+    [CN_E_USAGE] = { CN_EXIT_USAGE, NULL },
+    [CN_E_UNREACHABLE] = { CN_EXIT_UNREACHABLE,
+                           "is the network up, and the server running? try again" },
+    [CN_E_ADMISSION] = { CN_EXIT_NOT_ADMITTED, NULL },
+    [CN_E_TIMEOUT] = { CN_EXIT_NO_PARTNER, NULL },
+    [CN_E_INTERRUPTED] = { CN_EXIT_INTERRUPTED, NULL },
+    [CN_E_REFUSED] = { CN_EXIT_REFUSED, NULL },
+    [CN_E_CANCELLED] = { CN_EXIT_INTERRUPTED, NULL },
+    [CN_E_MEMORY] = { 0, "close other programs" },
+};
+
+int cn_exit_code(enum cn_err err)
+{
+    if (err == CN_OK)
+        return CN_EXIT_DONE;
+    return rows[err].code ? rows[err].code : CN_EXIT_FAILED;
+}
+
+int cn_fail(const struct cn_cli *cli, enum cn_err err, const char *what)
+{
+    const struct cn_detail *detail = cn_home_detail(cli->home);
+    char about[1024];
+
+    cn_printable(about, sizeof about, detail->about, strlen(detail->about));
+    if (detail->system_error)
+        cn_error("%s: %s%s%s", what, about, about[0] ? ": " : "", strerror(detail->system_error));
+    else
+        cn_error("%s: %s%s%s", what, about, about[0] ? ": " : "", cn_err_text(err));
+    if (err == CN_E_OPEN_MODE)
+        cn_hint("chmod 600 '%s', which must be a file of yours", about);
+    else if (detail->system_error == ENOSPC || detail->system_error == EDQUOT)
+        cn_hint("make room on the disk and try again; nothing was changed");
+    else if (rows[err].hint)
+        cn_hint("%s", rows[err].hint);
+    return cn_exit_code(err);
+}
+
+/* The octets of a whole UTF-8 character that may be shown, or 0. */
+static size_t shown(const unsigned char *c, size_t left)
+{
+    static const struct {
+        unsigned char mask, lead;
+        unsigned least;
+    } forms[] = {
+        { 0x80, 0x00, 0x20 }, { 0xe0, 0xc0, 0xa0 }, { 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 }
+    };
+
+    for (size_t n = 0; n < 4; n++) {
+        unsigned code = c[0] & (unsigned char)~forms[n].mask;
+
+        if ((c[0] & forms[n].mask) != forms[n].lead)
+            continue;
+        if (n + 1 > left)
+            return 0;
+        for (size_t i = 1; i <= n; i++) {
+            if ((c[i] & 0xc0) != 0x80)
+                return 0;
+            code = code << 6 | (c[i] & 0x3fU);
+        }
+        /* control characters, overlong forms, surrogates, and what turns the text around */
+        if (code < forms[n].least || code == 0x7f || code > 0x10ffff ||
+            (code >= 0xd800 && code <= 0xdfff) || (code >= 0x200b && code <= 0x200f) ||
+            (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x2069) ||
+            code == 0xfeff || (code >= 0xe0000 && code <= 0xe007f))
+            return 0;
+        return n + 1;
+    }
+    return 0;
+}
+
+char *cn_printable(char *out, size_t size, const char *text, size_t text_size)
+{
+    const unsigned char *c = (const unsigned char *)text;
+    size_t used = 0;
+
+    for (size_t i = 0; i < text_size;) {
+        size_t n = shown(c + i, text_size - i);
+        char piece[5] = { 0 };
+
+        if (n > 0)
+            memcpy(piece, c + i, n);
+        else
+            snprintf(piece, sizeof piece, "\\x%02x", c[i]);
+        if (used + strlen(piece) + 1 > size)
+            break;
+        memcpy(out + used, piece, strlen(piece));
+        used += strlen(piece);
+        i += n > 0 ? n : 1;
+    }
+    out[used] = '\0';
+    return out;
+}
+
+void cn_json_string(const char *text)
+{
+    char safe[4096];
+
+    cn_printable(safe, sizeof safe, text, strlen(text));
+    putchar('"');
+    for (const char *c = safe; *c; c++) {
+        if (*c == '"' || *c == '\\')
+            putchar('\\');
+        putchar(*c);
+    }
+    putchar('"');
+}

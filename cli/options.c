@@ -1,0 +1,139 @@
+#include "cli.h"
+
+#include <stddef.h>
+#include <string.h>
+
+#define FIELD(field) offsetof(struct cn_cli, field)
+
+/* Of every command. */
+static const struct cn_option common[] = {
+    { "json", 0, NULL, FIELD(json), "results as JSON, one object a line" },
+    { "quiet", 'q', NULL, FIELD(quiet), "say nothing but errors and what was asked for" },
+    { "verbose", 'v', NULL, FIELD(verbose), "say more" },
+    { NULL, 0, NULL, 0, NULL },
+};
+
+static const struct cn_option *find_in(const struct cn_option *list, const char *name, size_t size,
+                                       char letter)
+{
+    for (; list && list->name; list++) {
+        if (letter ? list->letter == letter
+                   : strlen(list->name) == size && strncmp(list->name, name, size) == 0)
+            return list;
+    }
+    return NULL;
+}
+
+static const struct cn_option *find(const struct cn_cli *cli, const char *name, size_t size,
+                                    char letter)
+{
+    const struct cn_option *option = find_in(cli->command->options, name, size, letter);
+
+    return option ? option : find_in(common, name, size, letter);
+}
+
+static void set(struct cn_cli *cli, const struct cn_option *option, const char *value)
+{
+    char *field = (char *)cli + option->field;
+
+    if (option->value)
+        memcpy(field, &value, sizeof value);
+    else
+        *(bool *)(void *)field = true;
+}
+
+/* --name, --name=value, --name value. */
+static int take_long(struct cn_cli *cli, char **argv, int *i, int argc)
+{
+    const char *name = argv[*i] + 2;
+    const char *equals = strchr(name, '=');
+    size_t size = equals ? (size_t)(equals - name) : strlen(name);
+    const struct cn_option *option = find(cli, name, size, 0);
+
+    if (!option)
+        return cn_misuse(cli, "there is no option '%s'", argv[*i]);
+    if (!option->value && equals)
+        return cn_misuse(cli, "--%s takes no value", option->name);
+    if (option->value && !equals && *i + 1 == argc)
+        return cn_misuse(cli, "--%s wants a value: %s", option->name, option->value);
+    set(cli, option, !option->value ? NULL : equals ? equals + 1 : argv[++*i]);
+    return CN_EXIT_DONE;
+}
+
+/* -a, -ab, -ovalue, -o value. */
+static int take_letters(struct cn_cli *cli, char **argv, int *i, int argc)
+{
+    for (const char *c = argv[*i] + 1; *c; c++) {
+        const struct cn_option *option = find(cli, NULL, 0, *c);
+
+        if (!option)
+            return cn_misuse(cli, "there is no option '-%c'", *c);
+        if (!option->value) {
+            set(cli, option, NULL);
+            continue;
+        }
+        if (!c[1] && *i + 1 == argc)
+            return cn_misuse(cli, "-%c wants a value: %s", *c, option->value);
+        set(cli, option, c[1] ? c + 1 : argv[++*i]);
+        break;
+    }
+    return CN_EXIT_DONE;
+}
+
+static bool asks_help(const char *argument)
+{
+    return strcmp(argument, "-h") == 0 || strcmp(argument, "--help") == 0;
+}
+
+int cn_options_take(struct cn_cli *cli, int argc, char **argv, bool *told)
+{
+    bool only_arguments = false;
+    int code = CN_EXIT_DONE;
+
+    cli->arguments = argv; /* arguments move to the front, over what has been dealt with */
+    for (int i = 1; i < argc && code == CN_EXIT_DONE; i++) {
+        if (only_arguments || argv[i][0] != '-' || !argv[i][1]) {
+            argv[cli->argument_count++] = argv[i];
+        } else if (strcmp(argv[i], "--") == 0) {
+            only_arguments = true;
+        } else if (asks_help(argv[i])) {
+            cn_options_help(cli->command);
+            *told = true;
+            return CN_EXIT_DONE;
+        } else if (argv[i][1] == '-') {
+            code = take_long(cli, argv, &i, argc);
+        } else {
+            code = take_letters(cli, argv, &i, argc);
+        }
+    }
+    if (code != CN_EXIT_DONE)
+        return code;
+    if (cli->argument_count < cli->command->arguments_min)
+        return cn_misuse(cli, "too few arguments");
+    if (cli->command->arguments_max >= 0 && cli->argument_count > cli->command->arguments_max)
+        return cn_misuse(cli, "too many arguments");
+    return CN_EXIT_DONE;
+}
+
+static void help_options(const struct cn_option *list)
+{
+    for (; list && list->name; list++) {
+        char left[64];
+
+        snprintf(left, sizeof left, "%c%c%s--%s%s%s", list->letter ? '-' : ' ',
+                 list->letter ? list->letter : ' ', list->letter ? ", " : "  ", list->name,
+                 list->value ? " " : "", list->value ? list->value : "");
+        printf("  %-26s %s\n", left, list->help);
+    }
+}
+
+void cn_options_help(const struct cn_command *command)
+{
+    printf("usage: cyphernet %s\n\n%s.\n", command->usage, command->summary);
+    if (command->help)
+        printf("\n%s", command->help);
+    puts("\nOptions:");
+    help_options(command->options);
+    help_options(common);
+    puts("  -h, --help                 tell this");
+}
