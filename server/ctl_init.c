@@ -262,6 +262,8 @@ static int init_run(struct cn_ctl *ctl)
         return CN_CTL_FAILED;
     }
     err = all_make(ctl, place.dir, &settings, &made);
+    if (err == CN_OK && fsync(place.dir) != 0 && errno != EINVAL)
+        err = CN_E_SYSTEM;
     if (err == CN_OK) {
         success_tell(ctl, &settings);
         cn_ctl_place_close(&place);

@@ -45,13 +45,19 @@ static enum cn_err target_absent(const struct cn_outfile *file)
     return errno == ENOENT ? CN_OK : CN_E_SYSTEM;
 }
 
-/* The temporary name does not hold the target's: that might make it too long. */
+/* Best a file without a name, of which nothing remains if we are killed. Where the file system has
+ * no such thing, a temporary name, which does not hold the target's: that might make it too long.
+ */
 static enum cn_err temporary_create(struct cn_outfile *file, mode_t mode)
 {
     uint8_t salt[8];
-    enum cn_err err = cn_random_fill(&cn_system_random, salt, sizeof salt);
+    enum cn_err err;
     size_t at;
 
+    file->fd = openat(file->dir, ".", O_WRONLY | O_TMPFILE | O_CLOEXEC, mode);
+    if (file->fd >= 0)
+        return CN_OK;
+    err = cn_random_fill(&cn_system_random, salt, sizeof salt);
     if (err != CN_OK)
         return err;
     at = (size_t)snprintf(file->temporary, sizeof file->temporary, ".cyphernet-");
@@ -114,31 +120,43 @@ enum cn_err cn_outfile_write(struct cn_outfile *file, const void *bytes, size_t 
     return CN_OK;
 }
 
+/* Give the nameless file its name; this never replaces another. */
+static int name_link(const struct cn_outfile *f)
+{
+    char path[32];
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", f->fd);
+    return linkat(AT_FDCWD, path, f->dir, f->name, AT_SYMLINK_FOLLOW);
+}
+
 /* Rename without replacing, on file systems too that have no such call. */
-static enum cn_err rename_new(const struct cn_outfile *f)
+static int name_change(const struct cn_outfile *f)
 {
     if (renameat2(f->dir, f->temporary, f->dir, f->name, RENAME_NOREPLACE) == 0)
-        return CN_OK;
-    if (errno == EEXIST)
-        return CN_E_EXISTS;
+        return 0;
     if (errno != EINVAL && errno != ENOSYS)
-        return CN_E_SYSTEM;
+        return -1;
     if (linkat(f->dir, f->temporary, f->dir, f->name, 0) != 0)
-        return errno == EEXIST ? CN_E_EXISTS : CN_E_SYSTEM;
-    return unlinkat(f->dir, f->temporary, 0) == 0 ? CN_OK : CN_E_SYSTEM;
+        return -1;
+    return unlinkat(f->dir, f->temporary, 0);
 }
 
 enum cn_err cn_outfile_keep(struct cn_outfile *file)
 {
-    enum cn_err err;
+    int saved;
 
     if (cn_outfile_is_stdout(file))
         return CN_OK;
-    err = rename_new(file);
-    if (err != CN_OK)
-        return err;
+    if ((file->temporary[0] != '\0' ? name_change(file) : name_link(file)) != 0)
+        return errno == EEXIST ? CN_E_EXISTS : CN_E_SYSTEM;
     file->temporary[0] = '\0';
-    return fsync(file->dir) == 0 ? CN_OK : CN_E_SYSTEM;
+    /* EINVAL: a file system on which a directory cannot be synced */
+    if (fsync(file->dir) == 0 || errno == EINVAL)
+        return CN_OK;
+    saved = errno;
+    unlinkat(file->dir, file->name, 0);
+    errno = saved;
+    return CN_E_SYSTEM;
 }
 
 void cn_outfile_close(struct cn_outfile *file)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import sqlite3
 import stat
 import time
 from pathlib import Path
@@ -310,6 +311,16 @@ def test_list_json_tells_all_that_the_registry_has(server):
         "changed_at": now,
         "admission_key": fields["admission_key"].hex(),
     }
+
+
+def test_list_tells_the_expired(server):
+    server.ok("invite", "alice", "-o", "alice.fp")
+    with sqlite3.connect(server.dir / "registry.db") as registry:
+        registry.execute("UPDATE certificate SET not_after = ?", (int(time.time()),))
+    registry.close()
+    assert server.ok("list").stdout.splitlines()[1].split()[:2] == ["alice", "expired"]
+    server.ok("renew", "alice")
+    assert server.ok("list").stdout.splitlines()[1].split()[:2] == ["alice", "active"]
 
 
 # --- revoke, suspend, unsuspend, without a server (test_cyphernetctl_control.py has one)

@@ -22,18 +22,23 @@ STATUS = {
 }
 
 
+def bound(path):
+    made = socket.socket(socket.AF_UNIX)
+    here = os.getcwd()
+    os.chdir(path.parent)  # the whole name may be too long
+    try:
+        made.bind(path.name)
+    finally:
+        os.chdir(here)
+    return made
+
+
 class Server:
     """Answers each connection on DIR/control with the same octets."""
 
     def __init__(self, path, answer, hold=False):
         self.asked = []
-        self.socket = socket.socket(socket.AF_UNIX)
-        here = os.getcwd()
-        os.chdir(path.parent)  # the whole name may be too long
-        try:
-            self.socket.bind(path.name)
-        finally:
-            os.chdir(here)
+        self.socket = bound(path)
         self.socket.listen()
         self.answer, self.hold, self.held = answer, hold, []
         threading.Thread(target=self.serve, daemon=True).start()
@@ -104,8 +109,8 @@ def test_a_second_revocation_tells_the_server_again(alice, running):
     assert played.asked == [b"registry\n"]
 
 
-def test_a_socket_that_a_dead_server_left(alice, running):
-    running(b"").socket.close()
+def test_a_socket_that_a_dead_server_left(alice):
+    bound(alice.dir / "control").close()
     assert "at the next start" in alice.ok("revoke", "alice").stderr
     assert "no server runs" in alice.bad(1, "status")
 

@@ -1,6 +1,7 @@
 /* Key files: written whole or not at all, never over another; read only if they are ours alone. */
 #include "unit.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
@@ -247,6 +248,48 @@ static void a_file_that_is_not_kept_never_was(void **state)
     assert_int_equal(faccessat(dir, "made", F_OK, 0), -1);
 }
 
+/* Were we killed now, nothing would remain. */
+static void a_file_that_is_not_kept_has_no_name(void **state)
+{
+    struct cn_outfile file;
+    const struct dirent *entry;
+    unsigned count = 0;
+    DIR *listing;
+
+    (void)state;
+    assert_err(cn_outfile_create(&file, dir, "made", 0600), CN_OK);
+    assert_err(cn_outfile_write(&file, "text", 4), CN_OK);
+    listing = opendir(dir_path);
+    assert_non_null(listing);
+    while ((entry = readdir(listing)))
+        count += entry->d_name[0] != '.' || strlen(entry->d_name) > 2;
+    closedir(listing);
+    if (file.temporary[0] == '\0') /* not every file system can */
+        assert_int_equal(count, 1);
+    assert_err(cn_outfile_keep(&file), CN_OK);
+    cn_outfile_close(&file);
+    assert_int_equal(faccessat(dir, "made", R_OK, 0), 0);
+}
+
+/* The way of file systems that have no nameless files. */
+static void a_file_under_a_temporary_name_is_kept_all_the_same(void **state)
+{
+    struct cn_outfile file;
+
+    (void)state;
+    for (int round = 0; round < 2; round++) {
+        assert_err(cn_outfile_create(&file, dir, round == 0 ? "made" : "other", 0600), CN_OK);
+        close(file.fd);
+        strcpy(file.temporary, ".temporary");
+        file.fd = openat(dir, ".temporary", O_WRONLY | O_CREAT | O_EXCL, 0600);
+        assert_err(cn_outfile_write(&file, "text", 4), CN_OK);
+        strcpy(file.name, "made");
+        assert_string_equal(err_name(cn_outfile_keep(&file)), round == 0 ? "CN_OK" : "CN_E_EXISTS");
+        cn_outfile_close(&file);
+        assert_int_equal(faccessat(dir, ".temporary", F_OK, 0), -1);
+    }
+}
+
 static void a_file_made_meanwhile_is_not_replaced(void **state)
 {
     struct cn_outfile file;
@@ -299,6 +342,8 @@ int main(void)
         TEST(another_version_or_length_is_refused),
         TEST(a_full_disk_leaves_nothing_behind),
         TEST(a_file_that_is_not_kept_never_was),
+        TEST(a_file_that_is_not_kept_has_no_name),
+        TEST(a_file_under_a_temporary_name_is_kept_all_the_same),
         TEST(a_file_made_meanwhile_is_not_replaced),
         TEST(names_that_are_none_are_refused),
     };
