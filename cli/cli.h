@@ -88,6 +88,9 @@ void cn_json_string(const char *text);
 /* input.c: whole small texts in, and asked-for texts out. */
 /* path NULL or "-": standard input. Says what is wrong itself; the exit code. */
 int cn_text_read(const char *path, char *text, size_t size_max, size_t *size);
+/* Whether cn_text_write would refuse, since there is such a file: to be asked before anything is
+ * changed. Says so itself; the exit code. */
+int cn_text_writable(const char *path);
 /* path NULL or "-": standard output. Never replaces; mode 0600. */
 int cn_text_write(const char *path, const char *text, size_t size);
 bool cn_seconds(const char *text, int64_t *ms);

@@ -52,6 +52,10 @@ static int write_card(struct cn_cli *cli, const char *name, bool fresh)
 
 static int offer(struct cn_cli *cli)
 {
+    int code = cn_text_writable(cli->output);
+
+    if (code != CN_EXIT_DONE)
+        return code;
     cn_tell_expiry(cli);
     return write_card(cli, cli->arguments[1], cli->fresh);
 }
@@ -63,9 +67,11 @@ static int accept_card(struct cn_cli *cli)
     struct cn_contact_info info;
     size_t size = 0;
     enum cn_err err;
-    int code =
-        cn_text_read(cli->argument_count > 2 ? cli->arguments[2] : NULL, text, sizeof text, &size);
+    int code = cn_text_writable(cli->output);
 
+    if (code == CN_EXIT_DONE)
+        code = cn_text_read(cli->argument_count > 2 ? cli->arguments[2] : NULL, text, sizeof text,
+                            &size);
     if (code != CN_EXIT_DONE)
         return code;
     cn_tell_expiry(cli);

@@ -12,9 +12,12 @@ static int run(struct cn_cli *cli)
 {
     char text[CN_TEXT_SIZE_MAX];
     size_t size = sizeof text;
-    enum cn_err err = cn_home_request(cli->home, text, &size);
-    int code;
+    int code = cn_text_writable(cli->output);
+    enum cn_err err;
 
+    if (code != CN_EXIT_DONE)
+        return code;
+    err = cn_home_request(cli->home, text, &size);
     if (err != CN_OK)
         return cn_fail(cli, err, "making the request");
     code = cn_text_write(cli->output, text, size);

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 int cn_text_read(const char *path, char *text, size_t size_max, size_t *size)
@@ -46,6 +47,17 @@ static int write_failed(const char *path, int error)
     if (error == EEXIST)
         cn_hint("choose another name, or remove that file first");
     return CN_EXIT_FAILED;
+}
+
+int cn_text_writable(const char *path)
+{
+    struct stat st;
+
+    if (!path || strcmp(path, "-") == 0)
+        return CN_EXIT_DONE;
+    if (lstat(path, &st) == 0)
+        return write_failed(path, EEXIST);
+    return CN_EXIT_DONE;
 }
 
 int cn_text_write(const char *path, const char *text, size_t size)

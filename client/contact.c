@@ -168,10 +168,8 @@ static enum cn_err names_list(struct cn_home *home, char ***names, size_t *count
         return errno == ENOENT ? CN_OK : cn_home_fail(home, CN_E_SYSTEM, errno, path);
     while ((entry = readdir(dir))) {
         char **more;
-        size_t size = strlen(entry->d_name);
 
-        if (!cn_name_valid(entry->d_name) ||
-            (size > 4 && strcmp(entry->d_name + size - 4, ".tmp") == 0))
+        if (!cn_name_valid(entry->d_name))
             continue;
         more = realloc(list, (have + 1) * sizeof *list);
         if (more)
@@ -334,7 +332,8 @@ static enum cn_err theirs_check(struct cn_home *home, const char *name,
     return err;
 }
 
-static enum cn_err pair_make(struct cn_home *home, const struct contact *contact,
+/* Failures are remembered: about the identity's file, or about name's cards. */
+static enum cn_err pair_make(struct cn_home *home, const char *name, const struct contact *contact,
                              struct cn_pair *pair)
 {
     struct cn_identity identity;
@@ -344,7 +343,7 @@ static enum cn_err pair_make(struct cn_home *home, const struct contact *contact
         return err;
     err = cn_pair_create(pair, &home->crypto, &identity, &contact->mine, &contact->theirs);
     cn_identity_wipe(&identity);
-    return err;
+    return err == CN_OK ? CN_OK : cn_home_fail(home, err, 0, name);
 }
 
 /* Put the card in, and see that the two make a pair. */
@@ -360,9 +359,9 @@ static enum cn_err theirs_take(struct cn_home *home, const char *name, struct co
     if (!contact->has_mine)
         err = mine_make(home, name, contact);
     if (err == CN_OK)
-        err = pair_make(home, contact, &pair);
+        err = pair_make(home, name, contact, &pair);
     if (err != CN_OK)
-        return err == CN_E_ABSENT ? err : cn_home_fail(home, err, 0, name);
+        return err;
     cn_pair_wipe(&pair);
     return contact_store(home, name, contact);
 }
@@ -415,9 +414,9 @@ static enum cn_err info_fill(struct cn_home *home, const char *name, const struc
     }
     if (!contact->has_mine || !contact->has_theirs)
         return CN_OK;
-    err = pair_make(home, contact, &pair);
+    err = pair_make(home, name, contact, &pair);
     if (err != CN_OK)
-        return cn_home_fail(home, err, 0, name);
+        return err;
     snprintf(info->suite, sizeof info->suite, "%s", pair.suite->name);
     snprintf(info->safety, sizeof info->safety, "%s", pair.safety);
     cn_pair_wipe(&pair);
@@ -532,11 +531,8 @@ enum cn_err cn_contact_pair(struct cn_home *home, const char *name, struct cn_pa
 
     if (err == CN_OK && (!contact.has_mine || !contact.has_theirs))
         err = cn_home_fail(home, CN_E_ABSENT, 0, name);
-    if (err == CN_OK) {
-        err = pair_make(home, &contact, pair);
-        if (err != CN_OK)
-            (void)cn_home_fail(home, err, 0, name);
-    }
+    if (err == CN_OK)
+        err = pair_make(home, name, &contact, pair);
     *verified = err == CN_OK && contact.verified;
     contact_wipe(&contact);
     return err;

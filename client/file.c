@@ -88,7 +88,11 @@ void cn_file_sync_directory_of(const char *path)
 enum cn_err cn_file_write(const char *path, bool replace, const char *text, size_t size)
 {
     char temporary[PATH_MAX];
-    int length = snprintf(temporary, sizeof temporary, "%s.%ld.tmp", path, (long)getpid());
+    const char *slash = strrchr(path, '/');
+    const char *name = slash ? slash + 1 : path;
+    /* the leading dot: no contact can be called so */
+    int length = snprintf(temporary, sizeof temporary, "%.*s.%s.%ld.tmp", (int)(name - path), path,
+                          name, (long)getpid());
     enum cn_err err = CN_E_SYSTEM;
     int fd, saved;
 

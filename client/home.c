@@ -146,6 +146,12 @@ void cn_home_path(const struct cn_home *home, const char *name, char out[PATH_MA
     snprintf(out, PATH_MAX, "%s/%s", home->data, name);
 }
 
+/* errno says something only where a system call failed. */
+static enum cn_err file_failed(struct cn_home *home, enum cn_err err, const char *path)
+{
+    return cn_home_fail(home, err, err == CN_E_SYSTEM ? errno : 0, path);
+}
+
 enum cn_err cn_home_read(struct cn_home *home, const char *name, char *text, size_t text_size_max,
                          size_t *text_size)
 {
@@ -156,7 +162,7 @@ enum cn_err cn_home_read(struct cn_home *home, const char *name, char *text, siz
     err = cn_file_read(path, true, text, text_size_max, text_size);
     if (err == CN_E_FULL) /* longer than any of ours */
         err = CN_E_FORMAT;
-    return err == CN_OK ? CN_OK : cn_home_fail(home, err, errno, path);
+    return err == CN_OK ? CN_OK : file_failed(home, err, path);
 }
 
 enum cn_err cn_home_write(struct cn_home *home, const char *name, bool replace, const char *text,
@@ -173,7 +179,7 @@ enum cn_err cn_home_write(struct cn_home *home, const char *name, bool replace, 
     *slash = '/';
     if (err == CN_OK)
         err = cn_file_write(path, replace, text, text_size);
-    return err == CN_OK ? CN_OK : cn_home_fail(home, err, errno, path);
+    return err == CN_OK ? CN_OK : file_failed(home, err, path);
 }
 
 /* A failure of parsing what a file of ours holds. */
@@ -474,7 +480,7 @@ enum cn_err cn_home_suites(struct cn_home *home, uint16_t *suite, size_t suite_m
     if (err == CN_E_ABSENT)
         return CN_OK;
     if (err != CN_OK)
-        return cn_home_fail(home, err == CN_E_FULL ? CN_E_FORMAT : err, errno, path);
+        return file_failed(home, err == CN_E_FULL ? CN_E_FORMAT : err, path);
     text[size] = '\0';
     line = strlen(text) == size ? ini_parse_string(text, preference, &p) : 1;
     if (line != 0 || p.suite_count > suite_max) {
