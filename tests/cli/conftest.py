@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from cn_helper import Person
 from ctl_helper import Ctl
 
 
@@ -25,3 +26,32 @@ def open_tmp():
         path = Path(name)
         path.chmod(0o755)
         yield path
+
+
+@pytest.fixture
+def stranger(tmp_path):
+    """One who has no home yet."""
+    return Person(tmp_path, "stranger")
+
+
+@pytest.fixture
+def person(server, tmp_path):
+    """Makes subscribers of one server: they have joined."""
+
+    def make(name):
+        server.ok("invite", name, "-o", f"{name}.fp")
+        one = Person(tmp_path, name)
+        one.ok("join", f"{name}.fp")
+        return one
+
+    return make
+
+
+@pytest.fixture
+def ann(person):
+    return person("ann")
+
+
+@pytest.fixture
+def bob(person):
+    return person("bob")
