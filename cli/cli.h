@@ -66,6 +66,8 @@ const struct cn_command *cn_command_find(const char *name);
 /* options.c: take the options of one command from argv. CN_EXIT_DONE: go on; *told: help or version
  * was asked for and given. */
 int cn_options_take(struct cn_cli *cli, int argc, char **argv, bool *told);
+/* -q, -v or --json, which may also stand before the command. */
+bool cn_option_is_common(const char *argument);
 void cn_options_help(const struct cn_command *command);
 
 /* message.c: all that goes to standard error. */

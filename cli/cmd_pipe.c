@@ -34,7 +34,7 @@ struct piping {
     struct cn_dial dial;
     struct cn_stream *stream; /* NULL until it is opened by either end */
     int in, out;              /* -1: ended */
-    bool out_is_pipe, out_is_socket, out_is_plain;
+    bool out_is_pipe, out_is_socket, out_is_terminal;
     bool in_ready, out_ready;
     bool finished;
     bool closed;
@@ -65,7 +65,7 @@ static void ends_open(struct piping *p)
     if (fstat(p->out, &st) != 0)
         return;
     p->out_is_socket = S_ISSOCK(st.st_mode);
-    p->out_is_plain = S_ISREG(st.st_mode);
+    p->out_is_terminal = isatty(p->out);
     p->out_is_pipe = S_ISFIFO(st.st_mode);
     if (p->out_is_pipe) {
         (void)fcntl(p->out, F_SETPIPE_SZ, PIPE_SIZE);
@@ -116,7 +116,7 @@ static ssize_t put(const struct piping *p, const uint8_t *from, size_t size)
 {
     if (p->out_is_socket)
         return send(p->out, from, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (!p->out_is_pipe && !p->out_is_plain && size > TERMINAL_WRITE_SIZE)
+    if (p->out_is_terminal && size > TERMINAL_WRITE_SIZE) /* else a slow one would hold us */
         size = TERMINAL_WRITE_SIZE;
     return write(p->out, from, size);
 }

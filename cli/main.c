@@ -48,23 +48,43 @@ static int run(struct cn_cli *cli)
     return code;
 }
 
+/* `cyphernet -q pipe NAME` means `cyphernet pipe -q NAME`: the command goes before the options. */
+static void command_first(int argc, char **argv)
+{
+    int at = 1;
+
+    while (at < argc && argv[at][0] == '-' && cn_option_is_common(argv[at]))
+        at++;
+    if (at == 1 || at >= argc)
+        return;
+    char *command = argv[at];
+
+    memmove(&argv[2], &argv[1], (size_t)(at - 1) * sizeof argv[0]);
+    argv[1] = command;
+}
+
+static const struct cn_command *asked_for(const char *name)
+{
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+        return &cn_cmd_help;
+    if (strcmp(name, "--version") == 0)
+        return &cn_cmd_version;
+    return cn_command_find(name);
+}
+
 int main(int argc, char **argv)
 {
     struct cn_cli cli = { 0 };
     bool told = false;
     int code;
 
+    command_first(argc, argv);
     if (argc < 2) {
         cn_error("no command given");
         cn_hint("cyphernet help");
         return CN_EXIT_USAGE;
     }
-    if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)
-        cli.command = &cn_cmd_help;
-    else if (strcmp(argv[1], "--version") == 0)
-        cli.command = &cn_cmd_version;
-    else
-        cli.command = cn_command_find(argv[1]);
+    cli.command = asked_for(argv[1]);
     if (!cli.command) {
         cn_error("there is no command '%s'", argv[1]);
         cn_hint("cyphernet help lists the commands");

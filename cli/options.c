@@ -32,6 +32,17 @@ static const struct cn_option *find(const struct cn_cli *cli, const char *name, 
     return option ? option : find_in(common, name, size, letter);
 }
 
+bool cn_option_is_common(const char *argument)
+{
+    if (argument[1] == '-')
+        return find_in(common, argument + 2, strlen(argument + 2), 0) != NULL;
+    for (const char *c = argument + 1; *c; c++) {
+        if (!find_in(common, NULL, 0, *c))
+            return false;
+    }
+    return argument[1] != '\0';
+}
+
 static void set(struct cn_cli *cli, const struct cn_option *option, const char *value)
 {
     char *field = (char *)cli + option->field;
