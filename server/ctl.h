@@ -104,6 +104,9 @@ struct cn_ctl_date {
     char text[32];
 };
 struct cn_ctl_date cn_ctl_date(uint64_t seconds);
+/* Keep a secret out of the swap; a warning if that is refused. Wiping it is the owner's business.
+ */
+void cn_ctl_lock(const void *secret, size_t size);
 /* Everything printed has arrived: else an error and CN_CTL_FAILED in place of code. */
 int cn_ctl_stdout_close(int code);
 

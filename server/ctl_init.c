@@ -134,8 +134,10 @@ static bool dir_free(const struct cn_ctl *ctl, int dir)
 static enum cn_err server_key_make(const struct cn_ctl *ctl, int dir, struct cn_settings *s)
 {
     struct cn_server_secret secret;
-    enum cn_err err = cn_random_fill(&cn_system_random, secret.bytes, sizeof secret.bytes);
+    enum cn_err err;
 
+    cn_ctl_lock(&secret, sizeof secret);
+    err = cn_random_fill(&cn_system_random, secret.bytes, sizeof secret.bytes);
     if (err == CN_OK)
         err = cn_x25519_public(secret.bytes, s->server_key.bytes);
     if (err == CN_OK)
@@ -148,8 +150,10 @@ static enum cn_err server_key_make(const struct cn_ctl *ctl, int dir, struct cn_
 static enum cn_err operator_key_make(const struct cn_ctl *ctl, int dir, struct cn_settings *s)
 {
     struct cn_operator_secret secret;
-    enum cn_err err = cn_random_fill(&cn_system_random, secret.bytes, sizeof secret.bytes);
+    enum cn_err err;
 
+    cn_ctl_lock(&secret, sizeof secret);
+    err = cn_random_fill(&cn_system_random, secret.bytes, sizeof secret.bytes);
     if (err == CN_OK)
         err = cn_ed25519_public(secret.bytes, s->operators[0].bytes);
     if (err == CN_OK)

@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "armor.h"
 #include "keyfile.h"
@@ -289,8 +288,7 @@ int cn_ctl_issue(const struct cn_ctl *ctl, const struct cn_ctl_issue *issue)
     enum cn_err err = CN_OK;
     int code;
 
-    if (mlock(&desk, sizeof desk) != 0)
-        cn_ctl_warning("keys are not locked in memory: %s", strerror(errno));
+    cn_ctl_lock(&desk, sizeof desk);
     if (ctl->arguments.output)
         err = cn_outfile_create(&file, AT_FDCWD, ctl->arguments.output, 0600);
     if (err != CN_OK) {

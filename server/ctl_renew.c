@@ -53,9 +53,13 @@ static bool renew_all(const struct cn_ctl *ctl, struct cn_ctl_place *place, size
 {
     struct cn_operator_secret secret = { 0 };
     struct cn_operator_public public;
-    bool good = cn_ctl_operator_load(ctl, place, &secret, &public);
-    enum cn_err err = good ? cn_registry_begin(place->registry) : CN_OK;
+    enum cn_err err = CN_OK;
+    bool good;
 
+    cn_ctl_lock(&secret, sizeof secret);
+    good = cn_ctl_operator_load(ctl, place, &secret, &public);
+    if (good)
+        err = cn_registry_begin(place->registry);
     if (err == CN_OK && good)
         good = renew_each(ctl, place, &secret, renewed);
     if (err == CN_OK && good)

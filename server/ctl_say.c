@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -26,7 +27,8 @@ void cn_ctl_say_init(const struct cn_ctl_arguments *arguments)
 }
 
 /* One line. Nothing that was quoted from an argument or a file gets to drive the terminal. */
-static void say(const char *kind, const char *sgr, const char *format, va_list arguments)
+__attribute__((format(printf, 3, 0))) static void say(const char *kind, const char *sgr,
+                                                      const char *format, va_list arguments)
 {
     char line[TEXT_SIZE_MAX];
 
@@ -101,4 +103,10 @@ int cn_ctl_stdout_close(int code)
         return code;
     cn_ctl_error("standard output: %s", errno != 0 ? strerror(errno) : "write error");
     return code == CN_CTL_OK ? CN_CTL_FAILED : code;
+}
+
+void cn_ctl_lock(const void *secret, size_t size)
+{
+    if (mlock(secret, size) != 0)
+        cn_ctl_warning("keys are not locked in memory: %s", strerror(errno));
 }

@@ -17,9 +17,10 @@ static bool named(const struct cn_ctl_member *m, const char *name)
 static int plain_print(const char *text, size_t size, bool spaces)
 {
     for (size_t i = 0; i < size; i++) {
-        char c = spaces && text[i] == '_' ? ' ' : text[i];
-
-        putchar(c >= ' ' && c <= '~' ? c : '?');
+        if (spaces && text[i] == '_')
+            putchar(' ');
+        else
+            putchar(text[i] >= ' ' && text[i] <= '~' ? text[i] : '?');
     }
     return (int)size;
 }

@@ -5,6 +5,7 @@ import os
 import re
 import sqlite3
 import stat
+import subprocess
 import time
 from pathlib import Path
 
@@ -404,3 +405,12 @@ def test_the_man_page_has_every_command_and_option(ctl, verb):
     assert f"\n*{verb}*" in page
     for option in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", ctl.ok("help", verb).stdout + ctl.ok("help").stdout):
         assert f"*{option}" in page or f"_{option}" in page or f"help {option}" in page, option
+
+
+def test_the_tests_own_forger_backdates(server):
+    done = subprocess.run(
+        [BUILD / "tests/support/forge", server.dir, "alice", "1000", "2000"], capture_output=True, text=True, check=True
+    )
+    fields = fingerprint(done.stdout)
+    assert (fields["not_before"], fields["not_after"], fields["label"]) == (1000, 2000, "alice")
+    assert fields["server_key"] == fingerprint(server.ok("invite", "bob", "-o", "-").stdout)["server_key"]
