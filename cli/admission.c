@@ -14,7 +14,7 @@ void cn_tell_expiry(struct cn_cli *cli)
         return;
     if (info.not_after <= now)
         cn_warn("your fingerprint expired; ask the server's operator to renew it");
-    else if (info.not_after - now < (uint64_t)WARN_DAYS * DAY_S)
+    else if (info.not_after - now <= (uint64_t)WARN_DAYS * DAY_S)
         cn_warn("your fingerprint expires in %llu days; ask the server's operator to renew it",
                 (unsigned long long)((info.not_after - now) / DAY_S));
 }
