@@ -1,0 +1,108 @@
+"""Help, versions, misuse, and doctor."""
+
+import json
+import socket
+
+import pytest
+
+COMMANDS = ["init", "request", "join", "contact", "pipe", "doctor", "version", "help"]
+
+
+@pytest.mark.parametrize(
+    "args, said",
+    [
+        ([], "no command"),
+        (["frobnicate"], "frobnicate"),
+        (["help", "frobnicate"], "frobnicate"),
+        (["help", "init", "more"], "too many"),
+        (["init", "--frobnicate"], "--frobnicate"),
+        (["init", "-x"], "-x"),
+        (["init", "-qx"], "-x"),
+        (["init", "extra"], "too many"),
+        (["init", "--rsa"], "BITS"),
+        (["init", "--json=yes"], "--json"),
+        (["request", "-o"], "FILE"),
+        (["contact"], "too few"),
+        (["contact", "frobnicate"], "frobnicate"),
+        (["contact", "offer"], "arguments"),
+        (["contact", "list", "bob"], "arguments"),
+        (["contact", "rename", "bob"], "arguments"),
+        (["doctor", "more"], "too many"),
+        (["version", "more"], "too many"),
+    ],
+)
+def test_misuse_is_exit_2_with_a_reason(stranger, args, said):
+    assert said in stranger.bad(2, *args)
+    assert not stranger.home.exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_of_a_command(stranger, command):
+    texts = [stranger.ok(*words) for words in (["help", command], [command, "--help"], [command, "-h"])]
+    assert {done.stdout for done in texts} == {texts[0].stdout}
+    assert texts[0].stdout.startswith(f"usage: cyphernet {command}")
+    assert all(done.stderr == "" for done in texts)
+    assert not stranger.home.exists()
+
+
+def test_the_overview_lists_every_command(stranger):
+    overview = stranger.ok("help").stdout
+    assert stranger.ok("--help").stdout == stranger.ok("-h").stdout == overview
+    words = [line.split()[0] for line in overview.splitlines() if line.startswith("  ")]
+    assert set(COMMANDS) <= set(words)
+
+
+def test_versions(stranger):
+    done = stranger.ok("version")
+    assert done.stdout.startswith("cyphernet ") and "ML-KEM-768" in done.stdout
+    assert stranger.ok("--version").stdout == done.stdout
+    row = json.loads(stranger.ok("version", "--json").stdout)
+    assert row["v"] == 1 and row["version"] in done.stdout
+
+
+def test_behind_two_dashes_nothing_is_an_option(stranger):
+    assert "valid name" in stranger.bad(2, "contact", "offer", "--", "--new")
+
+
+def test_quiet_says_nothing_but_what_was_asked_for(ann):
+    assert ann.ok("contact", "offer", "bob", "-q").stderr == ""
+
+
+# --- doctor
+
+
+def checks(person, code):
+    done = person.run("doctor", "--json")
+    assert done.returncode == code, done.stderr
+    return {row["check"]: row for row in map(json.loads, done.stdout.splitlines())}
+
+
+def test_doctor_of_one_who_has_nothing(stranger):
+    found = checks(stranger, 1)
+    assert not found["identity"]["good"] and not found["admission"]["good"] and found["contacts"]["good"]
+    assert not stranger.home.exists()
+
+
+def test_doctor_changes_nothing_and_tells_the_file(ann):
+    (ann.home / "identity").chmod(0o644)
+    before = ann.files()
+    found = checks(ann, 1)
+    assert not found["identity"]["good"] and str(ann.home / "identity") in found["identity"]["text"]
+    assert ann.files() == before
+
+
+def listening(server, name):
+    """An invitation to a server at a port of our own, and the socket that holds the port."""
+    held = socket.create_server(("127.0.0.1", 0))
+    server.ok("init", "--listen", f"127.0.0.1:{held.getsockname()[1]}")
+    server.ok("invite", name, "-o", f"{name}.fp")
+    return held
+
+
+def test_doctor_of_a_server_that_listens_and_then_does_not(ctl, stranger):
+    held = listening(ctl, "ann")
+    stranger.ok("join", "ann.fp")
+    assert all(row["good"] for row in checks(stranger, 0).values())
+    held.close()
+    found = checks(stranger, 4)
+    assert not found["server"]["good"] and "refused" in found["server"]["text"]
