@@ -17,8 +17,9 @@ static enum cn_err generate(enum cn_kem kind, const struct cn_random *random,
                             struct cn_kem_secret *secret)
 {
     EVP_PKEY *key = EVP_RSA_gen(cn_kem_public_size(kind) * 8);
+    PKCS8_PRIV_KEY_INFO *info = key ? EVP_PKEY2PKCS8(key) : NULL;
     uint8_t *der = NULL;
-    int size = key ? i2d_PrivateKey(key, &der) : 0;
+    int size = info ? i2d_PKCS8_PRIV_KEY_INFO(info, &der) : 0;
     enum cn_err err = CN_E_CRYPTO;
 
     (void)random; /* libcrypto draws its own */
@@ -30,6 +31,7 @@ static enum cn_err generate(enum cn_kem kind, const struct cn_random *random,
     }
     if (der)
         OPENSSL_clear_free(der, size > 0 ? (size_t)size : 0);
+    PKCS8_PRIV_KEY_INFO_free(info);
     EVP_PKEY_free(key);
     return err;
 }
@@ -38,8 +40,10 @@ static enum cn_err generate(enum cn_kem kind, const struct cn_random *random,
 static EVP_PKEY *secret_parse(const struct cn_kem_secret *secret)
 {
     const uint8_t *at = secret->bytes;
-    EVP_PKEY *key = d2i_AutoPrivateKey(NULL, &at, (long)secret->size);
+    PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, (long)secret->size);
+    EVP_PKEY *key = info ? EVP_PKCS82PKEY(info) : NULL;
 
+    PKCS8_PRIV_KEY_INFO_free(info);
     if (key && at == secret->bytes + secret->size && EVP_PKEY_is_a(key, "RSA"))
         return key;
     EVP_PKEY_free(key);

@@ -6,26 +6,15 @@
 #include <string.h>
 
 #include "pair.h"
+#include "seeded.h"
 
-/* A seeded random source: not random at all, the same in every run. */
-static enum cn_err seeded_fill(void *context, uint8_t *out, size_t size)
-{
-    uint64_t *state = context;
-
-    for (size_t i = 0; i < size; i++) {
-        *state = *state * 6364136223846793005U + 1442695040888963407U;
-        out[i] = (uint8_t)(*state >> 56);
-    }
-    return CN_OK;
-}
-
-static void *heap_take(void *context, size_t size)
+static inline void *heap_take(void *context, size_t size)
 {
     (void)context;
     return malloc(size);
 }
 
-static void heap_give(void *context, void *block, size_t size)
+static inline void heap_give(void *context, void *block, size_t size)
 {
     (void)context;
     (void)size;
@@ -41,21 +30,21 @@ struct subscriber {
 };
 
 /* Two X25519 subscribers of one server; suite 0: all. Failure aborts. */
-static void pairing_make(struct subscriber two[2], const struct cn_crypto *crypto,
-                         const struct cn_random *random, const enum cn_kem kinds[2], uint16_t suite)
+static inline void pairing_make(struct subscriber two[2], const struct cn_crypto *with,
+                                const struct cn_random *random, const enum cn_kem kinds[2],
+                                uint16_t suite)
 {
     static const struct cn_server_public server = { { 9 } };
     const struct cn_card_terms terms = { "partner", &server, NULL, suite ? &suite : NULL, 1 };
     enum cn_err err = CN_OK;
 
     for (int i = 0; i < 2 && err == CN_OK; i++) {
-        err = cn_identity_create(&two[i].identity, crypto, kinds[i], random);
+        err = cn_identity_create(&two[i].identity, with, kinds[i], random);
         if (err == CN_OK)
-            err = cn_card_create(&two[i].card, crypto, &two[i].identity, &terms, random);
+            err = cn_card_create(&two[i].card, with, &two[i].identity, &terms, random);
     }
     for (int i = 0; i < 2 && err == CN_OK; i++)
-        err = cn_pair_create(&two[i].pair, crypto, &two[i].identity, &two[i].card,
-                             &two[1 - i].card);
+        err = cn_pair_create(&two[i].pair, with, &two[i].identity, &two[i].card, &two[1 - i].card);
     if (err != CN_OK)
         abort();
 }
