@@ -2,6 +2,8 @@
 #include "unit.h"
 
 #include "admission.h"
+#include "armor.h"
+#include "vectors.h"
 
 enum {
     NOISE_SIZE = CN_ADMISSION_SIZE - CN_ADMISSION_MAC_SIZE,
@@ -569,9 +571,156 @@ static void authentic_nonsense_is_refused(void **state)
     }
 }
 
+static uint64_t number_of(const struct vector *v, const char *name, size_t size)
+{
+    struct cn_reader r = { .at = vector_octets(v, name, size), .left = size };
+
+    return cn_reader_be(&r, size);
+}
+
+/* A field of any length, as text. */
+static void text_of(const struct vector *v, const char *name, char *out)
+{
+    const struct vector_field *f = vector_field(v, name);
+
+    assert_non_null(f);
+    memcpy(out, f->octets, f->size);
+    out[f->size] = '\0';
+}
+
+static void fingerprint_of(const struct vector *v, struct cn_fingerprint *f)
+{
+    struct cn_operator_secret secret;
+
+    memset(f, 0, sizeof *f);
+    f->has_secret = true;
+    memcpy(secret.bytes, vector_octets(v, "operator_seed", 32), 32);
+    memcpy(f->secret.bytes, vector_octets(v, "admission_secret", 32), 32);
+    memcpy(f->server_key.bytes, vector_octets(v, "server_public", 32), 32);
+    memcpy(f->operator_key.bytes, vector_octets(v, "operator_public", 32), 32);
+    f->certificate.serial = number_of(v, "serial", 8);
+    f->certificate.not_before = number_of(v, "not_before", 8);
+    f->certificate.not_after = number_of(v, "not_after", 8);
+    f->certificate.limits_class = (uint8_t)number_of(v, "limits_class", 1);
+    assert_err(cn_x25519_public(f->secret.bytes, f->certificate.admission_key), CN_OK);
+    assert_err(cn_certificate_sign(&f->certificate, &secret), CN_OK);
+    text_of(v, "label", f->label);
+    f->address_count = 2;
+    text_of(v, "address_0", f->address[0]);
+    text_of(v, "address_1", f->address[1]);
+}
+
+/* The armour's body is that field. */
+static void body_is(const struct vector *v, const char *name, enum cn_armor_kind kind,
+                    const char *text, size_t text_size)
+{
+    const struct vector_field *f = vector_field(v, name);
+    uint8_t body[CN_FINGERPRINT_BODY_SIZE_MAX];
+    size_t size = 0;
+
+    assert_non_null(f);
+    assert_err(cn_armor_decode(&crypto, kind, text, text_size, body, sizeof body, &size), CN_OK);
+    assert_int_equal(size, f->size);
+    assert_memory_equal(body, f->octets, size);
+}
+
+static void files_are_as_in(const struct vector *v, const struct cn_fingerprint *f)
+{
+    uint8_t certificate[CN_CERTIFICATE_SIZE];
+    struct cn_writer w = { .at = certificate, .left = sizeof certificate };
+    char text[8192];
+    size_t size = 0;
+
+    cn_certificate_encode(&f->certificate, &w);
+    assert_memory_equal(certificate, vector_octets(v, "certificate", sizeof certificate),
+                        sizeof certificate);
+    assert_err(cn_fingerprint_encode(&crypto, f, text, sizeof text, &size), CN_OK);
+    body_is(v, "fingerprint", CN_ARMOR_FINGERPRINT, text, size);
+    assert_err(cn_request_encode(&crypto, f->certificate.admission_key, text, sizeof text, &size),
+               CN_OK);
+    body_is(v, "request", CN_ARMOR_REQUEST, text, size);
+}
+
+/* Seal what the vector encrypts, by way of our own message; open it at the other side. */
+static void message_is_as_in(const struct vector *v, const char *name,
+                             struct cn_admission_line *from, struct cn_admission_line *to)
+{
+    struct cn_admission_line reader = *to;
+    struct cn_admission_message m;
+    uint8_t plain[CN_ADMISSION_PLAIN_SIZE];
+    uint8_t out[CN_ADMISSION_SIZE];
+    const uint8_t *wire = vector_octets(v, name, CN_ADMISSION_SIZE);
+    char plain_name[64];
+
+    snprintf(plain_name, sizeof plain_name, "%s_plain", name);
+    assert_err(cn_admission_open(&reader, &crypto, wire, &m), CN_OK);
+    assert_err(cn_noise_open(&to->receive, &crypto, wire, CN_ADMISSION_SIZE, plain), CN_OK);
+    assert_memory_equal(plain, vector_octets(v, plain_name, sizeof plain), sizeof plain);
+    assert_err(cn_admission_seal(from, &crypto, &m, out), CN_OK);
+    assert_memory_equal(out, wire, sizeof out);
+}
+
+static void the_line_is_as_in(const struct vector *v, const struct cn_fingerprint *f)
+{
+    struct cn_admission_line subscriber, at_server;
+    struct cn_admission_verdict verdict;
+    struct cn_admission_server s;
+    struct cn_admission_hello hello;
+    struct cn_server_secret secret;
+    uint8_t out[CN_ADMISSION_SIZE];
+    uint8_t plain[VERDICT_PAYLOAD_SIZE];
+    struct cn_noise noise, copy;
+
+    memcpy(secret.bytes, vector_octets(v, "server_secret", 32), 32);
+    assert_err(cn_admission_server_init(&s, &crypto, &secret), CN_OK);
+    assert_err(
+        cn_admission_hello_write(&noise, &crypto, f, vector_octets(v, "init_ephemeral", 32), out),
+        CN_OK);
+    assert_memory_equal(out, vector_octets(v, "hello", sizeof out), sizeof out);
+    assert_err(cn_admission_hello_read(&s, &f->operator_key, 1, out, &hello), CN_OK);
+
+    copy = noise;
+    assert_err(cn_noise_read2(&copy, vector_octets(v, "verdict", sizeof out), sizeof out, plain),
+               CN_OK);
+    assert_memory_equal(plain, vector_octets(v, "verdict_plain", sizeof plain), sizeof plain);
+    assert_err(cn_admission_verdict_read(&noise, vector_octets(v, "verdict", sizeof out), &verdict,
+                                         &subscriber),
+               CN_OK);
+    assert_err(cn_admission_verdict_write(&hello, &verdict, vector_octets(v, "resp_ephemeral", 32),
+                                          out, &at_server),
+               CN_OK);
+    assert_memory_equal(out, vector_octets(v, "verdict", sizeof out), sizeof out);
+
+    message_is_as_in(v, "register", &subscriber, &at_server);
+    message_is_as_in(v, "waiting", &at_server, &subscriber);
+    message_is_as_in(v, "keep_alive", &subscriber, &at_server);
+    message_is_as_in(v, "joined", &at_server, &subscriber);
+    message_is_as_in(v, "ready", &subscriber, &at_server);
+}
+
+static void it_speaks_as_the_vectors(void **state)
+{
+    FILE *file = fopen("tests/vectors/admission.txt", "r");
+    struct cn_fingerprint f;
+    struct vector v;
+    unsigned count = 0;
+
+    (void)state;
+    assert_non_null(file);
+    for (; vector_next(file, &v); count++) {
+        fingerprint_of(&v, &f);
+        files_are_as_in(&v, &f);
+        the_line_is_as_in(&v, &f);
+        vector_wipe(&v);
+    }
+    fclose(file);
+    assert_int_equal(count, 1);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_speaks_as_the_vectors),
         cmocka_unit_test(the_server_learns_who_says_hello),
         cmocka_unit_test(a_hello_shows_nothing_of_the_certificate),
         cmocka_unit_test(every_flipped_bit_of_a_hello_is_refused),
