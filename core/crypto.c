@@ -139,6 +139,44 @@ enum cn_err cn_hash_two(const struct cn_crypto *crypto, enum cn_hash hash, const
     return ok ? CN_OK : CN_E_CRYPTO;
 }
 
+enum cn_err cn_digest_init(struct cn_digest *digest, const struct cn_crypto *crypto,
+                           enum cn_hash hash)
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+
+    if (!context || EVP_DigestInit_ex2(context, crypto->hash[hash], NULL) != 1) {
+        EVP_MD_CTX_free(context);
+        return CN_E_CRYPTO;
+    }
+    *digest = (struct cn_digest) { context, hash };
+    return CN_OK;
+}
+
+enum cn_err cn_digest_update(struct cn_digest *digest, const void *in, size_t in_size)
+{
+    return EVP_DigestUpdate(digest->context, in, in_size) == 1 ? CN_OK : CN_E_CRYPTO;
+}
+
+enum cn_err cn_digest_final(struct cn_digest *digest, uint8_t *out)
+{
+    uint8_t made[CN_HASH_SIZE_MAX];
+    bool ok = EVP_DigestFinal_ex(digest->context, made, NULL) == 1;
+
+    if (ok)
+        memcpy(out, made, hashes[digest->hash].size);
+    cn_wipe(made, sizeof made);
+    cn_digest_wipe(digest);
+    return ok ? CN_OK : CN_E_CRYPTO;
+}
+
+void cn_digest_wipe(struct cn_digest *digest)
+{
+    if (!digest)
+        return;
+    EVP_MD_CTX_free(digest->context);
+    digest->context = NULL;
+}
+
 static EVP_MAC_CTX *hmac_begin(const struct cn_crypto *crypto, enum cn_hash hash,
                                const uint8_t *key, size_t key_size)
 {

@@ -86,6 +86,19 @@ CN_MUST_USE enum cn_err cn_hash_items(const struct cn_crypto *crypto, enum cn_ha
 CN_MUST_USE enum cn_err cn_hash_two(const struct cn_crypto *crypto, enum cn_hash hash,
                                     const uint8_t *a, size_t a_size, const uint8_t *b,
                                     size_t b_size, uint8_t *out);
+/* A hash over octets that come bit by bit. */
+struct cn_digest {
+    struct evp_md_ctx_st *context; /* owned */
+    enum cn_hash hash;
+};
+
+CN_MUST_USE enum cn_err cn_digest_init(struct cn_digest *digest, const struct cn_crypto *crypto,
+                                       enum cn_hash hash);
+CN_MUST_USE enum cn_err cn_digest_update(struct cn_digest *digest, const void *in, size_t in_size);
+/* out gets hash_size octets; the digest is wiped. */
+CN_MUST_USE enum cn_err cn_digest_final(struct cn_digest *digest, uint8_t *out);
+void cn_digest_wipe(struct cn_digest *digest);
+
 /* out = HMAC(key, in); hash_size octets. RFC 2104. */
 CN_MUST_USE enum cn_err cn_hmac(const struct cn_crypto *crypto, enum cn_hash hash,
                                 const uint8_t *key, size_t key_size, const uint8_t *in,

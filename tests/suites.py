@@ -50,7 +50,7 @@ def unit(build):
 def pytest_suite(build, suite):
     junit = build / f"{suite}.junit.xml"
     junit.unlink(missing_ok=True)
-    env = dict(os.environ, CN_BUILD=str(build), PYTHONDONTWRITEBYTECODE="1",
+    env = dict(os.environ, CYPHERNET_BUILD=str(build), PYTHONDONTWRITEBYTECODE="1",
                PYTHONPATH=str(ROOT / "tests" / "support"))
     done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
                            f"--junitxml={junit}", f"tests/{suite}"],

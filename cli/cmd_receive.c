@@ -1,0 +1,667 @@
+/* cmd_receive.c - cyphernet receive: files from the partner, who runs `send`. */
+#include "dial.h"
+#include "progress.h"
+#include "transfer.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <poll.h>
+#include <signal.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "hasher.h"
+#include "home.h"
+#include "reader.h"
+
+enum {
+    HASH_LOOK_MS = 5,
+    TEMPORARY_SIZE = 48,
+    SMALL_SIZE = 1024 * 1024,         /* octets: smaller files are synced together */
+    TOGETHER_MAX = 64,                /* files, or */
+    TOGETHER_SIZE = 16 * 1024 * 1024, /* octets */
+    SPARE_SIZE = 4 * 1024 * 1024      /* left free on the disk when a file is accepted */
+};
+
+static const struct cn_option options[] = {
+    { "directory", 'd', "DIR", offsetof(struct cn_cli, directory),
+      "put the files there, instead of here" },
+    { "overwrite", 0, NULL, offsetof(struct cn_cli, overwrite), "replace files that exist" },
+    { "keep", 0, NULL, offsetof(struct cn_cli, keep),
+      "go on waiting for further calls, until interrupted" },
+    { "wait", 0, "SECONDS", offsetof(struct cn_cli, wait),
+      "give up when the partner has not come by then (no limit)" },
+    { NULL, 0, NULL, 0, NULL },
+};
+
+enum file_state {
+    FILE_OFFERED,
+    FILE_ACCEPTED,
+    FILE_RECEIVING,
+    FILE_WHOLE,    /* all octets are written; sum or hash are awaited */
+    FILE_VERIFIED, /* to be synced and named */
+    FILE_OVER
+};
+
+struct file {
+    struct cn_transfer_message offered;
+    enum file_state state;
+    enum cn_transfer_outcome outcome;
+    int fd;                         /* of the temporary file, or -1 */
+    char temporary[TEMPORARY_SIZE]; /* its name; empty: none */
+    uint64_t written;
+    struct cn_stream *stream;
+    struct cn_hasher *hasher;
+    bool has_sum;
+    bool result_told;
+    uint8_t sum[CN_TRANSFER_SUM_SIZE];
+    struct cn_progress progress;
+};
+
+struct receiving {
+    struct cn_cli *cli;
+    struct cn_dial dial;
+    struct cn_control control; /* its stream is NULL until the sender opens it */
+    int directory;
+    struct file *files;
+    uint32_t count, room;
+    bool ended; /* END came: count is final */
+    uint32_t accepted_told;
+    uint32_t results_told; /* all before it have been told */
+    uint32_t first;        /* all before it are over */
+    uint32_t verified;     /* waiting to be synced together */
+    uint64_t verified_size;
+    uint32_t not_stored;
+    bool finished, closed;
+    int code;
+};
+
+static volatile sig_atomic_t interrupted; /* the signal that asks to stop */
+
+static void on_signal(int number)
+{
+    interrupted = number;
+}
+
+/* --- files on disk -----------------------------------------------------------------------------
+ */
+
+/* Open name inside the directory, never outside of it, whatever the name says. */
+static int open_beneath(int directory, const char *name, int flags, mode_t mode)
+{
+    const struct open_how how = { .flags = (unsigned)(flags | O_CLOEXEC),
+                                  .mode = flags & O_CREAT ? mode : 0,
+                                  .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
+    long fd = syscall(SYS_openat2, directory, name, &how, sizeof how);
+
+    /* kernels before 5.6: names hold no slash, so not following a link is all there is to it */
+    if (fd < 0 && errno == ENOSYS)
+        fd = openat(directory, name, flags | O_CLOEXEC | O_NOFOLLOW, mode);
+    return (int)fd;
+}
+
+static bool exists(const struct receiving *r, const char *name)
+{
+    struct stat st;
+
+    return fstatat(r->directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool is_directory(const struct receiving *r, const char *name)
+{
+    struct stat st;
+
+    return fstatat(r->directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+static bool disk_has(const struct receiving *r, uint64_t size)
+{
+    struct statvfs fs;
+
+    if (fstatvfs(r->directory, &fs) != 0)
+        return true; /* unknown: writing will tell */
+    return (uint64_t)fs.f_bavail * fs.f_frsize >= size + SPARE_SIZE || size == 0;
+}
+
+static bool temporary_open(const struct receiving *r, struct file *file)
+{
+    uint8_t random[8];
+
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        return false;
+    snprintf(file->temporary, sizeof file->temporary,
+             ".cyphernet-%02x%02x%02x%02x%02x%02x%02x%02x.part", random[0], random[1], random[2],
+             random[3], random[4], random[5], random[6], random[7]);
+    file->fd = open_beneath(r->directory, file->temporary, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (file->fd < 0)
+        file->temporary[0] = '\0';
+    return file->fd >= 0;
+}
+
+static void file_close(struct receiving *r, struct file *file)
+{
+    cn_hasher_cancel(file->hasher);
+    file->hasher = NULL;
+    if (file->fd >= 0)
+        close(file->fd);
+    file->fd = -1;
+    if (file->temporary[0])
+        (void)unlinkat(r->directory, file->temporary, 0);
+    file->temporary[0] = '\0';
+}
+
+static const char *shown_name(const struct file *file, char out[256])
+{
+    return cn_printable(out, 256, file->offered.name, strlen(file->offered.name));
+}
+
+static void file_over(struct receiving *r, struct file *file, enum cn_transfer_outcome outcome)
+{
+    char name[256];
+
+    if (file->state == FILE_OVER)
+        return;
+    if (file->state == FILE_VERIFIED)
+        r->verified--;
+    file_close(r, file);
+    cn_progress_clear(&file->progress);
+    file->state = FILE_OVER;
+    file->outcome = outcome;
+    if (outcome == CN_TRANSFER_STORED) {
+        cn_progress_end(&file->progress, "received");
+        return;
+    }
+    r->not_stored++;
+    cn_error("%s: %s", shown_name(file, name),
+             outcome == CN_TRANSFER_EXISTS      ? "not taken: a file of this name exists here"
+             : outcome == CN_TRANSFER_DISK_FULL ? "not taken: the disk is full"
+             : outcome == CN_TRANSFER_FAILED    ? "could not be written"
+                                                : cn_transfer_outcome_text(outcome));
+    if (outcome == CN_TRANSFER_EXISTS)
+        cn_hint("--overwrite replaces it, -d DIR puts it elsewhere");
+    if (outcome == CN_TRANSFER_DISK_FULL)
+        cn_hint("make room, and have it sent again; nothing of it was kept");
+}
+
+/* The file cannot go on here: the sender shall stop sending it. */
+static void file_failed(struct receiving *r, struct file *file)
+{
+    bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
+
+    if (!full)
+        cn_error("writing: %s", strerror(errno));
+    if (file->stream)
+        cn_stream_reset(file->stream, 0);
+    file_over(r, file, full ? CN_TRANSFER_DISK_FULL : CN_TRANSFER_FAILED);
+}
+
+static bool attributes_set(const struct file *file)
+{
+    const struct timespec times[2] = {
+        { .tv_nsec = UTIME_NOW },
+        { .tv_sec = (time_t)file->offered.mtime_s, .tv_nsec = (long)file->offered.mtime_ns },
+    };
+
+    return fchmod(file->fd, file->offered.mode & 0777) == 0 && futimens(file->fd, times) == 0;
+}
+
+/* Under its own name; never over another file unless that was asked for. */
+static bool file_name(struct receiving *r, struct file *file)
+{
+    unsigned flags = r->cli->overwrite ? 0 : RENAME_NOREPLACE;
+
+    if (renameat2(r->directory, file->temporary, r->directory, file->offered.name, flags) == 0) {
+        file->temporary[0] = '\0';
+        return true;
+    }
+    return false;
+}
+
+/* Sync what has been verified, give it its names, and sync those. */
+static void store_verified(struct receiving *r)
+{
+    bool together = r->verified > 8;
+
+    if (r->verified == 0)
+        return;
+    if (together && syncfs(r->directory) != 0)
+        together = false;
+    for (uint32_t i = r->first; i < r->count; i++) {
+        struct file *file = &r->files[i];
+
+        if (file->state != FILE_VERIFIED)
+            continue;
+        if ((!together && fsync(file->fd) != 0) || !file_name(r, file)) {
+            if (errno == EEXIST)
+                file_over(r, file, CN_TRANSFER_EXISTS);
+            else
+                file_failed(r, file);
+        }
+    }
+    (void)fsync(r->directory); /* some file systems cannot */
+    for (uint32_t i = r->first; i < r->count; i++) {
+        if (r->files[i].state == FILE_VERIFIED)
+            file_over(r, &r->files[i], CN_TRANSFER_STORED);
+    }
+    r->verified_size = 0;
+}
+
+/* --- one file ----------------------------------------------------------------------------------
+ */
+
+/* Judge an offer. True: it may come. */
+static bool offer_good(struct receiving *r, struct file *file)
+{
+    const char *name = file->offered.name;
+
+    if (!cn_transfer_name_valid(name, strlen(name)) || is_directory(r, name))
+        file_over(r, file, CN_TRANSFER_BAD_NAME);
+    else if (!r->cli->overwrite && exists(r, name))
+        file_over(r, file, CN_TRANSFER_EXISTS);
+    else if (!disk_has(r, file->offered.size))
+        file_over(r, file, CN_TRANSFER_DISK_FULL);
+    return file->state != FILE_OVER;
+}
+
+static struct file *file_add(struct receiving *r)
+{
+    struct file *file;
+
+    if (r->count == r->room) {
+        uint32_t room = r->room ? 2 * r->room : 16;
+        struct file *more = realloc(r->files, room * sizeof *more);
+
+        if (!more)
+            return NULL;
+        r->files = more;
+        r->room = room;
+        for (uint32_t i = 0; i < r->count; i++) { /* they have moved */
+            if (r->files[i].stream)
+                cn_stream_set_user(r->files[i].stream, (void *)(uintptr_t)(i + 1));
+        }
+    }
+    file = &r->files[r->count++];
+    memset(file, 0, sizeof *file);
+    file->fd = -1;
+    return file;
+}
+
+static void protocol_failed(struct receiving *r)
+{
+    cn_error("%s said something that makes no sense", r->dial.name);
+    r->code = CN_EXIT_FAILED;
+    cn_call_cancel(r->dial.call, CN_E_FORMAT);
+}
+
+static void take_offer(struct receiving *r, const struct cn_transfer_message *m)
+{
+    struct file *file = NULL;
+
+    if (m->index == r->count && !r->ended && r->count < CN_TRANSFER_FILE_COUNT_MAX)
+        file = file_add(r);
+    if (!file) {
+        protocol_failed(r);
+        return;
+    }
+    file->offered = *m;
+    if (offer_good(r, file))
+        file->state = FILE_ACCEPTED;
+}
+
+static void take_sum(struct receiving *r, const struct cn_transfer_message *m)
+{
+    struct file *file = m->index < r->count ? &r->files[m->index] : NULL;
+
+    if (!file || file->has_sum) {
+        protocol_failed(r);
+        return;
+    }
+    memcpy(file->sum, m->sum, sizeof file->sum);
+    file->has_sum = true;
+}
+
+static void take_messages(struct receiving *r)
+{
+    struct cn_transfer_message m;
+    enum cn_err err;
+
+    while (!r->code && (err = cn_control_take(&r->control, &m)) != CN_E_MORE) {
+        if (err == CN_OK && m.type == CN_TRANSFER_FILE)
+            take_offer(r, &m);
+        else if (err == CN_OK && m.type == CN_TRANSFER_SUM)
+            take_sum(r, &m);
+        else if (err == CN_OK && m.type == CN_TRANSFER_END && m.index == r->count && !r->ended)
+            r->ended = true;
+        else
+            protocol_failed(r);
+    }
+}
+
+static void take_stream(struct receiving *r, struct cn_stream *stream)
+{
+    size_t size;
+    struct cn_reader reader = { .at = cn_stream_parameters(stream, &size) };
+    struct file *file = NULL;
+    uint32_t index;
+
+    reader.left = size;
+    index = cn_reader_u32be(&reader);
+    cn_stream_finish(stream); /* nothing goes back on it */
+    if (cn_stream_kind(stream) == CN_TRANSFER_DATA_KIND && cn_reader_done(&reader) &&
+        index < r->count && !r->files[index].stream)
+        file = &r->files[index];
+    if (!file || (file->state != FILE_ACCEPTED && file->state != FILE_OVER)) {
+        protocol_failed(r);
+        return;
+    }
+    file->stream = stream;
+    cn_stream_set_user(stream, (void *)(uintptr_t)(index + 1));
+    if (file->state == FILE_OVER) {
+        cn_stream_reset(stream, 0);
+        return;
+    }
+    cn_progress_begin(&file->progress, r->cli, file->offered.name, file->offered.size);
+    if (!temporary_open(r, file)) {
+        file_failed(r, file);
+        return;
+    }
+    /* finds out now whether the disk holds it; where that is not supported, writing will */
+    if (file->offered.size > 0 &&
+        fallocate(file->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)file->offered.size) != 0 &&
+        (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
+        file_failed(r, file);
+        return;
+    }
+    if (cn_hasher_start(&file->hasher, cn_home_crypto(r->cli->home), file->fd) != CN_OK) {
+        file_failed(r, file);
+        return;
+    }
+    file->state = FILE_RECEIVING;
+}
+
+static void file_write(struct receiving *r, struct file *file)
+{
+    const uint8_t *from;
+    size_t size;
+
+    while (file->state == FILE_RECEIVING && (from = cn_stream_peek(file->stream, &size))) {
+        ssize_t put;
+
+        if (size > file->offered.size - file->written) { /* more than it said */
+            cn_stream_reset(file->stream, 0);
+            file_over(r, file, CN_TRANSFER_MISMATCH);
+            return;
+        }
+        put = pwrite(file->fd, from, size, (off_t)file->written);
+        if (put < 0 && errno == EINTR)
+            continue;
+        if (put < 0) {
+            file_failed(r, file);
+            return;
+        }
+        cn_stream_consume(file->stream, (size_t)put);
+        file->written += (uint64_t)put;
+        cn_hasher_advance(file->hasher, file->written);
+        cn_progress_update(&file->progress, file->written);
+    }
+}
+
+static void file_ready(struct receiving *r, struct file *file)
+{
+    file_write(r, file);
+    if (file->state != FILE_RECEIVING)
+        return;
+    if (cn_stream_state(file->stream) == CN_STREAM_RESET) {
+        file_over(r, file, CN_TRANSFER_WITHDRAWN);
+    } else if (cn_stream_state(file->stream) == CN_STREAM_ENDED) {
+        if (file->written != file->offered.size) {
+            file_over(r, file, CN_TRANSFER_MISMATCH);
+            return;
+        }
+        cn_hasher_limit(file->hasher, file->written);
+        file->state = FILE_WHOLE;
+    }
+}
+
+static void file_verify(struct receiving *r, struct file *file)
+{
+    uint8_t sum[CN_TRANSFER_SUM_SIZE];
+    enum cn_err err;
+
+    if (!file->has_sum || !cn_hasher_is_done(file->hasher))
+        return;
+    err = cn_hasher_finish(file->hasher, file->written, sum);
+    file->hasher = NULL;
+    if (err != CN_OK) {
+        file_failed(r, file);
+    } else if (memcmp(sum, file->sum, sizeof sum) != 0) {
+        file_over(r, file, CN_TRANSFER_MISMATCH);
+    } else if (!attributes_set(file)) {
+        file_failed(r, file);
+    } else {
+        file->state = FILE_VERIFIED;
+        r->verified++;
+        r->verified_size += file->written;
+        if (file->written >= SMALL_SIZE || r->verified >= TOGETHER_MAX ||
+            r->verified_size >= TOGETHER_SIZE)
+            store_verified(r);
+    }
+}
+
+/* --- the call ----------------------------------------------------------------------------------
+ */
+
+/* ACCEPT for what may come, and results in order; each file gets just one result. */
+static void answer(struct receiving *r)
+{
+    while (r->accepted_told < r->count) {
+        const struct file *file = &r->files[r->accepted_told];
+        const struct cn_transfer_message m = { .type = CN_TRANSFER_ACCEPT,
+                                               .index = r->accepted_told };
+
+        if (file->state == FILE_ACCEPTED && !cn_control_put(&r->control, &m))
+            return;
+        r->accepted_told++;
+    }
+    for (uint32_t i = r->results_told; i < r->count; i++) {
+        struct file *file = &r->files[i];
+        const struct cn_transfer_message m = { .type = CN_TRANSFER_RESULT,
+                                               .index = i,
+                                               .outcome = file->outcome };
+
+        if (file->state == FILE_OVER && !file->result_told) {
+            if (!cn_control_put(&r->control, &m))
+                return;
+            file->result_told = true;
+        }
+        if (i == r->results_told && file->result_told)
+            r->results_told++;
+    }
+}
+
+/* Something is under way that is not verified yet. */
+static bool unverified(struct receiving *r, bool *hashing)
+{
+    bool any = false;
+
+    while (r->first < r->count && r->files[r->first].state == FILE_OVER)
+        r->first++;
+    for (uint32_t i = r->first; i < r->count; i++) {
+        if (r->files[i].state == FILE_WHOLE) {
+            file_verify(r, &r->files[i]);
+            *hashing |= r->files[i].state == FILE_WHOLE;
+        }
+        any |= r->files[i].state < FILE_VERIFIED;
+    }
+    return any;
+}
+
+static void check_done(struct receiving *r)
+{
+    if (!r->ended || r->results_told < r->count || r->finished || !cn_control_flush(&r->control))
+        return;
+    cn_stream_finish(r->control.stream);
+    if (cn_stream_state(r->control.stream) != CN_STREAM_ENDED)
+        return;
+    r->finished = true;
+    cn_call_finish(r->dial.call);
+}
+
+static void take_event(struct receiving *r, const struct cn_event *event)
+{
+    uintptr_t user;
+
+    switch (event->type) {
+    case CN_EVENT_STREAM:
+        if (cn_stream_kind(event->stream) == CN_TRANSFER_CONTROL_KIND && !r->control.stream)
+            r->control.stream = event->stream;
+        else
+            take_stream(r, event->stream);
+        break;
+    case CN_EVENT_READABLE:
+        user = (uintptr_t)cn_stream_user(event->stream);
+        if (event->stream == r->control.stream)
+            take_messages(r);
+        else if (user > 0 && user <= r->count)
+            file_ready(r, &r->files[user - 1]);
+        break;
+    case CN_EVENT_CLOSED:
+        r->closed = true;
+        for (uint32_t i = r->first; i < r->count; i++)
+            cn_progress_clear(&r->files[i].progress);
+        if (r->code == CN_EXIT_DONE)
+            r->code = cn_dial_ended(r->cli, &r->dial, event->err);
+        break;
+    case CN_EVENT_NONE:
+    case CN_EVENT_CONNECTED:
+    case CN_EVENT_WAITING:
+    case CN_EVENT_RETRY:
+    case CN_EVENT_JOINED:
+    case CN_EVENT_OPEN:
+    case CN_EVENT_WRITABLE:
+    case CN_EVENT_PROGRESS:
+        break;
+    }
+}
+
+static void receive_all(struct receiving *r)
+{
+    while (!r->closed && !interrupted) {
+        struct cn_event event;
+        struct pollfd polled[1];
+        int timeout_ms;
+        bool hashing = false;
+
+        cn_call_process(r->dial.call);
+        while (!r->closed && cn_call_next_event(r->dial.call, &event))
+            take_event(r, &event);
+        if (r->closed)
+            break;
+        if (r->control.stream && r->code == CN_EXIT_DONE) {
+            if (!unverified(r, &hashing))
+                store_verified(r); /* nothing is coming that they could wait for */
+            answer(r);
+            check_done(r);
+        }
+        timeout_ms = cn_call_timeout_ms(r->dial.call);
+        if (hashing && (timeout_ms < 0 || timeout_ms > HASH_LOOK_MS))
+            timeout_ms = HASH_LOOK_MS;
+        if (poll(polled, cn_call_descriptors(r->dial.call, polled, 1), timeout_ms) < 0 &&
+            errno != EINTR && errno != EAGAIN) {
+            cn_error("poll: %s", strerror(errno));
+            r->code = CN_EXIT_FAILED;
+            return;
+        }
+    }
+}
+
+static int outcome_code(const struct receiving *r)
+{
+    if (interrupted)
+        return 128 + (int)interrupted;
+    if (r->code != CN_EXIT_DONE)
+        return r->code;
+    return r->not_stored > 0 ? CN_EXIT_FAILED : CN_EXIT_DONE;
+}
+
+/* Temporary files go whatever happened; only a kill leaves them, and their names say what they are.
+ */
+static void receiving_end(struct receiving *r)
+{
+    for (uint32_t i = 0; i < r->count; i++)
+        file_close(r, &r->files[i]);
+    free(r->files);
+    cn_dial_end(&r->dial);
+}
+
+static int receive_call(struct cn_cli *cli, int directory)
+{
+    struct receiving r = { .cli = cli,
+                           .dial = { .name = cli->arguments[0], .partner_command = "send" },
+                           .directory = directory };
+    int code = cn_dial(cli, &r.dial, CN_CALL_FILE, false, true);
+
+    if (code != CN_EXIT_DONE)
+        return code;
+    receive_all(&r);
+    code = outcome_code(&r);
+    cn_dial_event(cli, &r.dial, code == CN_EXIT_DONE ? "done" : "failed", "");
+    receiving_end(&r);
+    return code;
+}
+
+static void signals_catch(void)
+{
+    struct sigaction action = { .sa_handler = on_signal };
+
+    sigaction(SIGINT, &action, NULL);
+    sigaction(SIGTERM, &action, NULL);
+    sigaction(SIGHUP, &action, NULL);
+}
+
+static int run(struct cn_cli *cli)
+{
+    const char *path = cli->directory ? cli->directory : ".";
+    int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int code;
+
+    if (directory < 0) {
+        cn_error("%s: %s", path, strerror(errno));
+        cn_hint("-d must name a directory that exists");
+        return CN_EXIT_FAILED;
+    }
+    if (faccessat(directory, ".", W_OK, 0) != 0) {
+        cn_error("%s: %s", path, strerror(errno));
+        cn_hint("-d DIR puts the files elsewhere");
+        close(directory);
+        return CN_EXIT_FAILED;
+    }
+    signals_catch();
+    do {
+        code = receive_call(cli, directory);
+    } while (cli->keep && !interrupted &&
+             (code == CN_EXIT_DONE || code == CN_EXIT_FAILED || code == CN_EXIT_INTERRUPTED));
+    close(directory);
+    return interrupted ? 128 + (int)interrupted : code;
+}
+
+const struct cn_command cn_cmd_receive = {
+    .name = "receive",
+    .usage = "receive NAME [-d DIR] [--overwrite] [--keep] [--wait SECONDS]",
+    .summary = "Receive files that NAME sends with `cyphernet send`",
+    .help =
+        "Running this is your consent. Files are written under a temporary name, verified, and\n"
+        "get their own name when they are whole and on disk; none is ever replaced unless\n"
+        "--overwrite says so. Permissions and times are kept.\n",
+    .options = options,
+    .arguments_min = 1,
+    .arguments_max = 1,
+    .run = run,
+};
