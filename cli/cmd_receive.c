@@ -90,8 +90,7 @@ static void on_signal(int number)
     interrupted = number;
 }
 
-/* --- files on disk -----------------------------------------------------------------------------
- */
+/* --- files on disk -------------------------------------------------------------------------- */
 
 /* Open name inside the directory, never outside of it, whatever the name says. */
 static int open_beneath(int directory, const char *name, int flags, mode_t mode)
@@ -253,8 +252,7 @@ static void store_verified(struct receiving *r)
     r->verified_size = 0;
 }
 
-/* --- one file ----------------------------------------------------------------------------------
- */
+/* --- one file ------------------------------------------------------------------------------- */
 
 /* Judge an offer. True: it may come. */
 static bool offer_good(struct receiving *r, struct file *file)
@@ -455,8 +453,7 @@ static void file_verify(struct receiving *r, struct file *file)
     }
 }
 
-/* --- the call ----------------------------------------------------------------------------------
- */
+/* --- the call ------------------------------------------------------------------------------- */
 
 /* ACCEPT for what may come, and results in order; each file gets just one result. */
 static void answer(struct receiving *r)

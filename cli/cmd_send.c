@@ -62,8 +62,7 @@ struct sending {
     int code;
 };
 
-/* --- before the call ---------------------------------------------------------------------------
- */
+/* --- before the call ------------------------------------------------------------------------ */
 
 static const char *last_part(const char *path)
 {
@@ -130,8 +129,7 @@ static bool files_check(struct sending *s)
     return names_differ(s);
 }
 
-/* --- one file ----------------------------------------------------------------------------------
- */
+/* --- one file ------------------------------------------------------------------------------- */
 
 static void file_close(struct file *file)
 {
@@ -266,8 +264,7 @@ static void file_sum(struct sending *s, struct file *file)
     file->state = FILE_SENT;
 }
 
-/* --- the call ----------------------------------------------------------------------------------
- */
+/* --- the call ------------------------------------------------------------------------------- */
 
 static void offer(struct sending *s)
 {

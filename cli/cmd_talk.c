@@ -40,8 +40,7 @@ struct talking {
     int code;
 };
 
-/* --- what is typed -----------------------------------------------------------------------------
- */
+/* --- what is typed -------------------------------------------------------------------------- */
 
 /* True: nothing waits to go out. */
 static bool flush(struct talking *t)
@@ -97,8 +96,7 @@ static void typed_read(struct talking *t)
     }
 }
 
-/* --- what arrives ------------------------------------------------------------------------------
- */
+/* --- what arrives --------------------------------------------------------------------------- */
 
 static void line_show(struct talking *t, const char *text, size_t size)
 {
@@ -151,8 +149,7 @@ static void lines_take(struct talking *t)
     }
 }
 
-/* --- the call ----------------------------------------------------------------------------------
- */
+/* --- the call ------------------------------------------------------------------------------- */
 
 static void take_event(struct talking *t, const struct cn_event *event)
 {

@@ -126,8 +126,7 @@ static void end(struct cn_call *call, enum cn_err err)
     tell(call, CN_EVENT_CLOSED, err);
 }
 
-/* --- opening -----------------------------------------------------------------------------------
- */
+/* --- opening -------------------------------------------------------------------------------- */
 
 static const enum cn_service services[] = {
     [CN_CALL_TALK] = CN_SERVICE_TALK,
@@ -216,8 +215,7 @@ void cn_call_free(struct cn_call *call)
     free(call);
 }
 
-/* --- connecting --------------------------------------------------------------------------------
- */
+/* --- connecting ----------------------------------------------------------------------------- */
 
 /* Lost before the partner was proven: wait a little, and a little longer each time, and dial again.
  */
@@ -326,6 +324,7 @@ static void address_try(struct cn_call *call, struct cn_now now)
             return;
         }
         a = call->address = call->addresses;
+        assert(a); /* getaddrinfo succeeds with one at least */
     }
     call->socket = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (call->socket < 0) {
@@ -361,8 +360,7 @@ static void connecting_process(struct cn_call *call, struct cn_now now)
         session_begin(call, now);
 }
 
-/* --- running -----------------------------------------------------------------------------------
- */
+/* --- running -------------------------------------------------------------------------------- */
 
 /* EAGAIN and EINTR: later. EOF and errors: the line is lost. */
 static bool line_read(struct cn_call *call, struct cn_now now)
@@ -419,7 +417,7 @@ static int refusal_of(enum cn_verdict verdict)
         [CN_VERDICT_OVER_LIMIT] = CN_REFUSAL_OVER_LIMIT,
     };
 
-    return refusals[verdict];
+    return (int)refusals[verdict];
 }
 
 static void note_verdict(struct cn_call *call, struct cn_now now)
@@ -567,8 +565,7 @@ void cn_call_process(struct cn_call *call)
         end(call, call->told >= CN_SESSION_WAITING ? CN_E_TIMEOUT : CN_E_UNREACHABLE);
 }
 
-/* --- waiting -----------------------------------------------------------------------------------
- */
+/* --- waiting -------------------------------------------------------------------------------- */
 
 size_t cn_call_descriptors(struct cn_call *call, struct pollfd *descriptors, size_t max)
 {
@@ -668,8 +665,7 @@ enum cn_err cn_call_wait(struct cn_call *call, int timeout_ms, struct cn_event *
     }
 }
 
-/* --- the rest ----------------------------------------------------------------------------------
- */
+/* --- the rest ------------------------------------------------------------------------------- */
 
 void cn_call_finish(struct cn_call *call)
 {

@@ -37,8 +37,7 @@ static void file_of(const char *name, char out[CONTACT_NAME_SIZE_MAX])
     snprintf(out, CONTACT_NAME_SIZE_MAX, "contacts/%s", name);
 }
 
-/* --- the file ----------------------------------------------------------------------------------
- */
+/* --- the file ------------------------------------------------------------------------------- */
 
 static enum cn_err card_decode(struct cn_home *home, struct cn_reader *r, struct cn_card *card,
                                bool *has)
@@ -136,8 +135,7 @@ static enum cn_err contact_store(struct cn_home *home, const char *name,
     return err;
 }
 
-/* --- all of them -------------------------------------------------------------------------------
- */
+/* --- all of them ---------------------------------------------------------------------------- */
 
 static int names_compare(const void *a, const void *b)
 {
@@ -218,8 +216,7 @@ static enum cn_err visit_others(struct cn_home *home, const char *but, visitor *
     return err;
 }
 
-/* --- offering ----------------------------------------------------------------------------------
- */
+/* --- offering ------------------------------------------------------------------------------- */
 
 /* Make my card for this contact. */
 static enum cn_err mine_make(struct cn_home *home, const char *name, struct contact *contact)
@@ -271,8 +268,7 @@ enum cn_err cn_contact_offer(struct cn_home *home, const char *name, bool fresh,
     return err;
 }
 
-/* --- accepting ---------------------------------------------------------------------------------
- */
+/* --- accepting ------------------------------------------------------------------------------ */
 
 struct clash {
     const struct cn_card *card;
@@ -394,8 +390,7 @@ out:
     return err;
 }
 
-/* --- telling -----------------------------------------------------------------------------------
- */
+/* --- telling -------------------------------------------------------------------------------- */
 
 static enum cn_err info_fill(struct cn_home *home, const char *name, const struct contact *contact,
                              struct cn_contact_info *info)
@@ -520,8 +515,7 @@ enum cn_err cn_contact_remove(struct cn_home *home, const char *name)
     return cn_home_fail(home, CN_E_SYSTEM, errno, path);
 }
 
-/* --- for calls ---------------------------------------------------------------------------------
- */
+/* --- for calls ------------------------------------------------------------------------------ */
 
 enum cn_err cn_contact_pair(struct cn_home *home, const char *name, struct cn_pair *pair,
                             bool *verified)

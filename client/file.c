@@ -28,7 +28,7 @@ enum cn_err cn_file_read(const char *path, bool secret, char *out, size_t size_m
     int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | (secret ? O_NOFOLLOW : 0));
     enum cn_err err = CN_E_SYSTEM;
     size_t have = 0;
-    char more;
+    char more = 0;
 
     if (fd < 0)
         return errno == ENOENT || errno == ENOTDIR ? CN_E_ABSENT : CN_E_SYSTEM;

@@ -82,8 +82,7 @@ enum cn_err cn_home_fail(struct cn_home *home, enum cn_err err, int system_error
     return err;
 }
 
-/* --- places ------------------------------------------------------------------------------------
- */
+/* --- places --------------------------------------------------------------------------------- */
 
 /* $variable/cyphernet, or $HOME/fallback/cyphernet. False: neither is set, or too long. */
 static bool xdg_place(const char *variable, const char *fallback, char *out, size_t size)
@@ -191,8 +190,7 @@ static enum cn_err file_bad(struct cn_home *home, enum cn_err err, const char *n
     return cn_home_fail(home, err, 0, path);
 }
 
-/* --- identity ----------------------------------------------------------------------------------
- */
+/* --- identity ------------------------------------------------------------------------------- */
 
 enum cn_err cn_home_identity(struct cn_home *home, struct cn_identity *identity)
 {
@@ -245,8 +243,7 @@ enum cn_err cn_home_identity_kind(struct cn_home *home, const char **kind)
     return CN_OK;
 }
 
-/* --- admission ---------------------------------------------------------------------------------
- */
+/* --- admission ------------------------------------------------------------------------------ */
 
 static enum cn_err admission_key_read(struct cn_home *home, struct cn_admission_secret *secret)
 {
@@ -422,8 +419,7 @@ enum cn_err cn_home_admission(struct cn_home *home, struct cn_admission_info *in
     return CN_OK;
 }
 
-/* --- preferences -------------------------------------------------------------------------------
- */
+/* --- preferences ---------------------------------------------------------------------------- */
 
 struct preferences {
     uint16_t suite[CN_CARD_LIST_SIZE_MAX];

@@ -38,6 +38,8 @@ const char *cn_armor_name(enum cn_armor_kind kind)
 static enum cn_err checksum(const struct cn_crypto *crypto, enum cn_armor_kind kind,
                             const uint8_t *body, size_t body_size, uint8_t out[CHECKSUM_SIZE])
 {
+    assert(kind < CN_ARMOR_KIND_COUNT);
+
     const struct cn_item items[] = {
         CN_LABEL("armor"),
         { CN_ITEM_NAME, names[kind], strlen(names[kind]) },

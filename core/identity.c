@@ -18,7 +18,7 @@ void cn_identity_wipe(struct cn_identity *identity)
 enum cn_err cn_identity_id(const struct cn_crypto *crypto, const struct cn_kem_public *public,
                            const struct cn_kem_public *pq_public, uint8_t id[CN_ID_SIZE])
 {
-    const uint8_t kind = (uint8_t)public->kind;
+    const uint8_t kind = (uint8_t) public->kind;
     const struct cn_item items[] = {
         CN_LABEL("id"),
         { CN_ITEM_NUMBER, &kind, sizeof kind },

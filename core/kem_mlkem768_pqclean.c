@@ -26,7 +26,7 @@ int randombytes(uint8_t *output, size_t n)
 {
     (void)output;
     (void)n;
-    assert(!"the core draws no randomness");
+    assert(false && "the core draws no randomness");
     return -1;
 }
 

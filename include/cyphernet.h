@@ -43,8 +43,7 @@ struct cn_detail {
     char about[512];  /* a file, an address, a contact's name; empty if nothing */
 };
 
-/* --- Home --------------------------------------------------------------------------------------
- */
+/* --- Home ----------------------------------------------------------------------------------- */
 
 /* Open the subscriber's files. dir holds everything; NULL: $CYPHERNET_HOME, or the XDG directories.
  * Directories are made (mode 0700) when something is first written. CN_E_MEMORY, CN_E_CRYPTO,
@@ -86,8 +85,7 @@ struct cn_admission_info {
 CN_API CN_MUST_USE enum cn_err cn_home_admission(struct cn_home *home,
                                                  struct cn_admission_info *info);
 
-/* --- Contacts ----------------------------------------------------------------------------------
- */
+/* --- Contacts ------------------------------------------------------------------------------- */
 
 struct cn_contact_info {
     char name[65];
@@ -124,8 +122,7 @@ CN_API CN_MUST_USE enum cn_err cn_contact_rename(struct cn_home *home, const cha
                                                  const char *new_name);
 CN_API CN_MUST_USE enum cn_err cn_contact_remove(struct cn_home *home, const char *name);
 
-/* --- Calls -------------------------------------------------------------------------------------
- */
+/* --- Calls ---------------------------------------------------------------------------------- */
 
 /* A call meets only one for the same service. TALK and PIPE are alike at both ends. */
 enum cn_call_service { CN_CALL_TALK = 1, CN_CALL_PIPE = 2, CN_CALL_FILE = 3, CN_CALL_FORWARD = 4 };
@@ -207,8 +204,7 @@ CN_API const struct cn_admission_note *cn_call_admission_note(const struct cn_ca
 /* 32 octets that only the two ends know, for binding other protocols to this call. Once open. */
 CN_API CN_MUST_USE enum cn_err cn_call_export(const struct cn_call *call, uint8_t out[32]);
 
-/* --- Streams -----------------------------------------------------------------------------------
- */
+/* --- Streams -------------------------------------------------------------------------------- */
 
 enum cn_stream_state {
     CN_STREAM_OPEN = 0,

@@ -133,7 +133,7 @@ static void show(const char *text, char out[65])
 {
     size_t i = 0;
 
-    for (; text[i] && i < 64; i++)
+    for (; i < 64 && text[i]; i++)
         out[i] = text[i] > ' ' && text[i] < 127 ? text[i] : '?';
     out[i] = '\0';
 }

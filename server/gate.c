@@ -138,8 +138,7 @@ static uint64_t now_ms(const struct cn_gate *gate)
     return gate->setup.loop->now_ms;
 }
 
-/* --- life of a line ----------------------------------------------------------------------------
- */
+/* --- life of a line ------------------------------------------------------------------------- */
 
 /* The only writer of line->state. */
 static void enter(struct line *line, enum line_state state)
@@ -225,8 +224,7 @@ static void line_close(struct line *line, enum cn_gate_count why)
     close(fd);
 }
 
-/* --- saying ------------------------------------------------------------------------------------
- */
+/* --- saying --------------------------------------------------------------------------------- */
 
 static void watch_for(struct line *line, bool in, bool out)
 {
@@ -319,8 +317,7 @@ static void refuse(struct line *line, enum cn_verdict reason)
         line_close(line, refusal_counts[reason]);
 }
 
-/* --- admission ---------------------------------------------------------------------------------
- */
+/* --- admission ------------------------------------------------------------------------------ */
 
 static const struct cn_blocked *blocked_find(const struct cn_gate *gate, uint64_t serial)
 {
@@ -393,8 +390,7 @@ static void take_hello(struct line *line, const uint8_t in[CN_ADMISSION_SIZE])
     }
 }
 
-/* --- joining -----------------------------------------------------------------------------------
- */
+/* --- joining -------------------------------------------------------------------------------- */
 
 static void tell_joined(struct line *line)
 {
@@ -620,8 +616,7 @@ static void take_message(struct line *line, const uint8_t in[CN_ADMISSION_SIZE])
         line_close(line, CN_GATE_BAD_MESSAGE);
 }
 
-/* --- prologues ---------------------------------------------------------------------------------
- */
+/* --- prologues ------------------------------------------------------------------------------ */
 
 static void hand_over(struct line *line)
 {
@@ -717,8 +712,7 @@ static void prologue_whole(struct line *line)
         pass_prologues(line);
 }
 
-/* --- reading -----------------------------------------------------------------------------------
- */
+/* --- reading -------------------------------------------------------------------------------- */
 
 enum progress { WENT_ON, BLOCKED, GONE };
 
@@ -748,7 +742,7 @@ static void dispatch(struct line *line, const uint8_t *in)
     case LINE_PASSING:
     case LINE_CLOSING:
     case LINE_STATE_COUNT:
-        assert(!"not a state that reads messages");
+        assert(false && "not a state that reads messages");
     }
 }
 
@@ -901,8 +895,7 @@ static void line_timer(struct cn_timer *timer)
         line_close(line, reasons[line->state]);
 }
 
-/* --- accepting ---------------------------------------------------------------------------------
- */
+/* --- accepting ------------------------------------------------------------------------------ */
 
 bool cn_gate_has_room(const struct cn_gate *gate)
 {
@@ -996,8 +989,7 @@ void cn_gate_on_room(struct cn_gate *gate, void (*room)(void *context), void *co
     gate->room_context = context;
 }
 
-/* --- the gate as a whole -----------------------------------------------------------------------
- */
+/* --- the gate as a whole -------------------------------------------------------------------- */
 
 /* All that the gate hears of a pair that it handed over. */
 static void on_ended(void *context, const uint32_t owner[2], const uint64_t bytes[2],

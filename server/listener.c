@@ -186,7 +186,7 @@ void cn_listeners_describe(const struct cn_listeners *listeners, char *out, size
 
     out[0] = '\0';
     for (size_t i = 0; i < listeners->count && used < size; i++) {
-        struct sockaddr_storage address;
+        struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
         socklen_t address_size = sizeof address;
         char host[NI_MAXHOST] = "?", port[NI_MAXSERV] = "?";
         int wrote;

@@ -63,8 +63,7 @@ void cn_loop_remove(struct cn_loop *loop, struct cn_watch *watch)
     }
 }
 
-/* --- timers: a binary heap, soonest first ------------------------------------------------------
- */
+/* --- timers: a binary heap, soonest first --------------------------------------------------- */
 
 static void place(struct cn_loop *loop, struct cn_timer *timer, size_t at)
 {

@@ -1,4 +1,5 @@
 /* main.c - cyphernetd: start, signals, configuration, and the end. */
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <getopt.h>
@@ -77,8 +78,7 @@ static int fail_err(enum cn_err err, const char *about, const char *hint)
     return fail(what, hint);
 }
 
-/* --- configuration and registry ----------------------------------------------------------------
- */
+/* --- configuration and registry ------------------------------------------------------------- */
 
 /* /etc/cyphernet/cyphernetd.conf, else DIR/cyphernetd.conf, else the built-in values. */
 static bool config_load(struct cn_config *config)
@@ -116,8 +116,7 @@ static enum cn_err registry_apply(uint32_t *cut, size_t *blocked_count)
     return err;
 }
 
-/* --- control -----------------------------------------------------------------------------------
- */
+/* --- control -------------------------------------------------------------------------------- */
 
 static void answer_registry(char *reply, size_t size)
 {
@@ -212,8 +211,7 @@ static void answer(void *context, const char *request, char *reply, size_t size)
         snprintf(reply, size, "{\"v\":1,\"event\":\"error\",\"text\":\"no such request\"}");
 }
 
-/* --- signals -----------------------------------------------------------------------------------
- */
+/* --- signals -------------------------------------------------------------------------------- */
 
 static void shutdown_fire(struct cn_timer *timer)
 {
@@ -281,13 +279,13 @@ static bool signals_open(void)
     return server.signals.fd >= 0 && cn_loop_add(&server.loop, &server.signals, EPOLLIN) == CN_OK;
 }
 
-/* --- start -------------------------------------------------------------------------------------
- */
+/* --- start ---------------------------------------------------------------------------------- */
 
 static int dir_open(void)
 {
     struct stat st;
 
+    assert(server.dir);
     server.dir_fd = open(server.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (server.dir_fd < 0 || fstat(server.dir_fd, &st) != 0 || fchdir(server.dir_fd) != 0)
         return fail_err(CN_E_SYSTEM, server.dir, "`cyphernetctl init` makes the directory");

@@ -1,7 +1,7 @@
 /* outfile.h - a file that appears whole or not at all, and never in place of another.
  *
- * Written without a name, or under a temporary one beside the target, and named when it is complete.
- * The name `-` is standard output, where none of that can be promised. */
+ * Written without a name, or under a temporary one beside the target, and named when it is
+ * complete. The name `-` is standard output, where none of that can be promised. */
 #ifndef CN_OUTFILE_H
 #define CN_OUTFILE_H
 

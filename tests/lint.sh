@@ -1,0 +1,190 @@
+#!/bin/sh
+# The style, by machine. Each check counts one; ends with `N passed, N failed`. Called by ./run lint.
+# shellcheck disable=SC2046 # lists of words are what is wanted here: no file name of ours has blanks
+set -u
+cd "$(dirname "$0")/.." || exit 1
+out=build/lint
+mkdir -p "$out"
+passed=0
+failed=0
+
+# check NAME COMMAND...: its output is shown only if it fails.
+check() {
+    name=$1
+    shift
+    if "$@" >"$out/log" 2>&1; then
+        passed=$((passed + 1))
+        echo "ok     $name"
+    else
+        failed=$((failed + 1))
+        echo "FAILED $name"
+        head -n 60 "$out/log" | sed 's/^/       /'
+    fi
+}
+
+# The C files of these directories.
+sources() {
+    find "$@" -name '*.c' | sort
+}
+
+all_c() {
+    find include core client server cli tests examples bench -name '*.[ch]' | sort
+}
+
+# nothing COMMAND...: succeeds if the command prints nothing.
+nothing() {
+    found=$("$@")
+    [ -z "$found" ] && return 0
+    echo "$found"
+    return 1
+}
+
+format() {
+    all_c | xargs clang-format --dry-run -Werror
+}
+
+# Both compilers, warnings as errors.
+compiles() {
+    [ -f "build-$1-werror/build.ninja" ] ||
+        CC=$1 meson setup "build-$1-werror" -Dwerror=true || return 1
+    ninja -C "build-$1-werror"
+}
+
+# Leaks are left to the sanitizers: gcc 12 sees some where a struct of pointers is handed over.
+analyzer() {
+    for file in $(sources core server client); do
+        case $file in *openssl.c) continue ;; esac
+        gcc -std=c17 -D_GNU_SOURCE -DCN_VERSION='""' -O1 -fanalyzer -Werror -Wno-analyzer-fd-leak -Wno-analyzer-malloc-leak \
+            -Iinclude -Iinclude/cyphernet -Icore \
+            -isystem node_modules/pqclean/deps/PQClean/crypto_kem/ml-kem-768/clean \
+            -isystem node_modules/pqclean/deps/PQClean/common \
+            -c "$file" -o /dev/null || return 1
+    done
+}
+
+tidy() {
+    sources core client server cli | grep -v mlkem768_openssl |
+        xargs -P 2 -n 4 clang-tidy --quiet -p build --warnings-as-errors='*'
+}
+
+cppcheck_all() {
+    cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr \
+        --enable=warning,portability --suppress=missingIncludeSystem \
+        -Iinclude -Iinclude/cyphernet -Icore -Iclient core client server cli
+}
+
+# Functions that nobody should call.
+banned() {
+    grep -nEw '(strcpy|strcat|sprintf|vsprintf|atoi|atol|gets|rand|strtok|alloca)\(' \
+        $(all_c)
+}
+
+# memcmp leaks what it compares: in core/ only on lines that say why it is public.
+memcmp_in_core() {
+    grep -nw 'memcmp(' core/*.c | grep -v 'public:'
+}
+
+# Nothing in DIRECTORY includes any of these headers.
+includes() {
+    directory=$1
+    shift
+    for header in "$@"; do
+        grep -nF "#include \"$header\"" "$directory"/*.[ch]
+    done
+}
+
+headers_of() {
+    for directory in "$@"; do
+        for file in "$directory"/*.h; do
+            [ -f "$file" ] && basename "$file"
+        done
+    done
+}
+
+base_headers="admission.h armor.h certificate.h crypto.h env.h fingerprint.h noise.h reader.h writer.h"
+
+call_headers() {
+    for header in $(headers_of core); do
+        case " $base_headers " in *" $header "*) ;; *) echo "$header" ;; esac
+    done
+}
+
+core_points_nowhere() { includes core $(headers_of client server cli); }
+client_points_down() { includes client $(headers_of server cli); }
+server_points_down() { includes server $(headers_of client cli) $(call_headers); }
+
+openssl_only_in() {
+    grep -ln '#include <openssl/' core/*.[ch] client/*.[ch] server/*.[ch] cli/*.[ch] |
+        grep -vE '^core/(crypto|kem_[a-z0-9_]+)\.c$'
+}
+
+# `#if` in header guards and for C++, nowhere inside a function.
+conditionals() {
+    grep -nE '^ *#(if|ifdef|ifndef|elif)' $(all_c) | grep -vE '#ifndef [A-Z0-9_]+_H$|#ifdef __cplusplus'
+}
+
+# What core objects need from outside: pure functions of the C library, and libcrypto where allowed.
+core_symbols() {
+    for archive in core_base core_call; do
+        for object in "build/core/lib$archive.a.p"/*.o; do
+            name=$(basename "$object" .c.o)
+            nm -u "$object" | awk '{ print $2 }' | grep -vE '^(cn_|_GLOBAL_OFFSET_TABLE_)' |
+                grep -vxFf tests/lint/core-symbols.txt |
+                case $name in
+                crypto | kem_rsa | kem_mlkem768_openssl)
+                    grep -vE '^(EVP_|OSSL_|OPENSSL_|CRYPTO_|ERR_|BN_|OpenSSL_|[di]2[id]_|PKCS8_)' ;;
+                kem_mlkem768_pqclean) grep -vE '^PQCLEAN_' ;;
+                *) cat ;;
+                esac | sed "s/^/$name: /"
+        done
+    done
+}
+
+# The server cannot read: no such code is in its programs.
+blind() {
+    for program in cyphernetd cyphernetctl; do
+        nm "build/$program" | grep -E ' (cn_(handshake|record|kem|mux|card|identity|session|pair|stream)_|PQCLEAN)' |
+            sed "s/^/$program: /"
+    done
+}
+
+# The library exports what <cyphernet.h> declares, and nothing else.
+exports() {
+    nm -D --defined-only build/libcyphernet.so | awk '$2 != "A" { print $3 }' | sort >"$out/exported"
+    cat include/cyphernet.h include/cyphernet/err.h | tr '\n' ' ' |
+        grep -oE 'CN_API [^;(]*[ *](cn_[a-z_0-9]+)\(' | grep -oE 'cn_[a-z_0-9]+\($' | tr -d '(' |
+        sort >"$out/declared"
+    diff "$out/declared" "$out/exported"
+}
+
+manuals() {
+    for page in docs/man/*.scd; do
+        scdoc <"$page" >"$out/page" || return 1
+        mandoc -T lint -W error "$out/page" || return 1
+    done
+}
+
+scripts() {
+    shellcheck run .ci/run $(find tests bench -name '*.sh')
+}
+
+check 'clang-format' format
+check 'gcc without a warning' compiles gcc
+check 'clang without a warning' compiles clang
+check 'gcc -fanalyzer' analyzer
+check 'clang-tidy' tidy
+check 'cppcheck' cppcheck_all
+check 'no banned function' nothing banned
+check 'no memcmp on secrets in core' nothing memcmp_in_core
+check 'core points nowhere' nothing core_points_nowhere
+check 'client points down' nothing client_points_down
+check 'server points down, to admission only' nothing server_points_down
+check 'libcrypto in crypto.c and kem_*.c only' nothing openssl_only_in
+check 'no #if but header guards' nothing conditionals
+check 'core does no I/O, clock, randomness, allocation' nothing core_symbols
+check 'the server links nothing that could read' nothing blind
+check 'the library exports its header' exports
+check 'manual pages' manuals
+check 'shell scripts' scripts
+echo "$passed passed, $failed failed"
+[ "$failed" -eq 0 ]
