@@ -175,6 +175,7 @@ static void output_ended(struct piping *p)
         close(own);
     if (close(STDOUT_FILENO) != 0 && errno != EBADF)
         output_failed(p);
+    (void)open("/dev/null", O_RDONLY); /* no other file shall become standard output */
 }
 
 static void check_done(struct piping *p)

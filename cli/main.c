@@ -2,11 +2,13 @@
 #include "cli.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <unistd.h>
 
 const struct cn_command *const cn_commands[] = {
     &cn_cmd_init, &cn_cmd_request, &cn_cmd_join,   &cn_cmd_contact, &cn_cmd_pipe, &cn_cmd_talk,
@@ -20,6 +22,17 @@ const struct cn_command *cn_command_find(const char *name)
             return cn_commands[i];
     }
     return NULL;
+}
+
+/* A standard descriptor that is closed must not become the line to the server, to which we would
+ * then write what only our user may see. What takes its place fails as it would: EBADF. */
+static void standard_descriptors_fill(void)
+{
+    for (int fd = STDIN_FILENO; fd <= STDERR_FILENO; fd++) {
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF &&
+            open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY) != fd)
+            _exit(CN_EXIT_FAILED); /* and where would we say so? */
+    }
 }
 
 /* Nobody else shall read our memory: no core, no debugger of the same user. */
@@ -78,6 +91,7 @@ int main(int argc, char **argv)
     bool told = false;
     int code;
 
+    standard_descriptors_fill();
     command_first(argc, argv);
     if (argc < 2) {
         cn_error("no command given");

@@ -1,10 +1,13 @@
+import sys
 import tempfile
 from pathlib import Path
 
 import pytest
 
-from cn_helper import Person
-from ctl_helper import Ctl
+sys.path.insert(0, str(Path(__file__).parent / "support"))
+
+from cn_helper import Person  # noqa: E402 (after the path is known)
+from ctl_helper import Ctl  # noqa: E402
 
 
 @pytest.fixture

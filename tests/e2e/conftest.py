@@ -1,0 +1,39 @@
+import pytest
+
+from live import World
+
+
+@pytest.fixture(scope="session")
+def shared(tmp_path_factory):
+    """One server for all tests that leave it as it is."""
+    world = World(tmp_path_factory.mktemp("shared"))
+    world.serve()
+    yield world
+    world.close()
+
+
+@pytest.fixture(scope="session")
+def friends(shared):
+    return shared.pair("ann", "bob")
+
+
+@pytest.fixture
+def world(shared, friends):
+    """The shared server, with `ann` and `bob` who know each other."""
+    shared.ann, shared.bob = friends
+    yield shared
+    shared.clear()
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A server of the test's own, not started yet."""
+    world = World(tmp_path / "own")
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def own_pair(own):
+    own.serve()
+    return own.pair()
