@@ -1,4 +1,4 @@
-/* contact.c - contacts: one file each, holding both cards verbatim. PROTOCOL.md 2.9, 2.11 */
+/* contact.c - contacts: offering, taking and keeping cards. PROTOCOL.md 2.9 */
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -7,133 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "card.h"
+#include "contact_file.h"
 #include "file.h"
-#include "home.h"
-#include "reader.h"
-#include "writer.h"
-
-enum {
-    CONTACT_VERSION = 1,
-    CONTACT_BODY_SIZE_MAX = 1 + 1 + 2 + 2 + 2 * CN_CARD_BODY_SIZE_MAX,
-    CONTACT_NAME_SIZE_MAX = sizeof "contacts/" + CN_NAME_SIZE_MAX
-};
-
-struct contact {
-    bool has_mine;
-    bool has_theirs;
-    bool verified;
-    struct cn_card mine;
-    struct cn_card theirs;
-};
-
-static void contact_wipe(struct contact *contact)
-{
-    cn_wipe(contact, sizeof *contact);
-}
-
-static void file_of(const char *name, char out[CONTACT_NAME_SIZE_MAX])
-{
-    snprintf(out, CONTACT_NAME_SIZE_MAX, "contacts/%s", name);
-}
-
-/* --- the file ------------------------------------------------------------------------------- */
-
-static enum cn_err card_decode(struct cn_home *home, struct cn_reader *r, struct cn_card *card,
-                               bool *has)
-{
-    size_t size = cn_reader_u16be(r);
-    const uint8_t *body = cn_reader_take(r, size);
-
-    if (!cn_reader_ok(r))
-        return CN_E_FORMAT;
-    *has = size > 0;
-    return size > 0 ? cn_card_decode(card, &home->crypto, body, size) : CN_OK;
-}
-
-static enum cn_err body_decode(struct cn_home *home, struct cn_reader *r, struct contact *contact)
-{
-    uint8_t version = cn_reader_u8(r);
-    uint8_t verified = cn_reader_u8(r);
-    enum cn_err err;
-
-    if (cn_reader_ok(r) && version != CONTACT_VERSION)
-        return CN_E_VERSION;
-    if (verified > 1)
-        return CN_E_FORMAT;
-    contact->verified = verified == 1;
-    err = card_decode(home, r, &contact->mine, &contact->has_mine);
-    if (err == CN_OK)
-        err = card_decode(home, r, &contact->theirs, &contact->has_theirs);
-    return err == CN_OK && !cn_reader_done(r) ? CN_E_FORMAT : err;
-}
-
-/* CN_E_ABSENT leaves an empty contact. */
-static enum cn_err contact_load(struct cn_home *home, const char *name, struct contact *contact)
-{
-    char file[CONTACT_NAME_SIZE_MAX];
-    char path[PATH_MAX];
-    char text[CN_ARMOR_TEXT_SIZE_MAX];
-    uint8_t body[CONTACT_BODY_SIZE_MAX];
-    struct cn_reader r = { .at = body };
-    size_t size = 0;
-    enum cn_err err;
-
-    memset(contact, 0, sizeof *contact);
-    if (!cn_name_valid(name))
-        return cn_home_fail(home, CN_E_NAME, 0, name);
-    file_of(name, file);
-    err = cn_home_read(home, file, text, sizeof text, &size);
-    if (err == CN_E_ABSENT)
-        return cn_home_fail(home, err, 0, name);
-    if (err == CN_OK) {
-        err = cn_armor_decode(&home->crypto, CN_ARMOR_CONTACT, text, size, body, sizeof body,
-                              &r.left);
-        if (err == CN_OK)
-            err = body_decode(home, &r, contact);
-        cn_home_path(home, file, path);
-        if (err != CN_OK)
-            (void)cn_home_fail(home, err, 0, path);
-    }
-    cn_wipe(text, sizeof text);
-    cn_wipe(body, sizeof body);
-    if (err != CN_OK)
-        contact_wipe(contact);
-    return err;
-}
-
-static void card_encode(struct cn_writer *w, const struct cn_card *card, bool has)
-{
-    size_t size = has ? card->body_size : 0;
-
-    cn_writer_u16be(w, (uint16_t)size);
-    cn_writer_bytes(w, card->body, size);
-}
-
-static enum cn_err contact_store(struct cn_home *home, const char *name,
-                                 const struct contact *contact)
-{
-    char file[CONTACT_NAME_SIZE_MAX];
-    char text[CN_ARMOR_TEXT_SIZE_MAX];
-    uint8_t body[CONTACT_BODY_SIZE_MAX];
-    struct cn_writer w = { .at = body, .left = sizeof body };
-    size_t size = 0;
-    enum cn_err err;
-
-    file_of(name, file);
-    cn_writer_u8(&w, CONTACT_VERSION);
-    cn_writer_u8(&w, contact->verified);
-    card_encode(&w, &contact->mine, contact->has_mine);
-    card_encode(&w, &contact->theirs, contact->has_theirs);
-    err = cn_writer_ok(&w) ? cn_armor_encode(&home->crypto, CN_ARMOR_CONTACT, body,
-                                             sizeof body - w.left, text, sizeof text, &size)
-                           : CN_E_FULL;
-    if (err == CN_OK)
-        err = cn_home_write(home, file, true, text, size);
-    cn_wipe(text, sizeof text);
-    cn_wipe(body, sizeof body);
-    return err;
-}
 
 /* --- all of them ---------------------------------------------------------------------------- */
 
@@ -188,13 +63,13 @@ static enum cn_err names_list(struct cn_home *home, char ***names, size_t *count
 }
 
 /* Call visit with every contact but one, until it answers otherwise than CN_OK. */
-typedef enum cn_err visitor(struct cn_home *home, const char *name, const struct contact *contact,
-                            void *context);
+typedef enum cn_err visitor(struct cn_home *home, const char *name,
+                            const struct cn_contact *contact, void *context);
 
 static enum cn_err visit_others(struct cn_home *home, const char *but, visitor *visit,
                                 void *context)
 {
-    struct contact *contact = malloc(sizeof *contact);
+    struct cn_contact *contact = malloc(sizeof *contact);
     char **names;
     size_t count;
     enum cn_err err = contact ? names_list(home, &names, &count) : CN_E_MEMORY;
@@ -206,10 +81,10 @@ static enum cn_err visit_others(struct cn_home *home, const char *but, visitor *
     for (size_t i = 0; err == CN_OK && i < count; i++) {
         if (but && strcmp(names[i], but) == 0)
             continue;
-        err = contact_load(home, names[i], contact);
+        err = cn_contact_load(home, names[i], contact);
         if (err == CN_OK)
             err = visit(home, names[i], contact, context);
-        contact_wipe(contact);
+        cn_contact_wipe(contact);
     }
     names_free(names, count);
     free(contact);
@@ -219,7 +94,7 @@ static enum cn_err visit_others(struct cn_home *home, const char *but, visitor *
 /* --- offering ------------------------------------------------------------------------------- */
 
 /* Make my card for this contact. */
-static enum cn_err mine_make(struct cn_home *home, const char *name, struct contact *contact)
+static enum cn_err mine_make(struct cn_home *home, const char *name, struct cn_contact *contact)
 {
     struct cn_fingerprint fingerprint = { 0 };
     struct cn_identity identity = { 0 };
@@ -251,8 +126,8 @@ static enum cn_err mine_make(struct cn_home *home, const char *name, struct cont
 enum cn_err cn_contact_offer(struct cn_home *home, const char *name, bool fresh, char *text,
                              size_t *text_size)
 {
-    struct contact contact;
-    enum cn_err err = contact_load(home, name, &contact);
+    struct cn_contact contact;
+    enum cn_err err = cn_contact_load(home, name, &contact);
 
     if (err == CN_E_ABSENT)
         err = CN_OK;
@@ -260,11 +135,11 @@ enum cn_err cn_contact_offer(struct cn_home *home, const char *name, bool fresh,
         contact.verified = false; /* the safety number is another */
         err = mine_make(home, name, &contact);
         if (err == CN_OK)
-            err = contact_store(home, name, &contact);
+            err = cn_contact_store(home, name, &contact);
     }
     if (err == CN_OK)
         err = cn_card_to_text(&contact.mine, &home->crypto, text, *text_size, text_size);
-    contact_wipe(&contact);
+    cn_contact_wipe(&contact);
     return err;
 }
 
@@ -277,7 +152,7 @@ struct clash {
 /* Under another name: the same card, or another of the same identity, or my card that it answers.
  */
 static enum cn_err clash_visit(struct cn_home *home, const char *name,
-                               const struct contact *contact, void *context)
+                               const struct cn_contact *contact, void *context)
 {
     static const uint8_t none[CN_CARD_ID_SIZE];
     const struct cn_card *card = ((struct clash *)context)->card;
@@ -292,7 +167,7 @@ static enum cn_err clash_visit(struct cn_home *home, const char *name,
 }
 
 /* A card that answers one of mine must answer the one that I have for this contact. */
-static enum cn_err answers_check(struct cn_home *home, const struct contact *contact,
+static enum cn_err answers_check(struct cn_home *home, const struct cn_contact *contact,
                                  const struct cn_card *card)
 {
     static const uint8_t none[CN_CARD_ID_SIZE];
@@ -305,7 +180,7 @@ static enum cn_err answers_check(struct cn_home *home, const struct contact *con
 }
 
 static enum cn_err theirs_check(struct cn_home *home, const char *name,
-                                const struct contact *contact, const struct cn_card *card)
+                                const struct cn_contact *contact, const struct cn_card *card)
 {
     struct cn_fingerprint fingerprint = { 0 };
     struct cn_identity identity = { 0 };
@@ -329,8 +204,8 @@ static enum cn_err theirs_check(struct cn_home *home, const char *name,
 }
 
 /* Failures are remembered: about the identity's file, or about name's cards. */
-static enum cn_err pair_make(struct cn_home *home, const char *name, const struct contact *contact,
-                             struct cn_pair *pair)
+static enum cn_err pair_make(struct cn_home *home, const char *name,
+                             const struct cn_contact *contact, struct cn_pair *pair)
 {
     struct cn_identity identity;
     enum cn_err err = cn_home_identity(home, &identity);
@@ -343,7 +218,7 @@ static enum cn_err pair_make(struct cn_home *home, const char *name, const struc
 }
 
 /* Put the card in, and see that the two make a pair. */
-static enum cn_err theirs_take(struct cn_home *home, const char *name, struct contact *contact,
+static enum cn_err theirs_take(struct cn_home *home, const char *name, struct cn_contact *contact,
                                const struct cn_card *card)
 {
     struct cn_pair pair;
@@ -359,15 +234,15 @@ static enum cn_err theirs_take(struct cn_home *home, const char *name, struct co
     if (err != CN_OK)
         return err;
     cn_pair_wipe(&pair);
-    return contact_store(home, name, contact);
+    return cn_contact_store(home, name, contact);
 }
 
 enum cn_err cn_contact_accept(struct cn_home *home, const char *name, const char *text,
                               size_t text_size, bool replace)
 {
-    struct contact contact;
+    struct cn_contact contact;
     struct cn_card card;
-    enum cn_err err = contact_load(home, name, &contact);
+    enum cn_err err = cn_contact_load(home, name, &contact);
 
     if (err == CN_E_ABSENT)
         err = CN_OK;
@@ -385,15 +260,15 @@ enum cn_err cn_contact_accept(struct cn_home *home, const char *name, const char
     if (err == CN_OK)
         err = theirs_take(home, name, &contact, &card);
 out:
-    contact_wipe(&contact);
+    cn_contact_wipe(&contact);
     cn_card_wipe(&card);
     return err;
 }
 
 /* --- telling -------------------------------------------------------------------------------- */
 
-static enum cn_err info_fill(struct cn_home *home, const char *name, const struct contact *contact,
-                             struct cn_contact_info *info)
+static enum cn_err info_fill(struct cn_home *home, const char *name,
+                             const struct cn_contact *contact, struct cn_contact_info *info)
 {
     struct cn_pair pair;
     enum cn_err err;
@@ -420,12 +295,12 @@ static enum cn_err info_fill(struct cn_home *home, const char *name, const struc
 
 enum cn_err cn_contact_show(struct cn_home *home, const char *name, struct cn_contact_info *info)
 {
-    struct contact contact;
-    enum cn_err err = contact_load(home, name, &contact);
+    struct cn_contact contact;
+    enum cn_err err = cn_contact_load(home, name, &contact);
 
     if (err == CN_OK)
         err = info_fill(home, name, &contact, info);
-    contact_wipe(&contact);
+    cn_contact_wipe(&contact);
     return err;
 }
 
@@ -434,8 +309,8 @@ struct listing {
     size_t count;
 };
 
-static enum cn_err list_visit(struct cn_home *home, const char *name, const struct contact *contact,
-                              void *context)
+static enum cn_err list_visit(struct cn_home *home, const char *name,
+                              const struct cn_contact *contact, void *context)
 {
     struct listing *l = context;
     struct cn_contact_info *more = realloc(l->list, (l->count + 1) * sizeof *more);
@@ -462,28 +337,28 @@ enum cn_err cn_contact_list(struct cn_home *home, struct cn_contact_info **list,
 
 enum cn_err cn_contact_verify(struct cn_home *home, const char *name)
 {
-    struct contact contact;
-    enum cn_err err = contact_load(home, name, &contact);
+    struct cn_contact contact;
+    enum cn_err err = cn_contact_load(home, name, &contact);
 
     if (err == CN_OK && (!contact.has_mine || !contact.has_theirs))
         err = cn_home_fail(home, CN_E_ABSENT, 0, name);
     if (err == CN_OK && !contact.verified) {
         contact.verified = true;
-        err = contact_store(home, name, &contact);
+        err = cn_contact_store(home, name, &contact);
     }
-    contact_wipe(&contact);
+    cn_contact_wipe(&contact);
     return err;
 }
 
 enum cn_err cn_contact_rename(struct cn_home *home, const char *old_name, const char *new_name)
 {
-    char old_file[CONTACT_NAME_SIZE_MAX], new_file[CONTACT_NAME_SIZE_MAX];
+    char old_file[CN_CONTACT_FILE_SIZE_MAX], new_file[CN_CONTACT_FILE_SIZE_MAX];
     char old_path[PATH_MAX], new_path[PATH_MAX];
 
     if (!cn_name_valid(old_name) || !cn_name_valid(new_name))
         return cn_home_fail(home, CN_E_NAME, 0, cn_name_valid(old_name) ? new_name : old_name);
-    file_of(old_name, old_file);
-    file_of(new_name, new_file);
+    cn_contact_file(old_name, old_file);
+    cn_contact_file(new_name, new_file);
     cn_home_path(home, old_file, old_path);
     cn_home_path(home, new_file, new_path);
     if (renameat2(AT_FDCWD, old_path, AT_FDCWD, new_path, RENAME_NOREPLACE) == 0) {
@@ -499,12 +374,12 @@ enum cn_err cn_contact_rename(struct cn_home *home, const char *old_name, const 
 
 enum cn_err cn_contact_remove(struct cn_home *home, const char *name)
 {
-    char file[CONTACT_NAME_SIZE_MAX];
+    char file[CN_CONTACT_FILE_SIZE_MAX];
     char path[PATH_MAX];
 
     if (!cn_name_valid(name))
         return cn_home_fail(home, CN_E_NAME, 0, name);
-    file_of(name, file);
+    cn_contact_file(name, file);
     cn_home_path(home, file, path);
     if (unlink(path) == 0) {
         cn_file_sync_directory_of(path);
@@ -520,15 +395,15 @@ enum cn_err cn_contact_remove(struct cn_home *home, const char *name)
 enum cn_err cn_contact_pair(struct cn_home *home, const char *name, struct cn_pair *pair,
                             bool *verified)
 {
-    struct contact contact;
-    enum cn_err err = contact_load(home, name, &contact);
+    struct cn_contact contact;
+    enum cn_err err = cn_contact_load(home, name, &contact);
 
     if (err == CN_OK && (!contact.has_mine || !contact.has_theirs))
         err = cn_home_fail(home, CN_E_ABSENT, 0, name);
     if (err == CN_OK)
         err = pair_make(home, name, &contact, pair);
     *verified = err == CN_OK && contact.verified;
-    contact_wipe(&contact);
+    cn_contact_wipe(&contact);
     return err;
 }
 
@@ -538,7 +413,7 @@ struct server_search {
 };
 
 static enum cn_err server_visit(struct cn_home *home, const char *name,
-                                const struct contact *contact, void *context)
+                                const struct cn_contact *contact, void *context)
 {
     struct server_search *search = context;
 
