@@ -26,8 +26,10 @@ static int failed(struct cn_cli *cli, enum cn_err err, const char *what)
         cn_hint("this card answers the one you made for %s: `cyphernet contact accept %s`", about,
                 about);
     if (err == CN_E_USAGE && !about[0])
-        cn_hint("this card answers another card than the one you offer now: hand over the present "
-                "one (`cyphernet contact offer`), and ask for a card in reply");
+        cn_hint(
+            "this card answers another card than the one you offer now: hand over the present "
+            "one (`cyphernet contact offer`), and ask for a new card in reply (`offer --new` at "
+            "the other end)");
     if (err == CN_E_KIND)
         cn_hint("it must be a card, as `cyphernet contact offer` makes it");
     if (err == CN_E_ABSENT)

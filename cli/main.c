@@ -6,9 +6,12 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <unistd.h>
+
+enum { STACK_LOCKED_SIZE = 384 << 10 };
 
 const struct cn_command *const cn_commands[] = {
     &cn_cmd_init, &cn_cmd_request, &cn_cmd_join,   &cn_cmd_contact, &cn_cmd_pipe, &cn_cmd_talk,
@@ -42,6 +45,15 @@ static void harden(void)
 
     (void)setrlimit(RLIMIT_CORE, &none); /* best effort, both */
     (void)prctl(PR_SET_DUMPABLE, 0);
+}
+
+/* Keys pass over the stack while files are read: the part of it that we use shall not reach the
+ * swap space. The library locks what it keeps. False: refused. */
+static bool stack_lock(void)
+{
+    char below[STACK_LOCKED_SIZE] = { 0 };
+
+    return mlock(below, sizeof below) == 0;
 }
 
 static int run(struct cn_cli *cli)
@@ -107,8 +119,11 @@ int main(int argc, char **argv)
     signal(SIGPIPE, SIG_IGN); /* a reader that goes away is an error to be told, not a death */
     harden();
     code = cn_options_take(&cli, argc - 1, argv + 1, &told);
-    if (code == CN_EXIT_DONE && !told)
+    if (code == CN_EXIT_DONE && !told) {
+        if (!stack_lock() && !cli.quiet)
+            cn_warn("memory cannot be locked (`ulimit -l`): keys may reach the swap space");
         code = run(&cli);
+    }
     if (fflush(stdout) != 0 && code == CN_EXIT_DONE) {
         cn_error("standard output: %s", strerror(errno));
         code = CN_EXIT_FAILED;

@@ -93,7 +93,25 @@ static enum cn_err visit_others(struct cn_home *home, const char *but, visitor *
 
 /* --- offering ------------------------------------------------------------------------------- */
 
-/* Make my card for this contact. */
+/* Whether my card, or the contact's, is for another server than the one joined now. */
+static bool elsewhere(const struct cn_card *card, const struct cn_fingerprint *fingerprint)
+{
+    return memcmp(card->server_key.bytes, fingerprint->server_key.bytes,
+                  sizeof card->server_key.bytes) != 0;
+}
+
+static enum cn_err mine_stale(struct cn_home *home, const struct cn_contact *contact, bool *stale)
+{
+    struct cn_fingerprint fingerprint = { 0 };
+    enum cn_err err = cn_home_fingerprint(home, &fingerprint);
+
+    *stale = err == CN_OK && (!contact->has_mine || elsewhere(&contact->mine, &fingerprint));
+    cn_fingerprint_wipe(&fingerprint);
+    return err;
+}
+
+/* Make my card for this contact. A card of the contact's for another server is of no use any more.
+ */
 static enum cn_err mine_make(struct cn_home *home, const char *name, struct cn_contact *contact)
 {
     struct cn_fingerprint fingerprint = { 0 };
@@ -106,6 +124,10 @@ static enum cn_err mine_make(struct cn_home *home, const char *name, struct cn_c
         err = cn_home_identity(home, &identity);
     if (err == CN_OK)
         err = cn_home_suites(home, suite, CN_CARD_LIST_SIZE_MAX, &suite_count);
+    if (err == CN_OK && contact->has_theirs && elsewhere(&contact->theirs, &fingerprint)) {
+        cn_card_wipe(&contact->theirs);
+        contact->has_theirs = false;
+    }
     if (err == CN_OK) {
         const struct cn_card_terms terms = {
             .made_for = name,
@@ -118,6 +140,7 @@ static enum cn_err mine_make(struct cn_home *home, const char *name, struct cn_c
         err = cn_card_create(&contact->mine, &home->crypto, &identity, &terms, &home->random);
     }
     contact->has_mine |= err == CN_OK;
+    contact->verified = false; /* the safety number is another */
     cn_fingerprint_wipe(&fingerprint);
     cn_identity_wipe(&identity);
     return err;
@@ -127,12 +150,14 @@ enum cn_err cn_contact_offer(struct cn_home *home, const char *name, bool fresh,
                              size_t *text_size)
 {
     struct cn_contact contact;
+    bool stale = false;
     enum cn_err err = cn_contact_load(home, name, &contact);
 
     if (err == CN_E_ABSENT)
         err = CN_OK;
-    if (err == CN_OK && (fresh || !contact.has_mine)) {
-        contact.verified = false; /* the safety number is another */
+    if (err == CN_OK)
+        err = mine_stale(home, &contact, &stale);
+    if (err == CN_OK && (fresh || stale)) {
         err = mine_make(home, name, &contact);
         if (err == CN_OK)
             err = cn_contact_store(home, name, &contact);
@@ -179,6 +204,11 @@ static enum cn_err answers_check(struct cn_home *home, const struct cn_contact *
     return cn_home_fail(home, CN_E_USAGE, 0, NULL);
 }
 
+static bool held(const struct cn_contact *contact, const struct cn_card *card)
+{
+    return contact->has_theirs && memcmp(contact->theirs.hash, card->hash, sizeof card->hash) == 0;
+}
+
 static enum cn_err theirs_check(struct cn_home *home, const char *name,
                                 const struct cn_contact *contact, const struct cn_card *card)
 {
@@ -191,12 +221,11 @@ static enum cn_err theirs_check(struct cn_home *home, const char *name,
         err = cn_home_identity(home, &identity);
     if (err == CN_OK && memcmp(card->id, identity.id, sizeof card->id) == 0)
         err = cn_home_fail(home, CN_E_OWN, 0, NULL);
-    if (err == CN_OK && memcmp(card->server_key.bytes, fingerprint.server_key.bytes,
-                               sizeof card->server_key.bytes) != 0)
+    if (err == CN_OK && elsewhere(card, &fingerprint))
         err = cn_home_fail(home, CN_E_SERVER, 0, NULL);
     if (err == CN_OK)
         err = visit_others(home, name, clash_visit, &clash);
-    if (err == CN_OK)
+    if (err == CN_OK && !held(contact, card))
         err = answers_check(home, contact, card);
     cn_fingerprint_wipe(&fingerprint);
     cn_identity_wipe(&identity);
@@ -222,12 +251,13 @@ static enum cn_err theirs_take(struct cn_home *home, const char *name, struct cn
                                const struct cn_card *card)
 {
     struct cn_pair pair;
-    enum cn_err err = CN_OK;
+    bool stale = false;
+    enum cn_err err = mine_stale(home, contact, &stale);
 
     contact->theirs = *card;
     contact->has_theirs = true;
     contact->verified = false;
-    if (!contact->has_mine)
+    if (err == CN_OK && stale)
         err = mine_make(home, name, contact);
     if (err == CN_OK)
         err = pair_make(home, name, contact, &pair);
@@ -249,12 +279,11 @@ enum cn_err cn_contact_accept(struct cn_home *home, const char *name, const char
     if (err != CN_OK)
         return err;
     err = cn_card_from_text(&card, &home->crypto, text, text_size);
-    (void)cn_home_fail(home, err, 0, NULL);
+    err = cn_home_fail(home, cn_home_text_err(err), 0, NULL);
     if (err == CN_OK)
         err = theirs_check(home, name, &contact, &card);
-    if (err == CN_OK && contact.has_theirs &&
-        memcmp(contact.theirs.hash, card.hash, sizeof card.hash) == 0)
-        goto out; /* held already */
+    if (err == CN_OK && held(&contact, &card))
+        goto out;
     if (err == CN_OK && contact.has_theirs && !replace)
         err = cn_home_fail(home, CN_E_EXISTS, 0, name);
     if (err == CN_OK)
@@ -392,14 +421,27 @@ enum cn_err cn_contact_remove(struct cn_home *home, const char *name)
 
 /* --- for calls ------------------------------------------------------------------------------ */
 
+/* Both cards are there, and for the server that we would dial. */
+static enum cn_err callable_check(struct cn_home *home, const char *name,
+                                  const struct cn_contact *contact)
+{
+    bool stale = false;
+    enum cn_err err;
+
+    if (!contact->has_mine || !contact->has_theirs)
+        return cn_home_fail(home, CN_E_ABSENT, 0, name);
+    err = mine_stale(home, contact, &stale);
+    return err == CN_OK && stale ? cn_home_fail(home, CN_E_SERVER, 0, name) : err;
+}
+
 enum cn_err cn_contact_pair(struct cn_home *home, const char *name, struct cn_pair *pair,
                             bool *verified)
 {
     struct cn_contact contact;
     enum cn_err err = cn_contact_load(home, name, &contact);
 
-    if (err == CN_OK && (!contact.has_mine || !contact.has_theirs))
-        err = cn_home_fail(home, CN_E_ABSENT, 0, name);
+    if (err == CN_OK)
+        err = callable_check(home, name, &contact);
     if (err == CN_OK)
         err = pair_make(home, name, &contact, pair);
     *verified = err == CN_OK && contact.verified;

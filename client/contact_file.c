@@ -104,7 +104,7 @@ enum cn_err cn_contact_load(struct cn_home *home, const char *name, struct cn_co
             err = cn_contact_decode(contact, &home->crypto, body, size);
         cn_home_path(home, file, path);
         if (err != CN_OK)
-            (void)cn_home_fail(home, err, 0, path);
+            err = cn_home_fail(home, cn_home_text_err(err), 0, path);
     }
     cn_wipe(text, sizeof text);
     cn_wipe(body, sizeof body);

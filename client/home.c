@@ -159,9 +159,7 @@ enum cn_err cn_home_read(struct cn_home *home, const char *name, char *text, siz
 
     cn_home_path(home, name, path);
     err = cn_file_read(path, true, text, text_size_max, text_size);
-    if (err == CN_E_FULL) /* longer than any of ours */
-        err = CN_E_FORMAT;
-    return err == CN_OK ? CN_OK : file_failed(home, err, path);
+    return err == CN_OK ? CN_OK : file_failed(home, cn_home_text_err(err), path);
 }
 
 enum cn_err cn_home_write(struct cn_home *home, const char *name, bool replace, const char *text,
@@ -187,7 +185,7 @@ static enum cn_err file_bad(struct cn_home *home, enum cn_err err, const char *n
     char path[PATH_MAX];
 
     cn_home_path(home, name, path);
-    return cn_home_fail(home, err, 0, path);
+    return cn_home_fail(home, cn_home_text_err(err), 0, path);
 }
 
 /* --- identity ------------------------------------------------------------------------------- */
@@ -307,9 +305,10 @@ enum cn_err cn_home_request(struct cn_home *home, char *text, size_t *text_size)
     return err;
 }
 
-/* The admission key of a fingerprint that came without: of the pending request, or of the
- * fingerprint that this one renews. */
-static enum cn_err secret_find(struct cn_home *home, struct cn_fingerprint *fingerprint)
+/* The admission key of a fingerprint that came without: of the pending request (*pending), or of
+ * the fingerprint that this one renews. */
+static enum cn_err secret_find(struct cn_home *home, struct cn_fingerprint *fingerprint,
+                               bool *pending)
 {
     struct cn_fingerprint old = { 0 };
     uint8_t public[CN_X25519_SIZE] = { 0 };
@@ -320,8 +319,10 @@ static enum cn_err secret_find(struct cn_home *home, struct cn_fingerprint *fing
         had_any = true;
         err = cn_x25519_public(fingerprint->secret.bytes, public);
         if (err == CN_OK &&
-            cn_equal_ct(public, fingerprint->certificate.admission_key, sizeof public))
+            cn_equal_ct(public, fingerprint->certificate.admission_key, sizeof public)) {
+            *pending = true;
             goto found;
+        }
     }
     if (err != CN_OK && err != CN_E_ABSENT)
         return err;
@@ -360,15 +361,26 @@ static enum cn_err identity_ensure(struct cn_home *home)
     return err == CN_E_ABSENT ? cn_home_identity_create(home, 0) : err;
 }
 
+/* The request was answered: its key is in the fingerprint, and the next request is another. Should
+ * the file stay, no harm is done. */
+static void request_forget(struct cn_home *home)
+{
+    char path[PATH_MAX];
+
+    cn_home_path(home, ADMISSION_KEY_FILE, path);
+    (void)unlink(path);
+}
+
 enum cn_err cn_home_join(struct cn_home *home, const char *text, size_t text_size, bool replace)
 {
     struct cn_fingerprint fingerprint = { 0 };
     bool other_server = false;
+    bool pending = false;
     enum cn_err err = cn_fingerprint_decode(&home->crypto, text, text_size, &fingerprint);
 
-    (void)cn_home_fail(home, err, 0, NULL);
+    err = cn_home_fail(home, cn_home_text_err(err), 0, NULL);
     if (err == CN_OK && !fingerprint.has_secret)
-        err = secret_find(home, &fingerprint);
+        err = secret_find(home, &fingerprint, &pending);
     if (err == CN_OK && !replace)
         err = cn_contact_other_server(home, &fingerprint.server_key, &other_server);
     if (err == CN_OK && other_server)
@@ -377,6 +389,8 @@ enum cn_err cn_home_join(struct cn_home *home, const char *text, size_t text_siz
         err = identity_ensure(home);
     if (err == CN_OK)
         err = fingerprint_store(home, &fingerprint);
+    if (err == CN_OK && pending)
+        request_forget(home);
     cn_fingerprint_wipe(&fingerprint);
     return err;
 }
@@ -476,7 +490,7 @@ enum cn_err cn_home_suites(struct cn_home *home, uint16_t *suite, size_t suite_m
     if (err == CN_E_ABSENT)
         return CN_OK;
     if (err != CN_OK)
-        return file_failed(home, err == CN_E_FULL ? CN_E_FORMAT : err, path);
+        return file_failed(home, cn_home_text_err(err), path);
     text[size] = '\0';
     line = strlen(text) == size ? ini_parse_string(text, preference, &p) : 1;
     if (line != 0 || p.suite_count > suite_max) {

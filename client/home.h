@@ -28,6 +28,12 @@ const struct cn_random *cn_home_random(const struct cn_home *home);
 enum cn_err cn_home_fail(struct cn_home *home, enum cn_err err, int system_error,
                          const char *about);
 
+/* err of decoding a text: one longer than any of its kind is malformed to whoever reads it. */
+static inline enum cn_err cn_home_text_err(enum cn_err err)
+{
+    return err == CN_E_FULL ? CN_E_FORMAT : err;
+}
+
 /* A path inside the data directory; out holds PATH_MAX. */
 void cn_home_path(const struct cn_home *home, const char *name, char out[PATH_MAX]);
 /* Read and write text files of the data directory; failures are remembered. The text is secret:
@@ -47,7 +53,8 @@ CN_MUST_USE enum cn_err cn_home_identity(struct cn_home *home, struct cn_identit
 CN_MUST_USE enum cn_err cn_home_suites(struct cn_home *home, uint16_t *suite, size_t suite_max,
                                        size_t *count);
 
-/* CN_E_ABSENT: no such contact, or not both cards are there. */
+/* CN_E_ABSENT: no such contact, or not both cards are there; CN_E_SERVER: they are for a server
+ * that was left. */
 CN_MUST_USE enum cn_err cn_contact_pair(struct cn_home *home, const char *name,
                                         struct cn_pair *pair, bool *verified);
 /* Whether any contact's cards are for another server than this. */

@@ -98,8 +98,9 @@ struct cn_contact_info {
     char safety[72];   /* twelve groups of five digits; empty unless offered and accepted */
 };
 
-/* My card for NAME, made at first and the same from then on; fresh: a new one, after which both
- * must exchange again. CN_E_NAME; CN_E_ABSENT: not joined yet. */
+/* My card for NAME, made at first and the same from then on; fresh, or if another server has been
+ * joined meanwhile: a new one, after which both must exchange again. CN_E_NAME; CN_E_ABSENT: not
+ * joined yet. */
 CN_API CN_MUST_USE enum cn_err cn_contact_offer(struct cn_home *home, const char *name, bool fresh,
                                                 char *text, size_t *text_size);
 /* Take NAME's card. CN_E_OWN: mine; CN_E_KNOWN: this card or identity is held under another name
@@ -171,7 +172,8 @@ enum cn_refusal {
 };
 
 /* Begin: nothing has been sent yet on return. CN_E_ABSENT: not joined, no such contact (detail), or
- * cards not yet exchanged both ways (detail); CN_E_MEMORY; errors of reading files. */
+ * cards not yet exchanged both ways (detail); CN_E_SERVER: they are for a server that was left;
+ * CN_E_MEMORY; errors of reading files. */
 CN_API CN_MUST_USE enum cn_err cn_call_open(struct cn_call **call, struct cn_home *home,
                                             const struct cn_call_options *options);
 /* Ends at once whatever is going on, wipes and frees; NULL is fine. Streams go with it. */

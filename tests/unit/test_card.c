@@ -170,8 +170,7 @@ static void terms_that_make_no_card_are_refused(void **state)
     }
 }
 
-/* --- refusals ----------------------------------------------------------------------------------
- */
+/* --- refusals ------------------------------------------------------------------------------- */
 
 static void every_prefix_of_the_body_is_refused(void **state)
 {

@@ -167,8 +167,7 @@ static void x25519_keys_of_low_order_are_refused(void **state)
     }
 }
 
-/* --- RSA ---------------------------------------------------------------------------------------
- */
+/* --- RSA ------------------------------------------------------------------------------------ */
 
 static void rsa_opens_what_others_sealed_and_shows_no_failure(void **state)
 {
@@ -325,8 +324,7 @@ static void an_rsa_private_key_is_kept_as_pkcs8_alone(void **state)
     assert_err(cn_kem_public_of(&secret, &public), CN_E_KEY);
 }
 
-/* --- ML-KEM-768 --------------------------------------------------------------------------------
- */
+/* --- ML-KEM-768 ----------------------------------------------------------------------------- */
 
 /* One hash over 100 keys, encapsulations and rejections, as published with Go's crypto/mlkem
  * (TestAccumulated): the input is SHAKE128 of nothing, the output SHAKE128 of all results. */
@@ -450,8 +448,7 @@ static void a_changed_mlkem768_ciphertext_gives_another_secret(void **state)
     }
 }
 
-/* --- all kinds ---------------------------------------------------------------------------------
- */
+/* --- all kinds ------------------------------------------------------------------------------ */
 
 static void a_ciphertext_of_another_size_is_refused(void **state)
 {

@@ -185,8 +185,7 @@ static void cards_alone_do_not_give_the_keys_of_an_x25519_pair(void **state)
     assert_memory_not_equal(&thief.pair.tag_key, &two[0].pair.tag_key, sizeof thief.pair.tag_key);
 }
 
-/* --- suites ------------------------------------------------------------------------------------
- */
+/* --- suites --------------------------------------------------------------------------------- */
 
 /* Who is A follows from the ids: make it the first of the two. */
 static void ends_order(struct end two[2])
@@ -266,8 +265,7 @@ static void a_protocol_of_another_version_is_refused(void **state)
     assert_err(pair_one(&two[0], &two[1].card), CN_OK);
 }
 
-/* --- refusals ----------------------------------------------------------------------------------
- */
+/* --- refusals ------------------------------------------------------------------------------- */
 
 static void my_own_card_is_refused(void **state)
 {
