@@ -5,7 +5,13 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { DRAW_EVERY_MS = 100, RATE_EVERY_MS = 250, WIDTH_DEFAULT = 80, BAR_WIDTH_MIN = 10 };
+enum {
+    DRAW_EVERY_MS = 100,
+    RATE_EVERY_MS = 250,
+    WIDTH_DEFAULT = 80,
+    BAR_WIDTH_MIN = 8,
+    NAME_WIDTH = 16
+};
 
 static int64_t clock_ms(void)
 {
@@ -76,17 +82,16 @@ static void left_text(const struct cn_progress *p, char out[32])
 
 static void draw(struct cn_progress *p)
 {
-    char done[32], total[32], rate[32], left[32], right[160];
+    char done[32], rate[32], left[32], right[160];
     char bar[256];
     double part = p->total > 0 ? (double)p->done / (double)p->total : 1;
     int width = terminal_width();
     int room, full;
 
     left_text(p, left);
-    snprintf(right, sizeof right, " %3d%%  %s of %s  %s/s  %s left", (int)(part * 100),
-             cn_size_text(done, (double)p->done), cn_size_text(total, (double)p->total),
-             cn_size_text(rate, p->rate), left);
-    room = width - 1 - (int)strlen(right) - 24 - 3;
+    snprintf(right, sizeof right, " %3d%%  %8s  %10s/s  %s", (int)(part * 100),
+             cn_size_text(done, (double)p->done), cn_size_text(rate, p->rate), left);
+    room = width - 1 - (int)strlen(right) - NAME_WIDTH - 3;
     if (room > (int)sizeof bar - 1)
         room = (int)sizeof bar - 1;
     if (room < BAR_WIDTH_MIN) {
@@ -98,7 +103,7 @@ static void draw(struct cn_progress *p)
         if (full < room)
             bar[full] = '>';
         bar[room] = '\0';
-        fprintf(stderr, "\r\033[K%-24.24s [%s]%s", p->name, bar, right);
+        fprintf(stderr, "\r\033[K%-*.*s [%s]%s", NAME_WIDTH, NAME_WIDTH, p->name, bar, right);
     }
     fflush(stderr);
     p->is_drawn = true;

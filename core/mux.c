@@ -5,8 +5,10 @@
 
 enum {
     CONTROL_FRAME_SIZE_MAX = CN_FRAME_HEAD_SIZE + 8,
-    SMALL_RECORD_SIZE = 16384, /* on the wire */
-    BULK_SIZE_MIN = 3 * 16384  /* octets to send that make a bulk record worth its padding */
+    SMALL_RECORD_SIZE = 16384,              /* on the wire */
+    BUFFERING_MS = 50,                      /* in the kernels' buffers on the way */
+    RECEIVED_SIZE = CN_MUX_WINDOW_SIZE / 4, /* octets that are acknowledged at once */
+    BULK_SIZE_MIN = 3 * 16384 /* octets to send that make a bulk record worth its padding */
 };
 
 void cn_mux_init(struct cn_mux *mux, const struct cn_memory *memory, enum cn_role role)
@@ -312,7 +314,7 @@ static bool received_due(const struct cn_mux *mux, const struct cn_stream *s)
 
     if (s->reset || news == 0)
         return false;
-    return mux->received_now || news >= s->rx_window / 4 || window_due(s) ||
+    return mux->received_now || news >= RECEIVED_SIZE || window_due(s) ||
            (mux->received_due_ms != 0 && mux->now_ms >= mux->received_due_ms);
 }
 
@@ -327,13 +329,13 @@ static bool control_due(const struct cn_mux *mux, const struct cn_stream *s)
            received_due(mux, s) || fin_due(s);
 }
 
-/* If a quarter of the window went in less than half a round trip, the window is what holds the
- * partner back: double it. */
+/* A window should hold what the line carries in a round trip and a little buffering. If a quarter
+ * of it went in less than a quarter of that time, the window is what holds the partner back. */
 static void window_tune(const struct cn_mux *mux, struct cn_stream *s)
 {
-    uint64_t took = mux->now_ms - s->rx_window_at_ms;
+    uint64_t took_ms = mux->now_ms - s->rx_window_at_ms;
 
-    if (mux->rtt_ms != UINT64_MAX && took < mux->rtt_ms / 2 &&
+    if (mux->rtt_ms != UINT64_MAX && 4 * took_ms < mux->rtt_ms + BUFFERING_MS &&
         s->rx_window < CN_MUX_WINDOW_SIZE_MAX)
         s->rx_window *= 2;
     s->rx_window_at_ms = mux->now_ms;
