@@ -61,6 +61,18 @@ static void line_put(struct talking *t, const char *text, size_t size)
     (void)flush(t);
 }
 
+/* Where to cut a line that is too long: before its last character, unless that has one octet. */
+static size_t piece_size(const char *text, size_t size)
+{
+    for (size_t cut = size; cut > 1 && size - cut < 4; cut--) {
+        unsigned char c = (unsigned char)text[cut - 1];
+
+        if ((c & 0xc0) != 0x80)
+            return c < 0x80 ? size : cut - 1;
+    }
+    return size; /* no UTF-8 */
+}
+
 /* Send the lines that are whole, one at a time; at the end of the input also one without an end. A
  * line that is too long goes in pieces. */
 static void lines_send(struct talking *t)
@@ -72,6 +84,8 @@ static void lines_send(struct talking *t)
 
         if (!end && t->typed_size < sizeof t->typed && !(t->input_ended && size > 0))
             break;
+        if (!end && !t->input_ended)
+            used = size = piece_size(t->typed, size);
         line_put(t, t->typed, size);
         memmove(t->typed, t->typed + used, t->typed_size - used);
         t->typed_size -= used;

@@ -179,14 +179,21 @@ char *cn_printable(char *out, size_t size, const char *text, size_t text_size)
 
 void cn_json_string(const char *text)
 {
-    char safe[4096];
+    const unsigned char *c = (const unsigned char *)text;
+    size_t left = strlen(text);
 
-    cn_printable(safe, sizeof safe, text, strlen(text));
     putchar('"');
-    for (const char *c = safe; *c; c++) {
-        if (*c == '"' || *c == '\\')
-            putchar('\\');
-        putchar(*c);
+    while (left > 0) {
+        size_t n = shown(c, left);
+
+        if (n == 0)
+            printf("\\\\x%02x", *c); /* the backslash is the text's, as cn_printable writes it */
+        else if (*c == '"' || *c == '\\')
+            printf("\\%c", *c);
+        else
+            fwrite(c, 1, n, stdout);
+        c += n > 0 ? n : 1;
+        left -= n > 0 ? n : 1;
     }
     putchar('"');
 }
