@@ -151,6 +151,7 @@ enum cn_err cn_contact_offer(struct cn_home *home, const char *name, bool fresh,
 {
     struct cn_contact contact;
     bool stale = false;
+    int lock = cn_home_lock(home);
     enum cn_err err = cn_contact_load(home, name, &contact);
 
     if (err == CN_E_ABSENT)
@@ -162,6 +163,7 @@ enum cn_err cn_contact_offer(struct cn_home *home, const char *name, bool fresh,
         if (err == CN_OK)
             err = cn_contact_store(home, name, &contact);
     }
+    cn_home_unlock(lock);
     if (err == CN_OK)
         err = cn_card_to_text(&contact.mine, &home->crypto, text, *text_size, text_size);
     cn_contact_wipe(&contact);
@@ -271,13 +273,14 @@ enum cn_err cn_contact_accept(struct cn_home *home, const char *name, const char
                               size_t text_size, bool replace)
 {
     struct cn_contact contact;
-    struct cn_card card;
+    struct cn_card card = { 0 };
+    int lock = cn_home_lock(home);
     enum cn_err err = cn_contact_load(home, name, &contact);
 
     if (err == CN_E_ABSENT)
         err = CN_OK;
     if (err != CN_OK)
-        return err;
+        goto out;
     err = cn_card_from_text(&card, &home->crypto, text, text_size);
     err = cn_home_fail(home, cn_home_text_err(err), 0, NULL);
     if (err == CN_OK)
@@ -289,6 +292,7 @@ enum cn_err cn_contact_accept(struct cn_home *home, const char *name, const char
     if (err == CN_OK)
         err = theirs_take(home, name, &contact, &card);
 out:
+    cn_home_unlock(lock);
     cn_contact_wipe(&contact);
     cn_card_wipe(&card);
     return err;
@@ -367,6 +371,7 @@ enum cn_err cn_contact_list(struct cn_home *home, struct cn_contact_info **list,
 enum cn_err cn_contact_verify(struct cn_home *home, const char *name)
 {
     struct cn_contact contact;
+    int lock = cn_home_lock(home);
     enum cn_err err = cn_contact_load(home, name, &contact);
 
     if (err == CN_OK && (!contact.has_mine || !contact.has_theirs))
@@ -375,6 +380,7 @@ enum cn_err cn_contact_verify(struct cn_home *home, const char *name)
         contact.verified = true;
         err = cn_contact_store(home, name, &contact);
     }
+    cn_home_unlock(lock);
     cn_contact_wipe(&contact);
     return err;
 }

@@ -6,6 +6,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -179,6 +180,27 @@ enum cn_err cn_home_write(struct cn_home *home, const char *name, bool replace, 
     return err == CN_OK ? CN_OK : file_failed(home, err, path);
 }
 
+int cn_home_lock(const struct cn_home *home)
+{
+    int fd = open(home->data, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0)
+        return -1;
+    while (flock(fd, LOCK_EX) != 0) {
+        if (errno == EINTR)
+            continue;
+        close(fd);
+        return -1;
+    }
+    return fd;
+}
+
+void cn_home_unlock(int lock)
+{
+    if (lock >= 0)
+        close(lock);
+}
+
 /* A failure of parsing what a file of ours holds. */
 static enum cn_err file_bad(struct cn_home *home, enum cn_err err, const char *name)
 {
@@ -292,10 +314,12 @@ enum cn_err cn_home_request(struct cn_home *home, char *text, size_t *text_size)
 {
     struct cn_admission_secret secret;
     uint8_t public[CN_X25519_SIZE];
+    int lock = cn_home_lock(home);
     enum cn_err err = admission_key_read(home, &secret);
 
     if (err == CN_E_ABSENT)
         err = admission_key_create(home, &secret);
+    cn_home_unlock(lock);
     if (err != CN_OK)
         return err;
     err = cn_x25519_public(secret.bytes, public);
@@ -376,6 +400,7 @@ enum cn_err cn_home_join(struct cn_home *home, const char *text, size_t text_siz
     struct cn_fingerprint fingerprint = { 0 };
     bool other_server = false;
     bool pending = false;
+    int lock = cn_home_lock(home);
     enum cn_err err = cn_fingerprint_decode(&home->crypto, text, text_size, &fingerprint);
 
     err = cn_home_fail(home, cn_home_text_err(err), 0, NULL);
@@ -391,6 +416,7 @@ enum cn_err cn_home_join(struct cn_home *home, const char *text, size_t text_siz
         err = fingerprint_store(home, &fingerprint);
     if (err == CN_OK && pending)
         request_forget(home);
+    cn_home_unlock(lock);
     cn_fingerprint_wipe(&fingerprint);
     return err;
 }

@@ -43,6 +43,11 @@ CN_MUST_USE enum cn_err cn_home_read(struct cn_home *home, const char *name, cha
 CN_MUST_USE enum cn_err cn_home_write(struct cn_home *home, const char *name, bool replace,
                                       const char *text, size_t text_size);
 
+/* One process at a time reads, decides and writes: wait for our turn. For cn_home_unlock. Not
+ * there yet, or a file system without locks: -1, and nothing is guarded. */
+int cn_home_lock(const struct cn_home *home);
+void cn_home_unlock(int lock);
+
 /* Read from the files, whole and checked, into structs that the caller wipes. Errors as in
  * <cyphernet.h>; CN_E_ABSENT: there is none. */
 CN_MUST_USE enum cn_err cn_home_fingerprint(struct cn_home *home,

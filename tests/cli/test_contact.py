@@ -1,12 +1,14 @@
 """Contacts: what is refused, with nothing written or lost; then what works."""
 
 import json
+import os
 import random
+import subprocess
 
 import pytest
 
 from cn_helper import Person, exchange
-from ctl_helper import Ctl, armor, unarmor
+from ctl_helper import BUILD, Ctl, armor, unarmor
 
 LONG = "a" * 65
 
@@ -241,6 +243,15 @@ def test_a_full_disk_is_told(ann):
     with open("/dev/full", "w") as full:
         done = ann.run("contact", "offer", "bob", capture_output=False, stdout=full, stderr=-1)
     assert done.returncode == 1 and "No space left" in done.stderr
+
+
+def test_offers_at_the_same_time_are_one_card(ann):
+    env = {**os.environ, "CYPHERNET_HOME": str(ann.home)}
+    command = [BUILD / "cyphernet", "contact", "offer", "bob"]
+    running = [subprocess.Popen(command, env=env, stdout=-1, stderr=-1, text=True) for _ in range(12)]
+    cards = {process.communicate(timeout=60)[0] for process in running}
+    assert len(cards) == 1 and ann.offer("bob") in cards
+    assert [path.name for path in (ann.home / "contacts").iterdir()] == ["bob"]
 
 
 # --- verifying
