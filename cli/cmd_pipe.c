@@ -14,6 +14,7 @@ enum {
     PIPE_STREAM_KIND = 1,
     PIPE_SIZE = 1024 * 1024, /* asked for our ends of local pipes */
     TERMINAL_WRITE_SIZE = 1024,
+    BUSY_ROUNDS = 8,
     RESET_OUTPUT_FAILED = 1, /* codes of the service: PROTOCOL.md 7.2 */
     RESET_OUTPUT_FULL = 2,
     RESET_INPUT_FAILED = 3
@@ -35,7 +36,9 @@ struct piping {
     struct cn_stream *stream; /* NULL until it is opened by either end */
     int in, out;              /* -1: ended */
     bool out_is_pipe, out_is_socket, out_is_terminal;
+    bool in_never_blocks;
     bool in_ready, out_ready;
+    unsigned busy; /* rounds since we last looked at the descriptors */
     bool finished;
     bool closed;
     int code;
@@ -60,8 +63,13 @@ static void ends_open(struct piping *p)
     p->out = STDOUT_FILENO;
     if (p->cli->no_input || (isatty(STDIN_FILENO) && !isatty(STDOUT_FILENO)))
         p->in = -1;
-    if (p->in >= 0 && fstat(p->in, &st) == 0 && S_ISFIFO(st.st_mode))
-        (void)fcntl(p->in, F_SETPIPE_SZ, PIPE_SIZE); /* faster if allowed */
+    if (p->in >= 0 && fstat(p->in, &st) == 0) {
+        p->in_never_blocks = S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode);
+        if (S_ISFIFO(st.st_mode)) {
+            (void)fcntl(p->in, F_SETPIPE_SZ, PIPE_SIZE); /* faster if allowed */
+            p->in_never_blocks = (p->in = own_pipe(p->in, O_RDONLY)) != STDIN_FILENO;
+        }
+    }
     if (fstat(p->out, &st) != 0)
         return;
     p->out_is_socket = S_ISSOCK(st.st_mode);
@@ -87,20 +95,11 @@ static void input_ended(struct piping *p)
     cn_stream_finish(p->stream);
 }
 
-/* Read straight into the stream, as long as there is room and something to read. */
-static void pump_in(struct piping *p)
+static void read_once(struct piping *p, uint8_t *to, size_t room)
 {
-    size_t room;
-    uint8_t *to;
-    ssize_t got;
+    ssize_t got = read(p->in, to, room);
 
-    if (!p->in_ready)
-        return;
-    to = cn_stream_reserve(p->stream, &room);
-    if (!to)
-        return;
-    p->in_ready = false;
-    got = read(p->in, to, room);
+    p->in_ready = p->in_never_blocks && got == (ssize_t)room; /* then there may be more */
     if (got > 0) {
         cn_stream_commit(p->stream, (size_t)got);
     } else if (got == 0 || errno == EBADF) { /* EBADF: closed before we began */
@@ -109,6 +108,19 @@ static void pump_in(struct piping *p)
         cn_error("standard input: %s", strerror(errno));
         p->in = -1;
         give_up(p, RESET_INPUT_FAILED, CN_E_SYSTEM);
+    }
+}
+
+/* Read straight into the stream, as long as there is room and something to read. */
+static void pump_in(struct piping *p)
+{
+    while (p->in >= 0 && p->in_ready) {
+        size_t room;
+        uint8_t *to = cn_stream_reserve(p->stream, &room);
+
+        if (!to)
+            return;
+        read_once(p, to, room);
     }
 }
 
@@ -225,11 +237,13 @@ static int wait_for_any(struct piping *p)
 {
     struct pollfd polled[3];
     size_t count = cn_call_descriptors(p->dial.call, polled, 1);
-    size_t call_count = count;
     size_t size = 0;
     int in_at = -1, out_at = -1;
     int timeout_ms = cn_call_timeout_ms(p->dial.call);
 
+    if (timeout_ms == 0 && p->out_ready && ++p->busy < BUSY_ROUNDS)
+        return 0; /* more is here already */
+    p->busy = 0;
     if (p->stream && p->in >= 0 && !p->in_ready && cn_stream_reserve(p->stream, &size)) {
         in_at = (int)count;
         polled[count++] = (struct pollfd) { p->in, POLLIN, 0 };
@@ -246,7 +260,6 @@ static int wait_for_any(struct piping *p)
     }
     if (poll(polled, count, timeout_ms) < 0)
         return errno == EINTR || errno == EAGAIN ? 0 : -1;
-    (void)call_count;
     if (in_at >= 0 && polled[in_at].revents)
         p->in_ready = true;
     if (out_at >= 0 && polled[out_at].revents & (POLLOUT | POLLERR | POLLHUP))

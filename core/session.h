@@ -14,7 +14,7 @@
 enum {
     CN_SESSION_WANT_COUNT_MAX = 8,
     CN_SESSION_IN_SIZE = 4 * CN_RECORD_SIZE_MAX,
-    CN_SESSION_OUT_SIZE = 2 * CN_RECORD_SIZE_MAX,
+    CN_SESSION_OUT_SIZE = 4 * CN_RECORD_SIZE_MAX,
     CN_SESSION_ANSWER_TIMEOUT_MS =
         30000,                      /* from the verdict's request, or from JOINED, to Finish */
     CN_SESSION_KEEP_ALIVE_GRACE = 3 /* times the interval without a word: the line is dead */
