@@ -16,4 +16,13 @@ static inline enum cn_err seeded_fill(void *context, uint8_t *out, size_t size)
     return CN_OK;
 }
 
+/* A random source that has failed. */
+static inline enum cn_err broken_fill(void *context, uint8_t *out, size_t size)
+{
+    (void)context;
+    (void)out;
+    (void)size;
+    return CN_E_RANDOM;
+}
+
 #endif
