@@ -54,7 +54,7 @@ struct cn_admission_verdict {
     uint16_t tag_count_max; /* entries that this subscriber may have on a line */
     uint32_t waiting_s;     /* longest wait; 0: no limit */
     uint32_t keep_alive_s;  /* send one this often, with jitter of a quarter less */
-    uint32_t spread_s;      /* after a lost line come back at a random time within this */
+    uint32_t spread_s;      /* what a GOAWAY would carry: come back at a random time within it */
     uint16_t notice_size;
     uint8_t notice[CN_NOTICE_SIZE_MAX]; /* operator-signed; nothing else may be believed */
 };

@@ -3,6 +3,8 @@
 #include <assert.h>
 #include <string.h>
 
+enum { UPDATE_SPREAD_S = 30 };
+
 static void fail(struct cn_session *s, enum cn_err err)
 {
     s->state = CN_SESSION_FAILED;
@@ -83,12 +85,25 @@ static enum cn_role caller_of(const struct cn_want *want)
     return me ? want->pair->role : cn_role_other(want->pair->role);
 }
 
+/* A random number below range; 0 if range is. */
+static enum cn_err jitter(struct cn_session *s, uint64_t range, uint64_t *out)
+{
+    uint8_t bytes[4];
+    enum cn_err err = cn_random_fill(s->setup.random, bytes, sizeof bytes);
+    uint64_t value =
+        (uint64_t)bytes[0] << 24 | (uint64_t)bytes[1] << 16 | (uint64_t)bytes[2] << 8 | bytes[3];
+
+    *out = err == CN_OK && range > 0 ? value % range : 0;
+    return err;
+}
+
 /* REGISTER or UPDATE with every want's tags of the epochs that hold now. */
 static enum cn_err send_entries(struct cn_session *s, enum cn_admission_type type, uint64_t utc_s)
 {
     struct cn_admission_message m = { .type = type };
     uint64_t epoch[CN_TAG_EPOCH_COUNT_MAX];
     size_t epoch_count = cn_tag_epochs(utc_s, epoch);
+    uint64_t delay_s = 0;
     enum cn_err err = CN_OK;
 
     _Static_assert((int)CN_SESSION_WANT_COUNT_MAX * (int)CN_TAG_EPOCH_COUNT_MAX <=
@@ -106,19 +121,11 @@ static enum cn_err send_entries(struct cn_session *s, enum cn_admission_type typ
         }
     }
     s->tags_change_s = utc_s + cn_tag_epochs_change_s(utc_s);
+    if (err == CN_OK)
+        err = jitter(s, UPDATE_SPREAD_S,
+                     &delay_s); /* those of all subscribers shall not come at once */
+    s->tags_change_s += delay_s;
     return err == CN_OK ? send_message(s, &m) : err;
-}
-
-/* A random number below range; 0 if range is. */
-static enum cn_err jitter(struct cn_session *s, uint64_t range, uint64_t *out)
-{
-    uint8_t bytes[4];
-    enum cn_err err = cn_random_fill(s->setup.random, bytes, sizeof bytes);
-    uint64_t value =
-        (uint64_t)bytes[0] << 24 | (uint64_t)bytes[1] << 16 | (uint64_t)bytes[2] << 8 | bytes[3];
-
-    *out = err == CN_OK && range > 0 ? value % range : 0;
-    return err;
 }
 
 /* The next keep-alive: after three quarters of the interval to all of it. */
@@ -134,7 +141,6 @@ static enum cn_err plan_keep_alive(struct cn_session *s, uint64_t now_ms)
 
 static enum cn_err take_verdict(struct cn_session *s, const uint8_t *in, struct cn_now now)
 {
-    uint64_t delay_s;
     enum cn_err err = cn_admission_verdict_read(&s->noise, in, &s->verdict, &s->line);
 
     if (err != CN_OK)
@@ -146,10 +152,6 @@ static enum cn_err take_verdict(struct cn_session *s, const uint8_t *in, struct 
     err = send_entries(s, CN_ADMISSION_REGISTER, now.utc_s);
     if (err == CN_OK)
         err = plan_keep_alive(s, now.ms);
-    if (err == CN_OK)
-        err = jitter(s, 30, &delay_s); /* UPDATEs of all subscribers shall not come at once */
-    if (err == CN_OK)
-        s->tags_change_s += delay_s;
     return err;
 }
 

@@ -32,7 +32,7 @@ static const struct key {
     { "joining.prologue_size_max", U32, FIELD(prologue_size_max), 1, 65535, 16384 },
     { "calls.idle_timeout", U32, FIELD(idle_timeout), 0, 31536000, 600 },
     { "calls.stall_timeout", U32, FIELD(stall_timeout), 1, 86400, 300 },
-    { "calls.rate_per_subscriber", U64, FIELD(rate_per_subscriber), 0, UINT64_MAX / 2, 0 },
+    { "calls.rate_per_subscriber", U64, FIELD(rate_per_subscriber), 0, 1000000000000, 0 },
     { "calls.pipes_max", U32, FIELD(pipes_max), 0, 100000, 48 },
     { "calls.turn_size", U32, FIELD(turn_size), 4096, 1073741824, 1048576 },
     { "calls.congestion_control", WORD, FIELD(congestion_control), 0, 0, 0 },

@@ -170,14 +170,18 @@ static size_t tokens_of(struct cn_switch *sw, uint32_t owner)
     uint64_t rate = sw->limits.owner_rate;
     uint64_t full = rate * RATE_BURST_MS / 1000 + 1;
     uint64_t since_ms = sw->loop->now_ms - b->filled_ms;
+    uint64_t more;
 
     if (rate == 0)
         return SIZE_MAX;
-    if (since_ms > 1000)
+    if (since_ms > 1000) {
         since_ms = 1000;
-    if (since_ms > 0) {
-        b->tokens += rate * since_ms / 1000;
-        b->filled_ms = sw->loop->now_ms;
+        b->filled_ms = sw->loop->now_ms - since_ms;
+    }
+    more = rate * since_ms / 1000;
+    if (more > 0) { /* what does not make a whole octet yet stays in the time */
+        b->tokens += more;
+        b->filled_ms += more * 1000 / rate;
     }
     if (b->tokens > full)
         b->tokens = full;
