@@ -45,7 +45,10 @@ enum { KEY_COUNT = sizeof keys / sizeof keys[0], FILE_SIZE_MAX = 65536 };
 
 struct parse {
     struct cn_config config;
-    char complaint[CN_CONFIG_COMPLAINT_SIZE - 32]; /* the first; empty: none */
+    const char *rest; /* of the text */
+    unsigned line;    /* that was read last, from 1 */
+    unsigned complaint_line;
+    char complaint[CN_CONFIG_COMPLAINT_SIZE]; /* the first; empty: none */
     unsigned char seen[KEY_COUNT];
 };
 
@@ -138,14 +141,14 @@ static void show(const char *text, char out[65])
     out[i] = '\0';
 }
 
-/* The line number is put before it later: inih tells it only at the end. */
 static int complain(struct parse *p, const char *what, const char *section, const char *name)
 {
     char s[65], n[65];
 
     show(section, s);
     show(name, n);
-    snprintf(p->complaint, sizeof p->complaint, "[%s] %s: %s", s, n, what);
+    p->complaint_line = p->line;
+    snprintf(p->complaint, sizeof p->complaint, "line %u: [%s] %s: %s", p->line, s, n, what);
     return 0;
 }
 
@@ -194,20 +197,46 @@ static int handle(void *user, const char *section, const char *name, const char 
     return 1;
 }
 
+/* inih's reader, as fgets. It reads in pieces of its own size, and would take the second piece of a
+ * long line for a line. */
+static char *read_line(char *line, int size_max, void *stream)
+{
+    struct parse *p = stream;
+    const char *end = strchr(p->rest, '\n');
+    size_t size = end ? (size_t)(end - p->rest) + 1 : strlen(p->rest);
+
+    if (size == 0 || p->complaint[0])
+        return NULL;
+    p->line++;
+    if (size > (size_t)size_max - 1) {
+        p->complaint_line = p->line;
+        snprintf(p->complaint, sizeof p->complaint, "line %u: is longer than %d characters",
+                 p->line, size_max - 2);
+        return NULL;
+    }
+    memcpy(line, p->rest, size);
+    line[size] = '\0';
+    p->rest += size;
+    return line;
+}
+
 enum cn_err cn_config_parse(struct cn_config *config, const char *text,
                             char complaint[CN_CONFIG_COMPLAINT_SIZE])
 {
-    struct parse p = { 0 };
+    struct parse p = { .rest = text };
     int bad_line;
 
     complaint[0] = '\0';
     cn_config_defaults(&p.config);
-    bad_line = ini_parse_string(text, handle, &p);
-    if (bad_line > 0)
-        snprintf(complaint, CN_CONFIG_COMPLAINT_SIZE, "line %d: %s", bad_line,
-                 p.complaint[0] ? p.complaint : "neither [section], key = value, nor a comment");
-    if (bad_line != 0)
-        return bad_line > 0 ? CN_E_FORMAT : CN_E_MEMORY;
+    bad_line = ini_parse_stream(read_line, &p, handle, &p);
+    if (bad_line < 0)
+        return CN_E_MEMORY;
+    if (bad_line > 0 && (!p.complaint[0] || (unsigned)bad_line < p.complaint_line))
+        snprintf(p.complaint, sizeof p.complaint,
+                 "line %d: neither [section], key = value, nor a comment", bad_line);
+    memcpy(complaint, p.complaint, sizeof p.complaint);
+    if (complaint[0])
+        return CN_E_FORMAT;
     *config = p.config;
     return CN_OK;
 }

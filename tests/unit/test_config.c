@@ -1,0 +1,321 @@
+/* cyphernetd.conf: what is refused, and that a refusal names the line and changes nothing. */
+#include "unit.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "config.h"
+
+static char complaint[CN_CONFIG_COMPLAINT_SIZE];
+
+static enum cn_err parse(const char *text, struct cn_config *config)
+{
+    struct cn_config before;
+    enum cn_err err;
+
+    memset(config, 0x5a, sizeof *config);
+    before = *config;
+    memset(complaint, 'x', sizeof complaint);
+    err = cn_config_parse(config, text, complaint);
+    assert_non_null(memchr(complaint, '\0', sizeof complaint));
+    if (err != CN_OK)
+        assert_memory_equal(config, &before, sizeof before);
+    return err;
+}
+
+/* Refused with exactly these words. */
+static void refused(const char *text, const char *why)
+{
+    struct cn_config config;
+
+    assert_err(parse(text, &config), CN_E_FORMAT);
+    assert_string_equal(complaint, why);
+}
+
+static struct cn_config taken(const char *text)
+{
+    struct cn_config config;
+
+    if (parse(text, &config) != CN_OK)
+        fail_msg("refused: %s", complaint);
+    return config;
+}
+
+/* --- what is refused ------------------------------------------------------------------------- */
+
+static void unknown_keys_are_refused(void **state)
+{
+    (void)state;
+    refused("[server]\nport = 1\n",
+            "line 2: [server] port: no such key; cyphernetd.conf(5) lists them all");
+    refused("[calls]\nhello_timeout = 1\n",
+            "line 2: [calls] hello_timeout: no such key; cyphernetd.conf(5) lists them all");
+    refused("hello_timeout = 1\n",
+            "line 1: [] hello_timeout: no such key; cyphernetd.conf(5) lists them all");
+    refused("[admission]\nhello_timeou = 1\n",
+            "line 2: [admission] hello_timeou: no such key; cyphernetd.conf(5) lists them all");
+    refused("[admission]\nHELLO_TIMEOUT = 1\n",
+            "line 2: [admission] HELLO_TIMEOUT: no such key; cyphernetd.conf(5) lists them all");
+    refused("[adm]\nission.hello_timeout = 1\n",
+            "line 2: [adm] ission.hello_timeout: no such key; cyphernetd.conf(5) lists them all");
+}
+
+static void numbers_that_are_none_are_refused(void **state)
+{
+    static const char *const bad[] = { "",   "-1",   "+1",  "0x10",       "1.5",
+                                       "5s", "five", "1 2", "1e3",        " ",
+                                       "\t", "0",    "61",  "4294967297", "18446744073709551617" };
+    char text[128];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        snprintf(text, sizeof text, "[admission]\nhello_timeout = %s\n", bad[i]);
+        refused(text, "line 2: [admission] hello_timeout: must be a number from 1 to 60");
+    }
+}
+
+static void answers_that_are_none_are_refused(void **state)
+{
+    static const char *const bad[] = { "", "1", "0", "y", "yes please", "maybe" };
+    char text[128];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        snprintf(text, sizeof text, "[server]\nlog_addresses = %s\n", bad[i]);
+        refused(text, "line 2: [server] log_addresses: must be yes or no");
+    }
+}
+
+static void words_that_are_none_are_refused(void **state)
+{
+    static const char *const bad[] = { "Cubic", "a b",      "a/b",
+                                       "../x",  "\xc3\xa4", "a2345678901234567890123456789012" };
+    char text[128];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        snprintf(text, sizeof text, "[calls]\ncongestion_control = %s\n", bad[i]);
+        refused(text, "line 2: [calls] congestion_control: must be a plain word of at most 31 "
+                      "characters");
+    }
+}
+
+static void a_key_twice_is_refused(void **state)
+{
+    (void)state;
+    refused("[admission]\nhello_timeout = 1\n[calls]\nidle_timeout = 3\n[admission]\n"
+            "hello_timeout = 1\n",
+            "line 6: [admission] hello_timeout: is set twice; remove one");
+}
+
+static void a_line_that_is_nothing_is_refused(void **state)
+{
+    static const char why[] = "line 2: neither [section], key = value, nor a comment";
+
+    (void)state;
+    refused("[server]\nlog_addresses\n", why);
+    refused("[server]\n[server\n", why);
+    refused("[server]\n#!\n= 5\n",
+            "line 3: [server] : no such key; cyphernetd.conf(5) lists them all");
+}
+
+static void the_first_of_several_errors_is_told(void **state)
+{
+    (void)state;
+    refused("[server]\nrubbish\nport = 1\n",
+            "line 2: neither [section], key = value, nor a comment");
+    refused("[server]\nport = 1\nrubbish\nbus = 1\n",
+            "line 2: [server] port: no such key; cyphernetd.conf(5) lists them all");
+}
+
+static void a_continued_line_is_refused(void **state)
+{
+    (void)state;
+    refused("[admission]\nhello_timeout = 1\n 2\n",
+            "line 3: [admission] hello_timeout: is set twice; remove one");
+}
+
+static void a_long_line_is_refused_whatever_it_says(void **state)
+{
+    char text[2048];
+
+    (void)state;
+    for (size_t pad = 150; pad < 1000; pad++) {
+        /* what comes behind the padding must not be taken for a line of its own */
+        snprintf(text, sizeof text, "[calls]\nidle_timeout = 5 ;%*sstall_timeout = 7\n", (int)pad,
+                 "");
+        if (pad <= 163) {
+            assert_int_equal(taken(text).stall_timeout, 300);
+        } else {
+            refused(text, "line 2: is longer than 198 characters");
+        }
+    }
+}
+
+static void what_is_shown_of_a_file_is_harmless(void **state)
+{
+    char text[256] = "[a\x1b[2J\x07]\n\xff\x01";
+
+    (void)state;
+    memset(text + strlen(text), 'n', 100);
+    strcat(text, " = 1\n");
+    refused(text,
+            "line 2: [a?[2J?] ??nnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnnn: "
+            "no such key; cyphernetd.conf(5) lists them all");
+}
+
+/* --- what is taken --------------------------------------------------------------------------- */
+
+static void an_empty_file_gives_the_defaults(void **state)
+{
+    struct cn_config defaults, got;
+
+    (void)state;
+    cn_config_defaults(&defaults);
+    got = taken("");
+    assert_memory_equal(&got, &defaults, sizeof got);
+    got = taken("\n\n; a comment\n# another\n[server]\n[calls]\n");
+    assert_memory_equal(&got, &defaults, sizeof got);
+    assert_int_equal(defaults.hello_timeout, 5);
+    assert_int_equal(defaults.keep_alive, 60);
+    assert_int_equal(defaults.ready_timeout, 3);
+    assert_false(defaults.log_addresses);
+    assert_false(defaults.log_subscribers);
+}
+
+static void bounds_are_inside(void **state)
+{
+    (void)state;
+    assert_int_equal(taken("[admission]\nhello_timeout = 1\n").hello_timeout, 1);
+    assert_int_equal(taken("[admission]\nhello_timeout = 60\n").hello_timeout, 60);
+    assert_int_equal(taken("[calls]\nrate_per_subscriber = 1000000000000\n").rate_per_subscriber,
+                     1000000000000);
+    refused("[calls]\nrate_per_subscriber = 1000000000001\n",
+            "line 2: [calls] rate_per_subscriber: must be a number from 0 to 1000000000000");
+}
+
+static void answers_have_three_spellings(void **state)
+{
+    (void)state;
+    assert_true(taken("[server]\nlog_addresses = yes\n").log_addresses);
+    assert_true(taken("[server]\nlog_addresses = ON\n").log_addresses);
+    assert_true(taken("[server]\nlog_addresses: true ; really\n").log_addresses);
+    assert_false(taken("[server]\nlog_addresses = off\n").log_addresses);
+    assert_string_equal(taken("[calls]\ncongestion_control = bbr\n").congestion_control, "bbr");
+    assert_string_equal(taken("[calls]\ncongestion_control =\n").congestion_control, "");
+}
+
+/* Every key sets one field and no other: each is given the value 4096 or yes, which all take. */
+static void every_key_sets_a_field_of_its_own(void **state)
+{
+    struct cn_config got[64], defaults;
+    size_t count = 0;
+
+    (void)state;
+    cn_config_defaults(&defaults);
+    for (; cn_config_key(count); count++) {
+        static const char *const values[] = { "4096", "1", "60", "yes", "abc", "7" };
+        const char *dot = strchr(cn_config_key(count), '.');
+        char text[128];
+        size_t i = 0;
+
+        for (; i < COUNT(values); i++) {
+            snprintf(text, sizeof text, "[%.*s]\n%s = %s\n", (int)(dot - cn_config_key(count)),
+                     cn_config_key(count), dot + 1, values[i]);
+            if (parse(text, &got[count]) == CN_OK &&
+                memcmp(&got[count], &defaults, sizeof defaults) != 0)
+                break;
+        }
+        assert_true(i < COUNT(values));
+        for (size_t other = 0; other < count; other++)
+            assert_memory_not_equal(&got[other], &got[count], sizeof got[other]);
+    }
+    assert_int_equal(count, 22);
+    assert_null(cn_config_key(count + 1));
+}
+
+/* --- the file -------------------------------------------------------------------------------- */
+
+static char path[] = "/tmp/test_config.XXXXXX";
+
+static int begin(void **state)
+{
+    int fd;
+
+    (void)state;
+    strcpy(path + strlen(path) - 6, "XXXXXX");
+    fd = mkstemp(path);
+    return fd < 0 ? -1 : close(fd);
+}
+
+static int end(void **state)
+{
+    (void)state;
+    return unlink(path);
+}
+
+static enum cn_err read_these(const void *octets, size_t size, struct cn_config *config)
+{
+    FILE *file = fopen(path, "wb");
+
+    assert_non_null(file);
+    assert_int_equal(fwrite(octets, 1, size, file), size);
+    assert_int_equal(fclose(file), 0);
+    return cn_config_read(config, path, complaint);
+}
+
+static void a_file_that_is_none_is_told(void **state)
+{
+    static char big[65537];
+    struct cn_config config;
+
+    (void)state;
+    assert_err(cn_config_read(&config, "/nowhere/at/all", complaint), CN_E_ABSENT);
+    assert_err(cn_config_read(&config, "/", complaint), CN_E_SYSTEM);
+    assert_err(read_these("[server]\n\0port", 14, &config), CN_E_FORMAT);
+    assert_string_equal(complaint, "not a configuration file: it holds a NUL octet");
+    memset(big, '\n', sizeof big);
+    assert_err(read_these(big, sizeof big, &config), CN_E_FORMAT);
+    assert_string_equal(complaint, "not a configuration file: over 64 KiB");
+    assert_err(read_these(big, sizeof big - 1, &config), CN_OK);
+}
+
+static void a_file_cut_anywhere_is_read_or_refused(void **state)
+{
+    static const char text[] = "[admission]\nhello_timeout = 9\n[server]\nlog_addresses = yes\n";
+    struct cn_config config;
+
+    (void)state;
+    for (size_t size = 0; size < sizeof text; size++) {
+        enum cn_err err = read_these(text, size, &config);
+
+        assert_true(err == CN_OK || (err == CN_E_FORMAT && complaint[0]));
+    }
+    assert_true(config.log_addresses);
+}
+
+#define FILE_TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(unknown_keys_are_refused),
+        cmocka_unit_test(numbers_that_are_none_are_refused),
+        cmocka_unit_test(answers_that_are_none_are_refused),
+        cmocka_unit_test(words_that_are_none_are_refused),
+        cmocka_unit_test(a_key_twice_is_refused),
+        cmocka_unit_test(a_line_that_is_nothing_is_refused),
+        cmocka_unit_test(the_first_of_several_errors_is_told),
+        cmocka_unit_test(a_continued_line_is_refused),
+        cmocka_unit_test(a_long_line_is_refused_whatever_it_says),
+        cmocka_unit_test(what_is_shown_of_a_file_is_harmless),
+        cmocka_unit_test(an_empty_file_gives_the_defaults),
+        cmocka_unit_test(bounds_are_inside),
+        cmocka_unit_test(answers_have_three_spellings),
+        cmocka_unit_test(every_key_sets_a_field_of_its_own),
+        FILE_TEST(a_file_that_is_none_is_told),
+        FILE_TEST(a_file_cut_anywhere_is_read_or_refused),
+    };
+
+    return cmocka_run_group_tests(tests, crypto_setup, crypto_teardown);
+}
