@@ -1,0 +1,55 @@
+"""`meson install` gives everything, and a program builds against it."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+from ctl_helper import BUILD
+
+EXPECTED = [
+    "bin/cyphernet",
+    "bin/cyphernetctl",
+    "bin/cyphernetd",
+    "include/cyphernet.h",
+    "include/cyphernet/err.h",
+    "lib/systemd/system/cyphernetd.service",
+    "share/man/man1/cyphernet.1",
+    "share/man/man3/libcyphernet.3",
+    "share/man/man5/cyphernetd.conf.5",
+    "share/man/man8/cyphernetctl.8",
+    "share/man/man8/cyphernetd.8",
+]
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory):
+    place = tmp_path_factory.mktemp("installed")
+    subprocess.run(
+        ["meson", "install", "-C", BUILD, "--no-rebuild", "--destdir", place],
+        check=True,
+        capture_output=True,
+        timeout=120,
+    )
+    return place / "usr/local"
+
+
+@pytest.mark.parametrize("path", EXPECTED)
+def test_is_installed(installed, path):
+    assert (installed / path).is_file()
+
+
+def test_the_unit_starts_the_installed_program(installed):
+    assert "ExecStart=/usr/local/bin/cyphernetd" in (installed / EXPECTED[5]).read_text()
+
+
+def test_a_program_builds_with_pkg_config_alone(installed, tmp_path):
+    directory = next(installed.rglob("libcyphernet.pc")).parent
+    env = dict(os.environ, PKG_CONFIG_PATH=str(directory), PKG_CONFIG_SYSROOT_DIR=str(installed.parents[1]))
+    flags = subprocess.run(
+        ["pkg-config", "--cflags", "--libs", "libcyphernet"], env=env, check=True, capture_output=True, text=True
+    ).stdout.split()
+    source = Path(__file__).parents[2] / "examples/echo.c"
+    program = tmp_path / "echo"
+    subprocess.run(["cc", "-Wl,--allow-shlib-undefined", "-o", program, source, *flags], check=True, timeout=60)
+    assert program.is_file()
