@@ -20,7 +20,7 @@ enum { RECORD_SIZE = 65536, PLAIN_SIZE = RECORD_SIZE - CN_AEAD_TAG_SIZE, PIPE_SI
 static uint8_t plain[RECORD_SIZE];
 static uint8_t sealed[RECORD_SIZE];
 
-static void die(const char *what)
+static _Noreturn void die(const char *what)
 {
     perror(what);
     exit(1);

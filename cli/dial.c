@@ -149,7 +149,10 @@ static int dialled(struct cn_cli *cli, struct cn_dial *dial, const struct cn_eve
         cn_dial_event(cli, dial, "retry", "");
         if (event->err == CN_E_UNREACHABLE && !dial->was_connected && !dial->patient)
             return cn_fail(cli, event->err, "calling the server");
-        if (cli->verbose || event->err == CN_E_UNREACHABLE)
+        if (event->err == CN_E_AUTH)
+            cn_warn("somebody who is not %s answered in place of %s; trying again", dial->name,
+                    dial->name);
+        else if (cli->verbose || event->err == CN_E_UNREACHABLE)
             cn_say(cli, "the line was lost (%s); trying again", cn_err_text(event->err));
         return CN_EXIT_DONE;
     case CN_EVENT_OPEN:
@@ -225,6 +228,8 @@ int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service servi
     err = cn_call_open(&dial->call, cli->home, &options);
     if (err != CN_OK)
         return not_ready(cli, err, dial->name);
+    if (cn_call_admission_note(dial->call)->unlocked)
+        cn_warn("keys cannot be locked into memory, and may be swapped out: raise `ulimit -l`");
     if (cn_contact_show(cli->home, dial->name, &info) == CN_OK)
         snprintf(dial->my_name, sizeof dial->my_name, "%s", info.made_for);
     while (code == CN_EXIT_DONE && !dial->is_open) {

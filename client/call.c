@@ -22,7 +22,7 @@ enum {
     CONNECT_TIMEOUT_MS = 10000,
     RETRY_MS_MIN = 100,
     RETRY_MS_MAX = 30000,
-    HANDSHAKE_FAILURE_COUNT_MAX = 5, /* a caller gives up after so many */
+    HANDSHAKE_FAILURE_COUNT_MAX = 5, /* who does not wait for ever gives up after so many */
     EVENT_COUNT_MAX = 8              /* of the call itself, not yet taken */
 };
 
@@ -190,6 +190,7 @@ enum cn_err cn_call_open(struct cn_call **call, struct cn_home *home,
     }
     c->caller = is_caller(c, options);
     c->note.not_after = c->secrets->fingerprint.certificate.not_after;
+    c->note.unlocked = cn_secret_unlocked(c->secrets) != 0;
     c->wait_until_ms =
         options->wait_ms < 0 ? UINT64_MAX : now_get().ms + (uint64_t)options->wait_ms;
     c->retry_delay_ms = RETRY_MS_MIN;
@@ -472,7 +473,7 @@ static void session_failed(struct cn_call *call, struct cn_now now)
                err == CN_E_MEMORY) {
         end(call, err);
     } else if (shaking && cn_err_blame(err) == CN_BLAME_PEER && err != CN_E_INTERRUPTED &&
-               err != CN_E_TIMEOUT && call->caller &&
+               err != CN_E_TIMEOUT && call->wait_until_ms != UINT64_MAX &&
                ++call->handshake_failures >= HANDSHAKE_FAILURE_COUNT_MAX) {
         end(call, CN_E_AUTH);
     } else {

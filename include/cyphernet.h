@@ -131,8 +131,10 @@ enum cn_call_service { CN_CALL_TALK = 1, CN_CALL_PIPE = 2, CN_CALL_FILE = 3, CN_
 struct cn_call_options {
     const char *contact; /* copied */
     enum cn_call_service service;
-    bool caller;     /* FILE and FORWARD: who sends or forwards; ignored for TALK and PIPE */
-    int64_t wait_ms; /* how long to wait for the partner; -1: without limit */
+    bool caller; /* FILE and FORWARD: who sends or forwards; ignored for TALK and PIPE */
+    int64_t
+        wait_ms; /* how long to wait for the partner; -1: without limit. With a limit the call also
+                  * gives up (CN_E_AUTH) when five of those it was joined with were not authentic */
 };
 
 enum cn_event_type {
@@ -160,6 +162,7 @@ struct cn_admission_note {
     int64_t clock_ahead_s; /* our clock against the server's; 0 if unknown */
     uint64_t not_after;    /* of our certificate, UTC seconds */
     int refusal;           /* enum cn_refusal */
+    bool unlocked; /* keys lie in memory that may be swapped out: RLIMIT_MEMLOCK is too low */
 };
 
 enum cn_refusal {
