@@ -139,6 +139,8 @@ static void streams_sweep(struct cn_mux *mux)
             mux->last = before;
         if (mux->turn == stream)
             mux->turn = NULL;
+        if (mux->borrower == stream) /* all that was lent is consumed */
+            mux->borrower = NULL;
         if (stream->mine)
             mux->my_count--;
         else
@@ -429,11 +431,14 @@ static void put_all_data(struct cn_mux *mux, struct draft *d)
     if (!s)
         return;
     do {
+        bool had_turn = false;
+
         while (cn_stream_sendable(s) > 0 && !s->open_due) {
             if (!put_data(d, s)) {
-                mux->turn = s;
+                mux->turn = had_turn ? s->next : s;
                 return;
             }
+            had_turn = true;
         }
         if (fin_due(s) && !s->open_due && has_room(d, 0))
             put_fin(d, s);
@@ -462,7 +467,10 @@ static bool close_due(const struct cn_mux *mux)
     if (!mux->finish_wanted)
         return false;
     for (const struct cn_stream *s = mux->first; s; s = s->next) {
-        if (!s->reset && !(s->tx_finished && s->tx_fin_received))
+        bool sent_all = s->tx_finished && s->tx_fin_received;
+        bool told_all = s->rx_ended && s->rx_received == cn_stream_expected(s);
+
+        if (!s->reset && !(sent_all && told_all))
             return false;
     }
     return true;
@@ -526,7 +534,8 @@ bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *re
         put_control(mux, &d, s);
     }
     if (told_all) {
-        mux->received_due_ms = 0;
+        if (mux->received_now || now_ms >= mux->received_due_ms)
+            mux->received_due_ms = 0;
         mux->received_now = false;
         put_all_data(mux, &d);
         if (has_room(&d, 0) && close_due(mux)) {

@@ -193,7 +193,8 @@ void cn_stream_release(struct cn_stream *stream)
     stream->released = true;
     stream->user = NULL;
     stream->events = 0;
-    if (!cn_stream_done(stream) && !stream->reset)
+    /* one that is finished both ways stays until the partner knows all of it */
+    if (!stream->tx_finished || cn_stream_state(stream) == CN_STREAM_OPEN)
         cn_stream_reset(stream, 0);
 }
 

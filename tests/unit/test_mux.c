@@ -1,0 +1,1111 @@
+/* Muxes: two of them, joined in memory by the plaintext of their records. What offends is refused;
+ * what is written here is read there, no more of it than the windows allow. */
+#include "unit.h"
+
+#include "mux.h"
+#include "seeded.h"
+
+enum { WINDOW = CN_MUX_WINDOW_SIZE, BIG = 5 * CN_MUX_WINDOW_SIZE };
+
+/* --- two ends -------------------------------------------------------------------------------- */
+
+/* Memory that is counted; it fails when `left` blocks more have been given out. */
+struct counted {
+    size_t octets;
+    size_t peak;
+    size_t left;
+};
+
+static void *counted_take(void *context, size_t size)
+{
+    struct counted *c = context;
+    size_t *block;
+
+    if (c->left == 0)
+        return NULL;
+    c->left--;
+    block = malloc(size);
+    c->octets += block ? size : 0;
+    if (c->octets > c->peak)
+        c->peak = c->octets;
+    return block;
+}
+
+static void counted_give(void *context, void *block, size_t size)
+{
+    struct counted *c = context;
+
+    c->octets -= size;
+    free(block);
+}
+
+/* What an end has said, of all streams together. */
+struct said {
+    unsigned count[CN_FRAME_TYPE_COUNT];
+    uint64_t octets;
+    uint64_t last_offset[CN_FRAME_TYPE_COUNT];
+    size_t last_wire_size;
+};
+
+struct end {
+    struct cn_mux mux;
+    struct counted counted;
+    struct cn_memory memory;
+    struct said said;
+    uint8_t *plain; /* the last record that came: the mux may have borrowed from it */
+};
+
+static struct end ends[2]; /* A, B */
+static uint64_t now_ms;
+
+static int begin(void **state)
+{
+    const struct cn_call_limits limits = cn_mux_limits();
+
+    (void)state;
+    now_ms = 1000;
+    for (int i = 0; i < 2; i++) {
+        struct end *e = &ends[i];
+
+        memset(e, 0, sizeof *e);
+        e->counted.left = SIZE_MAX;
+        e->memory = (struct cn_memory) { counted_take, counted_give, &e->counted };
+        cn_mux_init(&e->mux, &e->memory, i == 0 ? CN_ROLE_A : CN_ROLE_B);
+        cn_mux_begin(&e->mux, &limits, now_ms);
+    }
+    return 0;
+}
+
+static int finish(void **state)
+{
+    size_t left = 0;
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        cn_mux_wipe(&ends[i].mux);
+        left += ends[i].counted.octets;
+        free(ends[i].plain);
+        ends[i].plain = NULL;
+    }
+    return left == 0 ? 0 : -1;
+}
+
+static void note(struct said *said, const struct cn_frame *frame)
+{
+    said->count[frame->type]++;
+    said->last_offset[frame->type] = frame->offset;
+    if (frame->type == CN_FRAME_DATA)
+        said->octets += frame->size;
+}
+
+/* Hand an end the plaintext of a record, in memory of exactly that size. */
+static enum cn_err hand(struct end *to, const uint8_t *plain, size_t size)
+{
+    uint8_t *exact = malloc(size + 1);
+    enum cn_err err;
+
+    assert_non_null(exact);
+    memcpy(exact, plain, size);
+    err = cn_mux_settle(&to->mux);
+    if (err == CN_OK) {
+        free(to->plain);
+        to->plain = exact;
+        err = cn_mux_input(&to->mux, exact, size, now_ms);
+    } else {
+        free(exact);
+    }
+    return err;
+}
+
+/* The next record of an end as plaintext with its padding; 0: it has none. */
+static size_t take(struct end *from, uint8_t plain[CN_RECORD_PLAIN_SIZE_MAX])
+{
+    static struct cn_mux_record record;
+    struct cn_reader r = { .at = plain };
+    struct cn_frame frame;
+    size_t size = 0;
+
+    if (!cn_mux_output(&from->mux, now_ms, &record))
+        return 0;
+    assert_true(record.piece_count <= CN_MUX_PIECE_COUNT_MAX);
+    for (size_t i = 0; i < record.piece_count; i++) {
+        assert_true(size + record.piece[i].size <= CN_RECORD_PLAIN_SIZE_MAX);
+        memcpy(plain + size, record.piece[i].bytes, record.piece[i].size);
+        size += record.piece[i].size;
+    }
+    r.left = size;
+    while (r.left > 0) {
+        assert_err(cn_frame_decode(&frame, &r), CN_OK);
+        assert_true(frame.type != CN_FRAME_PADDING);
+        assert_int_equal(from->said.count[CN_FRAME_CLOSE], 0); /* nothing behind it */
+        note(&from->said, &frame);
+    }
+    assert_true(record.wire_size >= size + CN_RECORD_EXTRA_SIZE);
+    from->said.last_wire_size = record.wire_size;
+    memset(plain + size, 0, record.wire_size - CN_RECORD_EXTRA_SIZE - size);
+    return record.wire_size - CN_RECORD_EXTRA_SIZE;
+}
+
+/* One record from this end to the other; false: there was none. */
+static bool pass(int from)
+{
+    static uint8_t plain[CN_RECORD_PLAIN_SIZE_MAX];
+    size_t size = take(&ends[from], plain);
+
+    if (size > 0)
+        assert_err(hand(&ends[1 - from], plain, size), CN_OK);
+    return size > 0;
+}
+
+/* Both ways until nobody has anything to say, and once more when what is held back is due. */
+static void pass_all(void)
+{
+    for (int quiet = 0; quiet < 2; quiet++) {
+        while (pass(0) | pass(1))
+            ;
+        now_ms += CN_MUX_RECEIVED_DELAY_MS;
+    }
+}
+
+static struct cn_stream *open_at(int end)
+{
+    struct cn_stream *stream = NULL;
+
+    assert_err(cn_mux_open(&ends[end].mux, 1, NULL, 0, &stream), CN_OK);
+    return stream;
+}
+
+/* The stream of an end's number; it must be there. */
+static struct cn_stream *stream_of(int end, uint32_t id)
+{
+    struct cn_stream *stream = ends[end].mux.first;
+
+    while (stream && stream->id != id)
+        stream = stream->next;
+    assert_non_null(stream);
+    return stream;
+}
+
+/* Two ends of stream 1, which A has opened. */
+static void open_both(struct cn_stream *out[2])
+{
+    out[0] = open_at(0);
+    pass_all();
+    out[1] = stream_of(1, 1);
+}
+
+/* Consume all that is there; how much that was. */
+static size_t drain(struct cn_stream *stream)
+{
+    size_t total = 0;
+    size_t size;
+
+    while (cn_stream_peek(stream, &size)) {
+        cn_stream_consume(stream, size);
+        total += size;
+    }
+    return total;
+}
+
+static size_t write_zeros(struct cn_stream *stream, size_t size)
+{
+    static const uint8_t zeros[CN_MUX_UNSENT_SIZE_MAX + CN_CHUNK_SIZE];
+
+    assert_true(size <= sizeof zeros);
+    return cn_stream_write(stream, zeros, size);
+}
+
+/* --- offences -------------------------------------------------------------------------------- */
+
+static enum cn_err say(int to, const struct cn_frame *frame)
+{
+    static uint8_t plain[CN_RECORD_PLAIN_SIZE_MAX];
+    struct cn_writer w = { .at = plain, .left = sizeof plain };
+
+    cn_frame_encode(frame, &w);
+    if (frame->type == CN_FRAME_DATA)
+        cn_writer_zeros(&w, frame->size);
+    assert_true(cn_writer_ok(&w));
+    return hand(&ends[to], plain, sizeof plain - w.left);
+}
+
+static enum cn_err say_offset(int to, enum cn_frame_type type, uint32_t stream, uint64_t offset)
+{
+    return say(to, &(struct cn_frame) { .type = type, .stream = stream, .offset = offset });
+}
+
+static enum cn_err say_data(int to, uint32_t stream, uint64_t offset, size_t size)
+{
+    return say(to, &(struct cn_frame) {
+                       .type = CN_FRAME_DATA, .stream = stream, .offset = offset, .size = size });
+}
+
+static enum cn_err say_open(int to, uint32_t stream, uint8_t kind)
+{
+    return say(to, &(struct cn_frame) { .type = CN_FRAME_OPEN, .stream = stream, .kind = kind });
+}
+
+static void frames_of_streams_never_opened_are_refused(void **state)
+{
+    static const enum cn_frame_type types[] = { CN_FRAME_RECEIVED, CN_FRAME_DURABLE,
+                                                CN_FRAME_WINDOW, CN_FRAME_FIN };
+
+    (void)state;
+    for (uint32_t id = 1; id < 6; id++) {
+        for (size_t i = 0; i < COUNT(types); i++) {
+            assert_err(say_offset(1, types[i], id, 0), CN_E_FORMAT);
+        }
+        assert_err(say_data(1, id, 0, 1), CN_E_FORMAT);
+        assert_err(say(1, &(struct cn_frame) { .type = CN_FRAME_RESET, .stream = id }),
+                   CN_E_FORMAT);
+    }
+    assert_err(say_data(1, UINT32_MAX, 0, 1), CN_E_FORMAT);
+}
+
+static void streams_are_opened_in_order_by_their_own_side(void **state)
+{
+    (void)state;
+    assert_err(say_open(1, 2, 1), CN_E_FORMAT); /* a number of B's */
+    assert_err(say_open(1, 3, 1), CN_E_FORMAT); /* a gap */
+    assert_err(say_open(1, 1, 0), CN_E_FORMAT); /* no kind */
+    assert_err(say_open(1, 1, 1), CN_OK);
+    assert_err(say_open(1, 1, 1), CN_E_FORMAT); /* twice */
+    assert_err(say_open(1, 5, 1), CN_E_FORMAT);
+    assert_err(say_open(1, 3, 1), CN_OK);
+    assert_err(say_open(0, 1, 1), CN_E_FORMAT);
+    assert_err(say_open(0, 2, 1), CN_OK);
+    ends[1].mux.their_next_id = UINT32_MAX; /* the last number is never used */
+    assert_err(say_open(1, UINT32_MAX, 1), CN_E_FORMAT);
+}
+
+static void no_more_streams_are_opened_than_allowed(void **state)
+{
+    struct cn_stream *stream;
+
+    (void)state;
+    for (uint32_t i = 0; i < CN_MUX_STREAM_COUNT_MAX; i++)
+        assert_err(say_open(1, 2 * i + 1, 1), CN_OK);
+    assert_err(say_open(1, 2 * CN_MUX_STREAM_COUNT_MAX + 1, 1), CN_E_LIMIT);
+    for (uint32_t i = 0; i < CN_MUX_STREAM_COUNT_MAX; i++)
+        assert_err(cn_mux_open(&ends[0].mux, 1, NULL, 0, &stream), CN_OK);
+    assert_err(cn_mux_open(&ends[0].mux, 1, NULL, 0, &stream), CN_E_LIMIT);
+}
+
+static void data_beyond_the_window_is_refused(void **state)
+{
+    uint64_t at = 0;
+
+    (void)state;
+    assert_err(say_open(1, 1, 1), CN_OK);
+    for (; at < WINDOW; at += 32768)
+        assert_err(say_data(1, 1, at, 32768), CN_OK);
+    assert_err(say_data(1, 1, at, 1), CN_E_LIMIT);
+}
+
+static void data_across_the_window_is_refused(void **state)
+{
+    uint64_t at = 0;
+
+    (void)state;
+    assert_err(say_open(1, 1, 1), CN_OK);
+    for (; at < WINDOW - 32768; at += 32768)
+        assert_err(say_data(1, 1, at, 32768), CN_OK);
+    assert_err(say_data(1, 1, at, 32769), CN_E_LIMIT);
+}
+
+static void gaps_and_overlaps_are_refused(void **state)
+{
+    static const uint64_t wrong[] = { 0, 9, 11, 20, UINT64_MAX, UINT64_MAX - 4 };
+
+    (void)state;
+    assert_err(say_open(1, 1, 1), CN_OK);
+    assert_err(say_data(1, 1, 1, 10), CN_E_FORMAT);
+    assert_err(say_data(1, 1, 0, 10), CN_OK);
+    for (size_t i = 0; i < COUNT(wrong); i++) {
+        assert_err(say_data(1, 1, wrong[i], 10), CN_E_FORMAT);
+        assert_err(say_offset(1, CN_FRAME_FIN, 1, wrong[i]), CN_E_FORMAT);
+    }
+    assert_err(say_data(1, 1, 10, 10), CN_OK);
+}
+
+static void nothing_may_come_after_the_end_of_a_stream(void **state)
+{
+    (void)state;
+    assert_err(say_open(1, 1, 1), CN_OK);
+    assert_err(say_data(1, 1, 0, 10), CN_OK);
+    assert_err(say_offset(1, CN_FRAME_FIN, 1, 10), CN_OK);
+    assert_err(say_data(1, 1, 10, 1), CN_E_FORMAT);
+    assert_err(say_offset(1, CN_FRAME_FIN, 1, 10), CN_E_FORMAT);
+    assert_err(say_offset(1, CN_FRAME_FIN, 1, 11), CN_E_FORMAT);
+}
+
+static void acknowledgements_of_what_was_not_sent_are_refused(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    assert_err(say_offset(0, CN_FRAME_RECEIVED, 1, 1), CN_E_FORMAT);
+    assert_err(say_offset(0, CN_FRAME_DURABLE, 1, 1), CN_E_FORMAT);
+    (void)write_zeros(s[0], 100); /* written, not sent */
+    assert_err(say_offset(0, CN_FRAME_RECEIVED, 1, 1), CN_E_FORMAT);
+    assert_true(pass(0));
+    assert_err(say_offset(0, CN_FRAME_RECEIVED, 1, 101), CN_E_FORMAT);
+    assert_err(say_offset(0, CN_FRAME_RECEIVED, 1, UINT64_MAX), CN_E_FORMAT);
+    assert_err(say_offset(0, CN_FRAME_DURABLE, 1, 101), CN_E_FORMAT);
+    cn_stream_finish(s[0]); /* the end is not sent either */
+    assert_err(say_offset(0, CN_FRAME_RECEIVED, 1, 101), CN_E_FORMAT);
+    assert_true(pass(0));
+    assert_err(say_offset(0, CN_FRAME_RECEIVED, 1, 102), CN_E_FORMAT);
+    assert_err(say_offset(0, CN_FRAME_DURABLE, 1, 101), CN_E_FORMAT); /* the end is no octet */
+    assert_err(say_offset(0, CN_FRAME_RECEIVED, 1, 101), CN_OK);
+}
+
+static void what_was_granted_is_not_taken_back(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    (void)write_zeros(s[0], 100);
+    assert_true(pass(0));
+    assert_err(say_offset(0, CN_FRAME_RECEIVED, 1, 50), CN_OK);
+    assert_err(say_offset(0, CN_FRAME_RECEIVED, 1, 49), CN_E_FORMAT);
+    assert_err(say_offset(0, CN_FRAME_DURABLE, 1, 50), CN_OK);
+    assert_err(say_offset(0, CN_FRAME_DURABLE, 1, 49), CN_E_FORMAT);
+    assert_err(say_offset(0, CN_FRAME_WINDOW, 1, WINDOW), CN_OK);
+    assert_err(say_offset(0, CN_FRAME_WINDOW, 1, WINDOW - 1), CN_E_FORMAT);
+    assert_err(say_offset(0, CN_FRAME_WINDOW, 1, WINDOW + 1), CN_OK);
+    assert_err(say_offset(0, CN_FRAME_WINDOW, 1, WINDOW), CN_E_FORMAT);
+}
+
+static void what_version_1_reserves_is_refused(void **state)
+{
+    (void)state;
+    assert_err(say(0, &(struct cn_frame) { .type = CN_FRAME_REHANDSHAKE }), CN_E_UNEXPECTED);
+    assert_err(say(0, &(struct cn_frame) { .type = CN_FRAME_SWITCH }), CN_E_UNEXPECTED);
+    assert_err(say(0, &(struct cn_frame) { .type = CN_FRAME_RESUME }), CN_E_UNEXPECTED);
+}
+
+static void nothing_may_come_after_close(void **state)
+{
+    uint8_t plain[40];
+    struct cn_writer w = { .at = plain, .left = sizeof plain };
+    const struct cn_frame close = { .type = CN_FRAME_CLOSE };
+
+    (void)state;
+    cn_frame_encode(&close, &w);
+    cn_frame_encode(&close, &w);
+    assert_err(hand(&ends[0], plain, sizeof plain - w.left), CN_E_UNEXPECTED);
+    assert_err(say(1, &close), CN_OK);
+    assert_err(hand(&ends[1], plain, 0), CN_OK); /* an empty record says nothing */
+    assert_err(say(1, &close), CN_E_UNEXPECTED);
+    assert_err(say_offset(1, CN_FRAME_PING, 0, 1), CN_E_UNEXPECTED);
+    assert_err(say_open(1, 1, 1), CN_E_UNEXPECTED);
+}
+
+static void nonsense_is_refused(void **state)
+{
+    uint8_t plain[200];
+
+    (void)state;
+    memset(plain, 0x41, sizeof plain);
+    assert_err(hand(&ends[0], plain, sizeof plain), CN_E_FORMAT);
+    assert_err(hand(&ends[0], plain, 1), CN_E_FORMAT);
+}
+
+static void memory_that_ends_ends_the_call_not_the_program(void **state)
+{
+    struct cn_stream *stream;
+
+    (void)state;
+    for (size_t blocks = 0; blocks < 2; blocks++) {
+        ends[0].counted.left = ends[1].counted.left = blocks;
+        assert_err(cn_mux_open(&ends[0].mux, 1, "parameters", 10, &stream), CN_E_MEMORY);
+        assert_err(say(1, &(struct cn_frame) { .type = CN_FRAME_OPEN,
+                                               .stream = 1,
+                                               .kind = 1,
+                                               .bytes = (const uint8_t *)"parameters",
+                                               .size = 10 }),
+                   CN_E_MEMORY);
+        assert_int_equal(ends[0].counted.octets + ends[1].counted.octets, 0);
+    }
+    ends[0].counted.left = ends[1].counted.left = SIZE_MAX;
+    assert_err(say_open(1, 1, 1), CN_OK);
+    ends[1].counted.left = 0;
+    assert_err(say_data(1, 1, 0, 10), CN_OK);        /* borrowed */
+    assert_err(say_data(1, 1, 10, 10), CN_E_MEMORY); /* no chunk to settle it in */
+}
+
+/* --- transfers ------------------------------------------------------------------------------- */
+
+/* One direction of one stream in a random transfer. */
+struct flow {
+    struct cn_stream *out;
+    struct cn_stream *in;
+    uint64_t size;
+    uint64_t written;
+    uint64_t read;
+    uint64_t write_state; /* of the generators on both sides */
+    uint64_t read_state;
+};
+
+static void flow_write(struct flow *f, size_t most)
+{
+    size_t room;
+    uint8_t *to = f->written < f->size ? cn_stream_reserve(f->out, &room) : NULL;
+
+    if (to) {
+        room = room < most ? room : most;
+        room = room < f->size - f->written ? room : (size_t)(f->size - f->written);
+        (void)seeded_fill(&f->write_state, to, room);
+        cn_stream_commit(f->out, room);
+        f->written += room;
+    }
+    if (f->written == f->size)
+        cn_stream_finish(f->out);
+}
+
+static void flow_read(struct flow *f, size_t most)
+{
+    static uint8_t want[CN_CHUNK_SIZE];
+    size_t size;
+    const uint8_t *from = cn_stream_peek(f->in, &size);
+
+    if (from) {
+        size = size < most ? size : most;
+        (void)seeded_fill(&f->read_state, want, size);
+        assert_memory_equal(from, want, size);
+        cn_stream_consume(f->in, size);
+        f->read += size;
+    }
+    assert_true(f->read <= f->size);
+    if (cn_stream_state(f->in) == CN_STREAM_ENDED)
+        assert_true(f->read == f->size); /* an end only where the end is */
+}
+
+static bool flow_done(const struct flow *f)
+{
+    struct cn_stream_progress progress;
+
+    cn_stream_progress(f->out, &progress);
+    return cn_stream_state(f->in) == CN_STREAM_ENDED && progress.end_received;
+}
+
+static void transfers_both_ways_arrive_equal(void **state)
+{
+    uint64_t random_state = 3;
+
+    (void)state;
+    for (int round = 0; round < 6; round++) {
+        struct flow flows[2] = { 0 };
+        struct cn_stream *s[2];
+        uint32_t dice[5];
+
+        finish(NULL);
+        begin(NULL);
+        open_both(s);
+        (void)seeded_fill(&random_state, (uint8_t *)dice, sizeof dice);
+        for (int i = 0; i < 2; i++) {
+            flows[i] = (struct flow) { .out = s[i],
+                                       .in = s[1 - i],
+                                       .size = round == 0 ? 0 : dice[i] % (3 * WINDOW),
+                                       .write_state = dice[i],
+                                       .read_state = dice[i] };
+        }
+        while (!flow_done(&flows[0]) || !flow_done(&flows[1])) {
+            (void)seeded_fill(&random_state, (uint8_t *)dice, sizeof dice);
+            for (int i = 0; i < 2; i++) {
+                if (dice[4] & 1U << i)
+                    flow_write(&flows[i], dice[i] % 200000);
+                if (dice[4] & 4U << i)
+                    flow_read(&flows[i], dice[2 + i] % 200000);
+                if (dice[4] & 16U << i)
+                    (void)pass(i);
+            }
+            now_ms += dice[4] >> 16 & 3;
+        }
+        for (int i = 0; i < 2; i++) {
+            assert_true(ends[i].said.octets == flows[i].size);
+            assert_int_equal(ends[i].said.count[CN_FRAME_FIN], 1);
+            assert_true(ends[i].said.last_offset[CN_FRAME_FIN] == flows[i].size);
+            cn_stream_release(s[i]);
+            cn_mux_finish(&ends[i].mux);
+        }
+        pass_all();
+        for (int i = 0; i < 2; i++) {
+            assert_true(cn_mux_is_closed(&ends[i].mux));
+            assert_int_equal(ends[i].said.count[CN_FRAME_RESET], 0);
+        }
+    }
+}
+
+static void a_stream_that_borrowed_is_not_touched_after_it_is_gone(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    cn_stream_finish(s[1]);
+    pass_all();
+    (void)write_zeros(s[0], 100);
+    cn_stream_finish(s[0]);
+    assert_true(pass(0)); /* data and end in one record, lent to B's stream */
+    assert_int_equal(drain(s[1]), 100);
+    assert_int_equal(cn_stream_state(s[1]), CN_STREAM_ENDED);
+    cn_stream_release(s[1]);
+    assert_true(pass(1)); /* the last word about it: the stream goes */
+    assert_null(ends[1].mux.first);
+    assert_err(say_offset(1, CN_FRAME_PING, 0, 1), CN_OK); /* the next record settles */
+}
+
+static void parameters_and_kind_come_with_the_stream(void **state)
+{
+    static uint8_t parameters[CN_FRAME_PARAMETERS_SIZE_MAX];
+    struct cn_stream *mine, *theirs;
+    enum cn_event_type type;
+    const void *got;
+    size_t size;
+
+    (void)state;
+    fill(1, parameters, sizeof parameters);
+    assert_err(cn_mux_open(&ends[1].mux, 200, parameters, sizeof parameters, &mine), CN_OK);
+    pass_all();
+    assert_true(cn_mux_next_event(&ends[0].mux, &theirs, &type));
+    assert_int_equal(type, CN_EVENT_STREAM);
+    assert_int_equal(cn_stream_kind(theirs), 200);
+    got = cn_stream_parameters(theirs, &size);
+    assert_int_equal(size, sizeof parameters);
+    assert_memory_equal(got, parameters, size);
+    assert_false(cn_mux_next_event(&ends[0].mux, &theirs, &type));
+}
+
+/* --- windows --------------------------------------------------------------------------------- */
+
+static void a_sender_stops_where_the_window_ends(void **state)
+{
+    struct cn_stream_progress progress;
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    while (write_zeros(s[0], 4096) > 0 || ends[0].said.octets < WINDOW)
+        pass_all(); /* B reads nothing */
+    pass_all();
+    assert_true(ends[0].said.octets == WINDOW);
+    assert_int_equal(ends[1].said.count[CN_FRAME_WINDOW], 0);
+    assert_true(ends[1].said.last_offset[CN_FRAME_RECEIVED] == WINDOW); /* arrived, not read */
+    cn_stream_progress(s[0], &progress);
+    assert_true(progress.received == WINDOW);
+    assert_true(progress.written <= WINDOW + CN_MUX_UNSENT_SIZE_MAX + CN_CHUNK_SIZE);
+    assert_false(cn_mux_has_output(&ends[0].mux, now_ms));
+
+    cn_stream_consume(s[1], 1); /* too little to speak about */
+    pass_all();
+    assert_true(ends[0].said.octets == WINDOW);
+    while (cn_buffer_size(&s[1]->rx) > WINDOW * 3 / 4)
+        cn_stream_consume(s[1], 1024);
+    pass_all();
+    assert_int_equal(ends[1].said.count[CN_FRAME_WINDOW], 1);
+    assert_true(ends[1].said.last_offset[CN_FRAME_WINDOW] > WINDOW);
+    assert_true(ends[0].said.octets > WINDOW);
+    assert_true(ends[0].said.octets <= ends[1].said.last_offset[CN_FRAME_WINDOW]);
+}
+
+static void a_window_that_holds_back_grows_to_its_limit(void **state)
+{
+    struct cn_stream *s[2];
+    uint64_t total = 0;
+
+    (void)state;
+    open_both(s);
+    while (total < 64ULL * WINDOW) { /* read at once, in no time at all */
+        (void)write_zeros(s[0], CN_CHUNK_SIZE);
+        (void)pass(0);
+        total += drain(s[1]);
+        (void)pass(1);
+    }
+    assert_int_equal(s[1]->rx_window, CN_MUX_WINDOW_SIZE_MAX);
+}
+
+static void a_window_that_does_not_hold_back_stays(void **state)
+{
+    struct cn_stream *s[2];
+    uint64_t total = 0;
+
+    (void)state;
+    open_both(s);
+    while (total < 16ULL * WINDOW) {
+        (void)write_zeros(s[0], CN_CHUNK_SIZE);
+        (void)pass(0);
+        total += drain(s[1]);
+        (void)pass(1);
+        now_ms += 20; /* 80 ms for a quarter */
+    }
+    assert_int_equal(s[1]->rx_window, WINDOW);
+}
+
+static void writing_is_refused_while_much_is_unsent(void **state)
+{
+    struct cn_stream *s[2];
+    struct cn_stream *stream;
+    enum cn_event_type type;
+    bool writable = false;
+    size_t written = 0;
+    size_t some;
+
+    (void)state;
+    open_both(s);
+    while ((some = write_zeros(s[0], 10000)) > 0)
+        written += some;
+    assert_in_range(written, CN_MUX_UNSENT_SIZE_MAX, CN_MUX_UNSENT_SIZE_MAX + CN_CHUNK_SIZE);
+    assert_false(cn_mux_next_event(&ends[0].mux, &stream, &type));
+    pass_all();
+    while (cn_mux_next_event(&ends[0].mux, &stream, &type))
+        writable |= type == CN_EVENT_WRITABLE;
+    assert_true(writable);
+    assert_true(write_zeros(s[0], 10000) == 10000);
+}
+
+static void acknowledgements_wait_10_ms_but_no_longer(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    (void)write_zeros(s[0], 100);
+    assert_true(pass(0));
+    assert_false(pass(1));
+    assert_true(cn_mux_deadline_ms(&ends[1].mux) == now_ms + CN_MUX_RECEIVED_DELAY_MS);
+    now_ms += CN_MUX_RECEIVED_DELAY_MS - 1;
+    assert_false(cn_mux_has_output(&ends[1].mux, now_ms));
+    assert_false(pass(1));
+    now_ms++;
+    assert_true(cn_mux_has_output(&ends[1].mux, now_ms));
+    assert_true(pass(1));
+    assert_int_equal(ends[1].said.count[CN_FRAME_RECEIVED], 1);
+    assert_true(ends[1].said.last_offset[CN_FRAME_RECEIVED] == 100);
+    assert_false(pass(1)); /* once is enough */
+}
+
+static void durable_is_told(void **state)
+{
+    struct cn_stream_progress progress;
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    (void)write_zeros(s[0], 1000);
+    assert_true(pass(0));
+    (void)drain(s[1]);
+    cn_stream_set_durable(s[1], 600);
+    assert_true(pass(1));
+    cn_stream_progress(s[0], &progress);
+    assert_true(progress.durable == 600);
+    cn_stream_set_durable(s[1], 500); /* no news */
+    cn_stream_set_durable(s[1], 1000);
+    pass_all();
+    assert_int_equal(ends[1].said.count[CN_FRAME_DURABLE], 2);
+    cn_stream_progress(s[0], &progress);
+    assert_true(progress.durable == 1000 && progress.received == 1000);
+}
+
+/* --- the end --------------------------------------------------------------------------------- */
+
+static void the_end_comes_behind_all_data_and_is_acknowledged_at_once(void **state)
+{
+    struct cn_stream_progress progress;
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    (void)write_zeros(s[0], 400000);
+    cn_stream_finish(s[0]);
+    assert_int_equal(cn_stream_write(s[0], "x", 1), 0);
+    while (ends[0].said.octets < 400000) {
+        assert_int_equal(ends[0].said.count[CN_FRAME_FIN], 0);
+        assert_true(pass(0));
+    }
+    while (pass(0))
+        ;
+    assert_int_equal(ends[0].said.count[CN_FRAME_FIN], 1);
+    assert_true(ends[0].said.last_offset[CN_FRAME_FIN] == 400000);
+    assert_int_equal(cn_stream_state(s[1]), CN_STREAM_OPEN); /* not before it was read */
+    assert_true(pass(1));
+    assert_true(ends[1].said.last_offset[CN_FRAME_RECEIVED] == 400001);
+    cn_stream_progress(s[0], &progress);
+    assert_true(progress.end_received && progress.received == 400000);
+    assert_int_equal(drain(s[1]), 400000);
+    assert_int_equal(cn_stream_state(s[1]), CN_STREAM_ENDED);
+}
+
+static void the_end_needs_no_room_in_the_window(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    while (ends[0].said.octets < WINDOW) {
+        size_t left = (size_t)(WINDOW - s[0]->tx.end);
+
+        (void)write_zeros(s[0], left < 65536 ? left : 65536);
+        pass_all();
+    }
+    cn_stream_finish(s[0]);
+    pass_all();
+    assert_int_equal(ends[0].said.count[CN_FRAME_FIN], 1);
+    assert_int_equal(drain(s[1]), WINDOW);
+    assert_int_equal(cn_stream_state(s[1]), CN_STREAM_ENDED);
+}
+
+static void the_last_record_of_bulk_is_padded_to_full_size(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    (void)write_zeros(s[0], 65000);
+    assert_true(pass(0));
+    assert_int_equal(ends[0].said.last_wire_size, CN_RECORD_SIZE_MAX);
+    (void)write_zeros(s[0], 1);
+    cn_stream_finish(s[0]);
+    assert_true(pass(0));
+    assert_int_equal(ends[0].said.count[CN_FRAME_FIN], 1);
+    assert_int_equal(ends[0].said.last_wire_size, CN_RECORD_SIZE_MAX);
+}
+
+static void close_waits_until_all_is_acknowledged(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    (void)write_zeros(s[0], 100);
+    cn_mux_finish(&ends[0].mux);
+    assert_true(pass(0));
+    assert_int_equal(ends[0].said.count[CN_FRAME_CLOSE], 0); /* no end yet */
+    cn_stream_finish(s[0]);
+    cn_stream_finish(s[1]);
+    assert_true(pass(0));
+    assert_int_equal(ends[0].said.count[CN_FRAME_CLOSE], 0); /* not acknowledged */
+    assert_true(pass(1));
+    assert_true(pass(0));
+    assert_int_equal(ends[0].said.count[CN_FRAME_CLOSE], 1);
+    assert_false(cn_mux_is_closed(&ends[0].mux));
+    assert_false(cn_mux_is_closed(&ends[1].mux));
+    pass_all();
+    assert_int_equal(ends[1].said.count[CN_FRAME_CLOSE], 0); /* its program has not said so */
+    cn_mux_finish(&ends[1].mux);
+    pass_all();
+    for (int i = 0; i < 2; i++) {
+        assert_true(cn_mux_is_closed(&ends[i].mux));
+        assert_false(cn_mux_has_output(&ends[i].mux, now_ms + 100000));
+        assert_true(cn_mux_deadline_ms(&ends[i].mux) == UINT64_MAX);
+    }
+}
+
+static void who_is_done_first_still_acknowledges_the_other(void **state)
+{
+    struct cn_stream *s[2];
+    struct cn_stream *more;
+
+    (void)state;
+    open_both(s);
+    cn_stream_finish(s[0]);
+    cn_mux_finish(&ends[0].mux); /* before the partner has written anything */
+    pass_all();
+    assert_int_equal(ends[0].said.count[CN_FRAME_CLOSE], 0);
+    (void)write_zeros(s[1], 1000);
+    pass_all();
+    cn_stream_finish(s[1]);
+    cn_mux_finish(&ends[1].mux);
+    pass_all();
+    for (int i = 0; i < 2; i++) {
+        assert_true(cn_mux_is_closed(&ends[i].mux));
+        assert_err(cn_mux_open(&ends[i].mux, 1, NULL, 0, &more), CN_E_UNEXPECTED);
+    }
+}
+
+static void a_code_closes_at_once(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    (void)write_zeros(s[0], 100);
+    cn_mux_close(&ends[0].mux, 5);
+    assert_true(pass(0));
+    assert_int_equal(ends[0].said.count[CN_FRAME_CLOSE], 1);
+    assert_true(ends[1].mux.close_received);
+    assert_int_equal(ends[1].mux.close_received_code, 5);
+    cn_mux_finish(&ends[1].mux);
+    pass_all();
+    assert_false(cn_mux_is_closed(&ends[0].mux));
+    assert_false(cn_mux_is_closed(&ends[1].mux));
+}
+
+static void an_empty_call_closes(void **state)
+{
+    (void)state;
+    cn_mux_finish(&ends[0].mux);
+    cn_mux_finish(&ends[1].mux);
+    pass_all();
+    assert_true(cn_mux_is_closed(&ends[0].mux) && cn_mux_is_closed(&ends[1].mux));
+}
+
+/* --- giving up ------------------------------------------------------------------------------- */
+
+static void a_reset_ends_both_directions_at_both_ends(void **state)
+{
+    (void)state;
+    for (int who = 0; who < 2; who++) {
+        struct cn_stream *s[2];
+
+        finish(NULL);
+        begin(NULL);
+        open_both(s);
+        for (int i = 0; i < 2; i++)
+            (void)write_zeros(s[i], 100000);
+        assert_true(pass(0));
+        cn_stream_reset(s[who], 77);
+        cn_stream_reset(s[who], 78); /* once */
+        pass_all();
+        for (int i = 0; i < 2; i++) {
+            size_t size;
+
+            assert_int_equal(cn_stream_state(s[i]), CN_STREAM_RESET);
+            assert_int_equal(cn_stream_reset_code(s[i]), 77);
+            assert_null(cn_stream_peek(s[i], &size));
+            assert_null(cn_stream_reserve(s[i], &size));
+            cn_stream_release(s[i]);
+            cn_mux_finish(&ends[i].mux);
+        }
+        assert_int_equal(ends[who].said.count[CN_FRAME_RESET], 1);
+        assert_int_equal(ends[1 - who].said.count[CN_FRAME_RESET], 0); /* not answered */
+        pass_all();
+        for (int i = 0; i < 2; i++) {
+            assert_null(ends[i].mux.first);
+            assert_true(cn_mux_is_closed(&ends[i].mux));
+        }
+    }
+}
+
+static void resets_that_cross_are_harmless(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    cn_stream_reset(s[0], 1);
+    cn_stream_reset(s[1], 2);
+    pass_all();
+    assert_int_equal(cn_stream_reset_code(s[0]), 1);
+    assert_int_equal(cn_stream_reset_code(s[1]), 2);
+    for (int i = 0; i < 2; i++) {
+        cn_stream_release(s[i]);
+        cn_mux_finish(&ends[i].mux);
+    }
+    pass_all();
+    assert_true(cn_mux_is_closed(&ends[0].mux) && cn_mux_is_closed(&ends[1].mux));
+}
+
+static void late_frames_of_a_stream_that_is_over_are_ignored(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    cn_stream_release(s[1]); /* given up and forgotten at once */
+    pass_all();
+    assert_null(ends[1].mux.first);
+    assert_err(say_data(1, 1, 0, 10), CN_OK);
+    assert_err(say_offset(1, CN_FRAME_RECEIVED, 1, 99), CN_OK);
+    assert_err(say_offset(1, CN_FRAME_FIN, 1, 10), CN_OK);
+    assert_err(say(1, &(struct cn_frame) { .type = CN_FRAME_RESET, .stream = 1 }), CN_OK);
+}
+
+static void a_stream_that_is_reset_before_it_was_announced_is_announced_all_the_same(void **state)
+{
+    struct cn_stream *stream = open_at(0);
+
+    (void)state;
+    (void)write_zeros(stream, 10);
+    cn_stream_release(stream);
+    pass_all();
+    assert_null(ends[0].mux.first);
+    assert_int_equal(ends[0].said.count[CN_FRAME_OPEN], 1);
+    assert_int_equal(ends[0].said.count[CN_FRAME_DATA], 0);
+    assert_int_equal(cn_stream_state(stream_of(1, 1)), CN_STREAM_RESET);
+    assert_int_equal(open_at(0)->id, 3);
+    pass_all();
+    (void)stream_of(1, 3);
+}
+
+/* --- the call itself ------------------------------------------------------------------------- */
+
+static void pings_are_answered_and_measure_the_round_trip(void **state)
+{
+    (void)state;
+    assert_true(pass(0)); /* the first PING, at once */
+    now_ms += 30;
+    assert_true(pass(1));
+    assert_int_equal(ends[1].said.count[CN_FRAME_PONG], 1);
+    assert_true(ends[0].mux.rtt_ms == 30);
+    assert_false(pass(0) && ends[0].said.count[CN_FRAME_PING] != 1);
+    assert_true(cn_mux_deadline_ms(&ends[0].mux) == 1000 + CN_MUX_PING_MS);
+    now_ms = 1000 + CN_MUX_PING_MS;
+    assert_true(pass(0));
+    assert_int_equal(ends[0].said.count[CN_FRAME_PING], 2);
+    now_ms += 5 * CN_MUX_PING_MS;
+    assert_false(pass(0));                                     /* no other while one is out */
+    assert_err(say_offset(0, CN_FRAME_PONG, 0, 12345), CN_OK); /* nobody waits for it */
+    assert_true(ends[0].mux.rtt_ms == 30);
+    assert_err(say_offset(0, CN_FRAME_PONG, 0, 2), CN_OK);
+    assert_err(say_offset(0, CN_FRAME_PONG, 0, 2), CN_OK);
+    assert_true(ends[0].mux.rtt_ms == 30); /* the smallest */
+}
+
+/* --- many ------------------------------------------------------------------------------------ */
+
+static void a_thousand_streams_at_once(void **state)
+{
+    enum { STREAM_COUNT = 1000, SIZE = 3000 };
+    static struct flow flows[STREAM_COUNT];
+    unsigned done = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < STREAM_COUNT; i++) {
+        flows[i] = (struct flow) {
+            .out = open_at(i % 2), .size = SIZE, .write_state = i, .read_state = i
+        };
+    }
+    pass_all();
+    for (uint32_t i = 0; i < STREAM_COUNT; i++)
+        flows[i].in = stream_of(1 - i % 2, flows[i].out->id);
+    while (done < STREAM_COUNT) {
+        done = 0;
+        for (uint32_t i = 0; i < STREAM_COUNT; i++) {
+            flow_write(&flows[i], 1000);
+            flow_read(&flows[i], 700);
+            cn_stream_finish(flows[i].in); /* nothing comes back */
+            done += flow_done(&flows[i]);
+        }
+        (void)pass(0);
+        (void)pass(1);
+        now_ms++;
+    }
+    for (uint32_t i = 0; i < STREAM_COUNT; i++) {
+        cn_stream_release(flows[i].in);
+        cn_stream_release(flows[i].out);
+    }
+    cn_mux_finish(&ends[0].mux);
+    cn_mux_finish(&ends[1].mux);
+    pass_all();
+    for (int i = 0; i < 2; i++) {
+        assert_true(cn_mux_is_closed(&ends[i].mux));
+        assert_null(ends[i].mux.first);
+        assert_int_equal(ends[i].mux.my_count, 0);
+        assert_int_equal(ends[i].mux.their_count, 0);
+        assert_int_equal(ends[i].said.count[CN_FRAME_RESET], 0);
+    }
+}
+
+static void one_busy_stream_does_not_starve_another(void **state)
+{
+    struct cn_stream *busy = open_at(0);
+    struct cn_stream *small = open_at(0);
+
+    (void)state;
+    pass_all();
+    (void)write_zeros(busy, CN_MUX_UNSENT_SIZE_MAX);
+    (void)write_zeros(small, 10);
+    for (int i = 0; i < 10; i++) {
+        (void)write_zeros(busy, CN_CHUNK_SIZE);
+        (void)pass(0);
+        (void)drain(stream_of(1, busy->id));
+        (void)pass(1);
+    }
+    assert_int_equal(drain(stream_of(1, small->id)), 10);
+}
+
+static void memory_is_bounded_whatever_the_partner_sends(void **state)
+{
+    enum { STREAM_COUNT = 100 };
+    enum cn_err err = CN_OK;
+
+    (void)state;
+    for (uint32_t i = 0; i < STREAM_COUNT; i++)
+        assert_err(say_open(1, 2 * i + 1, 1), CN_OK);
+    for (uint64_t at = 0; err == CN_OK && at < WINDOW; at += 32768) {
+        for (uint32_t i = 0; err == CN_OK && i < STREAM_COUNT; i++)
+            err = say_data(1, 2 * i + 1, at, 32768);
+    }
+    assert_err(err, CN_E_MEMORY); /* 100 windows are more than 64 MiB */
+    assert_true(ends[1].counted.peak <=
+                CN_MUX_MEMORY_SIZE_MAX + STREAM_COUNT * sizeof(struct cn_stream));
+    assert_true(ends[1].counted.peak > CN_MUX_MEMORY_SIZE_MAX - 2 * CN_CHUNK_SIZE);
+}
+
+static void memory_is_bounded_whatever_the_program_writes(void **state)
+{
+    enum { STREAM_COUNT = 200 };
+    struct cn_stream *streams[STREAM_COUNT];
+
+    (void)state;
+    for (int i = 0; i < STREAM_COUNT; i++) {
+        streams[i] = open_at(0);
+        while (write_zeros(streams[i], CN_CHUNK_SIZE) > 0)
+            ;
+    }
+    assert_true(ends[0].counted.peak <=
+                CN_MUX_MEMORY_SIZE_MAX + STREAM_COUNT * sizeof(struct cn_stream));
+    assert_int_equal(cn_stream_write(streams[STREAM_COUNT - 1], "x", 1), 0);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        TEST(frames_of_streams_never_opened_are_refused),
+        TEST(streams_are_opened_in_order_by_their_own_side),
+        TEST(no_more_streams_are_opened_than_allowed),
+        TEST(data_beyond_the_window_is_refused),
+        TEST(data_across_the_window_is_refused),
+        TEST(gaps_and_overlaps_are_refused),
+        TEST(nothing_may_come_after_the_end_of_a_stream),
+        TEST(acknowledgements_of_what_was_not_sent_are_refused),
+        TEST(what_was_granted_is_not_taken_back),
+        TEST(what_version_1_reserves_is_refused),
+        TEST(nothing_may_come_after_close),
+        TEST(nonsense_is_refused),
+        TEST(memory_that_ends_ends_the_call_not_the_program),
+        TEST(transfers_both_ways_arrive_equal),
+        TEST(a_stream_that_borrowed_is_not_touched_after_it_is_gone),
+        TEST(parameters_and_kind_come_with_the_stream),
+        TEST(a_sender_stops_where_the_window_ends),
+        TEST(a_window_that_holds_back_grows_to_its_limit),
+        TEST(a_window_that_does_not_hold_back_stays),
+        TEST(writing_is_refused_while_much_is_unsent),
+        TEST(acknowledgements_wait_10_ms_but_no_longer),
+        TEST(durable_is_told),
+        TEST(the_end_comes_behind_all_data_and_is_acknowledged_at_once),
+        TEST(the_end_needs_no_room_in_the_window),
+        TEST(the_last_record_of_bulk_is_padded_to_full_size),
+        TEST(close_waits_until_all_is_acknowledged),
+        TEST(who_is_done_first_still_acknowledges_the_other),
+        TEST(a_code_closes_at_once),
+        TEST(an_empty_call_closes),
+        TEST(a_reset_ends_both_directions_at_both_ends),
+        TEST(resets_that_cross_are_harmless),
+        TEST(late_frames_of_a_stream_that_is_over_are_ignored),
+        TEST(a_stream_that_is_reset_before_it_was_announced_is_announced_all_the_same),
+        TEST(pings_are_answered_and_measure_the_round_trip),
+        TEST(a_thousand_streams_at_once),
+        TEST(one_busy_stream_does_not_starve_another),
+        TEST(memory_is_bounded_whatever_the_partner_sends),
+        TEST(memory_is_bounded_whatever_the_program_writes),
+    };
+
+    return cmocka_run_group_tests(tests, crypto_setup, crypto_teardown);
+}
