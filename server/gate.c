@@ -445,11 +445,12 @@ static void join(struct line *line, const struct cn_match *match)
 static void waiting_plan(struct line *line)
 {
     uint64_t now = utc_s();
-    uint64_t valid_ms = line->not_after > now ? (line->not_after - now) * 1000 : 0;
+    uint64_t valid_s = line->not_after > now ? line->not_after - now : 0;
     uint64_t due = line->waiter.alive_until_ms;
 
-    if (now_ms(line->gate) + valid_ms < due)
-        due = now_ms(line->gate) + valid_ms;
+    /* alive_until_ms is hours away at most, so that a later end need not be computed */
+    if (valid_s < UINT32_MAX && now_ms(line->gate) + valid_s * 1000 < due)
+        due = now_ms(line->gate) + valid_s * 1000;
     if (line->waits_until_ms < due)
         due = line->waits_until_ms;
     cn_loop_timer_set(line->gate->setup.loop, &line->timer, due);
