@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
+#include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -70,6 +71,8 @@ struct receiving {
     struct cn_dial dial;
     struct cn_control control; /* its stream is NULL until the sender opens it */
     int directory;
+    int signals;     /* descriptor */
+    int interrupted; /* the signal that asks to stop, or 0 */
     struct file *files;
     uint32_t count, room;
     bool ended; /* END came: count is final */
@@ -82,13 +85,6 @@ struct receiving {
     bool finished, closed;
     int code;
 };
-
-static volatile sig_atomic_t interrupted; /* the signal that asks to stop */
-
-static void on_signal(int number)
-{
-    interrupted = number;
-}
 
 /* --- files on disk -------------------------------------------------------------------------- */
 
@@ -173,6 +169,9 @@ static void file_over(struct receiving *r, struct file *file, enum cn_transfer_o
     cn_progress_clear(&file->progress);
     file->state = FILE_OVER;
     file->outcome = outcome;
+    if (file->stream)
+        cn_stream_release(file->stream);
+    file->stream = NULL;
     if (outcome == CN_TRANSFER_STORED) {
         cn_progress_end(&file->progress, "received");
         return;
@@ -359,12 +358,12 @@ static void take_stream(struct receiving *r, struct cn_stream *stream)
         protocol_failed(r);
         return;
     }
-    file->stream = stream;
-    cn_stream_set_user(stream, (void *)(uintptr_t)(index + 1));
     if (file->state == FILE_OVER) {
-        cn_stream_reset(stream, 0);
+        cn_stream_release(stream);
         return;
     }
+    file->stream = stream;
+    cn_stream_set_user(stream, (void *)(uintptr_t)(index + 1));
     cn_progress_begin(&file->progress, r->cli, file->offered.name, file->offered.size);
     if (!temporary_open(r, file)) {
         file_failed(r, file);
@@ -414,11 +413,11 @@ static void file_write(struct receiving *r, struct file *file)
 static void file_ready(struct receiving *r, struct file *file)
 {
     file_write(r, file);
-    if (file->state != FILE_RECEIVING)
+    if (file->state != FILE_RECEIVING && file->state != FILE_WHOLE)
         return;
     if (cn_stream_state(file->stream) == CN_STREAM_RESET) {
         file_over(r, file, CN_TRANSFER_WITHDRAWN);
-    } else if (cn_stream_state(file->stream) == CN_STREAM_ENDED) {
+    } else if (file->state == FILE_RECEIVING && cn_stream_state(file->stream) == CN_STREAM_ENDED) {
         if (file->written != file->offered.size) {
             file_over(r, file, CN_TRANSFER_MISMATCH);
             return;
@@ -548,11 +547,19 @@ static void take_event(struct receiving *r, const struct cn_event *event)
     }
 }
 
+static void signal_take(struct receiving *r)
+{
+    struct signalfd_siginfo info;
+
+    if (read(r->signals, &info, sizeof info) == (ssize_t)sizeof info)
+        r->interrupted = (int)info.ssi_signo;
+}
+
 static void receive_all(struct receiving *r)
 {
-    while (!r->closed && !interrupted) {
+    while (!r->closed && !r->interrupted) {
         struct cn_event event;
-        struct pollfd polled[1];
+        struct pollfd polled[2] = { { r->signals, POLLIN, 0 } };
         int timeout_ms;
         bool hashing = false;
 
@@ -570,19 +577,21 @@ static void receive_all(struct receiving *r)
         timeout_ms = cn_call_timeout_ms(r->dial.call);
         if (hashing && (timeout_ms < 0 || timeout_ms > HASH_LOOK_MS))
             timeout_ms = HASH_LOOK_MS;
-        if (poll(polled, cn_call_descriptors(r->dial.call, polled, 1), timeout_ms) < 0 &&
+        if (poll(polled, 1 + cn_call_descriptors(r->dial.call, polled + 1, 1), timeout_ms) < 0 &&
             errno != EINTR && errno != EAGAIN) {
             cn_error("poll: %s", strerror(errno));
             r->code = CN_EXIT_FAILED;
             return;
         }
+        if (polled[0].revents)
+            signal_take(r);
     }
 }
 
 static int outcome_code(const struct receiving *r)
 {
-    if (interrupted)
-        return 128 + (int)interrupted;
+    if (r->interrupted)
+        return 128 + r->interrupted;
     if (r->code != CN_EXIT_DONE)
         return r->code;
     return r->not_stored > 0 ? CN_EXIT_FAILED : CN_EXIT_DONE;
@@ -598,29 +607,45 @@ static void receiving_end(struct receiving *r)
     cn_dial_end(&r->dial);
 }
 
+/* Signals end a wait at once, as they do everywhere; in a call they are taken, so that no temporary
+ * file stays behind. */
+static bool signals_catch(struct receiving *r, sigset_t *before)
+{
+    static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
+    struct sigaction present;
+    sigset_t caught;
+
+    sigemptyset(&caught);
+    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
+        if (sigaction(numbers[i], NULL, &present) == 0 && present.sa_handler != SIG_IGN)
+            sigaddset(&caught, numbers[i]); /* nohup stays what it is */
+    }
+    r->signals = signalfd(-1, &caught, SFD_NONBLOCK | SFD_CLOEXEC);
+    return r->signals >= 0 && pthread_sigmask(SIG_BLOCK, &caught, before) == 0;
+}
+
 static int receive_call(struct cn_cli *cli, int directory)
 {
     struct receiving r = { .cli = cli,
                            .dial = { .name = cli->arguments[0], .partner_command = "send" },
                            .directory = directory };
     int code = cn_dial(cli, &r.dial, CN_CALL_FILE, false, true);
+    sigset_t before;
 
     if (code != CN_EXIT_DONE)
         return code;
+    if (!signals_catch(&r, &before)) {
+        cn_error("signals: %s", strerror(errno));
+        cn_dial_end(&r.dial);
+        return CN_EXIT_FAILED;
+    }
     receive_all(&r);
     code = outcome_code(&r);
     cn_dial_event(cli, &r.dial, code == CN_EXIT_DONE ? "done" : "failed", "");
     receiving_end(&r);
+    close(r.signals);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
     return code;
-}
-
-static void signals_catch(void)
-{
-    struct sigaction action = { .sa_handler = on_signal };
-
-    sigaction(SIGINT, &action, NULL);
-    sigaction(SIGTERM, &action, NULL);
-    sigaction(SIGHUP, &action, NULL);
 }
 
 static int run(struct cn_cli *cli)
@@ -640,13 +665,12 @@ static int run(struct cn_cli *cli)
         close(directory);
         return CN_EXIT_FAILED;
     }
-    signals_catch();
     do {
         code = receive_call(cli, directory);
-    } while (cli->keep && !interrupted &&
+    } while (cli->keep &&
              (code == CN_EXIT_DONE || code == CN_EXIT_FAILED || code == CN_EXIT_INTERRUPTED));
     close(directory);
-    return interrupted ? 128 + (int)interrupted : code;
+    return code;
 }
 
 const struct cn_command cn_cmd_receive = {

@@ -149,11 +149,15 @@ static void file_over(struct sending *s, struct file *file, enum cn_transfer_out
     file->state = FILE_OVER;
     file->outcome = outcome;
     s->over++;
+    if (file->stream) /* the receiver has it, or wants no more of it */
+        cn_stream_release(file->stream);
+    file->stream = NULL;
     if (outcome == CN_TRANSFER_STORED) {
         cn_progress_end(&file->progress, "sent");
         return;
     }
-    cn_error("%s: %s", file->path, cn_transfer_outcome_text(outcome));
+    if (outcome != CN_TRANSFER_WITHDRAWN) /* of which the reason has been told */
+        cn_error("%s: %s", file->path, cn_transfer_outcome_text(outcome));
     if (outcome == CN_TRANSFER_EXISTS) {
         cn_hint("%s can run `cyphernet receive --overwrite`, or you rename the file", s->dial.name);
         s->refused++;
@@ -164,13 +168,28 @@ static void file_over(struct sending *s, struct file *file, enum cn_transfer_out
     }
 }
 
-/* The source is not what was offered any more, or cannot be read: the receiver throws it away. */
+static bool stream_open(struct sending *s, struct file *file)
+{
+    uint8_t index[4];
+    struct cn_writer w = { .at = index, .left = sizeof index };
+
+    cn_writer_u32be(&w, (uint32_t)(file - s->files));
+    return cn_stream_open(s->dial.call, CN_TRANSFER_DATA_KIND, index, sizeof index,
+                          &file->stream) == CN_OK;
+}
+
+/* The source is not what was offered any more, or cannot be read: the receiver throws it away. It
+ * learns that from the stream, which is opened for this if need be. */
 static void source_failed(struct sending *s, struct file *file, const char *why)
 {
     cn_progress_clear(&file->progress);
     cn_error("%s: %s", file->path, why);
-    if (file->stream)
+    if (file->stream || stream_open(s, file)) {
         cn_stream_reset(file->stream, RESET_SOURCE_CHANGED);
+    } else {
+        s->code = CN_EXIT_FAILED;
+        cn_call_cancel(s->dial.call, CN_E_MEMORY);
+    }
     file_over(s, file, CN_TRANSFER_WITHDRAWN);
 }
 
@@ -190,10 +209,6 @@ static bool unchanged(const struct file *file)
 
 static void file_start(struct sending *s, struct file *file)
 {
-    uint8_t index[4];
-    struct cn_writer w = { .at = index, .left = sizeof index };
-
-    cn_writer_u32be(&w, (uint32_t)(file - s->files));
     cn_progress_begin(&file->progress, s->cli, file->name, (uint64_t)file->st.st_size);
     file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
     if (file->fd < 0 || !unchanged(file)) {
@@ -202,8 +217,7 @@ static void file_start(struct sending *s, struct file *file)
     }
     (void)posix_fadvise(file->fd, 0, 0, POSIX_FADV_SEQUENTIAL); /* a hint */
     if (cn_hasher_start(&file->hasher, cn_home_crypto(s->cli->home), file->fd) != CN_OK ||
-        cn_stream_open(s->dial.call, CN_TRANSFER_DATA_KIND, index, sizeof index, &file->stream) !=
-            CN_OK) {
+        !stream_open(s, file)) {
         source_failed(s, file, "cannot be sent: no memory, or the call has ended");
         return;
     }
@@ -398,12 +412,10 @@ static void check_done(struct sending *s)
     if (s->over < s->count || !s->end_told || s->finished || s->code != CN_EXIT_DONE ||
         !cn_control_flush(&s->control))
         return;
-    s->finished = true;
     cn_stream_finish(s->control.stream);
-    for (uint32_t i = 0; i < s->count; i++) {
-        if (s->files[i].stream && cn_stream_state(s->files[i].stream) == CN_STREAM_OPEN)
-            cn_stream_finish(s->files[i].stream);
-    }
+    if (cn_stream_state(s->control.stream) != CN_STREAM_ENDED)
+        return;
+    s->finished = true;
     cn_call_finish(s->dial.call);
 }
 

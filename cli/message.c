@@ -4,14 +4,22 @@
 #include <stdarg.h>
 #include <string.h>
 
+enum { TEXT_SIZE_MAX = 6144 };
+
 static void put(const char *kind, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
 static void put(const char *kind, const char *format, va_list args)
 {
-    fprintf(stderr, "cyphernet: %s", kind);
-    vfprintf(stderr, format, args);
-    fputc('\n', stderr);
+    char text[TEXT_SIZE_MAX], safe[TEXT_SIZE_MAX];
+    int size = vsnprintf(text, sizeof text, format, args);
+
+    if (size < 0)
+        return;
+    if ((size_t)size >= sizeof text)
+        size = (int)sizeof text - 1;
+    /* paths and the like may hold anything: one message stays one line */
+    fprintf(stderr, "cyphernet: %s%s\n", kind, cn_printable(safe, sizeof safe, text, (size_t)size));
 }
 
 void cn_say(const struct cn_cli *cli, const char *format, ...)

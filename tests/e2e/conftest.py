@@ -25,6 +25,28 @@ def world(shared, friends):
     shared.clear()
 
 
+@pytest.fixture(scope="session")
+def narrow(tmp_path_factory):
+    """A server that carries 20 MB/s, so that there is a middle of a call to do things in."""
+    world = World(tmp_path_factory.mktemp("narrow"))
+    world.serve("[calls]\nrate_per_subscriber = 20000000\n")
+    yield world
+    world.close()
+
+
+@pytest.fixture(scope="session")
+def narrow_friends(narrow):
+    return narrow.pair("ann", "bob")
+
+
+@pytest.fixture
+def slow(narrow, narrow_friends):
+    """Like `world`, on the narrow server."""
+    narrow.ann, narrow.bob = narrow_friends
+    yield narrow
+    narrow.clear()
+
+
 @pytest.fixture
 def own(tmp_path):
     """A server of the test's own, not started yet."""
