@@ -45,7 +45,7 @@ def listing(directory):
 def transfer(world, paths, target, *words, sender=0, receiver=0, **options):
     """Send these to a directory; what the two said."""
     taking = world.start(world.bob, "receive", "ann", "-d", target, *words, **options)
-    giving = world.start(world.ann, "send", "bob", *paths, cwd=os.path.dirname(os.fsencode(paths[0])))
+    giving = world.start(world.ann, "send", "bob", *paths)
     ended = (giving.end(), taking.end())
     assert ended == (sender, receiver), (ended, giving.said(), taking.said())
     return giving.said(), taking.said()
@@ -84,8 +84,7 @@ def test_many_files(world, source, target):
 def test_more_files_than_streams(world, source, target):
     """Streams are given back: one call is not limited to what may be open at once."""
     files = {b"%d" % number: b"%d" % number for number in range(4200)}
-    paths = write(source, files)
-    transfer(world, [os.path.basename(path) for path in paths], target)
+    transfer(world, write(source, files), target)
     assert listing(target) == files
 
 
