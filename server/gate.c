@@ -392,18 +392,18 @@ static void take_hello(struct line *line, const uint8_t in[CN_ADMISSION_SIZE])
 
 /* --- joining -------------------------------------------------------------------------------- */
 
-static void tell_joined(struct line *line)
+/* False: it cannot be told; it is to be closed. */
+static bool tell_joined(struct line *line)
 {
-    struct cn_admission_message m = { .type = CN_ADMISSION_JOINED,
-                                      .entry_count = 1,
-                                      .entry = { line->entry } };
+    const struct cn_admission_message m = { .type = CN_ADMISSION_JOINED,
+                                            .entry_count = 1,
+                                            .entry = { line->entry } };
 
     waiting_end(line);
     line->bound = true;
     enter(line, LINE_JOINED);
     timer_set(line, line->gate->config.ready_timeout);
-    if (!say(line, &m))
-        line_close(line, CN_GATE_LOST);
+    return say(line, &m);
 }
 
 static struct line *line_of(struct cn_waiter *waiter)
@@ -421,24 +421,31 @@ static struct cn_entry opposite_of(const struct cn_entry *entry)
 
 static void pass_prologues(struct line *line);
 
-/* line and the match's partner belong together from now on. */
-static void join(struct line *line, const struct cn_match *match)
+/* line and the match's partner belong together from now on. False: there was nobody to be told at
+ * the partner's end; it is gone, and line, which has heard nothing, is to look for another. */
+static bool join(struct line *line, const struct cn_match *match)
 {
     struct line *partner = line_of(match->partner);
-    line->gate->count[CN_GATE_JOINED]++;
+
     line->entry = match->entry;
     partner->entry = opposite_of(&match->entry);
+    if (!partner->bound && !tell_joined(partner)) {
+        line_close(partner, CN_GATE_LOST);
+        return false;
+    }
+    line->gate->count[CN_GATE_JOINED]++;
     line->partner = partner;
     partner->partner = line;
-    if (!partner->bound)
-        tell_joined(partner);
-    /* if that failed, the line is on the board again, or joined to another already */
-    if (line->partner != partner)
-        return;
-    if (!line->bound)
-        tell_joined(line);
+    /* who has said all has waited long enough; the time is the new partner's */
+    if (partner->state == LINE_HELD)
+        timer_set(partner, line->gate->config.prologue_timeout);
+    if (line->state == LINE_HELD)
+        timer_set(line, line->gate->config.prologue_timeout);
+    if (!line->bound && !tell_joined(line))
+        line_close(line, CN_GATE_LOST);
     else if (line->state == LINE_HELD && partner->state == LINE_HELD)
         pass_prologues(line);
+    return true;
 }
 
 /* When a waiting line is to be looked at again: overdue, out of time, or certificate over. */
@@ -461,16 +468,16 @@ static void partner_returns(struct line *line)
 {
     struct cn_gate *gate = line->gate;
     struct cn_match match;
+    enum cn_err err;
 
-    if (line->bound)
-        line->waiter.alive_until_ms = line->timer.due_ms;
-    else
-        waiting_plan(line);
-    if (cn_switchboard_return(&gate->board, &line->waiter, &line->entry, now_ms(gate), &match) !=
-        CN_OK)
+    assert(line->bound);
+    line->waiter.alive_until_ms = line->timer.due_ms;
+    do {
+        err =
+            cn_switchboard_return(&gate->board, &line->waiter, &line->entry, now_ms(gate), &match);
+    } while (err == CN_OK && match.partner && !join(line, &match));
+    if (err != CN_OK)
         line_close(line, CN_GATE_REFUSED_OVER_LIMIT);
-    else if (match.partner)
-        join(line, &match);
 }
 
 static void on_replaced(void *context, struct cn_waiter *old)
@@ -511,12 +518,16 @@ static void register_entries(struct line *line, const struct cn_entry *entries, 
     if (first)
         become_owner(line);
     heard(line);
-    if (cn_switchboard_register(&gate->board, &line->waiter, entries, count, now_ms(gate),
-                                on_replaced, gate, &match) != CN_OK) {
-        refuse(line, CN_VERDICT_OVER_LIMIT);
+    do {
+        if (cn_switchboard_register(&gate->board, &line->waiter, entries, count, now_ms(gate),
+                                    on_replaced, gate, &match) != CN_OK) {
+            refuse(line, CN_VERDICT_OVER_LIMIT);
+            return;
+        }
+    } while (match.partner && !join(line, &match));
+    if (match.partner)
         return;
-    }
-    if (first && !match.partner && owner_of(line)->waiting >= gate->config.lines_per_subscriber) {
+    if (first && owner_of(line)->waiting >= gate->config.lines_per_subscriber) {
         refuse(line, CN_VERDICT_OVER_LIMIT);
         return;
     }
@@ -524,10 +535,6 @@ static void register_entries(struct line *line, const struct cn_entry *entries, 
         line->counts_as_waiting = true;
         owner_of(line)->waiting++;
         enter(line, LINE_WAITING);
-    }
-    if (match.partner) {
-        join(line, &match);
-        return;
     }
     waiting_plan(line);
     if (first && !say(line, &waiting))

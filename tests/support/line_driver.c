@@ -411,6 +411,8 @@ static bool do_connection(char **word, size_t count)
         puts("ok");
     } else if (strcmp(word[0], "shutdown") == 0)
         puts(shutdown(connection, SHUT_WR) == 0 ? "ok" : "error not connected");
+    else if (strcmp(word[0], "urgent") == 0)
+        puts(send(connection, "!", 1, MSG_OOB) == 1 ? "ok" : "error not sent");
     else if (strcmp(word[0], "reset") == 0)
         do_reset();
     else if (strcmp(word[0], "close") == 0)
