@@ -97,6 +97,8 @@ int cn_dial_ended(struct cn_cli *cli, struct cn_dial *dial, enum cn_err err)
     if (err == CN_E_TIMEOUT && !dial->is_open) {
         cn_error("%s did not come in time", dial->name);
         hint_partner(dial);
+        cn_hint("if that was so, one of you has an older card of the other: compare the numbers of "
+                "`cyphernet contact verify` at both ends");
         return CN_EXIT_NO_PARTNER;
     }
     if (err == CN_E_AUTH) {
