@@ -1,28 +1,28 @@
 #include "cli.h"
 
-#include <errno.h>
-#include <netdb.h>
-#include <poll.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
-#include <sys/socket.h>
 #include <time.h>
-#include <unistd.h>
 
-enum { CONNECT_MS = 5000 };
+#include "dial.h"
+#include "home.h"
 
-/* What is wanted of a home, from the bottom up; the first that fails gives the exit code. */
+enum { PROBE_MS = 5000, DAY_S = 86400, WARN_DAYS = 14, LOCKED_SIZE_MIN = 2 << 20 };
+
+/* What is wanted of a home, from the bottom up; the first that is wrong gives the exit code. */
 struct report {
     struct cn_cli *cli;
     int code;
 };
 
-static void tell(struct report *report, const char *check, int code, const char *format, ...)
-    __attribute__((format(printf, 4, 5)));
+/* One line: what was looked at, how it is, and, unless remedy is NULL, what to do about it. */
+static void tell(struct report *report, const char *check, int code, const char *remedy,
+                 const char *format, ...) __attribute__((format(printf, 5, 6)));
 
-static void tell(struct report *report, const char *check, int code, const char *format, ...)
+static void tell(struct report *report, const char *check, int code, const char *remedy,
+                 const char *format, ...)
 {
     char text[1024];
     char safe[1024];
@@ -37,25 +37,43 @@ static void tell(struct report *report, const char *check, int code, const char 
         printf("{\"v\":1,\"event\":\"check\",\"check\":\"%s\",\"good\":%s,\"text\":", check,
                code == CN_EXIT_DONE ? "true" : "false");
         cn_json_string(text);
-        printf("}\n");
+        printf(",\"remedy\":");
+        cn_json_string(remedy ? remedy : "");
+        puts("}");
         return;
     }
-    printf("%-4s %-10s %s\n", code == CN_EXIT_DONE ? "ok" : "BAD", check,
-           cn_printable(safe, sizeof safe, text, strlen(text)));
+    printf("%-4s %-10s %s%s%s\n", code == CN_EXIT_DONE ? "ok" : "BAD", check,
+           cn_printable(safe, sizeof safe, text, strlen(text)), remedy ? "; " : "",
+           remedy ? remedy : "");
 }
 
+/* A file of ours that cannot be used. */
 static void tell_failure(struct report *report, const char *check, enum cn_err err)
 {
     const struct cn_detail *detail = cn_home_detail(report->cli->home);
+    const char *remedy = "restore it from a copy, or move it away and begin anew";
+    char chmod[sizeof detail->about + 32];
 
-    tell(report, check, cn_exit_code(err), "%s%s%s", detail->about, detail->about[0] ? ": " : "",
+    if (err == CN_E_OPEN_MODE) {
+        char about[sizeof detail->about];
+
+        snprintf(chmod, sizeof chmod, "chmod 600 '%s', which must be a file of yours",
+                 cn_printable(about, sizeof about, detail->about, strlen(detail->about)));
+        remedy = chmod;
+    } else if (detail->system_error) {
+        remedy = "mend that first";
+    } else if (err == CN_E_VERSION) {
+        remedy = "made by a newer version: update this program";
+    }
+    tell(report, check, cn_exit_code(err), remedy, "%s%s%s", detail->about,
+         detail->about[0] ? ": " : "",
          detail->system_error ? strerror(detail->system_error) : cn_err_text(err));
 }
 
 static void check_program(struct report *report)
 {
-    tell(report, "program", CN_EXIT_DONE, "cyphernet %s, %s, ML-KEM-768 of %s", cn_version(),
-         cn_version_crypto(), cn_version_mlkem());
+    tell(report, "program", CN_EXIT_DONE, NULL, "cyphernet %s, %s, ML-KEM-768 from %s",
+         cn_version(), cn_version_crypto(), cn_version_mlkem());
 }
 
 /* Locking too little is no failure: calls work, but secrets may reach the swap space. */
@@ -63,10 +81,10 @@ static void check_memory(struct report *report)
 {
     struct rlimit limit;
 
-    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur >= 1 << 20)
+    if (getrlimit(RLIMIT_MEMLOCK, &limit) != 0 || limit.rlim_cur >= LOCKED_SIZE_MIN)
         return;
-    tell(report, "memory", CN_EXIT_DONE,
-         "only %llu KiB may be locked (ulimit -l): secrets may be swapped out",
+    tell(report, "memory", CN_EXIT_DONE, "raise `ulimit -l`",
+         "only %llu KiB may be locked: secrets may be swapped out",
          (unsigned long long)limit.rlim_cur / 1024);
 }
 
@@ -76,79 +94,87 @@ static void check_identity(struct report *report)
     enum cn_err err = cn_home_identity_kind(report->cli->home, &kind);
 
     if (err == CN_E_ABSENT)
-        tell(report, "identity", CN_EXIT_FAILED, "none yet: `cyphernet init` or `cyphernet join`");
+        tell(report, "identity", CN_EXIT_FAILED, "`cyphernet init` or `cyphernet join`",
+             "none yet");
     else if (err != CN_OK)
         tell_failure(report, "identity", err);
     else
-        tell(report, "identity", CN_EXIT_DONE, "%s and ML-KEM-768", kind);
+        tell(report, "identity", CN_EXIT_DONE, NULL, "%s and ML-KEM-768", kind);
+}
+
+static void check_preferences(struct report *report)
+{
+    uint16_t suite[CN_CARD_LIST_SIZE_MAX];
+    size_t count = 0;
+    enum cn_err err = cn_home_suites(report->cli->home, suite, CN_CARD_LIST_SIZE_MAX, &count);
+
+    if (err == CN_E_FORMAT)
+        tell(report, "config", CN_EXIT_FAILED, "cyphernet(1) tells what it may hold",
+             "%s: not understood", cn_home_detail(report->cli->home)->about);
+    else if (err != CN_OK)
+        tell_failure(report, "config", err);
 }
 
 static void check_dates(struct report *report, const struct cn_admission_info *info)
 {
     uint64_t now = (uint64_t)time(NULL);
-    long long days;
+    char span[CN_SPAN_TEXT_SIZE];
 
-    if (now < info->not_before) {
-        tell(report, "admission", CN_EXIT_NOT_ADMITTED,
-             "%s: not valid yet; is this computer's clock right?", info->label);
-        return;
-    }
-    if (now >= info->not_after) {
-        tell(report, "admission", CN_EXIT_NOT_ADMITTED,
-             "%s: expired; ask the operator for a new fingerprint", info->label);
-        return;
-    }
-    days = (long long)((info->not_after - now) / 86400);
-    tell(report, "admission", CN_EXIT_DONE, "%s, number %llu, %lld days left", info->label,
-         (unsigned long long)info->serial, days);
-}
-
-/* errno of connecting, or 0. */
-static int connect_try(const struct addrinfo *at)
-{
-    int fd = socket(at->ai_family, at->ai_socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, at->ai_protocol);
-    struct pollfd ready = { .fd = fd, .events = POLLOUT };
-    int failure = 0;
-    socklen_t size = sizeof failure;
-
-    if (fd < 0)
-        return errno;
-    /* EINPROGRESS: it goes on */
-    if (connect(fd, at->ai_addr, at->ai_addrlen) != 0 && errno != EINPROGRESS)
-        failure = errno;
-    else if (poll(&ready, 1, CONNECT_MS) != 1)
-        failure = ETIMEDOUT;
-    else if (getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size) != 0)
-        failure = errno;
-    close(fd);
-    return failure;
-}
-
-/* address: HOST:PORT or [IPV6]:PORT, as checked when the fingerprint was read. */
-static void check_address(struct report *report, const char *address)
-{
-    const struct addrinfo want = { .ai_socktype = SOCK_STREAM };
-    const char *colon = strrchr(address, ':');
-    bool brackets = address[0] == '[';
-    struct addrinfo *found = NULL;
-    char host[256];
-    int failure;
-
-    snprintf(host, sizeof host, "%.*s", (int)(colon - address) - (brackets ? 2 : 0),
-             address + (brackets ? 1 : 0));
-    failure = getaddrinfo(host, colon + 1, &want, &found);
-    if (failure != 0) {
-        tell(report, "server", CN_EXIT_UNREACHABLE, "%s: %s", address, gai_strerror(failure));
-        return;
-    }
-    failure = ETIMEDOUT;
-    for (const struct addrinfo *at = found; at && failure != 0; at = at->ai_next)
-        failure = connect_try(at);
-    freeaddrinfo(found);
-    if (failure != 0)
-        tell(report, "server", CN_EXIT_UNREACHABLE, "%s: %s", address, strerror(failure));
+    cn_span_text((int64_t)(info->not_after - now), span);
+    if (now < info->not_before)
+        tell(report, "admission", CN_EXIT_NOT_ADMITTED, "is this computer's clock right?",
+             "%s: not valid yet", info->label);
+    else if (now >= info->not_after)
+        tell(report, "admission", CN_EXIT_NOT_ADMITTED, "ask the server's operator to renew it",
+             "%s: expired %s ago", info->label, span);
     else
-        tell(report, "server", CN_EXIT_DONE, "%s takes connections", address);
+        tell(report, "admission", CN_EXIT_DONE,
+             info->not_after - now <= (uint64_t)WARN_DAYS * DAY_S
+                 ? "ask the server's operator to renew it"
+                 : NULL,
+             "%s, number %llu, valid for %s", info->label, (unsigned long long)info->serial, span);
+}
+
+static void check_clock(struct report *report, int64_t ahead_s)
+{
+    char span[CN_SPAN_TEXT_SIZE];
+
+    if (ahead_s < CN_CLOCK_OFF_S && ahead_s > -CN_CLOCK_OFF_S) {
+        tell(report, "clock", CN_EXIT_DONE, NULL, "agrees with the server's");
+        return;
+    }
+    cn_span_text(ahead_s, span);
+    tell(report, "clock", CN_EXIT_FAILED, "set it, or the other's call is not found", "%s %s", span,
+         ahead_s > 0 ? "ahead of the server's" : "behind the server's");
+}
+
+/* What to do where the server does not answer as it should. */
+static const char *probe_remedy(enum cn_err err)
+{
+    if (err == CN_E_INTERRUPTED)
+        return "it may be another server, or not know your operator: ask for a new fingerprint";
+    if (err == CN_E_AUTH)
+        return "this is not the server of your fingerprint: ask its operator";
+    return "is the network up, and the server running? ask its operator";
+}
+
+static void check_server(struct report *report, const struct cn_admission_info *info, size_t index)
+{
+    struct cn_admission_note note = { 0 };
+    const char *address = info->address[index];
+    enum cn_err err = cn_home_probe(report->cli->home, index, PROBE_MS, &note);
+    int failure = cn_home_detail(report->cli->home)->system_error;
+
+    if (err == CN_OK)
+        tell(report, "server", CN_EXIT_DONE, NULL, "%s admits you", address);
+    else if (err == CN_E_ADMISSION)
+        tell(report, "server", CN_EXIT_NOT_ADMITTED, cn_refusal_hint(note.refusal), "%s: %s",
+             address, cn_refusal_what(note.refusal));
+    else
+        tell(report, "server", err == CN_E_AUTH ? CN_EXIT_NOT_AUTHENTIC : CN_EXIT_UNREACHABLE,
+             probe_remedy(err), "%s: %s", address, failure ? strerror(failure) : cn_err_text(err));
+    if (err == CN_OK || err == CN_E_ADMISSION)
+        check_clock(report, note.clock_ahead_s);
 }
 
 static void check_admission(struct report *report)
@@ -157,7 +183,7 @@ static void check_admission(struct report *report)
     enum cn_err err = cn_home_admission(report->cli->home, &info);
 
     if (err == CN_E_ABSENT) {
-        tell(report, "admission", CN_EXIT_FAILED, "not joined yet: `cyphernet join FILE`");
+        tell(report, "admission", CN_EXIT_FAILED, "`cyphernet join FILE`", "not joined yet");
         return;
     }
     if (err != CN_OK) {
@@ -166,7 +192,27 @@ static void check_admission(struct report *report)
     }
     check_dates(report, &info);
     for (size_t i = 0; i < info.address_count; i++)
-        check_address(report, info.address[i]);
+        check_server(report, &info, i);
+}
+
+/* Contacts that cannot be called, or should not be trusted yet. */
+static void check_contact(struct report *report, const struct cn_contact_info *contact)
+{
+    char remedy[256];
+
+    if (contact->verified)
+        return;
+    if (contact->safety[0]) {
+        snprintf(remedy, sizeof remedy, "`cyphernet contact verify %s`", contact->name);
+        tell(report, "contact", CN_EXIT_DONE, remedy, "%s is not verified", contact->name);
+        return;
+    }
+    snprintf(remedy, sizeof remedy,
+             contact->accepted ? "`cyphernet contact offer %s`"
+                               : "`cyphernet contact accept %s FILE`",
+             contact->name);
+    tell(report, "contact", CN_EXIT_FAILED, remedy, "%s: %s card is missing", contact->name,
+         contact->accepted ? "your" : "the other's");
 }
 
 static void check_contacts(struct report *report)
@@ -183,9 +229,11 @@ static void check_contacts(struct report *report)
         ready += contacts[i].safety[0] != '\0';
         verified += contacts[i].verified;
     }
+    tell(report, "contacts", CN_EXIT_DONE, NULL, "%zu, of these %zu can be called, %zu verified",
+         count, ready, verified);
+    for (size_t i = 0; i < count; i++)
+        check_contact(report, &contacts[i]);
     free(contacts);
-    tell(report, "contacts", CN_EXIT_DONE, "%zu, of these %zu can be called, %zu verified", count,
-         ready, verified);
 }
 
 static int run(struct cn_cli *cli)
@@ -195,15 +243,17 @@ static int run(struct cn_cli *cli)
     check_program(&report);
     check_memory(&report);
     check_identity(&report);
-    check_admission(&report);
+    check_preferences(&report);
     check_contacts(&report);
+    check_admission(&report);
     return report.code;
 }
 
 const struct cn_command cn_cmd_doctor = {
     .name = "doctor",
     .usage = "doctor [--json]",
-    .summary = "Tell what is set up, what is missing, and whether the server answers",
-    .help = "Changes nothing. The exit code is that of the first thing that is wrong.\n",
+    .summary = "Tell what is set up, what is missing, and whether the server admits you",
+    .help = "Changes nothing, here or at the server. The exit code is that of the first thing that "
+            "is\nwrong; 0: all is well.\n",
     .run = run,
 };

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CALLER_WAIT_S = 600, CLOCK_OFF_S = 300 };
+enum { CALLER_WAIT_S = 600 };
 
 void cn_dial_event(const struct cn_cli *cli, const struct cn_dial *dial, const char *event,
                    const char *extra)
@@ -26,7 +26,7 @@ void cn_dial_event(const struct cn_cli *cli, const struct cn_dial *dial, const c
     }
 }
 
-static void when_text(int64_t seconds, char out[64])
+void cn_span_text(int64_t seconds, char out[CN_SPAN_TEXT_SIZE])
 {
     const char *unit = "seconds";
     int64_t n = seconds < 0 ? -seconds : seconds;
@@ -41,43 +41,54 @@ static void when_text(int64_t seconds, char out[64])
         n /= 60;
         unit = "minutes";
     }
-    snprintf(out, 64, "%lld %s", (long long)n, unit);
+    snprintf(out, CN_SPAN_TEXT_SIZE, "%lld %s", (long long)n, unit);
 }
 
 static void tell_clock(const struct cn_dial *dial)
 {
     int64_t ahead = cn_call_admission_note(dial->call)->clock_ahead_s;
-    char by[64];
+    char by[CN_SPAN_TEXT_SIZE];
 
-    if (ahead < CLOCK_OFF_S && ahead > -CLOCK_OFF_S)
+    if (ahead < CN_CLOCK_OFF_S && ahead > -CN_CLOCK_OFF_S)
         return;
-    when_text(ahead, by);
+    cn_span_text(ahead, by);
     cn_warn("your clock is %s %s the server's; if it is off by more than ten minutes you may not "
             "find %s",
             by, ahead > 0 ? "ahead of" : "behind", dial->name);
 }
 
+static const struct {
+    const char *what;
+    const char *hint;
+} refusals[] = {
+    [CN_REFUSAL_NONE] = { "the server refuses you", "ask its operator" },
+    [CN_REFUSAL_EXPIRED] = { "your fingerprint has expired",
+                             "ask the server's operator to renew it" },
+    [CN_REFUSAL_NOT_YET_VALID] = { "your fingerprint is not valid yet",
+                                   "is the server's clock right? ask its operator" },
+    [CN_REFUSAL_REVOKED] = { "the operator has revoked your fingerprint",
+                             "ask the server's operator for a new one" },
+    [CN_REFUSAL_SUSPENDED] = { "the operator has suspended you", "ask the server's operator" },
+    [CN_REFUSAL_OVER_LIMIT] = { "too many of your lines wait at the server already",
+                                "end some of your other calls, or ask the operator for more" },
+};
+
+const char *cn_refusal_what(int refusal)
+{
+    return refusals[refusal].what;
+}
+
+const char *cn_refusal_hint(int refusal)
+{
+    return refusals[refusal].hint;
+}
+
 static int refused(const struct cn_dial *dial)
 {
-    static const struct {
-        const char *what;
-        const char *hint;
-    } rows[] = {
-        [CN_REFUSAL_NONE] = { "the server refuses you", "ask its operator" },
-        [CN_REFUSAL_EXPIRED] = { "your fingerprint has expired",
-                                 "ask the server's operator to renew it" },
-        [CN_REFUSAL_NOT_YET_VALID] = { "your fingerprint is not valid yet",
-                                       "is the server's clock right? ask its operator" },
-        [CN_REFUSAL_REVOKED] = { "the operator has revoked your fingerprint",
-                                 "ask the server's operator for a new one" },
-        [CN_REFUSAL_SUSPENDED] = { "the operator has suspended you", "ask the server's operator" },
-        [CN_REFUSAL_OVER_LIMIT] = { "too many of your lines wait at the server already",
-                                    "end some of your other calls, or ask the operator for more" },
-    };
     const struct cn_admission_note *note = cn_call_admission_note(dial->call);
 
-    cn_error("%s", rows[note->refusal].what);
-    cn_hint("%s", rows[note->refusal].hint);
+    cn_error("%s", cn_refusal_what(note->refusal));
+    cn_hint("%s", cn_refusal_hint(note->refusal));
     tell_clock(dial);
     return CN_EXIT_NOT_ADMITTED;
 }

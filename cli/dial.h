@@ -27,4 +27,13 @@ void cn_dial_event(const struct cn_cli *cli, const struct cn_dial *dial, const c
                    const char *extra);
 void cn_dial_end(struct cn_dial *dial);
 
+/* A clock that differs by so much is told of. */
+enum { CN_CLOCK_OFF_S = 300, CN_SPAN_TEXT_SIZE = 64 };
+
+/* "12 minutes"; the sign does not matter. */
+void cn_span_text(int64_t seconds, char out[CN_SPAN_TEXT_SIZE]);
+/* An enum cn_refusal in words, and what to do; static. */
+const char *cn_refusal_what(int refusal);
+const char *cn_refusal_hint(int refusal);
+
 #endif

@@ -4,7 +4,6 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -14,9 +13,11 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "address.h"
 #include "home.h"
 #include "secret.h"
 #include "session.h"
+#include "verdict.h"
 
 enum {
     CONNECT_TIMEOUT_MS = 10000,
@@ -243,28 +244,6 @@ static void retry(struct cn_call *call, enum cn_err err, struct cn_now now)
     tell(call, CN_EVENT_RETRY, err);
 }
 
-/* Split HOST:PORT, resolve. Resolving blocks: the one thing here that does. */
-static int resolve(const char *address, struct addrinfo **found)
-{
-    const struct addrinfo hints = { .ai_socktype = SOCK_STREAM, .ai_flags = AI_ADDRCONFIG };
-    char host[CN_ADDRESS_SIZE_MAX + 1];
-    const char *colon = strrchr(address, ':');
-    bool bracketed = address[0] == '[';
-    size_t size = (size_t)(colon - address) - (bracketed ? 2 : 0);
-    int failed;
-
-    memcpy(host, address + (bracketed ? 1 : 0), size);
-    host[size] = '\0';
-    failed = getaddrinfo(host, colon + 1, &hints, found);
-    if (failed == EAI_NONAME || failed == EAI_ADDRFAMILY || failed == EAI_NODATA) {
-        /* loopback counts as no configured address */
-        const struct addrinfo any = { .ai_socktype = SOCK_STREAM };
-
-        failed = getaddrinfo(host, colon + 1, &any, found);
-    }
-    return failed;
-}
-
 static void session_begin(struct cn_call *call, struct cn_now now)
 {
     struct cn_session *session = &call->secrets->session;
@@ -316,7 +295,8 @@ static void address_try(struct cn_call *call, struct cn_now now)
             call->address_index++;
         }
         for (; call->address_index < f->address_count; call->address_index++) {
-            if (resolve(f->address[call->address_index], &call->addresses) == 0)
+            /* the one thing here that blocks */
+            if (cn_address_resolve(f->address[call->address_index], &call->addresses) == 0)
                 break;
             (void)cn_home_fail(call->home, CN_E_UNREACHABLE, 0, f->address[call->address_index]);
         }
@@ -408,19 +388,6 @@ static void line_write(struct cn_call *call, struct cn_now now)
     }
 }
 
-static int refusal_of(enum cn_verdict verdict)
-{
-    static const enum cn_refusal refusals[CN_VERDICT_COUNT] = {
-        [CN_VERDICT_EXPIRED] = CN_REFUSAL_EXPIRED,
-        [CN_VERDICT_NOT_YET_VALID] = CN_REFUSAL_NOT_YET_VALID,
-        [CN_VERDICT_REVOKED] = CN_REFUSAL_REVOKED,
-        [CN_VERDICT_SUSPENDED] = CN_REFUSAL_SUSPENDED,
-        [CN_VERDICT_OVER_LIMIT] = CN_REFUSAL_OVER_LIMIT,
-    };
-
-    return (int)refusals[verdict];
-}
-
 static void note_verdict(struct cn_call *call, struct cn_now now)
 {
     const struct cn_session *session = &call->secrets->session;
@@ -428,7 +395,7 @@ static void note_verdict(struct cn_call *call, struct cn_now now)
     if (!session->verdict_known)
         return;
     call->note.clock_ahead_s = (int64_t)now.utc_s - (int64_t)session->verdict.server_time;
-    call->note.refusal = refusal_of(session->verdict.verdict);
+    call->note.refusal = (int)cn_refusal_of(session->verdict.verdict);
 }
 
 /* The events that the session's states stand for. */

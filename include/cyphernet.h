@@ -85,6 +85,31 @@ struct cn_admission_info {
 CN_API CN_MUST_USE enum cn_err cn_home_admission(struct cn_home *home,
                                                  struct cn_admission_info *info);
 
+/* What the server said at admission, for messages to the user. */
+struct cn_admission_note {
+    int64_t clock_ahead_s; /* our clock against the server's; 0 if unknown */
+    uint64_t not_after;    /* of our certificate, UTC seconds */
+    int refusal;           /* enum cn_refusal */
+    bool unlocked; /* keys lie in memory that may be swapped out: RLIMIT_MEMLOCK is too low */
+};
+
+enum cn_refusal {
+    CN_REFUSAL_NONE = 0,
+    CN_REFUSAL_EXPIRED,
+    CN_REFUSAL_NOT_YET_VALID,
+    CN_REFUSAL_REVOKED,
+    CN_REFUSAL_SUSPENDED,
+    CN_REFUSAL_OVER_LIMIT
+};
+
+/* Ask the server at one address of cn_admission_info whether it would admit us now, and what time
+ * it has; nothing is registered there. Blocks for timeout_ms at most, and while names are looked
+ * up. CN_OK, CN_E_ADMISSION: *note is filled; CN_E_ABSENT: not joined; CN_E_USAGE: no such address;
+ * CN_E_UNREACHABLE, CN_E_TIMEOUT; CN_E_INTERRUPTED: it hung up without a word, as the server of
+ * another fingerprint would; CN_E_AUTH: it is not that server. */
+CN_API CN_MUST_USE enum cn_err cn_home_probe(struct cn_home *home, size_t address_index,
+                                             int timeout_ms, struct cn_admission_note *note);
+
 /* --- Contacts ------------------------------------------------------------------------------- */
 
 struct cn_contact_info {
@@ -155,23 +180,6 @@ struct cn_event {
     enum cn_event_type type;
     struct cn_stream *stream; /* STREAM, READABLE, WRITABLE, PROGRESS */
     enum cn_err err;          /* RETRY, CLOSED */
-};
-
-/* What the server said at admission, for messages to the user. */
-struct cn_admission_note {
-    int64_t clock_ahead_s; /* our clock against the server's; 0 if unknown */
-    uint64_t not_after;    /* of our certificate, UTC seconds */
-    int refusal;           /* enum cn_refusal */
-    bool unlocked; /* keys lie in memory that may be swapped out: RLIMIT_MEMLOCK is too low */
-};
-
-enum cn_refusal {
-    CN_REFUSAL_NONE = 0,
-    CN_REFUSAL_EXPIRED,
-    CN_REFUSAL_NOT_YET_VALID,
-    CN_REFUSAL_REVOKED,
-    CN_REFUSAL_SUSPENDED,
-    CN_REFUSAL_OVER_LIMIT
 };
 
 /* Begin: nothing has been sent yet on return. CN_E_ABSENT: not joined, no such contact (detail), or

@@ -1,7 +1,6 @@
-"""Help, versions, misuse, and doctor."""
+"""Help, versions and misuse."""
 
 import json
-import socket
 
 import pytest
 
@@ -66,43 +65,3 @@ def test_behind_two_dashes_nothing_is_an_option(stranger):
 
 def test_quiet_says_nothing_but_what_was_asked_for(ann):
     assert ann.ok("contact", "offer", "bob", "-q").stderr == ""
-
-
-# --- doctor
-
-
-def checks(person, code):
-    done = person.run("doctor", "--json")
-    assert done.returncode == code, done.stderr
-    return {row["check"]: row for row in map(json.loads, done.stdout.splitlines())}
-
-
-def test_doctor_of_one_who_has_nothing(stranger):
-    found = checks(stranger, 1)
-    assert not found["identity"]["good"] and not found["admission"]["good"] and found["contacts"]["good"]
-    assert not stranger.home.exists()
-
-
-def test_doctor_changes_nothing_and_tells_the_file(ann):
-    (ann.home / "identity").chmod(0o644)
-    before = ann.files()
-    found = checks(ann, 1)
-    assert not found["identity"]["good"] and str(ann.home / "identity") in found["identity"]["text"]
-    assert ann.files() == before
-
-
-def listening(server, name):
-    """An invitation to a server at a port of our own, and the socket that holds the port."""
-    held = socket.create_server(("127.0.0.1", 0))
-    server.ok("init", "--listen", f"127.0.0.1:{held.getsockname()[1]}")
-    server.ok("invite", name, "-o", f"{name}.fp")
-    return held
-
-
-def test_doctor_of_a_server_that_listens_and_then_does_not(ctl, stranger):
-    held = listening(ctl, "ann")
-    stranger.ok("join", "ann.fp")
-    assert all(row["good"] for row in checks(stranger, 0).values())
-    held.close()
-    found = checks(stranger, 4)
-    assert not found["server"]["good"] and "refused" in found["server"]["text"]
