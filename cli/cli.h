@@ -32,6 +32,7 @@ struct cn_cli {
     char **arguments; /* not options */
     int argument_count;
     int told_expiry;
+    bool told_unlocked;
 };
 
 /* Where an option puts its value: a bool, or a const char *. */
@@ -101,5 +102,8 @@ bool cn_seconds(const char *text, int64_t *ms);
 void cn_tell_expiry(struct cn_cli *cli);
 
 enum { CN_TEXT_SIZE_MAX = 65536 };
+
+#define CN_WARN_UNLOCKED \
+    "keys cannot be locked into memory, and may be swapped out: raise `ulimit -l`"
 
 #endif

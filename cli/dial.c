@@ -241,8 +241,8 @@ int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service servi
     err = cn_call_open(&dial->call, cli->home, &options);
     if (err != CN_OK)
         return not_ready(cli, err, dial->name);
-    if (cn_call_admission_note(dial->call)->unlocked)
-        cn_warn("keys cannot be locked into memory, and may be swapped out: raise `ulimit -l`");
+    if (cn_call_admission_note(dial->call)->unlocked && !cli->told_unlocked)
+        cn_warn(CN_WARN_UNLOCKED);
     if (cn_contact_show(cli->home, dial->name, &info) == CN_OK)
         snprintf(dial->my_name, sizeof dial->my_name, "%s", info.made_for);
     while (code == CN_EXIT_DONE && !dial->is_open) {

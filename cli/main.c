@@ -136,8 +136,9 @@ int main(int argc, char **argv)
     harden();
     code = cn_options_take(&cli, argc - 1, argv + 1, &told);
     if (code == CN_EXIT_DONE && !told) {
-        if (!stack_lock() && !cli.quiet)
-            cn_warn("memory cannot be locked (`ulimit -l`): keys may reach the swap space");
+        cli.told_unlocked = !stack_lock();
+        if (cli.told_unlocked)
+            cn_warn(CN_WARN_UNLOCKED);
         code = run(&cli);
     }
     if (fflush(stdout) != 0 && code == CN_EXIT_DONE) {
