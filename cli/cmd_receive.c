@@ -324,6 +324,18 @@ static void take_sum(struct receiving *r, const struct cn_transfer_message *m)
     file->has_sum = true;
 }
 
+/* The sender's control stream is over: is all said that has to be? */
+static bool said_all(const struct receiving *r)
+{
+    if (!r->ended || r->control.in_size > 0)
+        return false;
+    for (uint32_t i = r->first; i < r->count; i++) {
+        if (r->files[i].state != FILE_OVER && !r->files[i].has_sum)
+            return false;
+    }
+    return true;
+}
+
 static void take_messages(struct receiving *r)
 {
     struct cn_transfer_message m;
@@ -339,6 +351,9 @@ static void take_messages(struct receiving *r)
         else
             protocol_failed(r);
     }
+    if (!r->code && cn_stream_state(r->control.stream) != CN_STREAM_OPEN &&
+        (cn_stream_state(r->control.stream) == CN_STREAM_RESET || !said_all(r)))
+        protocol_failed(r);
 }
 
 static void take_stream(struct receiving *r, struct cn_stream *stream)

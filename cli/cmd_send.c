@@ -336,6 +336,10 @@ static void take_messages(struct sending *s)
         else
             take_message(s, &m);
     }
+    if (!s->code && (cn_stream_state(s->control.stream) == CN_STREAM_RESET ||
+                     (cn_stream_state(s->control.stream) == CN_STREAM_ENDED &&
+                      (s->over < s->count || s->control.in_size > 0))))
+        protocol_failed(s);
 }
 
 /* Start what may be started, and move on what is under way: one file's octets at a time. */

@@ -143,6 +143,13 @@ static bool have(struct talking *t, size_t size)
     return t->in_size >= size;
 }
 
+static void senseless(struct talking *t)
+{
+    cn_error("%s said something that makes no sense", t->dial.name);
+    t->code = CN_EXIT_FAILED;
+    cn_call_cancel(t->dial.call, CN_E_FORMAT);
+}
+
 static void lines_take(struct talking *t)
 {
     while (t->code == CN_EXIT_DONE && have(t, HEAD_SIZE)) {
@@ -151,16 +158,18 @@ static void lines_take(struct talking *t)
         size_t size = cn_reader_u32be(&r);
 
         if (type != TALK_LINE || size > LINE_SIZE_MAX) {
-            cn_error("%s said something that makes no sense", t->dial.name);
-            t->code = CN_EXIT_FAILED;
-            cn_call_cancel(t->dial.call, CN_E_FORMAT);
+            senseless(t);
             return;
         }
         if (!have(t, HEAD_SIZE + size))
-            return;
+            break;
         line_show(t, (const char *)t->in + HEAD_SIZE, size);
         t->in_size = 0;
     }
+    if (t->code == CN_EXIT_DONE &&
+        (cn_stream_state(t->stream) == CN_STREAM_RESET ||
+         (cn_stream_state(t->stream) == CN_STREAM_ENDED && t->in_size > 0)))
+        senseless(t);
 }
 
 /* --- the call ------------------------------------------------------------------------------- */

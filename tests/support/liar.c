@@ -1,0 +1,102 @@
+/* liar NAME SERVICE CONTROL DATA: a partner who holds the right keys and says what it likes. SERVICE
+ * is talk, send or receive; CONTROL (hexadecimal) goes out on the first stream of the call, whoever
+ * opens it, and DATA, unless it is "-", on one opened as the data of file 0. Prints in hexadecimal
+ * what came on the first stream. The home is that of the environment. */
+#include <cyphernet.h>
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum { SIZE_MAX_HERE = 65536, DATA_KIND = 2 };
+
+struct saying {
+    struct cn_stream *stream;
+    uint8_t bytes[SIZE_MAX_HERE];
+    size_t size, at;
+};
+
+static struct saying control, data;
+
+static size_t hex_read(const char *text, uint8_t *out)
+{
+    size_t size = strlen(text) / 2;
+
+    if (size > SIZE_MAX_HERE)
+        exit(2);
+    for (size_t i = 0; i < size; i++) {
+        char digits[3] = { text[2 * i], text[2 * i + 1], 0 };
+
+        out[i] = (uint8_t)strtoul(digits, NULL, 16);
+    }
+    return size;
+}
+
+static void say(struct saying *s)
+{
+    if (!s->stream || cn_stream_state(s->stream) == CN_STREAM_RESET)
+        return;
+    s->at += cn_stream_write(s->stream, s->bytes + s->at, s->size - s->at);
+    if (s->at == s->size)
+        cn_stream_finish(s->stream);
+}
+
+static void hear(struct cn_stream *stream, bool shown)
+{
+    uint8_t byte;
+
+    while (cn_stream_read(stream, &byte, 1) == 1) {
+        if (shown)
+            printf("%02x", byte);
+    }
+}
+
+static enum cn_err lie(struct cn_home *home, const char *name, const char *service, bool with_data)
+{
+    bool talk = strcmp(service, "talk") == 0;
+    const struct cn_call_options options = { name, talk ? CN_CALL_TALK : CN_CALL_FILE,
+                                             strcmp(service, "send") == 0, 30000 };
+    const uint8_t index[4] = { 0 };
+    struct cn_event event = { CN_EVENT_NONE, NULL, CN_OK };
+    struct cn_call *call = NULL;
+    enum cn_err err = cn_call_open(&call, home, &options);
+
+    while (err == CN_OK && event.type != CN_EVENT_CLOSED) {
+        err = cn_call_wait(call, 30000, &event);
+        if (event.type == CN_EVENT_OPEN && cn_call_is_caller(call)) {
+            if (cn_stream_open(call, 1, NULL, 0, &control.stream) != CN_OK)
+                exit(2);
+            if (with_data &&
+                cn_stream_open(call, DATA_KIND, index, sizeof index, &data.stream) != CN_OK)
+                exit(2);
+        }
+        if (event.type == CN_EVENT_STREAM && !control.stream)
+            control.stream = event.stream;
+        if (event.type == CN_EVENT_READABLE)
+            hear(event.stream, event.stream == control.stream);
+        say(&control);
+        say(&data);
+        if (control.stream && cn_stream_state(control.stream) == CN_STREAM_ENDED)
+            cn_call_finish(call);
+        if (event.type == CN_EVENT_CLOSED)
+            err = event.err;
+    }
+    cn_call_free(call);
+    return err;
+}
+
+int main(int argc, char **argv)
+{
+    struct cn_home *home;
+    enum cn_err err;
+
+    if (argc != 5 || cn_home_open(&home, NULL) != CN_OK)
+        return 2;
+    control.size = hex_read(argv[3], control.bytes);
+    data.size = hex_read(argv[4], data.bytes);
+    err = lie(home, argv[1], argv[2], strcmp(argv[4], "-") != 0);
+    cn_home_close(home);
+    printf("\n");
+    fprintf(stderr, "liar: %s\n", cn_err_text(err));
+    return err != CN_OK;
+}
