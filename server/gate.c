@@ -1,5 +1,6 @@
 #include "gate.h"
 
+#include <arpa/inet.h>
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
@@ -138,6 +139,22 @@ static uint64_t now_ms(const struct cn_gate *gate)
     return gate->setup.loop->now_ms;
 }
 
+/* With log_addresses: what became of a connection. */
+static void log_address(const struct cn_gate *gate, enum cn_gate_count why,
+                        const struct sockaddr *address)
+{
+    char host[INET6_ADDRSTRLEN] = "?";
+    const struct sockaddr_in *four = (const struct sockaddr_in *)(const void *)address;
+    const struct sockaddr_in6 *six = (const struct sockaddr_in6 *)(const void *)address;
+    const void *octets = address->sa_family == AF_INET6 ? (const void *)&six->sin6_addr
+                                                        : (const void *)&four->sin_addr;
+
+    if (!gate->config.log_addresses)
+        return;
+    (void)inet_ntop(address->sa_family, octets, host, sizeof host);
+    cn_log("connection", "outcome=%s address=%s", cn_gate_count_name(why), host);
+}
+
 /* --- life of a line ------------------------------------------------------------------------- */
 
 /* The only writer of line->state. */
@@ -210,6 +227,8 @@ static void line_close(struct line *line, enum cn_gate_count why)
     int fd = line->watch.fd;
 
     gate->count[why]++;
+    if (line->pending)
+        log_address(gate, why, (const struct sockaddr *)&line->address);
     waiting_end(line);
     if (line->owner != UINT32_MAX)
         cn_people_owner_give(&gate->people, line->owner);
@@ -299,6 +318,8 @@ static void close_gently(struct line *line, enum cn_gate_count why)
         (void)shutdown(line->watch.fd, SHUT_WR);
     }
     gate->count[why]++;
+    if (line->pending)
+        log_address(gate, why, (const struct sockaddr *)&line->address);
     cn_switchboard_leave(&gate->board, &line->waiter);
     waiting_end(line);
     pending_end(line);
@@ -502,6 +523,7 @@ static void become_owner(struct line *line)
     line->owner = cn_people_owner_take(&gate->people, line->waiter.admission_key, line->serial);
     assert(line->owner != UINT32_MAX); /* as many as there are lines */
     gate->count[CN_GATE_ADMITTED]++;
+    log_address(gate, CN_GATE_ADMITTED, (const struct sockaddr *)&line->address);
     if (gate->config.waiting_time > 0)
         line->waits_until_ms = now_ms(gate) + (uint64_t)gate->config.waiting_time * 1000;
     if (gate->config.log_subscribers)
@@ -936,10 +958,12 @@ static bool may_enter(struct cn_gate *gate, const struct sockaddr *address)
 {
     if (drop_early(gate)) {
         gate->count[CN_GATE_DROPPED_PENDING]++;
+        log_address(gate, CN_GATE_DROPPED_PENDING, address);
         return false;
     }
     if (cn_people_source_lines(&gate->people, address) >= gate->config.pending_per_address) {
         gate->count[CN_GATE_DROPPED_ADDRESS]++;
+        log_address(gate, CN_GATE_DROPPED_ADDRESS, address);
         return false;
     }
     return cn_gate_has_room(gate);

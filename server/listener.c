@@ -95,7 +95,9 @@ static void pause_accepting(struct cn_listeners *listeners)
     listeners->paused = true;
     for (size_t i = 0; i < listeners->count; i++)
         cn_loop_change(listeners->loop, &listeners->listener[i].watch, 0);
-    cn_log("accepting_paused", NULL);
+    if (!listeners->paused_told)
+        cn_log("accepting_paused", NULL);
+    listeners->paused_told = true;
 }
 
 static void resume_accepting(struct cn_listeners *listeners)
@@ -106,7 +108,6 @@ static void resume_accepting(struct cn_listeners *listeners)
     cn_loop_timer_clear(listeners->loop, &listeners->resume);
     for (size_t i = 0; i < listeners->count; i++)
         cn_loop_change(listeners->loop, &listeners->listener[i].watch, EPOLLIN);
-    cn_log("accepting_resumed", NULL);
 }
 
 static void on_room(void *context)
@@ -141,6 +142,9 @@ static void listener_ready(struct cn_watch *watch, uint32_t epoll_events)
         }
         fd = accept4(watch->fd, (struct sockaddr *)&address, &size, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
+            if (listeners->paused_told)
+                cn_log("accepting_resumed", NULL);
+            listeners->paused_told = false;
             cn_gate_accept(listeners->gate, fd, (const struct sockaddr *)&address);
             continue;
         }

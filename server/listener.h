@@ -16,6 +16,7 @@ struct cn_listeners {
     struct cn_listener listener[2 * CN_LISTEN_COUNT_MAX]; /* * listens twice: IPv6 and IPv4 */
     size_t count;
     bool paused;
+    bool paused_told; /* in the log; the next one accepted is told too */
     struct cn_timer resume;
 };
 

@@ -54,9 +54,9 @@ struct pair {
     uint64_t active_ms; /* the last octet */
 };
 
-/* Octets that an owner may still move. */
+/* What an owner may still move. */
 struct bucket {
-    uint64_t tokens;
+    uint64_t tokens; /* thousandths of an octet, so that the slowest rate comes to something */
     uint64_t filled_ms;
 };
 
@@ -168,32 +168,27 @@ static size_t tokens_of(struct cn_switch *sw, uint32_t owner)
 {
     struct bucket *b = &sw->buckets[owner];
     uint64_t rate = sw->limits.owner_rate;
-    uint64_t full = rate * RATE_BURST_MS / 1000 + 1;
+    uint64_t full = rate * RATE_BURST_MS + 1000;
     uint64_t since_ms = sw->loop->now_ms - b->filled_ms;
-    uint64_t more;
 
     if (rate == 0)
         return SIZE_MAX;
-    if (since_ms > 1000) {
+    if (since_ms > 1000)
         since_ms = 1000;
-        b->filled_ms = sw->loop->now_ms - since_ms;
-    }
-    more = rate * since_ms / 1000;
-    if (more > 0) { /* what does not make a whole octet yet stays in the time */
-        b->tokens += more;
-        b->filled_ms += more * 1000 / rate;
-    }
+    b->tokens += rate * since_ms;
+    b->filled_ms = sw->loop->now_ms;
     if (b->tokens > full)
         b->tokens = full;
-    return b->tokens;
+    return b->tokens / 1000;
 }
 
 static void tokens_spend(struct cn_switch *sw, uint32_t owner, size_t size)
 {
     struct bucket *b = &sw->buckets[owner];
+    uint64_t spent = (uint64_t)size * 1000;
 
     if (sw->limits.owner_rate > 0)
-        b->tokens -= size < b->tokens ? size : b->tokens;
+        b->tokens -= spent < b->tokens ? spent : b->tokens;
 }
 
 /* --- pairs ----------------------------------------------------------------------------------- */

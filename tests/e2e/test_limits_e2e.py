@@ -1,0 +1,469 @@
+"""Every key of cyphernetd.conf does what cyphernetd.conf(5) says, and running out of anything is survived."""
+
+import os
+import random
+import resource
+import socket
+import time
+from pathlib import Path
+
+import pytest
+from ctl_helper import BUILD
+from lines import OTHER, TAG, Line, call_of, counts, forged, invited, pair_of, status
+from live import until
+
+CALL = "from one end to the other"
+
+
+def connect(world):
+    return socket.create_connection(("127.0.0.1", world.port), timeout=10)
+
+
+def cpu_s(world):
+    """Processor time that the server has taken."""
+    words = Path(f"/proc/{world.server.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def works(one, other):
+    one.send(CALL.encode())
+    other.gets(CALL.encode())
+
+
+def verdict_says(world, **expected):
+    line = Line(world, invited(world)).hello()
+    said = dict(word.split("=") for word in line.ask("verdict").split()[1:])
+    assert {key: int(said[key]) for key in expected} == expected
+
+
+# --- [admission] -----------------------------------------------------------------------------------------------------
+
+
+def test_pending_max_bounds_a_flood_and_lets_others_through(own):
+    own.serve("[admission]\npending_max = 20\npending_per_address = 1000\nhello_timeout = 2\n")
+    fingerprint = invited(own)
+    flood = [connect(own) for _ in range(200)]
+    now = status(own)
+    assert 10 <= now["pending"] <= 20
+    assert now["dropped_pending"] >= 180
+    until(lambda: status(own)["pending"] == 0, "the flood has timed out", 6)
+    for line in flood:
+        line.close()
+    Line(own, fingerprint).wait()
+
+
+def test_half_of_pending_max_is_dropped_at_random(own):
+    """Early drop: with three quarters pending, about half get in."""
+    own.serve("[admission]\npending_max = 400\npending_per_address = 1000\nhello_timeout = 60\n")
+    held = []
+    while status(own)["pending"] < 200:
+        held.append(connect(own))
+    assert status(own)["dropped_pending"] == 0
+    while status(own)["pending"] < 300:
+        held.append(connect(own))
+    before = status(own)["dropped_pending"]
+    entered = 0
+    for _ in range(100):
+        line = connect(own)
+        line.settimeout(0.02)
+        try:
+            line.recv(1)
+        except TimeoutError:
+            entered += 1
+        except ConnectionResetError:
+            pass
+        line.close()
+        until(lambda: status(own)["pending"] <= 300, "it has gone", 5)
+    assert 25 < entered < 75
+    assert status(own)["dropped_pending"] - before == 100 - entered
+
+
+def test_pending_per_address(own):
+    own.serve("[admission]\npending_per_address = 3\nhello_timeout = 60\n")
+    held = [connect(own) for _ in range(3)]
+    counts(own, pending=3)
+    with connect(own) as fourth:
+        assert fourth.recv(1) == b""
+    with socket.create_connection(("127.0.0.1", own.port), 10, ("127.0.0.2", 0)) as elsewhere:
+        elsewhere.settimeout(0.1)
+        with pytest.raises(TimeoutError):
+            elsewhere.recv(1)
+    counts(own, dropped_address=1)
+    held.pop().close()
+    counts(own, pending=2)
+    Line(own, invited(own)).wait()  # and who has registered is not pending any more
+    Line(own, invited(own)).wait("input", OTHER)
+
+
+def test_refused_holders_do_not_pile_up_as_pending(own):
+    own.serve("[admission]\npending_per_address = 1\n")
+    expired = forged(own, -10, -5)
+    for _ in range(5):
+        line = Line(own, expired).hello()
+        assert line.ask("verdict") == "expired"
+    counts(own, pending=0)
+
+
+# --- [waiting] -------------------------------------------------------------------------------------------------------
+
+
+def test_lines_max_pauses_accepting_and_resumes(own):
+    own.serve("[waiting]\nlines_max = 4\n")
+    one, other = call_of(own)
+    fingerprint = invited(own)
+    first, second = Line(own, fingerprint).wait("input", TAG), Line(own, fingerprint).wait("input", OTHER)
+    third = Line(own, fingerprint)  # the system takes the connection, the server does not
+    third.hello()
+    before = cpu_s(own)
+    assert third.ask("verdict", 700) == "nothing"
+    assert cpu_s(own) - before < 0.2
+    works(one, other)
+    second.ok("close")
+    assert third.ask("verdict").startswith("admitted")
+    assert third.register("input", OTHER) == "waiting"
+    said = own.server.said()
+    assert (said.count("accepting_paused"), said.count("accepting_resumed")) == (2, 1)  # full again
+    first.quiet(10)
+
+
+def test_an_ended_call_makes_room(own):
+    own.serve("[waiting]\nlines_max = 2\n")
+    one, other = call_of(own)
+    third = Line(own, invited(own))
+    third.hello()
+    assert third.ask("verdict", 200) == "nothing"
+    one.ok("close")
+    other.ok("close")
+    assert third.ask("verdict").startswith("admitted")
+
+
+def test_lines_per_subscriber(own):
+    own.serve("[waiting]\nlines_per_subscriber = 2\n")
+    fingerprint = invited(own)
+    lines = [Line(own, fingerprint).wait("input", tag) for tag in (TAG, OTHER)]
+    third = Line(own, fingerprint).admit()
+    assert third.register("input", 32 * "09") == "refused over_limit"
+    third.ended()
+    replacing = Line(own, fingerprint).wait("input", TAG)  # takes the place of an older one
+    lines[0].ended()
+    Line(own, invited(own)).wait("input", 32 * "0a")  # another subscriber has his own
+    replacing.ok("close")
+    counts(own, waiting=2)
+    Line(own, fingerprint).wait("input", 32 * "09")
+    counts(own, refused_over_limit=1)
+
+
+def test_who_finds_a_partner_at_once_does_not_count(own):
+    own.serve("[waiting]\nlines_per_subscriber = 1\n")
+    fingerprint = invited(own)
+    Line(own, invited(own)).wait("output", OTHER)
+    Line(own, fingerprint).wait("input", TAG)
+    line = Line(own, fingerprint).admit()
+    assert line.register("input", OTHER).startswith("joined")
+
+
+def test_tags_per_line(own):
+    own.serve("[waiting]\ntags_per_line = 3\n")
+    verdict_says(own, tags=3)
+    entries = [word for tag in (1, 2, 3) for word in ("input", f"{tag:02x}")]
+    line = Line(own, invited(own)).wait(*entries)
+    line.ok("update", *entries, "input", "04")
+    line.expect("refused over_limit")
+    line.ended()
+    line = Line(own, invited(own)).admit()
+    line.ok("register+", *entries[:4])
+    line.ok("register", *entries[:4])  # counted before they are compared
+    line.expect("refused over_limit")
+
+
+def test_a_thousand_tags_on_a_line(own):
+    own.serve()
+    line = Line(own, invited(own)).admit()
+    tags = [f"{n:04x}" for n in range(1020)]
+    for at in range(0, len(tags), 30):
+        more = "+" if at + 30 < len(tags) else ""
+        line.ok("register" + more, *[word for tag in tags[at : at + 30] for word in ("input", tag)])
+    line.expect("waiting")
+    caller = Line(own, invited(own)).admit()
+    assert caller.register("output", tags[777]).startswith("joined output " + tags[777])
+    line.joined("input", tags[777].ljust(64, "0"))
+
+
+def test_tags_max(own):
+    own.serve("[waiting]\ntags_max = 3\n")
+    line = Line(own, invited(own)).wait("input", "01", "input", "02")
+    too_many = Line(own, invited(own)).admit()
+    assert too_many.register("input", "03", "input", "04") == "refused over_limit"
+    Line(own, invited(own)).wait("input", "03")
+    caller = Line(own, invited(own)).admit()
+    assert caller.register("output", "02", "output", "05").startswith("joined")  # who is joined needs none
+    line.joined("input", "02".ljust(64, "0"))
+
+
+def test_waiting_time(own):
+    own.serve("[waiting]\nwaiting_time = 2\n")
+    verdict_says(own, waiting=2)
+    line = Line(own, invited(own)).wait()
+    begun = time.monotonic()
+    line.ok("keepalive")
+    line.expect("keepalive")
+    line.ok("update", "input", OTHER)  # neither prolongs it
+    line.ended()
+    assert 1.5 < time.monotonic() - begun < 3
+
+
+def test_waiting_time_is_not_over_for_a_call(own):
+    own.serve("[waiting]\nwaiting_time = 1\n")
+    one, other = call_of(own)
+    time.sleep(1.3)
+    works(one, other)
+
+
+def test_a_line_whose_keep_alive_is_overdue_ends(own):
+    own.serve("[waiting]\nkeep_alive = 1\n")
+    verdict_says(own, keep_alive=1)
+    silent = Line(own, invited(own)).wait("input", TAG)
+    alive = Line(own, invited(own)).wait("input", OTHER)
+    begun = time.monotonic()
+    while silent.is_open():
+        alive.ok("keepalive")
+        alive.expect("keepalive")
+        time.sleep(0.2)
+        assert time.monotonic() - begun < 6
+    assert 2.5 < time.monotonic() - begun < 4.5
+    counts(own, overdue=1, waiting=1)
+    assert alive.is_open()
+
+
+def test_spread_is_told(own):
+    own.serve("[waiting]\nspread = 77\n")
+    verdict_says(own, spread=77)
+
+
+# --- [joining] -------------------------------------------------------------------------------------------------------
+
+
+def test_prologue_size_max(own):
+    own.serve("[joining]\nprologue_size_max = 100\n")
+    one, other = call_of(own)  # of 100 octets
+    works(one, other)
+    one, other = pair_of(own)
+    one.ok("ready")
+    one.send((101).to_bytes(2, "big"))
+    one.ended()
+    counts(own, bad_prologue=1)
+
+
+def test_ready_timeout(own):
+    own.serve("[joining]\nready_timeout = 1\n")
+    one, other = pair_of(own)
+    begun = time.monotonic()
+    one.ended()
+    other.ended()
+    assert 0.7 < time.monotonic() - begun < 2.5
+    counts(own, joining=0)
+
+
+# --- [calls] ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("pipes", [0, 48])
+def test_rate_per_subscriber(own, pipes):
+    own.serve(f"[calls]\nrate_per_subscriber = 100000\npipes_max = {pipes}\n")
+    one, other = call_of(own)
+    begun = time.monotonic()
+    one.tell("send", 225000)
+    assert other.ask("count", 225000) == "got 225000 whole"
+    assert 1.5 < time.monotonic() - begun < 4
+    one.answer()
+    other.send(b"the other subscriber has his own")
+    one.gets(b"the other subscriber has his own")
+
+
+def test_the_rate_is_that_of_all_calls_of_a_subscriber(own):
+    own.serve("[calls]\nrate_per_subscriber = 100000\n")
+    me, first, second = invited(own), invited(own), invited(own)
+    one, far = call_of(own, fingerprints=(me, first))
+    two, away = call_of(own, fingerprints=(me, second), tag=OTHER)
+    begun = time.monotonic()
+    for line in (one, two):
+        line.tell("send", 110000)
+    for line in (far, away):
+        assert line.ask("count", 110000) == "got 110000 whole"
+    assert 1.5 < time.monotonic() - begun < 4
+
+
+@pytest.mark.parametrize("pipes", [0, 48])
+def test_the_slowest_rate_still_moves(own, pipes):
+    own.serve(f"[calls]\nrate_per_subscriber = 2\npipes_max = {pipes}\n")
+    one, other = call_of(own)
+    begun = time.monotonic()
+    one.send(b"abcd")
+    other.gets(b"abcd")
+    assert 1 < time.monotonic() - begun < 4
+
+
+def test_the_highest_rate_is_no_limit(own):
+    own.serve("[calls]\nrate_per_subscriber = 1000000000000\n")
+    one, other = call_of(own)
+    one.tell("send", 20_000_000)
+    assert other.ask("count", 20_000_000) == "got 20000000 whole"
+
+
+def test_without_pipes_calls_are_copied(own):
+    own.serve("[calls]\npipes_max = 0\n")
+    one, other = call_of(own)
+    one.tell("send", 10_000_000)
+    assert other.ask("count", 10_000_000) == "got 10000000 whole"
+    assert status(own)["pipes"] == 0
+
+
+def test_more_calls_than_pipes(own):
+    own.serve("[calls]\npipes_max = 1\n")
+    people = [invited(own) for _ in range(6)]
+    calls = [call_of(own, fingerprints=tuple(people[at : at + 2]), buffer=4096) for at in (0, 2, 4)]
+    for one, _ in calls:
+        one.tell("send", 8_000_000)
+    for _, other in calls:
+        other.tell("count", 8_000_000, 20000)
+    for _, other in calls:
+        assert other.answer() == "got 8000000 whole"
+    assert status(own)["pipes"] <= 1
+
+
+def test_idle_calls_hold_no_pipe(own):
+    own.serve("[calls]\npipes_max = 2\n")
+    calls = [call_of(own) for _ in range(5)]
+    for one, other in calls * 2:
+        works(one, other)
+        works(other, one)
+    assert status(own)["pipes"] <= 2
+
+
+def test_the_smallest_turn_passes_all_and_is_fair(own):
+    own.serve("[calls]\nturn_size = 4096\n")
+    busy, sink = call_of(own)
+    one, other = call_of(own)
+    busy.tell("send", 30_000_000)
+    sink.tell("count", 30_000_000, 60000)
+    begun = time.monotonic()
+    for _ in range(50):
+        works(one, other)
+        works(other, one)
+    assert time.monotonic() - begun < 5
+    assert sink.answer() == "got 30000000 whole"
+    assert busy.answer() == "ok 30000000"
+
+
+def test_a_congestion_control_that_is_not_there_is_passed_over(own):
+    own.serve("[calls]\ncongestion_control = nonesuch\n")
+    works(*call_of(own))
+
+
+# --- [server] --------------------------------------------------------------------------------------------------------
+
+
+def a_day_at(world):
+    """All that may be logged happens once."""
+    fingerprint = invited(world, "carol-the-secretive")
+    Line(world, forged(world, -10, -5)).hello().ask("verdict")
+    with connect(world) as rubbish:
+        rubbish.sendall(random.Random(3).randbytes(1024))
+        rubbish.recv(1)
+    one, other = call_of(world, fingerprints=(fingerprint, invited(world)))
+    one.ok("close")
+    other.ok("close")
+    counts(world, ended_done=1)
+    world.ctl.ok("revoke", "carol-the-secretive")
+    listed = world.ctl.ok("list", "--json").stdout
+    return world.server.said(), listed
+
+
+def test_the_log_holds_neither_addresses_nor_names(own):
+    own.serve()
+    said, listed = a_day_at(own)
+    for word in ("127.0.0.1", "carol", "secretive", "serial", TAG[:8]):
+        assert word not in said, said
+    assert "carol-the-secretive" in listed
+
+
+def test_addresses_are_logged_if_asked_for(own):
+    own.serve("[server]\nlog_addresses = yes\n")
+    said, _ = a_day_at(own)
+    for outcome in ("admitted", "bad_hello", "refused_expired"):
+        assert f"event=connection outcome={outcome} address=127.0.0.1\n" in said, said
+    assert said.count("address=") == 4
+    assert "serial" not in said
+
+
+def test_subscribers_are_logged_if_asked_for(own):
+    own.serve("[server]\nlog_subscribers = yes\n")
+    said, _ = a_day_at(own)
+    assert said.count("event=admitted serial=") == 2
+    assert "serials=" in said
+    assert "127.0.0.1" not in said
+    assert "carol" not in said
+
+
+# --- descriptors -----------------------------------------------------------------------------------------------------
+
+
+def serve_with(world, descriptors, config):
+    """The server under a limit of descriptors."""
+    (world.ctl.dir / "cyphernetd.conf").write_text(config)
+    command = ["prlimit", f"--nofile={descriptors}:{descriptors}", BUILD / "cyphernetd", "--dir", world.ctl.dir]
+    world.server = world.run_program(command)
+    until(lambda: b"ready" in world.server.got(), "the server is ready")
+    return world
+
+
+def test_few_descriptors_make_few_lines(own):
+    """74 descriptors, 64 of them reserved, 2 for a pipe: 8 lines."""
+    serve_with(own, 74, "[calls]\npipes_max = 1\n")
+    assert "descriptors allow only 8 lines" in own.server.said()
+    one, other = call_of(own)
+    held = [connect(own) for _ in range(12)]
+    counts(own, pending=6)
+    before = cpu_s(own)
+    time.sleep(1)
+    assert cpu_s(own) - before < 0.2
+    works(one, other)
+    for line in held:
+        line.close()
+    Line(own, invited(own)).wait()
+
+
+def test_descriptors_taken_away_are_survived(own):
+    """Whatever takes the last descriptors, the call goes on, nothing spins, and accepting resumes."""
+    own.serve()
+    one, other = call_of(own)
+    fingerprint = invited(own)
+    pid = own.server.process.pid
+    _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
+    late = Line(own, fingerprint)
+    late.hello()
+    before = cpu_s(own)
+    assert late.ask("verdict", 1000) == "nothing"
+    assert cpu_s(own) - before < 0.2
+    one.tell("send", 3_000_000)
+    assert other.ask("count", 3_000_000) == "got 3000000 whole"
+    one.answer()
+    assert own.server.said().count("accepting_paused") == 1  # not with every attempt
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+    assert late.ask("verdict").startswith("admitted")
+    until(lambda: own.server.said().count("accepting_resumed") == 1, "it says so", 5)
+
+
+def test_a_flood_of_rubbish_leaves_a_call_its_turn(own):
+    own.serve("[admission]\npending_per_address = 100000\npending_max = 100000\n")
+    one, other = call_of(own)
+    lines = [connect(own) for _ in range(500)]
+    for line in lines:
+        line.sendall(bytes(1024))
+    begun = time.monotonic()
+    for _ in range(20):
+        works(one, other)
+    assert time.monotonic() - begun < 3
+    for line in lines:
+        line.close()
