@@ -102,6 +102,16 @@ static bool ask(const char *question)
     return fgets(line, sizeof line, stdin) && (line[0] == 'y' || line[0] == 'Y');
 }
 
+/* Another process may take a new card while somebody reads digits aloud: what was compared must
+ * still hold. */
+static bool still(struct cn_cli *cli, const struct cn_contact_info *compared)
+{
+    struct cn_contact_info now;
+
+    return cn_contact_show(cli->home, compared->name, &now) == CN_OK &&
+           strcmp(now.safety, compared->safety) == 0;
+}
+
 static int verify(struct cn_cli *cli)
 {
     const char *name = cli->arguments[1];
@@ -128,6 +138,11 @@ static int verify(struct cn_cli *cli)
                 "(`cyphernet contact offer %s --new`)",
                 name);
         return CN_EXIT_NOT_AUTHENTIC;
+    }
+    if (!still(cli, &info)) {
+        cn_error("%s: the cards have changed meanwhile; not verified", name);
+        cn_hint("compare again");
+        return CN_EXIT_FAILED;
     }
     err = cn_contact_verify(cli->home, name);
     if (err != CN_OK)
