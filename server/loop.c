@@ -24,7 +24,8 @@ enum cn_err cn_loop_init(struct cn_loop *loop, size_t timer_max)
         close(loop->epoll);
         return CN_E_MEMORY;
     }
-    loop->now_ms = cn_loop_clock_ms();
+    loop->clock_ms = cn_loop_clock_ms;
+    loop->now_ms = loop->clock_ms();
     return CN_OK;
 }
 
@@ -126,11 +127,11 @@ static void timers_fire(struct cn_loop *loop)
     }
 }
 
-static int timeout_ms(const struct cn_loop *loop, int more)
+static int timeout_ms(const struct cn_loop *loop)
 {
     uint64_t left;
 
-    if (more)
+    if (loop->more)
         return 0;
     if (loop->timer_count == 0)
         return -1;
@@ -140,27 +141,32 @@ static int timeout_ms(const struct cn_loop *loop, int more)
     return left > 60000 ? 60000 : (int)left;
 }
 
+enum cn_err cn_loop_turn(struct cn_loop *loop, bool wait)
+{
+    loop->event_count =
+        epoll_wait(loop->epoll, loop->event, CN_LOOP_EVENTS_PER_TURN, wait ? timeout_ms(loop) : 0);
+    if (loop->event_count < 0 && errno != EINTR)
+        return CN_E_SYSTEM;
+    loop->now_ms = loop->clock_ms();
+    for (int i = 0; i < loop->event_count; i++) {
+        struct cn_watch *watch = loop->event[i].data.ptr;
+
+        if (watch)
+            watch->ready(watch, loop->event[i].events);
+    }
+    loop->event_count = 0;
+    timers_fire(loop);
+    loop->more = loop->after && loop->after(loop->after_context);
+    return CN_OK;
+}
+
 enum cn_err cn_loop_run(struct cn_loop *loop)
 {
-    int more = 0;
+    enum cn_err err = CN_OK;
 
-    while (!loop->stopping) {
-        loop->event_count =
-            epoll_wait(loop->epoll, loop->event, CN_LOOP_EVENTS_PER_TURN, timeout_ms(loop, more));
-        if (loop->event_count < 0 && errno != EINTR)
-            return CN_E_SYSTEM;
-        loop->now_ms = cn_loop_clock_ms();
-        for (int i = 0; i < loop->event_count; i++) {
-            struct cn_watch *watch = loop->event[i].data.ptr;
-
-            if (watch)
-                watch->ready(watch, loop->event[i].events);
-        }
-        loop->event_count = 0;
-        timers_fire(loop);
-        more = loop->after ? loop->after(loop->after_context) : 0;
-    }
-    return CN_OK;
+    while (err == CN_OK && !loop->stopping)
+        err = cn_loop_turn(loop, true);
+    return err;
 }
 
 void cn_loop_stop(struct cn_loop *loop)

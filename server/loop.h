@@ -2,6 +2,7 @@
 #ifndef CN_LOOP_H
 #define CN_LOOP_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
@@ -25,8 +26,10 @@ struct cn_timer {
 
 struct cn_loop {
     int epoll;
-    uint64_t now_ms;        /* monotonic; of the current turn */
-    struct cn_timer **heap; /* owned; heap[1..timer_count] */
+    uint64_t (*clock_ms)(void); /* cn_loop_clock_ms, unless a test has put another there */
+    uint64_t now_ms;            /* of the current turn */
+    bool more;                  /* after() had more to do */
+    struct cn_timer **heap;     /* owned; heap[1..timer_count] */
     size_t timer_count;
     size_t timer_max;
     /* done after all events of a turn: returns true if there is more to do at once */
@@ -53,6 +56,9 @@ void cn_loop_remove(struct cn_loop *loop, struct cn_watch *watch);
 void cn_loop_timer_set(struct cn_loop *loop, struct cn_timer *timer, uint64_t due_ms);
 void cn_loop_timer_clear(struct cn_loop *loop, struct cn_timer *timer);
 
+/* Wait for something to happen, or only take what has happened; then timers, then after().
+ * CN_E_SYSTEM: epoll failed. */
+CN_MUST_USE enum cn_err cn_loop_turn(struct cn_loop *loop, bool wait);
 /* Until cn_loop_stop. CN_E_SYSTEM: epoll failed. */
 CN_MUST_USE enum cn_err cn_loop_run(struct cn_loop *loop);
 void cn_loop_stop(struct cn_loop *loop);
