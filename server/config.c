@@ -23,6 +23,7 @@ static const struct key {
     { "waiting.lines_max", U32, FIELD(lines_max), 2, 1000000, 16384 },
     { "waiting.lines_per_subscriber", U32, FIELD(lines_per_subscriber), 1, 1000000, 32 },
     { "waiting.tags_per_line", U32, FIELD(tags_per_line), 1, 4096, 1024 },
+    { "waiting.tags_per_subscriber", U32, FIELD(tags_per_subscriber), 1, 10000000, 4096 },
     { "waiting.tags_max", U32, FIELD(tags_max), 2, 10000000, 131072 },
     { "waiting.waiting_time", U32, FIELD(waiting_time), 0, 31536000, 0 },
     { "waiting.keep_alive", U32, FIELD(keep_alive), 1, 3600, 60 },

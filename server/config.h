@@ -19,6 +19,7 @@ struct cn_config {
     uint32_t lines_max;            /* lines in all, joined ones too */
     uint32_t lines_per_subscriber; /* waiting */
     uint32_t tags_per_line;
+    uint32_t tags_per_subscriber;
     uint32_t tags_max;     /* in all */
     uint32_t waiting_time; /* seconds; 0: no limit */
     uint32_t keep_alive;   /* seconds between keep-alives */

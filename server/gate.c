@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "blocklist.h"
 #include "blocks.h"
 #include "log.h"
 #include "people.h"
@@ -20,6 +21,7 @@ enum {
     OUT_SIZE = 4 * CN_ADMISSION_SIZE, /* messages that a line may be slow to take */
     PROLOGUE_HEAD_SIZE = 2,
     CLOSING_TIMEOUT_MS = 5000,
+    HELD_GRACE_MS = 1000, /* that who waits for a slow partner outlasts it */
     ENTRY_LISTS_MAX = 256 /* lines at once whose entries come in several messages */
 };
 
@@ -49,11 +51,13 @@ struct line {
     uint32_t owner;              /* UINT32_MAX until registered */
     bool pending;                /* counts against its address */
     bool counts_as_waiting;      /* in its owner */
+    uint32_t tags;               /* that count in its owner */
     bool bound;                  /* JOINED was sent: it waits under entry alone from now on */
     bool wants_out;              /* epoll waits for room to write */
     struct cn_entry entry;       /* that it was joined under */
     struct line *partner;        /* while joined */
     uint64_t waits_until_ms;     /* the end of its waiting time */
+    uint64_t prologue_until_ms;  /* once JOINED */
     struct sockaddr_in6 address; /* while pending; IPv4 fits too */
     uint8_t *in;                 /* block: a message not yet whole; NULL mostly */
     size_t in_size;
@@ -72,8 +76,7 @@ struct cn_gate {
     struct cn_config config;
     struct cn_operator_public operators[CN_OPERATOR_COUNT_MAX];
     size_t operator_count;
-    struct cn_blocked *blocked; /* owned; in the order of serials */
-    size_t blocked_count;
+    struct cn_blocklist blocked;
     struct cn_switchboard board;
     struct cn_people people;
     struct cn_blocks lines;
@@ -84,6 +87,7 @@ struct cn_gate {
     struct line *first;
     uint64_t count[CN_GATE_COUNT_COUNT];
     uint32_t in_state[LINE_STATE_COUNT];
+    uint32_t pending; /* lines that have not registered */
     void (*room)(void *context);
     void *room_context;
 };
@@ -175,6 +179,7 @@ static void pending_end(struct line *line)
     if (!line->pending)
         return;
     line->pending = false;
+    line->gate->pending--;
     cn_people_source_give(&line->gate->people, (const struct sockaddr *)&line->address);
 }
 
@@ -189,6 +194,8 @@ static void waiting_end(struct line *line)
         return;
     line->counts_as_waiting = false;
     owner_of(line)->waiting--;
+    owner_of(line)->tags -= line->tags;
+    line->tags = 0;
 }
 
 /* Everything but the descriptor. */
@@ -220,15 +227,14 @@ static void line_forget(struct line *line)
 
 static void partner_returns(struct line *line);
 
-static void line_close(struct line *line, enum cn_gate_count why)
+static void line_close(struct line *line, enum cn_gate_count why);
+
+static void line_end(struct line *line)
 {
     struct cn_gate *gate = line->gate;
     struct line *partner = line->partner;
     int fd = line->watch.fd;
 
-    gate->count[why]++;
-    if (line->pending)
-        log_address(gate, why, (const struct sockaddr *)&line->address);
     waiting_end(line);
     if (line->owner != UINT32_MAX)
         cn_people_owner_give(&gate->people, line->owner);
@@ -241,6 +247,23 @@ static void line_close(struct line *line, enum cn_gate_count why)
         line_close(partner, CN_GATE_LOST);
     line_forget(line);
     close(fd);
+}
+
+static void line_close(struct line *line, enum cn_gate_count why)
+{
+    line->gate->count[why]++;
+    if (line->pending)
+        log_address(line->gate, why, (const struct sockaddr *)&line->address);
+    line_end(line);
+}
+
+/* The connection ended, or broke. */
+static void line_lost(struct line *line)
+{
+    if (line->state == LINE_CLOSING)
+        line_end(line); /* why it closes has been counted */
+    else
+        line_close(line, line->state == LINE_HELLO ? CN_GATE_BAD_HELLO : CN_GATE_LOST);
 }
 
 /* --- saying --------------------------------------------------------------------------------- */
@@ -309,7 +332,8 @@ static bool say(struct line *line, const struct cn_admission_message *message)
            say_bytes(line, out, sizeof out);
 }
 
-/* Nothing more is read; what was said gets its time to go out. */
+/* Nothing more is listened to; what was said gets its time to go out. Who has not registered stays
+ * pending until it has gone: a hello that is replayed must not win even that. */
 static void close_gently(struct line *line, enum cn_gate_count why)
 {
     struct cn_gate *gate = line->gate;
@@ -322,7 +346,6 @@ static void close_gently(struct line *line, enum cn_gate_count why)
         log_address(gate, why, (const struct sockaddr *)&line->address);
     cn_switchboard_leave(&gate->board, &line->waiter);
     waiting_end(line);
-    pending_end(line);
     enter(line, LINE_CLOSING);
     watch_for(line, true, line->out != NULL);
     cn_loop_timer_set(gate->setup.loop, &line->timer, now_ms(gate) + CLOSING_TIMEOUT_MS);
@@ -340,27 +363,10 @@ static void refuse(struct line *line, enum cn_verdict reason)
 
 /* --- admission ------------------------------------------------------------------------------ */
 
-static const struct cn_blocked *blocked_find(const struct cn_gate *gate, uint64_t serial)
-{
-    size_t low = 0;
-    size_t high = gate->blocked_count;
-
-    while (low < high) {
-        size_t middle = low + (high - low) / 2;
-
-        if (gate->blocked[middle].serial == serial)
-            return &gate->blocked[middle];
-        if (gate->blocked[middle].serial < serial)
-            low = middle + 1;
-        else
-            high = middle;
-    }
-    return NULL;
-}
-
 static enum cn_verdict judge(const struct cn_gate *gate, const struct cn_certificate *certificate)
 {
-    const struct cn_blocked *blocked = blocked_find(gate, certificate->serial);
+    const struct cn_blocked *blocked =
+        cn_blocklist_find(&gate->blocked, certificate->serial, certificate->admission_key);
     uint64_t now = utc_s();
 
     if (blocked)
@@ -422,6 +428,8 @@ static bool tell_joined(struct line *line)
 
     waiting_end(line);
     line->bound = true;
+    line->prologue_until_ms =
+        now_ms(line->gate) + (uint64_t)line->gate->config.prologue_timeout * 1000;
     enter(line, LINE_JOINED);
     timer_set(line, line->gate->config.ready_timeout);
     return say(line, &m);
@@ -442,6 +450,17 @@ static struct cn_entry opposite_of(const struct cn_entry *entry)
 
 static void pass_prologues(struct line *line);
 
+/* How long a line that has said all waits for its partner's prologue. It is not the one to be late:
+ * so it outlasts its partner, and without one it has the time over again. */
+static void held_plan(struct line *line)
+{
+    uint64_t due = now_ms(line->gate) + (uint64_t)line->gate->config.prologue_timeout * 1000;
+
+    if (line->partner)
+        due = line->partner->prologue_until_ms + HELD_GRACE_MS;
+    cn_loop_timer_set(line->gate->setup.loop, &line->timer, due);
+}
+
 /* line and the match's partner belong together from now on. False: there was nobody to be told at
  * the partner's end; it is gone, and line, which has heard nothing, is to look for another. */
 static bool join(struct line *line, const struct cn_match *match)
@@ -457,14 +476,15 @@ static bool join(struct line *line, const struct cn_match *match)
     line->gate->count[CN_GATE_JOINED]++;
     line->partner = partner;
     partner->partner = line;
-    /* who has said all has waited long enough; the time is the new partner's */
-    if (partner->state == LINE_HELD)
-        timer_set(partner, line->gate->config.prologue_timeout);
-    if (line->state == LINE_HELD)
-        timer_set(line, line->gate->config.prologue_timeout);
-    if (!line->bound && !tell_joined(line))
+    if (!line->bound && !tell_joined(line)) {
         line_close(line, CN_GATE_LOST);
-    else if (line->state == LINE_HELD && partner->state == LINE_HELD)
+        return true;
+    }
+    if (partner->state == LINE_HELD)
+        held_plan(partner);
+    if (line->state == LINE_HELD)
+        held_plan(line);
+    if (line->state == LINE_HELD && partner->state == LINE_HELD)
         pass_prologues(line);
     return true;
 }
@@ -492,6 +512,8 @@ static void partner_returns(struct line *line)
     enum cn_err err;
 
     assert(line->bound);
+    if (line->state == LINE_HELD)
+        held_plan(line);
     line->waiter.alive_until_ms = line->timer.due_ms;
     do {
         err =
@@ -530,6 +552,16 @@ static void become_owner(struct line *line)
         cn_log("admitted", "serial=%llu", (unsigned long long)line->serial);
 }
 
+/* Whether its subscriber may have this line wait, under the tags that it has now. */
+static bool has_allowance(struct line *line)
+{
+    const struct cn_config *c = &line->gate->config;
+    const struct cn_owner *owner = owner_of(line);
+
+    return owner->waiting + !line->counts_as_waiting <= c->lines_per_subscriber &&
+           owner->tags - line->tags + line->waiter.seat_count <= c->tags_per_subscriber;
+}
+
 static void register_entries(struct line *line, const struct cn_entry *entries, size_t count)
 {
     const struct cn_admission_message waiting = { .type = CN_ADMISSION_WAITING };
@@ -549,7 +581,7 @@ static void register_entries(struct line *line, const struct cn_entry *entries, 
     } while (match.partner && !join(line, &match));
     if (match.partner)
         return;
-    if (first && owner_of(line)->waiting >= gate->config.lines_per_subscriber) {
+    if (!has_allowance(line)) {
         refuse(line, CN_VERDICT_OVER_LIMIT);
         return;
     }
@@ -558,6 +590,8 @@ static void register_entries(struct line *line, const struct cn_entry *entries, 
         owner_of(line)->waiting++;
         enter(line, LINE_WAITING);
     }
+    owner_of(line)->tags += line->waiter.seat_count - line->tags;
+    line->tags = line->waiter.seat_count;
     waiting_plan(line);
     if (first && !say(line, &waiting))
         line_close(line, CN_GATE_LOST);
@@ -597,7 +631,11 @@ static void take_entries(struct line *line, const struct cn_admission_message *m
 
 static void take_keep_alive(struct line *line, const struct cn_admission_message *m)
 {
-    (void)m;
+    /* between the parts of an UPDATE it would let a list be held for ever */
+    if (line->entry_count > 0) {
+        line_close(line, CN_GATE_BAD_MESSAGE);
+        return;
+    }
     heard(line);
     waiting_plan(line);
     /* one that does not read what it is sent gets no more of it */
@@ -616,7 +654,7 @@ static void take_ready(struct line *line, const struct cn_admission_message *m)
 {
     (void)m;
     enter(line, LINE_LENGTH);
-    timer_set(line, line->gate->config.prologue_timeout);
+    cn_loop_timer_set(line->gate->setup.loop, &line->timer, line->prologue_until_ms);
 }
 
 typedef void taker(struct line *line, const struct cn_admission_message *m);
@@ -737,6 +775,7 @@ static void take_length(struct line *line, const uint8_t in[PROLOGUE_HEAD_SIZE])
 static void prologue_whole(struct line *line)
 {
     enter(line, LINE_HELD);
+    held_plan(line);
     watch_for(line, false, line->out != NULL);
     if (line->partner && line->partner->state == LINE_HELD)
         pass_prologues(line);
@@ -784,7 +823,7 @@ static enum progress receive(struct line *line, uint8_t *to, size_t size, size_t
     if (n < 0 && (errno == EAGAIN || errno == EINTR))
         return BLOCKED;
     if (n <= 0) {
-        line_close(line, line->state == LINE_HELLO ? CN_GATE_BAD_HELLO : CN_GATE_LOST);
+        line_lost(line);
         return GONE;
     }
     *got = (size_t)n;
@@ -840,13 +879,15 @@ static enum progress read_prologue(struct line *line)
     return GONE;
 }
 
-/* A closing line's last words are thrown away, so that its close is no reset. */
+/* A closing line's last words are thrown away, so that its close is no reset; a few in each turn,
+ * however many it has. */
 static enum progress read_nothing(struct line *line)
 {
-    uint8_t rest[CN_ADMISSION_SIZE];
+    uint8_t rest[4 * CN_ADMISSION_SIZE];
     size_t got;
 
-    return receive(line, rest, sizeof rest, &got);
+    (void)receive(line, rest, sizeof rest, &got);
+    return GONE; /* perhaps */
 }
 
 static void readable(struct line *line)
@@ -897,7 +938,7 @@ static void line_ready(struct cn_watch *watch, uint32_t epoll_events)
         return;
     if (epoll_events & (EPOLLERR | EPOLLHUP) ||
         (epoll_events & EPOLLRDHUP && !reads(line) && line->state != LINE_CLOSING)) {
-        line_close(line, line->state == LINE_HELLO ? CN_GATE_BAD_HELLO : CN_GATE_LOST);
+        line_lost(line);
         return;
     }
     if (epoll_events & (EPOLLIN | EPOLLRDHUP))
@@ -907,20 +948,17 @@ static void line_ready(struct cn_watch *watch, uint32_t epoll_events)
 static void line_timer(struct cn_timer *timer)
 {
     static const enum cn_gate_count reasons[LINE_STATE_COUNT] = {
-        [LINE_HELLO] = CN_GATE_HELLO_TIMEOUT,
-        [LINE_REGISTER] = CN_GATE_HELLO_TIMEOUT,
-        [LINE_WAITING] = CN_GATE_OVERDUE,
-        [LINE_JOINED] = CN_GATE_READY_TIMEOUT,
-        [LINE_LENGTH] = CN_GATE_PROLOGUE_TIMEOUT,
-        [LINE_PROLOGUE] = CN_GATE_PROLOGUE_TIMEOUT,
-        [LINE_HELD] = CN_GATE_PROLOGUE_TIMEOUT,
-        [LINE_PASSING] = CN_GATE_PROLOGUE_TIMEOUT,
-        [LINE_CLOSING] = CN_GATE_LOST,
+        [LINE_HELLO] = CN_GATE_HELLO_TIMEOUT,     [LINE_REGISTER] = CN_GATE_HELLO_TIMEOUT,
+        [LINE_WAITING] = CN_GATE_OVERDUE,         [LINE_JOINED] = CN_GATE_READY_TIMEOUT,
+        [LINE_LENGTH] = CN_GATE_PROLOGUE_TIMEOUT, [LINE_PROLOGUE] = CN_GATE_PROLOGUE_TIMEOUT,
+        [LINE_HELD] = CN_GATE_PROLOGUE_TIMEOUT,   [LINE_PASSING] = CN_GATE_PROLOGUE_TIMEOUT,
     };
     struct line *line = (struct line *)(void *)((char *)timer - offsetof(struct line, timer));
 
     if (line->state == LINE_WAITING && utc_s() >= line->not_after)
         refuse(line, CN_VERDICT_EXPIRED);
+    else if (line->state == LINE_CLOSING)
+        line_end(line);
     else
         line_close(line, reasons[line->state]);
 }
@@ -932,17 +970,12 @@ bool cn_gate_has_room(const struct cn_gate *gate)
     return gate->lines.used + 2 * cn_switch_counts(gate->sw)->pairs < gate->setup.lines_max;
 }
 
-static uint32_t pending_of(const struct cn_gate *gate)
-{
-    return gate->in_state[LINE_HELLO] + gate->in_state[LINE_REGISTER];
-}
-
 /* Beyond half of what may be pending, drop at random, the more the fuller: a flood then cannot keep
  * everybody else out, as it could if only the late were dropped. */
 static bool drop_early(struct cn_gate *gate)
 {
     uint32_t half = gate->config.pending_max / 2;
-    uint32_t pending = pending_of(gate);
+    uint32_t pending = gate->pending;
     uint8_t dice = 0;
 
     if (pending >= gate->config.pending_max)
@@ -977,6 +1010,7 @@ static void address_keep(struct line *line, const struct sockaddr *address)
     memcpy(&line->address, address, size);
     cn_people_source_take(&line->gate->people, address);
     line->pending = true;
+    line->gate->pending++;
 }
 
 void cn_gate_accept(struct cn_gate *gate, int fd, const struct sockaddr *address)
@@ -1115,7 +1149,7 @@ void cn_gate_destroy(struct cn_gate *gate)
     cn_blocks_wipe(&gate->messages);
     cn_blocks_wipe(&gate->prologues);
     cn_blocks_wipe(&gate->entry_lists);
-    free(gate->blocked);
+    cn_blocklist_wipe(&gate->blocked);
     free(gate);
 }
 
@@ -1140,7 +1174,7 @@ static uint32_t cut_blocked(struct cn_gate *gate)
         struct line *next = line->next;
 
         if (line->state > LINE_HELLO && line->state < LINE_CLOSING &&
-            blocked_find(gate, line->serial)) {
+            cn_blocklist_find(&gate->blocked, line->serial, line->waiter.admission_key)) {
             line_close(line, CN_GATE_CUT);
             cut++;
             next = gate->first; /* closing one may have closed or moved others */
@@ -1150,7 +1184,8 @@ static uint32_t cut_blocked(struct cn_gate *gate)
     for (uint32_t i = 0; i < gate->people.owner_max; i++) {
         const struct cn_owner *owner = &gate->people.owners[i];
 
-        if (owner->joined > 0 && blocked_find(gate, owner->serial)) {
+        if (owner->joined > 0 &&
+            cn_blocklist_find(&gate->blocked, owner->serial, owner->admission_key)) {
             uint32_t pairs = cn_switch_cut(gate->sw, i);
 
             gate->count[CN_GATE_CUT] += pairs;
@@ -1163,17 +1198,10 @@ static uint32_t cut_blocked(struct cn_gate *gate)
 enum cn_err cn_gate_registry(struct cn_gate *gate, const struct cn_settings *settings,
                              const struct cn_blocked *blocked, size_t blocked_count, uint32_t *cut)
 {
-    struct cn_blocked *copy = NULL;
+    enum cn_err err = cn_blocklist_set(&gate->blocked, blocked, blocked_count);
 
-    if (blocked_count > 0) {
-        copy = malloc(blocked_count * sizeof *copy);
-        if (!copy)
-            return CN_E_MEMORY;
-        memcpy(copy, blocked, blocked_count * sizeof *copy);
-    }
-    free(gate->blocked);
-    gate->blocked = copy;
-    gate->blocked_count = blocked_count;
+    if (err != CN_OK)
+        return err;
     memcpy(gate->operators, settings->operators, sizeof gate->operators);
     gate->operator_count = settings->operator_count;
     *cut = cut_blocked(gate);
@@ -1194,6 +1222,8 @@ void cn_gate_goaway(struct cn_gate *gate)
                 close_gently(line, CN_GATE_CUT);
             else
                 line_close(line, CN_GATE_CUT);
+        } else if (line->state == LINE_HELLO) {
+            line_close(line, CN_GATE_CUT);
         }
         line = next;
     }
@@ -1208,7 +1238,7 @@ void cn_gate_status(const struct cn_gate *gate, struct cn_gate_status *status)
 {
     *status = (struct cn_gate_status) {
         .lines = gate->lines.used,
-        .pending = pending_of(gate),
+        .pending = gate->pending,
         .waiting = gate->in_state[LINE_WAITING],
         .joining = gate->in_state[LINE_JOINED] + gate->in_state[LINE_LENGTH] +
                    gate->in_state[LINE_PROLOGUE] + gate->in_state[LINE_HELD] +

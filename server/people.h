@@ -18,6 +18,7 @@ struct cn_owner {
     uint64_t serial;
     uint32_t lines;   /* of any state: while more than 0 the number is taken */
     uint32_t waiting; /* lines that count against the limit */
+    uint32_t tags;    /* of those lines, likewise */
     uint32_t joined;
     uint64_t bytes; /* moved by joined lines that have ended */
 };

@@ -1,0 +1,24 @@
+/* blocklist.h - whom the gate refuses: certificates by serial, and their holders by admission key.
+ * PROTOCOL.md 3.2 */
+#ifndef CN_BLOCKLIST_H
+#define CN_BLOCKLIST_H
+
+#include "registry.h"
+
+struct cn_blocklist {
+    struct cn_blocked *by_serial; /* owned */
+    struct cn_blocked *by_key;    /* owned; the same in another order */
+    size_t count;
+};
+
+/* Copies the list, instead of any before. CN_E_MEMORY: nothing has changed. */
+CN_MUST_USE enum cn_err cn_blocklist_set(struct cn_blocklist *list,
+                                         const struct cn_blocked *blocked, size_t count);
+void cn_blocklist_wipe(struct cn_blocklist *list);
+
+/* By the serial, else by the key, since a certificate may be one that the registry does not know;
+ * NULL: not blocked. Lives until the list changes. */
+const struct cn_blocked *cn_blocklist_find(const struct cn_blocklist *list, uint64_t serial,
+                                           const uint8_t admission_key[CN_X25519_SIZE]);
+
+#endif

@@ -1,0 +1,749 @@
+/* The gate, in this process and with a clock of our own: what each state refuses, and that who
+ * fails harms nobody else. */
+#include "unit.h"
+
+#include "rig.h"
+
+static struct rig rig;
+
+static int begin(void **state)
+{
+    (void)state;
+    rig_init(&rig, &crypto);
+    rig_start(&rig);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    rig_stop(&rig);
+    return 0;
+}
+
+/* Other limits, which make a gate of its own. */
+static void restart(void)
+{
+    rig_stop(&rig);
+    rig_start(&rig);
+}
+
+static void nobody_is_left(void)
+{
+    struct cn_gate_status s = rig_status(&rig);
+
+    assert_int_equal(s.lines, 0);
+    assert_int_equal(s.pending, 0);
+    assert_int_equal(s.waiting, 0);
+    assert_int_equal(s.joining, 0);
+}
+
+/* --- what each state refuses ----------------------------------------------------------------- */
+
+enum stage { ADMITTED, WAITING, JOINED, STAGE_COUNT };
+
+static const char allowed[STAGE_COUNT][CN_ADMISSION_TYPE_COUNT] = {
+    [ADMITTED][CN_ADMISSION_REGISTER] = 1,  [WAITING][CN_ADMISSION_UPDATE] = 1,
+    [WAITING][CN_ADMISSION_KEEP_ALIVE] = 1, [JOINED][CN_ADMISSION_UPDATE] = 1,
+    [JOINED][CN_ADMISSION_KEEP_ALIVE] = 1,  [JOINED][CN_ADMISSION_READY] = 1,
+};
+
+/* A line in that stage; its partner, if it has one. */
+static struct peer staged(enum stage stage, struct peer *partner)
+{
+    struct peer p;
+
+    *partner = (struct peer) { .fd = -1 };
+    if (stage == JOINED) {
+        peer_pair(&rig, &p, partner);
+        return p;
+    }
+    if (stage == ADMITTED)
+        return peer_admit(&rig, 1);
+    p = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+    assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_WAITING);
+    return p;
+}
+
+static void drop(struct peer *one, struct peer *other)
+{
+    peer_close(one);
+    peer_close(other);
+    rig_turn(&rig);
+    nobody_is_left();
+}
+
+static void every_message_that_is_not_allowed_ends_the_line(void **state)
+{
+    (void)state;
+    for (int stage = 0; stage < STAGE_COUNT; stage++) {
+        for (int type = 1; type < CN_ADMISSION_TYPE_COUNT; type++) {
+            uint64_t bad = rig_count(&rig, CN_GATE_BAD_MESSAGE);
+            struct peer partner;
+            struct peer p = staged((enum stage)stage, &partner);
+
+            peer_say(&rig, &p, (enum cn_admission_type)type, CN_MODE_INPUT, 7);
+            rig_turn(&rig);
+            assert_int_equal(peer_state(&p) != ENDED, allowed[stage][type]);
+            assert_int_equal(rig_count(&rig, CN_GATE_BAD_MESSAGE) - bad, !allowed[stage][type]);
+            if (partner.fd >= 0)
+                assert_int_equal(peer_state(&partner), OPEN);
+            drop(&p, &partner);
+        }
+    }
+}
+
+static void a_forged_message_ends_the_line_without_an_octet(void **state)
+{
+    uint8_t forged[CN_ADMISSION_SIZE];
+
+    (void)state;
+    fill(1, forged, sizeof forged);
+    for (int stage = 0; stage < STAGE_COUNT; stage++) {
+        struct peer partner;
+        struct peer p = staged((enum stage)stage, &partner);
+
+        peer_raw(&p, forged, sizeof forged);
+        rig_turn(&rig);
+        assert_int_equal(peer_state(&p), ENDED);
+        if (partner.fd >= 0)
+            assert_int_equal(peer_state(&partner), OPEN);
+        drop(&p, &partner);
+    }
+}
+
+static void a_message_cut_short_at_any_octet_is_no_message(void **state)
+{
+    (void)state;
+    for (size_t size = 1; size < CN_ADMISSION_SIZE; size += 31) {
+        const struct cn_admission_message m = { .type = CN_ADMISSION_REGISTER,
+                                                .entry_count = 1,
+                                                .entry = { { CN_MODE_INPUT, { 7 } } } };
+        struct peer p = peer_admit(&rig, 1);
+        uint8_t out[CN_ADMISSION_SIZE];
+
+        assert_err(cn_admission_seal(&p.line, &crypto, &m, out), CN_OK);
+        peer_raw(&p, out, size);
+        rig_turn(&rig);
+        assert_int_equal(rig_status(&rig).waiting, 0);
+        peer_close(&p);
+        rig_turn(&rig);
+        nobody_is_left();
+    }
+}
+
+static void a_message_in_single_octets_is_one_message(void **state)
+{
+    const struct cn_admission_message m = { .type = CN_ADMISSION_REGISTER,
+                                            .entry_count = 1,
+                                            .entry = { { CN_MODE_INPUT, { 7 } } } };
+    struct peer p = peer_admit(&rig, 1);
+    uint8_t out[CN_ADMISSION_SIZE];
+
+    (void)state;
+    assert_err(cn_admission_seal(&p.line, &crypto, &m, out), CN_OK);
+    for (size_t i = 0; i < sizeof out; i++) {
+        peer_raw(&p, out + i, 1);
+        rig_turn(&rig);
+    }
+    assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_WAITING);
+    peer_close(&p);
+}
+
+static void messages_sent_at_once_are_taken_one_by_one(void **state)
+{
+    struct peer p = peer_admit(&rig, 1);
+
+    (void)state;
+    peer_say(&rig, &p, CN_ADMISSION_REGISTER, CN_MODE_INPUT, 7);
+    peer_say(&rig, &p, CN_ADMISSION_UPDATE, CN_MODE_INPUT, 8);
+    peer_say(&rig, &p, CN_ADMISSION_KEEP_ALIVE, CN_MODE_INPUT, 0);
+    rig_turn(&rig);
+    assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_KEEP_ALIVE);
+    assert_int_equal(peer_state(&p), OPEN);
+    peer_close(&p);
+}
+
+static void a_keep_alive_amid_an_update_ends_the_line(void **state)
+{
+    struct cn_admission_message m = { .type = CN_ADMISSION_UPDATE,
+                                      .more = true,
+                                      .entry_count = 1,
+                                      .entry = { { CN_MODE_INPUT, { 8 } } } };
+    struct peer p = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+
+    (void)state;
+    assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_WAITING);
+    peer_message(&rig, &p, &m);
+    peer_say(&rig, &p, CN_ADMISSION_KEEP_ALIVE, CN_MODE_INPUT, 0);
+    rig_turn(&rig);
+    assert_int_equal(peer_state(&p), ENDED);
+    peer_close(&p);
+}
+
+/* --- before REGISTER: nothing counts --------------------------------------------------------- */
+
+static struct peer expired(uint8_t who, uint8_t address)
+{
+    struct peer p = peer_connect(&rig, who, address);
+
+    p.fingerprint.certificate.not_after = 1;
+    rig_need(cn_certificate_sign(&p.fingerprint.certificate, &rig.operator_secret) == CN_OK);
+    peer_hello(&rig, &p);
+    assert_int_equal(peer_verdict(&p), CN_VERDICT_EXPIRED);
+    return p;
+}
+
+static void who_was_refused_in_the_verdict_is_pending_until_it_has_gone(void **state)
+{
+    struct peer first, second, third;
+
+    (void)state;
+    rig.config.pending_per_address = 2;
+    restart();
+    first = expired(1, 9);
+    second = expired(2, 9);
+    assert_int_equal(rig_status(&rig).pending, 2);
+    third = peer_connect(&rig, 3, 9);
+    assert_int_equal(peer_state(&third), ENDED);
+    assert_int_equal(rig_count(&rig, CN_GATE_DROPPED_ADDRESS), 1);
+    peer_close(&first);
+    rig_turn(&rig);
+    peer_close(&third);
+    third = peer_connect(&rig, 3, 9);
+    assert_int_equal(peer_state(&third), OPEN);
+    peer_close(&second);
+    peer_close(&third);
+    rig_turn(&rig);
+    nobody_is_left();
+}
+
+static void who_was_refused_counts_once(void **state)
+{
+    struct peer p = expired(1, 1);
+
+    (void)state;
+    peer_close(&p);
+    rig_turn(&rig);
+    assert_int_equal(rig_count(&rig, CN_GATE_REFUSED_EXPIRED), 1);
+    assert_int_equal(rig_count(&rig, CN_GATE_LOST), 0);
+}
+
+static void who_was_refused_and_stays_is_closed_in_time(void **state)
+{
+    struct peer p = expired(1, 1);
+
+    (void)state;
+    rig_later(&rig, 5001);
+    assert_int_equal(peer_state(&p), ENDED);
+    nobody_is_left();
+    peer_close(&p);
+}
+
+static int unread_by_the_gate(const struct peer *p)
+{
+    int unread = -1;
+
+    assert_int_equal(ioctl(p->fd, TIOCOUTQ, &unread), 0);
+    return unread;
+}
+
+/* Else the gate would read for as long as somebody can write. */
+static void who_was_refused_and_speaks_on_gets_no_more_than_its_turn(void **state)
+{
+    static const uint8_t words[4096];
+    struct peer p = expired(1, 1);
+    int before;
+
+    (void)state;
+    while (peer_raw(&p, words, sizeof words))
+        ;
+    before = unread_by_the_gate(&p);
+    assert_err(cn_loop_turn(&rig.loop, false), CN_OK);
+    assert_true(unread_by_the_gate(&p) > before / 2);
+    peer_close(&p);
+}
+
+static void a_hello_alone_changes_nothing(void **state)
+{
+    struct peer waiting = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+    struct peer again = peer_admit(&rig, 1);
+
+    (void)state;
+    assert_int_equal(rig_count(&rig, CN_GATE_ADMITTED), 1);
+    assert_int_equal(peer_hear(&rig, &waiting, NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(peer_state(&waiting), OPEN);
+    rig_later(&rig, 5001);
+    assert_int_equal(peer_state(&again), ENDED);
+    assert_int_equal(peer_state(&waiting), OPEN);
+    assert_int_equal(rig_count(&rig, CN_GATE_HELLO_TIMEOUT), 1);
+    drop(&waiting, &again);
+}
+
+/* --- joining --------------------------------------------------------------------------------- */
+
+static void a_pair_is_handed_over_when_both_prologues_have_been_written(void **state)
+{
+    struct peer a, b;
+    char octets[3] = "";
+
+    (void)state;
+    peer_pair(&rig, &a, &b);
+    peer_ready(&rig, &a, 16384, 'a');
+    assert_int_equal(peer_state(&b), OPEN);
+    peer_ready(&rig, &b, 1, 'b');
+    assert_true(peer_has_prologue(&a, 1, 'b'));
+    assert_true(peer_has_prologue(&b, 16384, 'a'));
+    assert_int_equal(rig_count(&rig, CN_GATE_HANDED_OVER), 1);
+    assert_true(peer_raw(&a, "xyz", 3));
+    rig_turn(&rig);
+    assert_true(peer_take(&b, (uint8_t *)octets, 3));
+    assert_memory_equal(octets, "xyz", 3);
+    drop(&a, &b);
+    assert_int_equal(rig_status(&rig).calls.pairs, 0);
+}
+
+/* What is sent behind the prologue is the switch's to move. */
+static void nothing_is_read_past_the_prologue(void **state)
+{
+    struct peer a, b;
+    char octets[6];
+
+    (void)state;
+    peer_pair(&rig, &a, &b);
+    peer_say(&rig, &a, CN_ADMISSION_READY, CN_MODE_INPUT, 0);
+    assert_true(peer_raw(&a, "\0\3abcbehind", 11));
+    rig_turn(&rig);
+    peer_ready(&rig, &b, 1, 'b');
+    assert_true(peer_has_prologue(&a, 1, 'b'));
+    assert_true(peer_take(&b, (uint8_t *)octets, 5));
+    assert_memory_equal(octets, "\0\3abc", 5);
+    assert_true(peer_take(&b, (uint8_t *)octets, 6));
+    assert_memory_equal(octets, "behind", 6);
+    drop(&a, &b);
+}
+
+static void prologues_of_no_length_and_too_long_ones_end_their_line_alone(void **state)
+{
+    static const uint8_t heads[][2] = { { 0, 0 }, { 0x40, 1 }, { 0xff, 0xff } };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(heads); i++) {
+        struct peer a, b;
+
+        peer_pair(&rig, &a, &b);
+        peer_ready(&rig, &b, 10, 'b');
+        peer_say(&rig, &a, CN_ADMISSION_READY, CN_MODE_INPUT, 0);
+        peer_raw(&a, heads[i], 2);
+        rig_turn(&rig);
+        assert_int_equal(peer_state(&a), ENDED);
+        assert_int_equal(peer_state(&b), OPEN);
+        assert_int_equal(rig_count(&rig, CN_GATE_BAD_PROLOGUE), i + 1);
+        drop(&a, &b);
+    }
+}
+
+static void who_is_not_ready_in_time_is_dropped_and_its_partner_is_first_in_its_queue(void **state)
+{
+    struct peer a, b, late, again;
+
+    (void)state;
+    peer_pair(&rig, &a, &b);
+    peer_ready(&rig, &b, 10, 'b');
+    late = peer_register(&rig, 3, CN_MODE_OUTPUT, 7);
+    assert_int_equal(peer_hear(&rig, &late, NULL), CN_ADMISSION_WAITING);
+    rig_later(&rig, 2999);
+    assert_int_equal(peer_state(&a), OPEN);
+    rig_later(&rig, 2);
+    assert_int_equal(peer_state(&a), ENDED);
+    assert_int_equal(rig_count(&rig, CN_GATE_READY_TIMEOUT), 1);
+    assert_int_equal(peer_state(&b), OPEN);
+    again = peer_register(&rig, 4, CN_MODE_INPUT, 7);
+    assert_int_equal(peer_hear(&rig, &again, NULL), CN_ADMISSION_JOINED);
+    peer_ready(&rig, &again, 5, 'c');
+    assert_true(peer_has_prologue(&again, 10, 'b')); /* and not late's, which came after b */
+    assert_true(peer_has_prologue(&b, 5, 'c'));
+    assert_int_equal(peer_state(&late), OPEN);
+    peer_close(&late);
+    peer_close(&again);
+    drop(&a, &b);
+}
+
+static void a_slow_prologue_costs_who_sends_it_and_not_its_partner(void **state)
+{
+    struct peer a, b;
+
+    (void)state;
+    peer_pair(&rig, &a, &b);
+    peer_ready(&rig, &a, 10, 'a'); /* at once */
+    rig_later(&rig, 2900);
+    peer_say(&rig, &b, CN_ADMISSION_READY, CN_MODE_INPUT, 0); /* just in time */
+    rig_later(&rig, 7099);
+    assert_int_equal(peer_state(&b), OPEN);
+    rig_later(&rig, 2);
+    assert_int_equal(peer_state(&b), ENDED); /* ten seconds after JOINED */
+    assert_int_equal(peer_state(&a), OPEN);
+    assert_int_equal(rig_count(&rig, CN_GATE_PROLOGUE_TIMEOUT), 1);
+    rig_later(&rig, 10001); /* without a partner it waits on for a while only */
+    assert_int_equal(peer_state(&a), ENDED);
+    nobody_is_left();
+    drop(&a, &b);
+}
+
+static void who_has_a_new_partner_waits_for_its_prologue(void **state)
+{
+    struct peer a, b, c;
+
+    (void)state;
+    peer_pair(&rig, &a, &b);
+    peer_ready(&rig, &a, 10, 'a');
+    peer_close(&b);
+    rig_later(&rig, 9000);
+    c = peer_register(&rig, 3, CN_MODE_OUTPUT, 7);
+    assert_int_equal(peer_hear(&rig, &c, NULL), CN_ADMISSION_JOINED);
+    rig_later(&rig, 2500);
+    assert_int_equal(peer_state(&a), OPEN);
+    peer_ready(&rig, &c, 3, 'c');
+    assert_true(peer_has_prologue(&a, 3, 'c'));
+    assert_true(peer_has_prologue(&c, 10, 'a'));
+    drop(&a, &c);
+}
+
+static void who_has_got_a_part_of_a_prologue_ends_with_its_partner(void **state)
+{
+    struct peer a, b;
+
+    (void)state;
+    rig.config.prologue_size_max = 65535;
+    restart();
+    peer_pair(&rig, &a, &b);
+    for (int size = 1; setsockopt(a.fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof size) != 0;)
+        ;
+    peer_ready(&rig, &a, 1, 'a');
+    peer_ready(&rig, &b, 65535, 'b');
+    assert_true(rig_count(&rig, CN_GATE_HANDED_OVER) == 1 || rig_status(&rig).joining == 2);
+    peer_close(&b);
+    rig_later(&rig, 10001);
+    nobody_is_left();
+    peer_close(&a);
+}
+
+/* The partner has gone, and the gate finds out only when it speaks to it. */
+static void a_dead_partner_costs_no_registration(void **state)
+{
+    struct cn_admission_message both = { .type = CN_ADMISSION_REGISTER,
+                                         .entry_count = 2,
+                                         .entry = { { CN_MODE_OUTPUT, { 7 } },
+                                                    { CN_MODE_OUTPUT, { 8 } } } };
+    struct peer dead = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+    struct peer p = peer_admit(&rig, 2);
+    struct peer later;
+    struct cn_admission_message joined;
+
+    (void)state;
+    assert_int_equal(peer_hear(&rig, &dead, NULL), CN_ADMISSION_WAITING);
+    peer_message(&rig, &p, &both);
+    peer_close(&dead); /* comes behind the REGISTER */
+    rig_turn(&rig);
+    assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_WAITING);
+    later = peer_register(&rig, 3, CN_MODE_INPUT, 8);
+    assert_int_equal(peer_hear(&rig, &later, NULL), CN_ADMISSION_JOINED);
+    assert_int_equal(peer_hear(&rig, &p, &joined), CN_ADMISSION_JOINED);
+    assert_int_equal(joined.entry[0].tag[0], 8);
+    drop(&p, &later);
+}
+
+/* --- waiting --------------------------------------------------------------------------------- */
+
+static void silence_ends_a_waiting_line_and_keep_alives_do_not(void **state)
+{
+    struct peer p = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+
+    (void)state;
+    assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_WAITING);
+    for (int i = 0; i < 20; i++) {
+        rig_later(&rig, 60000);
+        peer_say(&rig, &p, CN_ADMISSION_KEEP_ALIVE, CN_MODE_INPUT, 0);
+        rig_turn(&rig);
+        assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_KEEP_ALIVE);
+    }
+    rig_later(&rig, 120999);
+    assert_int_equal(peer_state(&p), OPEN);
+    rig_later(&rig, 2);
+    assert_int_equal(peer_state(&p), ENDED);
+    assert_int_equal(rig_count(&rig, CN_GATE_OVERDUE), 1);
+    peer_close(&p);
+}
+
+static void waiting_time_ends_a_line_that_is_alive(void **state)
+{
+    struct peer p;
+
+    (void)state;
+    rig.config.waiting_time = 100;
+    restart();
+    p = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+    assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_WAITING);
+    rig_later(&rig, 60000);
+    peer_say(&rig, &p, CN_ADMISSION_KEEP_ALIVE, CN_MODE_INPUT, 0);
+    rig_later(&rig, 39999);
+    assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_KEEP_ALIVE);
+    assert_int_equal(peer_state(&p), OPEN);
+    rig_later(&rig, 2);
+    assert_int_equal(peer_state(&p), ENDED);
+    peer_close(&p);
+}
+
+static void a_subscriber_has_only_so_many_tags_over_all_its_lines(void **state)
+{
+    struct cn_admission_message m = { .type = CN_ADMISSION_REGISTER };
+    struct cn_admission_message said;
+    struct peer first, second, other;
+
+    (void)state;
+    rig.config.tags_per_subscriber = 40;
+    restart();
+    for (uint8_t i = 0; i < 30; i++)
+        m.entry[m.entry_count++] = (struct cn_entry) { CN_MODE_INPUT, { 100, i } };
+    first = peer_admit(&rig, 1);
+    peer_message(&rig, &first, &m);
+    rig_turn(&rig);
+    assert_int_equal(peer_hear(&rig, &first, NULL), CN_ADMISSION_WAITING);
+    for (uint8_t i = 0; i < 30; i++)
+        m.entry[i].tag[0] = 101;
+    second = peer_admit(&rig, 1);
+    peer_message(&rig, &second, &m);
+    rig_turn(&rig);
+    assert_int_equal(peer_hear(&rig, &second, &said), CN_ADMISSION_REFUSED);
+    assert_int_equal(said.reason, CN_VERDICT_OVER_LIMIT);
+    other = peer_admit(&rig, 2);
+    peer_message(&rig, &other, &m);
+    rig_turn(&rig);
+    assert_int_equal(peer_hear(&rig, &other, NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(peer_state(&first), OPEN);
+    /* an UPDATE replaces: no more than before is no more than allowed */
+    m.type = CN_ADMISSION_UPDATE;
+    peer_message(&rig, &first, &m);
+    rig_turn(&rig);
+    assert_int_equal(peer_state(&first), OPEN);
+    peer_close(&other);
+    drop(&first, &second);
+}
+
+static void too_many_waiting_lines_are_refused_and_the_rest_stay(void **state)
+{
+    struct peer p[3];
+
+    (void)state;
+    rig.config.lines_per_subscriber = 2;
+    restart();
+    for (uint8_t i = 0; i < 3; i++)
+        p[i] = peer_register(&rig, 1, CN_MODE_INPUT, i);
+    assert_int_equal(peer_hear(&rig, &p[0], NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(peer_hear(&rig, &p[1], NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(peer_hear(&rig, &p[2], NULL), CN_ADMISSION_REFUSED);
+    assert_int_equal(peer_state(&p[0]), OPEN);
+    peer_close(&p[0]);
+    drop(&p[1], &p[2]);
+}
+
+static void the_same_subscriber_again_replaces_its_line(void **state)
+{
+    struct peer old = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+    struct peer other_mode = peer_register(&rig, 1, CN_MODE_OUTPUT, 7);
+    struct peer new = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+
+    (void)state;
+    assert_int_equal(peer_hear(&rig, &old, NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(peer_state(&old), ENDED);
+    assert_int_equal(peer_hear(&rig, &other_mode, NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(peer_state(&other_mode), OPEN);
+    assert_int_equal(rig_count(&rig, CN_GATE_REPLACED), 1);
+    peer_close(&old);
+    drop(&other_mode, &new);
+}
+
+/* --- the registry, the end ------------------------------------------------------------------- */
+
+static uint32_t block(const struct peer *p, uint64_t serial)
+{
+    struct cn_blocked blocked = { .serial = serial, .reason = CN_VERDICT_REVOKED };
+    uint32_t cut = 99;
+
+    memcpy(blocked.admission_key, p->fingerprint.certificate.admission_key,
+           sizeof blocked.admission_key);
+    assert_err(cn_gate_registry(rig.gate, &rig.settings, &blocked, 1, &cut), CN_OK);
+    rig_turn(&rig);
+    return cut;
+}
+
+static void who_is_blocked_is_cut_whatever_it_is_doing(void **state)
+{
+    (void)state;
+    for (int stage = 0; stage < STAGE_COUNT; stage++) {
+        struct peer partner;
+        struct peer p = staged((enum stage)stage, &partner);
+
+        assert_int_equal(block(&p, 1), 1);
+        assert_int_equal(peer_state(&p), ENDED);
+        if (partner.fd >= 0)
+            assert_int_equal(peer_state(&partner), OPEN);
+        drop(&p, &partner);
+        assert_int_equal(block(&p, 99), 0); /* the next stage is not blocked from the start */
+        rig_stop(&rig);
+        rig_start(&rig);
+    }
+}
+
+static void a_call_of_the_blocked_is_cut_at_both_ends(void **state)
+{
+    struct peer a, b;
+
+    (void)state;
+    peer_pair(&rig, &a, &b);
+    peer_ready(&rig, &a, 10, 'a');
+    peer_ready(&rig, &b, 10, 'b');
+    assert_true(peer_has_prologue(&a, 10, 'b'));
+    assert_true(peer_has_prologue(&b, 10, 'a'));
+    assert_int_equal(block(&b, 2), 1);
+    assert_int_equal(peer_state(&a), ENDED);
+    assert_int_equal(peer_state(&b), ENDED);
+    drop(&a, &b);
+}
+
+/* A certificate that the registry has lost, say: the key is the subscriber's all the same. */
+static void the_key_of_the_blocked_is_blocked_under_any_serial(void **state)
+{
+    struct peer p = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+    struct peer again;
+
+    (void)state;
+    assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(block(&p, 12345), 1);
+    assert_int_equal(peer_state(&p), ENDED);
+    again = peer_connect(&rig, 1, 1);
+    peer_hello(&rig, &again);
+    assert_int_equal(peer_verdict(&again), CN_VERDICT_REVOKED);
+    drop(&p, &again);
+}
+
+static void goaway_reaches_waiting_lines_and_lines_that_join_go_on(void **state)
+{
+    struct peer silent = peer_connect(&rig, 9, 9);
+    struct peer waiting = peer_register(&rig, 3, CN_MODE_INPUT, 9);
+    struct cn_admission_message m;
+    struct peer a, b;
+
+    (void)state;
+    peer_pair(&rig, &a, &b);
+    assert_int_equal(peer_hear(&rig, &waiting, NULL), CN_ADMISSION_WAITING);
+    cn_gate_goaway(rig.gate);
+    rig_turn(&rig);
+    assert_int_equal(peer_hear(&rig, &waiting, &m), CN_ADMISSION_GOAWAY);
+    assert_int_equal(m.spread_s, rig.config.spread);
+    assert_int_equal(peer_state(&waiting), ENDED);
+    assert_int_equal(peer_state(&silent), ENDED); /* it will come back by itself */
+    peer_ready(&rig, &a, 10, 'a');
+    peer_ready(&rig, &b, 10, 'b');
+    assert_true(peer_has_prologue(&a, 10, 'b'));
+    peer_close(&waiting);
+    peer_close(&silent);
+    rig_turn(&rig);
+    assert_int_equal(cn_gate_busy(rig.gate), 1);
+    drop(&a, &b);
+    assert_int_equal(cn_gate_busy(rig.gate), 0);
+}
+
+/* --- room ------------------------------------------------------------------------------------ */
+
+static void a_flood_of_pending_lines_is_thinned_out_early(void **state)
+{
+    struct peer p[RIG_LINES];
+    unsigned dropped = 0;
+
+    (void)state;
+    rig.config.pending_max = 20;
+    restart();
+    for (uint8_t i = 0; i < 10; i++)
+        p[i] = peer_connect(&rig, i, i);
+    assert_int_equal(rig_count(&rig, CN_GATE_DROPPED_PENDING), 0);
+    for (uint8_t i = 10; i < RIG_LINES; i++)
+        p[i] = peer_connect(&rig, i, i);
+    assert_true(rig_status(&rig).pending <= 20);
+    for (uint8_t i = 0; i < RIG_LINES; i++) {
+        dropped += peer_state(&p[i]) == ENDED;
+        peer_close(&p[i]);
+    }
+    assert_true(dropped >= RIG_LINES - 20);
+    assert_int_equal(rig_count(&rig, CN_GATE_DROPPED_PENDING), dropped);
+    rig_turn(&rig);
+    nobody_is_left();
+}
+
+static unsigned rooms;
+
+static void note_room(void *context)
+{
+    (void)context;
+    rooms++;
+}
+
+static void a_full_gate_says_when_there_is_room_again(void **state)
+{
+    struct peer p[RIG_LINES];
+
+    (void)state;
+    rooms = 0;
+    for (uint8_t i = 0; i < RIG_LINES; i++) {
+        assert_true(cn_gate_has_room(rig.gate));
+        p[i] = peer_connect(&rig, i, i);
+    }
+    assert_false(cn_gate_has_room(rig.gate));
+    cn_gate_on_room(rig.gate, note_room, NULL);
+    for (uint8_t i = 0; i < RIG_LINES; i++)
+        peer_close(&p[i]);
+    rig_turn(&rig);
+    assert_int_equal(rooms, RIG_LINES);
+    assert_true(cn_gate_has_room(rig.gate));
+    nobody_is_left();
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+        TEST(every_message_that_is_not_allowed_ends_the_line),
+        TEST(a_forged_message_ends_the_line_without_an_octet),
+        TEST(a_message_cut_short_at_any_octet_is_no_message),
+        TEST(a_message_in_single_octets_is_one_message),
+        TEST(messages_sent_at_once_are_taken_one_by_one),
+        TEST(a_keep_alive_amid_an_update_ends_the_line),
+        TEST(who_was_refused_in_the_verdict_is_pending_until_it_has_gone),
+        TEST(who_was_refused_counts_once),
+        TEST(who_was_refused_and_stays_is_closed_in_time),
+        TEST(who_was_refused_and_speaks_on_gets_no_more_than_its_turn),
+        TEST(a_hello_alone_changes_nothing),
+        TEST(a_pair_is_handed_over_when_both_prologues_have_been_written),
+        TEST(nothing_is_read_past_the_prologue),
+        TEST(prologues_of_no_length_and_too_long_ones_end_their_line_alone),
+        TEST(who_is_not_ready_in_time_is_dropped_and_its_partner_is_first_in_its_queue),
+        TEST(a_slow_prologue_costs_who_sends_it_and_not_its_partner),
+        TEST(who_has_a_new_partner_waits_for_its_prologue),
+        TEST(who_has_got_a_part_of_a_prologue_ends_with_its_partner),
+        TEST(a_dead_partner_costs_no_registration),
+        TEST(silence_ends_a_waiting_line_and_keep_alives_do_not),
+        TEST(waiting_time_ends_a_line_that_is_alive),
+        TEST(a_subscriber_has_only_so_many_tags_over_all_its_lines),
+        TEST(too_many_waiting_lines_are_refused_and_the_rest_stay),
+        TEST(the_same_subscriber_again_replaces_its_line),
+        TEST(who_is_blocked_is_cut_whatever_it_is_doing),
+        TEST(a_call_of_the_blocked_is_cut_at_both_ends),
+        TEST(the_key_of_the_blocked_is_blocked_under_any_serial),
+        TEST(goaway_reaches_waiting_lines_and_lines_that_join_go_on),
+        TEST(a_flood_of_pending_lines_is_thinned_out_early),
+        TEST(a_full_gate_says_when_there_is_room_again),
+    };
+
+    return cmocka_run_group_tests_name("gate", tests, crypto_setup, crypto_teardown);
+}
