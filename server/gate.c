@@ -1217,7 +1217,9 @@ void cn_gate_goaway(struct cn_gate *gate)
     while (line) {
         struct line *next = line->next;
 
-        if (line->state == LINE_WAITING || line->state == LINE_REGISTER) {
+        if (line->state == LINE_HELLO) {
+            line_close(line, CN_GATE_CUT); /* too late to begin */
+        } else if (line->state == LINE_WAITING || line->state == LINE_REGISTER) {
             if (say(line, &m))
                 close_gently(line, CN_GATE_CUT);
             else

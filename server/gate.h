@@ -82,7 +82,7 @@ void cn_gate_accept(struct cn_gate *gate, int fd, const struct sockaddr *address
 /* Called when a line has gone, so that accepting may resume. */
 void cn_gate_on_room(struct cn_gate *gate, void (*room)(void *context), void *context);
 
-/* Send all waiting lines away with GOAWAY; joined calls go on. */
+/* Send all waiting lines away with GOAWAY, close those not admitted; joined calls go on. */
 void cn_gate_goaway(struct cn_gate *gate);
 /* Joined calls, and lines being joined. */
 uint32_t cn_gate_busy(const struct cn_gate *gate);

@@ -400,6 +400,21 @@ static int gate_open(void)
     return EXIT_DONE;
 }
 
+/* Else nobody who holds a fingerprint could say a hello that is understood, and hear why. */
+static int key_check(void)
+{
+    struct cn_server_public mine;
+    enum cn_err err = cn_x25519_public(server.admission.secret.bytes, mine.bytes);
+
+    if (err != CN_OK)
+        return fail_err(err, CN_SERVER_KEY_FILE, NULL);
+    if (!cn_equal_ct(mine.bytes, server.settings.server_key.bytes, sizeof mine.bytes))
+        return fail(CN_SERVER_KEY_FILE " is not the key that this server's fingerprints name",
+                    "put back the server.key that `cyphernetctl init` made; a new one needs new "
+                    "fingerprints");
+    return EXIT_DONE;
+}
+
 static int listeners_open(void)
 {
     const char *bad = "";
@@ -446,6 +461,8 @@ static int start(void)
     if (err != CN_OK)
         return fail_err(err, CN_REGISTRY_FILE, "`cyphernetctl init` makes it");
     code = gate_open();
+    if (code == EXIT_DONE)
+        code = key_check();
     if (code != EXIT_DONE)
         return code;
     if (!act_as_started(started))

@@ -1,0 +1,487 @@
+"""Start, signals, revocation, and the end of cyphernetd."""
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import time
+from pathlib import Path
+
+import pytest
+from ctl_helper import BUILD
+from lines import OTHER, TAG, Line, call_of, counts, invited, pair_of, prologue, status
+from live import World, until
+
+
+def start(world, **options):
+    """cyphernetd that is expected to refuse: what it says."""
+    done = subprocess.run(
+        [BUILD / "cyphernetd", "--dir", options.pop("dir", world.ctl.dir)],
+        capture_output=True, text=True, timeout=20, check=False, **options,
+    )
+    assert done.stdout == "", done.stdout
+    return done.returncode, done.stderr
+
+
+def refuses(world, error, hint=None, **options):
+    code, said = start(world, **options)
+    assert code == 1, (code, said)
+    lines = [line for line in said.splitlines() if "event=" not in line]
+    assert lines[0] == f"cyphernetd: error: {error}", said
+    if hint:
+        assert lines[1] == f"cyphernetd: hint: {hint}", said
+    assert "Sanitizer" not in said
+
+
+# --- start -----------------------------------------------------------------------------------------------------------
+
+
+def test_no_directory(own, tmp_path):
+    refuses(own, f"{tmp_path}/nowhere: No such file or directory", dir=tmp_path / "nowhere")
+
+
+def test_a_directory_that_was_never_initialised(own, tmp_path):
+    (tmp_path / "bare").mkdir()
+    code, said = start(own, dir=tmp_path / "bare")
+    assert code == 1
+    assert said.startswith("cyphernetd: error: server.key: "), said
+
+
+def test_two_servers_on_one_directory(own):
+    own.serve()
+    refuses(own, "another cyphernetd serves this directory", "cyphernetctl status asks it")
+    assert status(own)["running"]
+
+
+def test_a_key_that_others_may_read(own):
+    (own.ctl.dir / "server.key").chmod(0o640)
+    refuses(own, "server.key: others may get at it, or it has a second name")
+    (own.ctl.dir / "server.key").chmod(0o600)
+    own.serve()
+
+
+def test_a_key_with_a_second_name(own):
+    os.link(own.ctl.dir / "server.key", own.ctl.dir / "copy")
+    refuses(own, "server.key: others may get at it, or it has a second name")
+
+
+@pytest.mark.parametrize("damage", ["cut", "flipped", "empty", "other_kind"])
+def test_a_damaged_key(own, damage):
+    path = own.ctl.dir / "server.key"
+    text = bytearray(path.read_bytes())
+    if damage == "flipped":
+        text[60] ^= 1
+    made = {"cut": text[:80], "flipped": text, "empty": b"", "other_kind": (own.ctl.dir / "operator.key").read_bytes()}
+    path.write_bytes(made[damage])
+    code, said = start(own)
+    assert code == 1
+    assert "cyphernetd: error: server.key: " in said
+
+
+def test_the_key_of_another_server(own, tmp_path):
+    """Nobody who holds a fingerprint of this one could ever be admitted: it is better to say so."""
+    other = World(tmp_path / "other")
+    shutil.copy(other.ctl.dir / "server.key", own.ctl.dir / "server.key")
+    refuses(
+        own,
+        "server.key is not the key that this server's fingerprints name",
+        "put back the server.key that `cyphernetctl init` made; a new one needs new fingerprints",
+    )
+
+
+def test_a_registry_that_is_none(own):
+    (own.ctl.dir / "registry.db").write_bytes(b"rubbish" * 1000)
+    code, said = start(own)
+    assert code == 1
+    assert "cyphernetd: error: registry.db: " in said
+
+
+def test_a_registry_that_is_absent(own):
+    (own.ctl.dir / "registry.db").unlink()
+    code, said = start(own)
+    assert code == 1
+    assert "cyphernetd: error: registry.db: " in said
+    assert not (own.ctl.dir / "registry.db").exists()
+
+
+def test_a_configuration_that_is_wrong(own):
+    (own.ctl.dir / "cyphernetd.conf").write_text("[server]\nport = 1\n")
+    refuses(
+        own,
+        "cyphernetd.conf: line 2: [server] port: no such key; cyphernetd.conf(5) lists them all",
+        "cyphernetd.conf(5) describes every key",
+    )
+
+
+def test_a_port_in_use(own):
+    with socket.create_server(("127.0.0.1", own.port)):
+        refuses(
+            own,
+            f"cannot listen on 127.0.0.1:{own.port}: Address already in use",
+            "is another server running there, or the address not this machine's?",
+        )
+    own.serve()
+
+
+def test_it_refuses_without_leaving_a_socket_behind(own):
+    with socket.create_server(("127.0.0.1", own.port)):
+        start(own)
+    assert not (own.ctl.dir / "control").exists()
+
+
+def test_a_control_socket_left_by_a_killed_server_is_no_hindrance(own):
+    own.serve()
+    own.server.stop()
+    assert (own.ctl.dir / "control").exists()
+    own.serve()
+    assert status(own)["running"]
+
+
+@pytest.mark.parametrize("words", [["x"], ["--dir"], ["--nonsense"], ["--dir", "x", "y"]])
+def test_words_that_mean_nothing(words):
+    done = subprocess.run([BUILD / "cyphernetd", *words], capture_output=True, text=True, timeout=20, check=False)
+    assert done.returncode == 2
+    assert done.stdout == ""
+    assert done.stderr
+
+
+def test_help_and_version():
+    for word, begin in (("--help", "usage: cyphernetd"), ("-h", "usage: cyphernetd"), ("--version", "cyphernetd ")):
+        done = subprocess.run([BUILD / "cyphernetd", word], capture_output=True, text=True, timeout=20, check=True)
+        assert done.stdout.startswith(begin)
+        assert done.stderr == ""
+
+
+# --- the user --------------------------------------------------------------------------------------------------------
+
+NOBODY = 65534
+
+
+def ids_of(process):
+    told = Path(f"/proc/{process.pid}/status").read_text()
+    return [line.split()[1:] for line in told.splitlines() if line.startswith(("Uid:", "Gid:", "Groups:"))]
+
+
+def give_to_nobody(directory):
+    for path in [directory, *directory.rglob("*")]:
+        os.chown(path, NOBODY, NOBODY)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_root_becomes_the_owner_of_the_directory_for_good(open_tmp):
+    world = World(open_tmp)
+    give_to_nobody(world.ctl.dir)
+    try:
+        world.serve()
+        assert ids_of(world.server.process) == [4 * [str(NOBODY)], 4 * [str(NOBODY)], []]
+        assert (world.ctl.dir / "control").stat().st_uid == NOBODY
+        works(*call_of(world))
+    finally:
+        world.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_it_runs_as_an_unprivileged_user(open_tmp):
+    world = World(open_tmp)
+    give_to_nobody(world.ctl.dir)
+    command = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups", BUILD / "cyphernetd"]
+    try:
+        world.server = world.run_program([*command, "--dir", world.ctl.dir])
+        until(lambda: b"ready" in world.server.got() or world.server.process.poll() is not None, "it is ready")
+        assert world.server.process.poll() is None, world.server.said()
+        works(*call_of(world))
+    finally:
+        world.close()
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+def test_the_directory_of_another_user(own, open_tmp):
+    shutil.copytree(own.ctl.dir, open_tmp / "server")
+    (open_tmp / "server").chmod(0o755)
+    refuses(
+        own,
+        "the directory belongs to another user",
+        "run as the owner of the directory, or as root, who becomes the owner",
+        dir=open_tmp / "server", user=NOBODY, group=NOBODY, extra_groups=[],
+    )
+
+
+# --- the end ---------------------------------------------------------------------------------------------------------
+
+
+def works(one, other):
+    one.send(b"from one")
+    other.send(b"from the other")
+    other.gets(b"from one")
+    one.gets(b"from the other")
+
+
+def test_sigterm_sends_waiting_lines_away_and_lets_calls_end(own):
+    own.serve("[waiting]\nspread = 7\n")
+    one, other = call_of(own)
+    waiting = Line(own, invited(own)).wait()
+    admitted = Line(own, invited(own)).admit()
+    own.server.signal(signal.SIGTERM)
+    waiting.expect("goaway 7")
+    waiting.ended()
+    admitted.expect("goaway 7")
+    admitted.ended()
+    for line in (waiting, admitted):
+        line.ok("close")
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", own.port))
+    works(one, other)
+    assert own.server.process.poll() is None
+    one.ok("shutdown")
+    assert other.recv(1) == (b"", "eof")
+    other.send(b"last")
+    one.gets(b"last")
+    other.ok("shutdown")
+    own.server.end(0, 5)
+    assert "event=ended_all" in own.server.said()
+    assert not (own.ctl.dir / "control").exists()
+
+
+def test_sigterm_lets_lines_that_were_joined_become_a_call(own):
+    own.serve()
+    one, other = pair_of(own)
+    own.server.signal(signal.SIGTERM)
+    until(lambda: "event=ending" in own.server.said(), "it ends")
+    one.ready(octet=1)
+    other.ready(octet=2)
+    one.gets(prologue(octet=2))
+    other.gets(prologue(octet=1))
+    works(one, other)
+    one.ok("close")
+    other.ok("close")
+    own.server.end(0, 5)
+
+
+def test_sigterm_with_nothing_to_wait_for_ends_at_once(own):
+    own.serve()
+    begun = time.monotonic()
+    own.server.signal(signal.SIGTERM)
+    own.server.end(0, 5)
+    assert time.monotonic() - begun < 1
+
+
+def test_a_line_without_a_hello_does_not_delay_the_end(own):
+    own.serve("[admission]\nhello_timeout = 60\n[server]\nshutdown_timeout = 60\n")
+    silent = Line(own, invited(own))
+    counts(own, pending=1)
+    begun = time.monotonic()
+    own.server.signal(signal.SIGTERM)
+    silent.ended()
+    own.server.end(0, 5)
+    assert time.monotonic() - begun < 2
+
+
+def test_who_does_not_take_its_goaway_does_not_delay_the_end_for_long(own):
+    own.serve()
+    line = Line(own, invited(own)).wait()
+    own.server.signal(signal.SIGTERM)
+    own.server.end(0, 8)
+    line.expect("goaway 30")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_second_signal_ends_at_once(own, number):
+    own.serve()
+    one, other = call_of(own)
+    own.server.signal(number)
+    until(lambda: "event=ending" in own.server.said(), "it ends")
+    works(one, other)
+    own.server.signal(number)
+    own.server.end(0, 2)
+    one.ended()
+    other.ended()
+
+
+def test_shutdown_timeout_ends_calls_that_go_on(own):
+    own.serve("[server]\nshutdown_timeout = 1\n")
+    one, other = call_of(own)
+    begun = time.monotonic()
+    own.server.signal(signal.SIGTERM)
+    own.server.end(0, 5)
+    assert 0.7 < time.monotonic() - begun < 3
+    one.ended()
+    other.ended()
+
+
+# --- reload ----------------------------------------------------------------------------------------------------------
+
+
+def reload(world, config):
+    (world.ctl.dir / "cyphernetd.conf").write_text(config)
+    said = world.server.said().count("event=reload")
+    world.server.signal(signal.SIGHUP)
+    until(lambda: world.server.said().count("event=reload") > said, "it has read its files again", 5)
+
+
+def tags_allowed(world):
+    line = Line(world, invited(world)).hello()
+    return line.ask("verdict").split()[1]
+
+
+def test_sighup_takes_new_limits_and_keeps_lines_and_calls(own):
+    own.serve("[waiting]\ntags_per_line = 100\n")
+    one, other = call_of(own)
+    waiting = Line(own, invited(own)).wait("input", OTHER)
+    assert tags_allowed(own) == "tags=100"
+    reload(own, "[waiting]\ntags_per_line = 50\n[joining]\nready_timeout = 1\n")
+    assert "event=reloaded" in own.server.said()
+    assert tags_allowed(own) == "tags=50"
+    works(one, other)
+    waiting.quiet(100)
+    joined, _ = pair_of(own)
+    begun = time.monotonic()
+    joined.ended()
+    assert time.monotonic() - begun < 2.5
+
+
+def test_sighup_with_a_bad_file_keeps_the_old_limits_and_says_so(own):
+    own.serve("[waiting]\ntags_per_line = 100\n")
+    reload(own, "[waiting]\ntags_per_line = 50\nrubbish\n")
+    said = own.server.said()
+    assert "cyphernetd.conf: line 3: neither" in said
+    assert "event=reload_failed kept=old" in said
+    assert tags_allowed(own) == "tags=100"
+    reload(own, "")
+    assert tags_allowed(own) == "tags=1024" or tags_allowed(own) == "tags=100"  # the pool is fixed upwards
+
+
+def test_sighup_goes_back_to_the_defaults_when_the_file_has_gone(own):
+    own.serve("[waiting]\nspread = 77\n")
+    (own.ctl.dir / "cyphernetd.conf").unlink()
+    own.server.signal(signal.SIGHUP)
+    until(lambda: "event=reloaded" in own.server.said(), "it has read its files again", 5)
+    line = Line(own, invited(own)).hello()
+    assert line.ask("verdict").endswith("spread=30")
+
+
+def test_sighup_reads_the_registry_too(own):
+    own.serve()
+    fingerprint = invited(own, "dora")
+    line = Line(own, fingerprint).wait()
+    own.server.signal(signal.SIGSTOP)  # so that cyphernetctl cannot tell it
+    own.ctl.run("revoke", "dora", timeout=30)
+    own.server.signal(signal.SIGCONT)
+    own.server.signal(signal.SIGHUP)
+    line.ended()
+
+
+def test_many_sighups_change_nothing(own):
+    own.serve()
+    one, other = call_of(own)
+    for _ in range(50):
+        own.server.signal(signal.SIGHUP)
+    works(one, other)
+    assert status(own)["calls"] == 1
+
+
+# --- revocation ------------------------------------------------------------------------------------------------------
+
+
+def test_revocation_cuts_waiting_joined_and_calling_lines_within_a_second(own):
+    own.serve()
+    evil, good = invited(own, "evil"), invited(own, "good")
+    calling, called = call_of(own, fingerprints=(evil, good))
+    waiting = Line(own, evil).wait("input", OTHER)
+    joined, partner = pair_of(own, fingerprints=(evil, good), tag=32 * "aa")
+    admitted = Line(own, evil).admit()
+    bystander = Line(own, good).wait("input", TAG)
+    partner.ready(octet=9)
+    begun = time.monotonic()
+    own.ctl.ok("revoke", "evil")
+    for line in (calling, called, waiting, joined, admitted):
+        line.ended()
+    assert time.monotonic() - begun < 1
+    bystander.quiet(100)
+    third = Line(own, invited(own)).admit()
+    assert third.register("input", 32 * "aa").startswith("joined")
+    third.ready().gets(prologue(octet=9))  # the partner of a revoked one has come to no harm
+    counts(own, ended_cut=1, calls=1)
+    assert Line(own, evil).hello().ask("verdict") == "revoked"
+
+
+def test_suspension_cuts_too(own):
+    own.serve()
+    line = Line(own, invited(own, "late")).wait()
+    own.ctl.ok("suspend", "late")
+    line.ended()
+
+
+def test_revocation_of_somebody_else_cuts_nobody(own):
+    own.serve()
+    invited(own, "nobody-here")
+    line = Line(own, invited(own)).wait()
+    call = call_of(own, tag=OTHER)
+    own.ctl.ok("revoke", "nobody-here")
+    line.quiet(200)
+    works(*call)
+
+
+def test_a_revocation_reaches_lines_under_a_renewed_certificate(own):
+    """One line came with the old certificate, one with the new: both are of the same subscriber."""
+    own.serve()
+    old = invited(own, "eve")
+    own.ctl.ok("renew", "eve", "-o", "eve-2.fp")
+    first = Line(own, old).wait("input", TAG)
+    call = call_of(own, fingerprints=(old, invited(own)), tag=OTHER)
+    own.ctl.ok("revoke", "eve")
+    first.ended()
+    call[0].ended()
+    assert Line(own, old).hello().ask("verdict") == "revoked"
+
+
+def test_nobody_without_the_key_of_the_operator_is_needed_to_revoke(own):
+    own.serve()
+    line = Line(own, invited(own, "mallory")).wait()
+    (own.ctl.dir / "operator.key").unlink()
+    own.ctl.ok("revoke", "mallory")
+    line.ended()
+
+
+# --- control ---------------------------------------------------------------------------------------------------------
+
+
+def control(world, octets, ends=True):
+    where = os.open(world.ctl.dir, os.O_PATH)
+    line = socket.socket(socket.AF_UNIX)
+    line.settimeout(8)
+    try:
+        line.connect(f"/proc/self/fd/{where}/control")
+    finally:
+        os.close(where)
+    line.sendall(octets)
+    if ends:
+        line.shutdown(socket.SHUT_WR)
+    return line
+
+
+def test_what_is_no_request_is_told_or_ended(own):
+    own.serve()
+    for octets in (b"nonsense\n", b"x" * 63, b"STATUS\n", b"status \n", b"status\nstatus\n"):
+        assert b'"event":"error"' in control(own, octets).recv(1000)
+    for octets in (b"", b"status", b"\0" * 10):
+        assert control(own, octets).recv(1000) == b""
+    assert status(own)["running"]
+
+
+def test_who_asks_and_says_nothing_is_dropped_and_hinders_nobody_for_long(own):
+    own.serve()
+    held = [control(own, b"", ends=False) for _ in range(8)]
+    begun = time.monotonic()
+    with contextlib.suppress(ConnectionResetError):
+        assert control(own, b"status\n").recv(1) in (b"", b"{")
+    for line in held:
+        assert line.recv(1) == b""
+    assert time.monotonic() - begun < 7
+    assert status(own)["running"]
+
+
+def test_only_the_owner_may_ask(own):
+    own.serve()
+    assert (own.ctl.dir / "control").stat().st_mode & 0o777 == 0o600
