@@ -95,13 +95,17 @@ def test_pending_per_address(own):
     Line(own, invited(own)).wait("input", OTHER)
 
 
-def test_refused_holders_do_not_pile_up_as_pending(own):
+def test_refused_holders_are_pending_until_they_have_gone(own):
+    """Else their hellos, replayed, could fill the server."""
     own.serve("[admission]\npending_per_address = 1\n")
     expired = forged(own, -10, -5)
     for _ in range(5):
         line = Line(own, expired).hello()
         assert line.ask("verdict") == "expired"
-    counts(own, pending=0)
+        Line(own).ended()
+        line.ok("close")
+        counts(own, pending=0)
+    counts(own, refused_expired=5, dropped_address=5, lost=0)
 
 
 # --- [waiting] -------------------------------------------------------------------------------------------------------
