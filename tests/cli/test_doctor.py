@@ -12,7 +12,7 @@ import pytest
 
 from cn_helper import exchange
 from ctl_helper import BUILD, Ctl
-from live import World
+from live import World, free_port
 
 
 def checks(person, code, **options):
@@ -216,6 +216,18 @@ def test_of_one_who_is_well(world):
     assert f"127.0.0.1:{world.port} admits you" in found["server"][0]["text"]
     lines = world.ann.ok("doctor").stdout.splitlines()
     assert all(line.startswith("ok   ") for line in lines)
+
+
+def test_a_server_is_found_over_ipv6_and_by_name(tmp_path):
+    ctl = Ctl(tmp_path)
+    six = World.__new__(World)
+    six.tmp, six.ctl, six.server, six.under_way, six.port = tmp_path, ctl, None, [], free_port()
+    ctl.ok("init", "--listen", f"[::1]:{six.port}", "--listen", f"127.0.0.1:{six.port}",
+           "--public", f"localhost:{six.port}", "--public", f"[::1]:{six.port}")
+    six.serve()
+    rows = checks(six.person("zoe"), 0)["server"]
+    assert [row["text"].split()[0] for row in rows] == [f"localhost:{six.port}", f"[::1]:{six.port}"]
+    six.close()
 
 
 def test_asking_registers_nothing(world):
