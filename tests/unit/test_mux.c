@@ -161,8 +161,10 @@ static bool pass(int from)
 static void pass_all(void)
 {
     for (int quiet = 0; quiet < 2; quiet++) {
-        while (pass(0) | pass(1))
-            ;
+        for (bool moved = true; moved;) {
+            moved = pass(0);
+            moved |= pass(1);
+        }
         now_ms += CN_MUX_RECEIVED_DELAY_MS;
     }
 }
