@@ -351,9 +351,6 @@ static void take_messages(struct receiving *r)
         else
             protocol_failed(r);
     }
-    if (!r->code && cn_stream_state(r->control.stream) != CN_STREAM_OPEN &&
-        (cn_stream_state(r->control.stream) == CN_STREAM_RESET || !said_all(r)))
-        protocol_failed(r);
 }
 
 static void take_stream(struct receiving *r, struct cn_stream *stream)
@@ -514,6 +511,16 @@ static bool unverified(struct receiving *r, bool *hashing)
     return any;
 }
 
+/* Judged only once all events have been taken: the control stream's end may be told before the
+ * reset of a file that the sender gave up just before it. */
+static void check_said(struct receiving *r)
+{
+    enum cn_stream_state state = cn_stream_state(r->control.stream);
+
+    if (state == CN_STREAM_RESET || (state == CN_STREAM_ENDED && !said_all(r)))
+        protocol_failed(r);
+}
+
 static void check_done(struct receiving *r)
 {
     if (!r->ended || r->results_told < r->count || r->finished || !cn_control_flush(&r->control))
@@ -583,6 +590,8 @@ static void receive_all(struct receiving *r)
             take_event(r, &event);
         if (r->closed)
             break;
+        if (r->control.stream && r->code == CN_EXIT_DONE)
+            check_said(r);
         if (r->control.stream && r->code == CN_EXIT_DONE) {
             if (!unverified(r, &hashing))
                 store_verified(r); /* nothing is coming that they could wait for */
