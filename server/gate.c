@@ -1224,8 +1224,6 @@ void cn_gate_goaway(struct cn_gate *gate)
                 close_gently(line, CN_GATE_CUT);
             else
                 line_close(line, CN_GATE_CUT);
-        } else if (line->state == LINE_HELLO) {
-            line_close(line, CN_GATE_CUT);
         }
         line = next;
     }

@@ -193,6 +193,22 @@ def test_a_thousand_tags_on_a_line(own):
     line.joined("input", tags[777].ljust(64, "0"))
 
 
+def test_tags_per_subscriber(own):
+    own.serve("[waiting]\ntags_per_subscriber = 3\n")
+    fingerprint = invited(own)
+    first = Line(own, fingerprint).wait("input", "01", "input", "02")
+    second = Line(own, fingerprint).wait("input", "03")
+    third = Line(own, fingerprint).admit()
+    assert third.register("input", "04") == "refused over_limit"
+    Line(own, invited(own)).wait("input", "05", "input", "06", "input", "07")  # another one has his own
+    first.ok("update", "input", "01")
+    second.ok("update", "input", "03", "input", "04")
+    second.quiet(100)
+    first.ok("update", "input", "01", "input", "02")
+    first.expect("refused over_limit")
+    first.ended()
+
+
 def test_tags_max(own):
     own.serve("[waiting]\ntags_max = 3\n")
     line = Line(own, invited(own)).wait("input", "01", "input", "02")
