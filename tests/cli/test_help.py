@@ -4,7 +4,7 @@ import json
 
 import pytest
 
-COMMANDS = ["init", "request", "join", "contact", "pipe", "doctor", "version", "help"]
+COMMANDS = ["init", "request", "join", "contact", "pipe", "talk", "send", "receive", "doctor", "version", "help"]
 
 
 @pytest.mark.parametrize(

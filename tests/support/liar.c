@@ -1,7 +1,7 @@
-/* liar NAME SERVICE CONTROL DATA: a partner who holds the right keys and says what it likes. SERVICE
- * is talk, send or receive; CONTROL (hexadecimal) goes out on the first stream of the call, whoever
- * opens it, and DATA, unless it is "-", on one opened as the data of file 0. Prints in hexadecimal
- * what came on the first stream. The home is that of the environment. */
+/* liar NAME SERVICE CONTROL DATA: a partner who holds the right keys and says what it likes.
+ * SERVICE is talk, send or receive; CONTROL (hexadecimal) goes out on the first stream of the call,
+ * whoever opens it, and DATA, unless it is "-", on one opened as the data of file 0. Prints in
+ * hexadecimal what came on the first stream. The home is that of the environment. */
 #include <cyphernet.h>
 
 #include <stdio.h>
