@@ -189,9 +189,16 @@ def counts(world, **expected):
 class Change:
     """What counters have grown by since a moment, on a server that other tests use too."""
 
-    def __init__(self, world):
+    def __init__(self, world, rest=True):
+        """rest: only once the lines of earlier tests have gone; not where one is to be waiting."""
         self.world = world
+        if rest:
+            until(self.at_rest, "lines of earlier tests have gone")
         self.before = status(world)
+
+    def at_rest(self):
+        now = status(self.world)
+        return all(now[key] == 0 for key in ("pending", "waiting", "joining", "calls"))
 
     def since(self):
         now = status(self.world)
