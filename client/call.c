@@ -248,8 +248,10 @@ static void session_begin(struct cn_call *call, struct cn_now now)
 {
     struct cn_session *session = &call->secrets->session;
     const struct cn_session_setup setup = session->setup;
-    enum cn_err err = cn_session_start(session, &setup, now);
+    enum cn_err err;
 
+    cn_session_wipe(session); /* an earlier one may have come as far as its keys */
+    err = cn_session_start(session, &setup, now);
     call->told = CN_SESSION_HELLO;
     if (err != CN_OK) {
         end(call, err);
