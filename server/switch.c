@@ -3,10 +3,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -14,7 +16,8 @@ enum {
     PIPE_SIZE_WANTED = 1024 * 1024,
     PIPE_SIZE_SMALL = 65536,
     COPY_SIZE = 65536,
-    RATE_BURST_MS = 250 /* of an owner's rate may pass at once */
+    RATE_BURST_MS = 250, /* of an owner's rate may pass at once */
+    LATER_MS = 20        /* until a pair that has to pause goes on */
 };
 
 struct pipe {
@@ -28,6 +31,7 @@ struct way {
     size_t in_pipe;      /* octets */
     uint64_t bytes;      /* moved */
     uint64_t blocked_ms; /* since when the far end takes nothing; 0: it does */
+    int queued;          /* octets on their way to it then */
     bool readable;       /* as far as we know */
     bool writable;
     bool ended; /* the source said its end */
@@ -40,6 +44,7 @@ struct end {
     struct cn_watch watch; /* first: ready() gets back from it */
     struct pair *pair;
     uint32_t owner;
+    bool failed; /* epoll says so; reading or writing finds out why */
 };
 
 struct pair {
@@ -50,7 +55,7 @@ struct pair {
     struct pair *next, *before; /* in use, or free by next */
     struct pair *next_ready;
     bool is_ready;
-    bool waits_for_tokens;
+    bool pauses;        /* the timer ends it */
     uint64_t active_ms; /* the last octet */
 };
 
@@ -71,6 +76,7 @@ struct cn_switch {
     struct pair *first;
     struct pair *ready_first, *ready_last;
     struct pipe *pipes; /* owned: idle ones */
+    uint32_t pipes_room;
     uint32_t pipes_idle;
     struct bucket *buckets; /* owned: one for each owner number */
     struct cn_switch_counts counts;
@@ -91,6 +97,7 @@ enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *loop,
     s->context = context;
     s->pairs = calloc(limits->pairs_max, sizeof *s->pairs);
     s->pipes = calloc((size_t)limits->pipes_max + 1, sizeof *s->pipes);
+    s->pipes_room = limits->pipes_max;
     s->buckets = calloc(limits->owner_max, sizeof *s->buckets);
     if (!s->pairs || !s->pipes || !s->buckets) {
         cn_switch_destroy(s);
@@ -98,17 +105,6 @@ enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *loop,
     }
     *sw = s;
     return CN_OK;
-}
-
-void cn_switch_limits_set(struct cn_switch *sw, const struct cn_switch_limits *limits)
-{
-    struct cn_switch_limits l = *limits;
-
-    l.pairs_max = sw->limits.pairs_max;
-    l.owner_max = sw->limits.owner_max;
-    if (l.pipes_max > sw->limits.pipes_max) /* the pool was made for so many */
-        l.pipes_max = sw->limits.pipes_max;
-    sw->limits = l;
 }
 
 const struct cn_switch_counts *cn_switch_counts(const struct cn_switch *sw)
@@ -298,15 +294,17 @@ uint32_t cn_switch_cut(struct cn_switch *sw, uint32_t owner)
 
 /* --- moving ---------------------------------------------------------------------------------- */
 
-enum moved { MOVED, NOTHING, BROKEN };
+enum moved { MOVED, NOTHING, LATER, BROKEN };
 
-/* What a failed system call means: EAGAIN and EINTR are no failures. */
+/* What a failed system call means. After EAGAIN epoll tells when it is time again; after EINTR,
+ * ENOBUFS and ENOMEM it does not, since as far as it knows nothing was in the way. */
 static enum moved moved_of(ssize_t result)
 {
     if (result >= 0)
         return MOVED;
-    return errno == EAGAIN || errno == EINTR || errno == ENOBUFS || errno == ENOMEM ? NOTHING
-                                                                                    : BROKEN;
+    if (errno == EAGAIN)
+        return NOTHING;
+    return errno == EINTR || errno == ENOBUFS || errno == ENOMEM ? LATER : BROKEN;
 }
 
 static void count_moved(struct pair *pair, int i, size_t size)
@@ -319,11 +317,23 @@ static void count_moved(struct pair *pair, int i, size_t size)
     sw->counts.bytes_total += size;
 }
 
-static void note_blocked(struct pair *pair, struct way *way)
+/* Octets that the kernel holds for a peer, who has not acknowledged them. */
+static int queued_for(int fd)
 {
+    int size = 0;
+
+    return ioctl(fd, SIOCOUTQ, &size) == 0 ? size : 0; /* 0: no socket any more */
+}
+
+static void note_blocked(struct pair *pair, int i)
+{
+    struct way *way = &pair->way[i];
+
     way->writable = false;
-    if (way->blocked_ms == 0)
-        way->blocked_ms = pair->sw->loop->now_ms;
+    if (way->blocked_ms > 0)
+        return;
+    way->blocked_ms = pair->sw->loop->now_ms;
+    way->queued = queued_for(pair->end[1 - i].watch.fd);
 }
 
 /* Empty the pipe into the far end. */
@@ -335,7 +345,7 @@ static enum moved drain(struct pair *pair, int i)
     enum moved moved = moved_of(size);
 
     if (moved == NOTHING || size == 0) {
-        note_blocked(pair, way);
+        note_blocked(pair, i);
         return NOTHING;
     }
     if (moved == MOVED) {
@@ -372,24 +382,28 @@ static enum moved copy(struct pair *pair, int i, size_t most)
     struct way *way = &pair->way[i];
     size_t want = most < COPY_SIZE ? most : COPY_SIZE;
     ssize_t seen = recv(pair->end[i].watch.fd, pair->sw->copy, want, MSG_PEEK | MSG_DONTWAIT);
+    enum moved moved = moved_of(seen);
     ssize_t sent;
 
-    if (moved_of(seen) != MOVED) {
+    if (moved == NOTHING)
         way->readable = false;
-        return moved_of(seen);
-    }
+    if (moved != MOVED)
+        return moved;
     if (seen == 0) {
         way->ended = true;
         return MOVED;
     }
     sent =
         send(pair->end[1 - i].watch.fd, pair->sw->copy, (size_t)seen, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (moved_of(sent) != MOVED) {
-        note_blocked(pair, way);
-        return moved_of(sent);
+    moved = moved_of(sent);
+    if (moved == NOTHING)
+        note_blocked(pair, i);
+    if (moved != MOVED)
+        return moved;
+    if (recv(pair->end[i].watch.fd, pair->sw->copy, (size_t)sent, MSG_DONTWAIT) != sent) {
+        errno = EIO; /* what was seen must be there */
+        return BROKEN;
     }
-    if (recv(pair->end[i].watch.fd, pair->sw->copy, (size_t)sent, MSG_DONTWAIT) != sent)
-        return BROKEN; /* what was seen must be there */
     tokens_spend(pair->sw, pair->end[i].owner, (size_t)sent);
     count_moved(pair, i, (size_t)sent);
     return MOVED;
@@ -406,20 +420,15 @@ static void pass_end(struct pair *pair, int i)
     pipe_return(pair->sw, way);
 }
 
-static bool tokens_wait(struct pair *pair, int i)
+static void pair_pause(struct pair *pair)
 {
-    struct cn_switch *sw = pair->sw;
-
-    if (tokens_of(sw, pair->end[i].owner) > 0)
-        return false;
-    pair->waits_for_tokens = true;
-    cn_loop_timer_set(sw->loop, &pair->timer, sw->loop->now_ms + 20);
-    return true;
+    pair->pauses = true;
+    cn_loop_timer_set(pair->sw->loop, &pair->timer, pair->sw->loop->now_ms + LATER_MS);
 }
 
 /* Move one way until it blocks, ends, or has had its turn. True: the turn ran out, there is more.
  */
-static bool way_turn(struct pair *pair, int i, bool *broken)
+static bool way_turn(struct pair *pair, int i, int *broken)
 {
     struct cn_switch *sw = pair->sw;
     struct way *way = &pair->way[i];
@@ -436,7 +445,10 @@ static bool way_turn(struct pair *pair, int i, bool *broken)
         } else if (way->ended) {
             pass_end(pair, i);
             return false;
-        } else if (!way->readable || tokens_wait(pair, i)) {
+        } else if (!way->readable) {
+            break;
+        } else if (tokens_of(sw, pair->end[i].owner) == 0) {
+            pair_pause(pair);
             break;
         } else if (left == 0) {
             return true;
@@ -452,51 +464,87 @@ static bool way_turn(struct pair *pair, int i, bool *broken)
             else
                 return false;
         }
-        if (moved == BROKEN) {
-            *broken = true;
+        if (moved == BROKEN && *broken == 0)
+            *broken = errno;
+        if (moved == LATER)
+            pair_pause(pair);
+        if (moved == BROKEN || moved == LATER)
             return false;
-        }
         left -= way->bytes - before < left ? (size_t)(way->bytes - before) : left;
     }
     pipe_return(sw, way); /* an idle way holds no pipe */
     return false;
 }
 
+/* A far end that takes little at a time is not seen by epoll, which waits until a third of the
+ * kernel's buffer is free: so it is looked at now and then whether it has taken anything. */
+static uint64_t stall_look_ms(const struct pair *pair, const struct way *way)
+{
+    uint64_t stall_ms = pair->sw->limits.stall_ms;
+    uint64_t next_ms = pair->sw->loop->now_ms + stall_ms / 4;
+
+    return way->blocked_ms + stall_ms < next_ms ? way->blocked_ms + stall_ms : next_ms;
+}
+
 /* When the pair's limits are to be looked at again. */
 static void timer_plan(struct pair *pair)
 {
+    struct cn_loop *loop = pair->sw->loop;
     const struct cn_switch_limits *l = &pair->sw->limits;
     uint64_t due = UINT64_MAX;
 
+    if (pair->pauses)
+        return;
     if (l->idle_ms > 0)
         due = pair->active_ms + l->idle_ms;
     for (int i = 0; i < 2; i++) {
         const struct way *way = &pair->way[i];
 
-        if (way->blocked_ms > 0 && way->blocked_ms + l->stall_ms < due)
-            due = way->blocked_ms + l->stall_ms;
+        if (way->blocked_ms > 0 && stall_look_ms(pair, way) < due)
+            due = stall_look_ms(pair, way);
     }
-    /* a stall that begins later is found at most one stall limit late without a timer of its own */
-    if (due > pair->sw->loop->now_ms + l->stall_ms)
-        due = pair->sw->loop->now_ms + l->stall_ms;
-    if (due <= pair->sw->loop->now_ms)
-        due = pair->sw->loop->now_ms + 1;
-    cn_loop_timer_set(pair->sw->loop, &pair->timer, due);
+    if (due == UINT64_MAX)
+        cn_loop_timer_clear(loop, &pair->timer);
+    else
+        cn_loop_timer_set(loop, &pair->timer, due > loop->now_ms ? due : loop->now_ms + 1);
+}
+
+/* A timer that comes too early finds that out by itself; one that would come too late does not. */
+static bool timer_is_late(const struct pair *pair)
+{
+    for (int i = 0; i < 2; i++) {
+        const struct way *way = &pair->way[i];
+
+        if (way->blocked_ms > 0 &&
+            (pair->timer.place == 0 || pair->timer.due_ms > stall_look_ms(pair, way)))
+            return true;
+    }
+    return false;
+}
+
+/* An end that failed when nothing was to be read from it any more, and nothing to be written. */
+static bool failed_unnoticed(const struct pair *pair)
+{
+    return (pair->end[0].failed && pair->way[0].done) || (pair->end[1].failed && pair->way[1].done);
 }
 
 static void pair_turn(struct pair *pair)
 {
-    bool broken = false;
+    int broken = 0; /* errno of the first failure */
     bool more = false;
 
     for (int i = 0; i < 2; i++)
         more |= way_turn(pair, i, &broken);
-    if (broken)
-        pair_end(pair, CN_SWITCH_BROKEN);
-    else if (pair->way[0].done && pair->way[1].done)
+    if (pair->way[0].done && pair->way[1].done)
         pair_end(pair, CN_SWITCH_DONE);
+    else if (broken == ETIMEDOUT) /* TCP_USER_TIMEOUT is the stall limit too */
+        pair_end(pair, CN_SWITCH_STALLED);
+    else if (broken || failed_unnoticed(pair))
+        pair_end(pair, CN_SWITCH_BROKEN);
     else if (more)
         ready_push(pair);
+    else if (timer_is_late(pair))
+        timer_plan(pair);
 }
 
 static void end_ready(struct cn_watch *watch, uint32_t epoll_events)
@@ -508,19 +556,28 @@ static void end_ready(struct cn_watch *watch, uint32_t epoll_events)
     /* EPOLLRDHUP and EPOLLHUP are hints: reading finds out what they mean */
     if (epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         pair->way[i].readable = true;
+    if (epoll_events & EPOLLERR)
+        end->failed = true;
     if (epoll_events & (EPOLLOUT | EPOLLHUP | EPOLLERR))
         pair->way[1 - i].writable = true;
     ready_push(pair);
 }
 
-static bool is_stalled(const struct pair *pair)
+static bool is_stalled(struct pair *pair)
 {
     const struct cn_switch *sw = pair->sw;
 
     for (int i = 0; i < 2; i++) {
-        uint64_t since = pair->way[i].blocked_ms;
+        struct way *way = &pair->way[i];
+        int queued;
 
-        if (since > 0 && sw->loop->now_ms >= since + sw->limits.stall_ms)
+        if (way->blocked_ms == 0)
+            continue;
+        queued = queued_for(pair->end[1 - i].watch.fd);
+        if (queued < way->queued)
+            way->blocked_ms = sw->loop->now_ms;
+        way->queued = queued;
+        if (sw->loop->now_ms >= way->blocked_ms + sw->limits.stall_ms)
             return true;
     }
     return false;
@@ -531,8 +588,8 @@ static void timer_fire(struct cn_timer *timer)
     struct pair *pair = (struct pair *)(void *)((char *)timer - offsetof(struct pair, timer));
     const struct cn_switch *sw = pair->sw;
 
-    if (pair->waits_for_tokens) {
-        pair->waits_for_tokens = false;
+    if (pair->pauses) {
+        pair->pauses = false;
         ready_push(pair);
     }
     if (is_stalled(pair)) {
@@ -544,6 +601,19 @@ static void timer_fire(struct cn_timer *timer)
         return;
     }
     timer_plan(pair);
+}
+
+void cn_switch_limits_set(struct cn_switch *sw, const struct cn_switch_limits *limits)
+{
+    struct cn_switch_limits l = *limits;
+
+    l.pairs_max = sw->limits.pairs_max;
+    l.owner_max = sw->limits.owner_max;
+    if (l.pipes_max > sw->pipes_room)
+        l.pipes_max = sw->pipes_room;
+    sw->limits = l;
+    for (struct pair *pair = sw->first; pair; pair = pair->next)
+        timer_plan(pair);
 }
 
 bool cn_switch_turn(struct cn_switch *sw)
@@ -597,7 +667,7 @@ enum cn_err cn_switch_join(struct cn_switch *sw, const struct cn_switch_end end[
     pair->timer.fire = timer_fire;
     for (int i = 0; i < 2; i++) {
         assert(end[i].owner < sw->limits.owner_max);
-        pair->end[i] = (struct end) { { end[i].fd, end_ready }, pair, end[i].owner };
+        pair->end[i] = (struct end) { { end[i].fd, end_ready }, pair, end[i].owner, false };
         pair->way[i] =
             (struct way) { .pipe = { { -1, -1 }, 0 }, .readable = true, .writable = true };
     }

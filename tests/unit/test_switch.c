@@ -1,0 +1,766 @@
+/* The switch, on TCP over loopback, with a clock of our own: what it must not lose, mix, or hold
+ * on to. */
+#include "unit.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "seeded.h"
+#include "switch.h"
+
+enum { PAIRS = 8, MUCH = 3 * 1024 * 1024 };
+
+static struct cn_loop loop;
+static struct cn_switch *sw;
+static struct cn_switch_limits limits;
+static uint64_t clock_now_ms;
+
+/* What was reported last. */
+static unsigned ended_count;
+static enum cn_switch_outcome ended_outcome;
+static uint64_t ended_bytes[2];
+static uint32_t ended_owner[2];
+
+static uint64_t false_clock(void)
+{
+    return clock_now_ms;
+}
+
+static void note_ended(void *context, const uint32_t owner[2], const uint64_t bytes[2],
+                       enum cn_switch_outcome outcome)
+{
+    (void)context;
+    ended_count++;
+    ended_outcome = outcome;
+    memcpy(ended_bytes, bytes, sizeof ended_bytes);
+    memcpy(ended_owner, owner, sizeof ended_owner);
+}
+
+static int after(void *context)
+{
+    (void)context;
+    return cn_switch_turn(sw);
+}
+
+static int begin(void **state)
+{
+    (void)state;
+    clock_now_ms = 1000000;
+    ended_count = 0;
+    limits = (struct cn_switch_limits) { .pairs_max = PAIRS,
+                                         .pipes_max = 4,
+                                         .turn_size = 65536,
+                                         .stall_ms = 5000,
+                                         .owner_max = 2 * PAIRS };
+    if (cn_loop_init(&loop, PAIRS) != CN_OK ||
+        cn_switch_create(&sw, &loop, &limits, note_ended, NULL) != CN_OK)
+        return -1;
+    loop.clock_ms = false_clock;
+    loop.now_ms = clock_now_ms;
+    loop.after = after;
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    cn_switch_destroy(sw);
+    cn_loop_wipe(&loop);
+    return 0;
+}
+
+static void with_limits(void **state)
+{
+    struct cn_switch_limits wanted = limits;
+
+    end(state);
+    begin(state);
+    limits = wanted;
+    cn_switch_destroy(sw);
+    assert_err(cn_switch_create(&sw, &loop, &limits, note_ended, NULL), CN_OK);
+}
+
+/* Let the switch do what there is to do; the kernel delivers within a millisecond or so. */
+static void turns(void)
+{
+    for (int quiet = 0; quiet < 3;) {
+        struct pollfd epoll = { loop.epoll, POLLIN, 0 };
+
+        quiet = poll(&epoll, 1, 1) > 0 || loop.more ? 0 : quiet + 1;
+        assert_err(cn_loop_turn(&loop, false), CN_OK);
+    }
+}
+
+static void later(uint64_t ms)
+{
+    clock_now_ms += ms;
+    turns();
+}
+
+/* --- ends ------------------------------------------------------------------------------------ */
+
+/* A connection over loopback; out[1] is the side that the switch gets. */
+static void connect_pair(int out[2])
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof a;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &size), 0);
+    out[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(out[0], (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(fcntl(out[0], F_SETFL, O_NONBLOCK), 0);
+    out[1] = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    assert_true(out[1] >= 0);
+    close(listener);
+}
+
+static void join_these(int end[2], const int one[2], const int other[2], uint32_t first_owner)
+{
+    assert_err(cn_switch_join(sw, (struct cn_switch_end[2]) { { one[1], first_owner },
+                                                              { other[1], first_owner + 1 } }),
+               CN_OK);
+    end[0] = one[0];
+    end[1] = other[0];
+    turns();
+}
+
+/* Two ends that the switch has joined, of these owners. */
+static void join(int end[2], uint32_t first_owner)
+{
+    int one[2], other[2];
+
+    connect_pair(one);
+    connect_pair(other);
+    join_these(end, one, other, first_owner);
+}
+
+/* Where what is taken counts at once, and not when TCP finds it worth an acknowledgement. */
+static void join_unix(int end[2])
+{
+    int one[2], other[2];
+
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, one), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, other), 0);
+    join_these(end, one, other, 0);
+}
+
+static void put(int fd, const char *words)
+{
+    assert_int_equal(send(fd, words, strlen(words), MSG_NOSIGNAL), strlen(words));
+    turns();
+}
+
+static void gets(int fd, const char *words)
+{
+    char in[64];
+    ssize_t got = recv(fd, in, sizeof in, 0);
+
+    assert_int_equal(got, strlen(words));
+    assert_memory_equal(in, words, (size_t)got);
+}
+
+static void silent(int fd)
+{
+    char in;
+
+    assert_int_equal(recv(fd, &in, 1, 0), -1);
+    assert_int_equal(errno, EAGAIN);
+}
+
+static void at_its_end(int fd)
+{
+    char in;
+
+    assert_int_equal(recv(fd, &in, 1, 0), 0);
+}
+
+/* As much as the far end and all that is between take. */
+static size_t stuff(int fd)
+{
+    static const uint8_t octets[65536];
+    size_t sent = 0;
+
+    for (int full = 0; full < 3; full++) {
+        ssize_t n;
+
+        while ((n = send(fd, octets, sizeof octets, MSG_NOSIGNAL)) > 0) {
+            sent += (size_t)n;
+            full = 0;
+        }
+        turns();
+    }
+    return sent;
+}
+
+/* Read until the end; how much it was. */
+static size_t drain(int fd)
+{
+    static uint8_t in[65536];
+    size_t size = 0;
+
+    for (int idle = 0; idle < 1000; idle++) {
+        ssize_t n = recv(fd, in, sizeof in, 0);
+
+        if (n == 0)
+            return size;
+        if (n > 0) {
+            size += (size_t)n;
+            idle = 0;
+        } else {
+            turns();
+        }
+    }
+    fail_msg("no end after %zu octets", size);
+    return 0;
+}
+
+static void hang_up(int end[2])
+{
+    close(end[0]);
+    close(end[1]);
+    turns();
+    assert_int_equal(cn_switch_counts(sw)->pairs, 0);
+}
+
+/* The connection breaks: RST. */
+static void reset(int fd)
+{
+    const struct linger hard = { 1, 0 };
+
+    assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard), 0);
+    close(fd);
+    turns();
+}
+
+/* --- what must arrive ------------------------------------------------------------------------ */
+
+struct stream {
+    uint64_t sent_seed, got_seed;
+    size_t sent, got;
+};
+
+/* Octets that tell their place in the stream. */
+static void stream_send(struct stream *s, int fd, uint64_t *dice)
+{
+    uint8_t octets[32768], size[2];
+    uint64_t seed = s->sent_seed;
+    size_t want;
+    ssize_t n;
+
+    seeded_fill(dice, size, 2);
+    want = 1 + (size_t)(size[0] << 8 | size[1]) % sizeof octets;
+    if (want > MUCH - s->sent)
+        want = MUCH - s->sent;
+    seeded_fill(&seed, octets, want);
+    n = send(fd, octets, want, MSG_NOSIGNAL);
+    if (n <= 0)
+        return;
+    seeded_fill(&s->sent_seed, octets, (size_t)n);
+    s->sent += (size_t)n;
+    if (s->sent == MUCH)
+        assert_int_equal(shutdown(fd, SHUT_WR), 0);
+}
+
+static bool stream_take(struct stream *s, int fd)
+{
+    static uint8_t octets[65536], wanted[65536];
+    ssize_t n = recv(fd, octets, sizeof octets, 0);
+
+    if (n > 0) {
+        seeded_fill(&s->got_seed, wanted, (size_t)n);
+        assert_memory_equal(octets, wanted, (size_t)n);
+        s->got += (size_t)n;
+    }
+    return n == 0;
+}
+
+static void both_ways_arrive_whole(void)
+{
+    struct stream s[2] = { { 1, 1, 0, 0 }, { 2, 2, 0, 0 } };
+    uint64_t dice = 3;
+    int fd[2];
+    bool over[2] = { false, false };
+
+    join(fd, 0);
+    for (unsigned i = 0; i < 1000000 && !(over[0] && over[1]); i++) {
+        for (int way = 0; way < 2; way++) {
+            if (s[way].sent < MUCH)
+                stream_send(&s[way], fd[way], &dice);
+            if (!over[way])
+                over[way] = stream_take(&s[way], fd[1 - way]);
+        }
+        clock_now_ms += i % 64 == 0;
+        assert_err(cn_loop_turn(&loop, false), CN_OK);
+    }
+    assert_int_equal(s[0].got, MUCH);
+    assert_int_equal(s[1].got, MUCH);
+    turns();
+    assert_int_equal(ended_count, 1);
+    assert_int_equal(ended_outcome, CN_SWITCH_DONE);
+    assert_int_equal(ended_bytes[0], MUCH);
+    assert_int_equal(ended_bytes[1], MUCH);
+    close(fd[0]);
+    close(fd[1]);
+}
+
+static void all_arrives_in_order_through_pipes(void **state)
+{
+    (void)state;
+    both_ways_arrive_whole();
+}
+
+static void all_arrives_in_order_without_a_pipe(void **state)
+{
+    limits.pipes_max = 0;
+    with_limits(state);
+    both_ways_arrive_whole();
+}
+
+static void all_arrives_in_order_with_one_pipe_for_both_ways(void **state)
+{
+    limits.pipes_max = 1;
+    limits.turn_size = 4096;
+    with_limits(state);
+    both_ways_arrive_whole();
+}
+
+static void all_arrives_in_order_at_a_limited_rate(void **state)
+{
+    limits.owner_rate = 200 * 1000 * 1000;
+    with_limits(state);
+    both_ways_arrive_whole();
+}
+
+/* --- ends of calls --------------------------------------------------------------------------- */
+
+static void half_close_is_passed_on_and_the_other_way_stays_open(void **state)
+{
+    int fd[2];
+
+    (void)state;
+    join(fd, 0);
+    put(fd[0], "last");
+    assert_int_equal(shutdown(fd[0], SHUT_WR), 0);
+    turns();
+    gets(fd[1], "last");
+    at_its_end(fd[1]);
+    put(fd[1], "reply");
+    gets(fd[0], "reply");
+    assert_int_equal(shutdown(fd[1], SHUT_WR), 0);
+    turns();
+    at_its_end(fd[0]);
+    assert_int_equal(ended_outcome, CN_SWITCH_DONE);
+    assert_int_equal(ended_bytes[0], 4);
+    assert_int_equal(ended_bytes[1], 5);
+    hang_up(fd);
+}
+
+static void an_end_comes_behind_all_that_was_sent_before(void **state)
+{
+    size_t sent;
+    int fd[2];
+
+    for (uint32_t pipes = 0; pipes < 2; pipes++) {
+        limits.pipes_max = pipes;
+        with_limits(state);
+        join(fd, 0);
+        sent = stuff(fd[0]);
+        assert_int_equal(shutdown(fd[0], SHUT_WR), 0);
+        turns();
+        assert_int_equal(drain(fd[1]), sent);
+        hang_up(fd);
+    }
+}
+
+static void a_reset_ends_the_call_at_the_other_end(void **state)
+{
+    int fd[2];
+
+    (void)state;
+    join(fd, 0);
+    reset(fd[0]);
+    assert_int_equal(ended_count, 1);
+    assert_int_equal(ended_outcome, CN_SWITCH_BROKEN);
+    assert_int_equal(drain(fd[1]), 0);
+    close(fd[1]);
+}
+
+/* Nothing more is read there, and nothing is written, so that only epoll can tell. */
+static void a_reset_behind_an_end_is_noticed_at_once(void **state)
+{
+    int fd[2];
+
+    (void)state;
+    join(fd, 0);
+    assert_int_equal(shutdown(fd[0], SHUT_WR), 0);
+    turns();
+    at_its_end(fd[1]);
+    reset(fd[0]);
+    assert_int_equal(ended_count, 1);
+    assert_int_equal(ended_outcome, CN_SWITCH_BROKEN);
+    close(fd[1]);
+}
+
+static void who_goes_while_the_other_speaks_ends_the_call(void **state)
+{
+    int fd[2];
+
+    (void)state;
+    join(fd, 0);
+    put(fd[1], "unread");
+    close(fd[0]); /* with something unread: a reset */
+    turns();
+    assert_int_equal(ended_outcome, CN_SWITCH_BROKEN);
+    close(fd[1]);
+}
+
+/* --- limits ---------------------------------------------------------------------------------- */
+
+static void who_takes_nothing_is_cut_at_the_stall_limit(void **state)
+{
+    int fd[2];
+
+    (void)state;
+    join_unix(fd);
+    stuff(fd[0]);
+    for (int ms = 0; ms < 5000; ms += 100) {
+        assert_int_equal(ended_count, 0);
+        put(fd[1], "x"); /* the other way does not count */
+        later(100);
+    }
+    assert_int_equal(ended_count, 1);
+    assert_int_equal(ended_outcome, CN_SWITCH_STALLED);
+    hang_up(fd);
+}
+
+static void who_takes_a_little_now_and_then_is_not_cut(void **state)
+{
+    static uint8_t in[65536]; /* the kernel counts whole buffers; epoll waits for several */
+    int fd[2];
+
+    (void)state;
+    join_unix(fd);
+    stuff(fd[0]);
+    for (int i = 0; i < 12; i++) {
+        later(2000);
+        assert_int_equal(ended_count, 0);
+        later(2000);
+        assert_int_equal(ended_count, 0);
+        assert_true(recv(fd[1], in, sizeof in, 0) > 0);
+        turns();
+        (void)recv(fd[1], in, sizeof in, 0);
+        stuff(fd[0]);
+    }
+    later(4999);
+    assert_int_equal(ended_count, 0);
+    later(1251); /* it is looked at every quarter */
+    assert_int_equal(ended_outcome, CN_SWITCH_STALLED);
+    hang_up(fd);
+}
+
+static void a_stall_under_a_limited_rate_is_found_too(void **state)
+{
+    int fd[2];
+
+    limits.owner_rate = 1ULL << 40;
+    limits.idle_ms = 100000;
+    with_limits(state);
+    join_unix(fd);
+    stuff(fd[0]);
+    later(5000);
+    assert_int_equal(ended_outcome, CN_SWITCH_STALLED);
+    assert_int_equal(ended_count, 1);
+    hang_up(fd);
+}
+
+static void silence_ends_a_call_at_the_idle_limit_and_an_octet_either_way_prolongs_it(void **state)
+{
+    int fd[2];
+
+    limits.idle_ms = 60000;
+    with_limits(state);
+    join(fd, 0);
+    for (int i = 0; i < 4; i++) {
+        later(59999);
+        assert_int_equal(ended_count, 0);
+        put(fd[i % 2], "x");
+        gets(fd[1 - i % 2], "x");
+    }
+    later(59999);
+    assert_int_equal(ended_count, 0);
+    later(1);
+    assert_int_equal(ended_count, 1);
+    assert_int_equal(ended_outcome, CN_SWITCH_IDLE);
+    hang_up(fd);
+}
+
+static void new_limits_hold_for_calls_that_are_there(void **state)
+{
+    int fd[2];
+
+    (void)state;
+    join(fd, 0);
+    later(1000000);
+    assert_int_equal(ended_count, 0);
+    limits.idle_ms = 1000500;
+    cn_switch_limits_set(sw, &limits);
+    later(499);
+    assert_int_equal(ended_count, 0);
+    later(1);
+    assert_int_equal(ended_outcome, CN_SWITCH_IDLE);
+    assert_int_equal(ended_count, 1);
+    hang_up(fd);
+}
+
+static void a_rate_holds_whatever_is_sent_at_once(void **state)
+{
+    static uint8_t in[1 << 20];
+    size_t got = 0;
+    int fd[2];
+
+    limits.owner_rate = 100000;
+    limits.stall_ms = 1000000;
+    with_limits(state);
+    join(fd, 0);
+    stuff(fd[0]);
+    for (int ms = 0; ms < 10000; ms += 20) {
+        ssize_t n;
+
+        while ((n = recv(fd[1], in, sizeof in, 0)) > 0)
+            got += (size_t)n;
+        clock_now_ms += 20;
+        assert_err(cn_loop_turn(&loop, false), CN_OK);
+    }
+    assert_in_range(got, 900000, 1030000);
+    hang_up(fd);
+}
+
+static void a_rate_is_one_for_all_calls_of_an_owner(void **state)
+{
+    uint64_t before;
+    int fd[2], other[2];
+
+    limits.owner_rate = 100000;
+    limits.stall_ms = 1000000;
+    with_limits(state);
+    join(fd, 0);
+    join(other, 0);
+    stuff(fd[0]);
+    stuff(other[0]);
+    before = cn_switch_counts(sw)->bytes_total;
+    for (int ms = 0; ms < 2000; ms += 20) {
+        clock_now_ms += 20;
+        assert_err(cn_loop_turn(&loop, false), CN_OK);
+    }
+    assert_in_range(cn_switch_counts(sw)->bytes_total - before, 180000, 210000);
+    assert_int_equal(cn_switch_cut(sw, 0), 2);
+    close(other[0]);
+    close(other[1]);
+    hang_up(fd);
+}
+
+static void there_are_only_so_many_pairs_and_the_caller_keeps_what_is_refused(void **state)
+{
+    int fd[PAIRS][2], one[2], other[2];
+
+    (void)state;
+    for (uint32_t i = 0; i < PAIRS; i++)
+        join(fd[i], 0);
+    connect_pair(one);
+    connect_pair(other);
+    assert_err(cn_switch_join(sw, (struct cn_switch_end[2]) { { one[1], 0 }, { other[1], 1 } }),
+               CN_E_LIMIT);
+    assert_int_equal(close(one[1]), 0);
+    assert_int_equal(close(other[1]), 0);
+    close(one[0]);
+    close(other[0]);
+    close(fd[0][0]);
+    close(fd[0][1]);
+    turns();
+    join(fd[0], 0);
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        close(fd[i][0]);
+        close(fd[i][1]);
+    }
+    turns();
+    assert_int_equal(cn_switch_counts(sw)->pairs, 0);
+}
+
+/* --- who is who ------------------------------------------------------------------------------ */
+
+static void an_owner_is_cut_on_either_end_and_others_are_not(void **state)
+{
+    int first[2], second[2], third[2];
+
+    (void)state;
+    join(first, 0);  /* 0 and 1 */
+    join(second, 1); /* 1 and 2 */
+    join(third, 2);  /* 2 and 3 */
+    assert_int_equal(cn_switch_cut(sw, 1), 2);
+    assert_int_equal(ended_count, 2);
+    assert_int_equal(ended_outcome, CN_SWITCH_CUT);
+    at_its_end(first[0]);
+    at_its_end(second[1]);
+    put(third[0], "on");
+    gets(third[1], "on");
+    close(first[0]);
+    close(first[1]);
+    close(second[0]);
+    close(second[1]);
+    hang_up(third);
+}
+
+/* A pipe that still held something is never lent again. */
+static void what_one_call_left_behind_never_enters_another(void **state)
+{
+    int fd[2], next[2];
+
+    limits.pipes_max = 2;
+    with_limits(state);
+    for (int i = 0; i < 20; i++) {
+        join(fd, 0);
+        stuff(fd[0]);
+        assert_int_equal(cn_switch_counts(sw)->pipes, 1);
+        assert_int_equal(cn_switch_cut(sw, 0), 1);
+        assert_int_equal(cn_switch_counts(sw)->pipes, 0);
+        join(next, 2);
+        put(next[0], "mine");
+        gets(next[1], "mine");
+        put(next[1], "ours");
+        gets(next[0], "ours");
+        silent(next[0]);
+        silent(next[1]);
+        close(fd[0]);
+        close(fd[1]);
+        hang_up(next);
+        limits.pipes_max = 2;
+        with_limits(state);
+    }
+}
+
+static void an_idle_call_holds_no_pipe(void **state)
+{
+    int fd[PAIRS][2];
+
+    limits.pipes_max = 1;
+    with_limits(state);
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        join(fd[i], 0);
+        put(fd[i][0], "x");
+        gets(fd[i][1], "x");
+        put(fd[i][1], "y");
+        gets(fd[i][0], "y");
+        assert_int_equal(cn_switch_counts(sw)->pipes, 1); /* the same for all, never more */
+    }
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        close(fd[i][0]);
+        close(fd[i][1]);
+    }
+    turns();
+}
+
+static void bulk_does_not_hold_up_a_word(void **state)
+{
+    static uint8_t in[1 << 20];
+    int bulk[2], word[2];
+
+    (void)state;
+    join(bulk, 0);
+    join(word, 2);
+    for (int i = 0; i < 50; i++) {
+        struct pollfd there = { word[1], POLLIN, 0 };
+        uint64_t before;
+
+        while (send(bulk[0], in, sizeof in, MSG_NOSIGNAL) > 0)
+            ;
+        assert_int_equal(send(word[0], "word", 4, MSG_NOSIGNAL), 4);
+        before = cn_switch_counts(sw)->bytes_total;
+        for (int turn = 0; turn < 100 && poll(&there, 1, 0) == 0; turn++)
+            assert_err(cn_loop_turn(&loop, false), CN_OK);
+        /* two turns of the bulk at most, since its descriptor may come first */
+        assert_true(cn_switch_counts(sw)->bytes_total - before <= 3 * limits.turn_size + 4);
+        gets(word[1], "word");
+        while (recv(bulk[1], in, sizeof in, 0) > 0)
+            ;
+    }
+    close(word[0]);
+    close(word[1]);
+    turns();
+    hang_up(bulk);
+}
+
+static void at_rest_nothing_happens(void **state)
+{
+    struct pollfd epoll;
+    int fd[2];
+
+    (void)state;
+    join(fd, 0);
+    put(fd[0], "x");
+    gets(fd[1], "x");
+    epoll = (struct pollfd) { loop.epoll, POLLIN, 0 };
+    assert_int_equal(poll(&epoll, 1, 20), 0);
+    assert_false(loop.more);
+    assert_int_equal(loop.timer_count, 0); /* no idle limit, nobody stalls */
+    hang_up(fd);
+}
+
+static void destroying_the_switch_ends_all_calls(void **state)
+{
+    int fd[2], other[2];
+
+    (void)state;
+    join(fd, 0);
+    join(other, 2);
+    stuff(fd[0]);
+    cn_switch_destroy(sw);
+    sw = NULL;
+    assert_int_equal(ended_count, 2);
+    assert_int_equal(ended_outcome, CN_SWITCH_CUT);
+    at_its_end(other[0]);
+    close(fd[0]);
+    close(fd[1]);
+    close(other[0]);
+    close(other[1]);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+        TEST(all_arrives_in_order_through_pipes),
+        TEST(all_arrives_in_order_without_a_pipe),
+        TEST(all_arrives_in_order_with_one_pipe_for_both_ways),
+        TEST(all_arrives_in_order_at_a_limited_rate),
+        TEST(half_close_is_passed_on_and_the_other_way_stays_open),
+        TEST(an_end_comes_behind_all_that_was_sent_before),
+        TEST(a_reset_ends_the_call_at_the_other_end),
+        TEST(a_reset_behind_an_end_is_noticed_at_once),
+        TEST(who_goes_while_the_other_speaks_ends_the_call),
+        TEST(who_takes_nothing_is_cut_at_the_stall_limit),
+        TEST(who_takes_a_little_now_and_then_is_not_cut),
+        TEST(a_stall_under_a_limited_rate_is_found_too),
+        TEST(silence_ends_a_call_at_the_idle_limit_and_an_octet_either_way_prolongs_it),
+        TEST(new_limits_hold_for_calls_that_are_there),
+        TEST(a_rate_holds_whatever_is_sent_at_once),
+        TEST(a_rate_is_one_for_all_calls_of_an_owner),
+        TEST(there_are_only_so_many_pairs_and_the_caller_keeps_what_is_refused),
+        TEST(an_owner_is_cut_on_either_end_and_others_are_not),
+        TEST(what_one_call_left_behind_never_enters_another),
+        TEST(an_idle_call_holds_no_pipe),
+        TEST(bulk_does_not_hold_up_a_word),
+        TEST(at_rest_nothing_happens),
+        TEST(destroying_the_switch_ends_all_calls),
+    };
+
+    signal(SIGPIPE, SIG_IGN); /* as the server does */
+    return cmocka_run_group_tests_name("switch", tests, crypto_setup, crypto_teardown);
+}
