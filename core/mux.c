@@ -243,6 +243,7 @@ enum cn_err cn_mux_input(struct cn_mux *mux, const uint8_t *plain, size_t size, 
     enum cn_err err = cn_mux_settle(mux);
 
     mux->now_ms = now_ms;
+    mux->heard_ms = now_ms;
     while (err == CN_OK) {
         err = cn_frame_decode(&frame, &r);
         if (err != CN_OK || frame.type == CN_FRAME_PADDING)
@@ -551,14 +552,30 @@ bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *re
     return true;
 }
 
+static uint64_t dead_ms(const struct cn_mux *mux)
+{
+    uint64_t since = mux->heard_ms > mux->ping_sent_ms ? mux->heard_ms : mux->ping_sent_ms;
+
+    /* whoever has said CLOSE says nothing more, however long the other takes to deal with the rest
+     */
+    if (!mux->ping_out || mux->close_sent || mux->close_received)
+        return UINT64_MAX;
+    return since + CN_MUX_SILENCE_MS;
+}
+
+bool cn_mux_is_dead(const struct cn_mux *mux, uint64_t now_ms)
+{
+    return now_ms >= dead_ms(mux);
+}
+
 uint64_t cn_mux_deadline_ms(const struct cn_mux *mux)
 {
-    uint64_t deadline = UINT64_MAX;
+    uint64_t deadline = dead_ms(mux);
 
     if (mux->close_sent)
         return deadline;
     if (mux->received_due_ms != 0)
-        deadline = mux->received_due_ms;
+        deadline = mux->received_due_ms < deadline ? mux->received_due_ms : deadline;
     if (!mux->ping_out && mux->ping_due_ms < deadline)
         deadline = mux->ping_due_ms;
     return deadline;

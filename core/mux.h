@@ -19,7 +19,9 @@ enum {
     CN_MUX_UNSENT_SIZE_MAX = 8 * CN_CHUNK_SIZE, /* written but not yet sent, on one stream */
     CN_MUX_MEMORY_SIZE_MAX = 64 * 1024 * 1024,  /* of all streams of a call */
     CN_MUX_RECEIVED_DELAY_MS = 10,
-    CN_MUX_PING_MS = 15000
+    CN_MUX_PING_MS = 15000,
+    CN_MUX_SILENCE_MS =
+        120000 /* a PING without PONG or anything else for so long: the line is dead */
 };
 
 struct cn_mux {
@@ -46,7 +48,8 @@ struct cn_mux {
     bool ping_out;
     bool pong_due;
     uint64_t pong_token;
-    uint64_t rtt_ms; /* smallest so far; UINT64_MAX: unknown */
+    uint64_t heard_ms; /* of the last record */
+    uint64_t rtt_ms;   /* smallest so far; UINT64_MAX: unknown */
 
     bool finish_wanted; /* the program has dealt with everything */
     bool close_wanted;  /* a code to send at once */
@@ -89,7 +92,9 @@ CN_MUST_USE enum cn_err cn_mux_settle(struct cn_mux *mux);
 CN_MUST_USE bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *record);
 /* Whether cn_mux_output would have something at now_ms. */
 bool cn_mux_has_output(const struct cn_mux *mux, uint64_t now_ms);
-/* When it will have something by itself; UINT64_MAX: never. */
+/* Whether a PING has been out for too long without a word from the partner. */
+bool cn_mux_is_dead(const struct cn_mux *mux, uint64_t now_ms);
+/* When it will have something to send or be dead by itself; UINT64_MAX: never. */
 uint64_t cn_mux_deadline_ms(const struct cn_mux *mux);
 
 /* An event of a stream; false: none. */

@@ -453,7 +453,7 @@ static enum cn_err step_time(struct cn_session *s, struct cn_now now, bool *done
 {
     uint8_t *out;
 
-    if (now.ms >= s->deadline_ms)
+    if (now.ms >= s->deadline_ms || (s->mux && cn_mux_is_dead(s->mux, now.ms)))
         return CN_E_TIMEOUT;
     if (is_waiting(s))
         return step_waiting(s, now, done);

@@ -967,6 +967,21 @@ static void pings_are_answered_and_measure_the_round_trip(void **state)
     assert_true(ends[0].mux.rtt_ms == 30); /* the smallest */
 }
 
+static void silence_after_a_ping_is_death(void **state)
+{
+    uint64_t dead_ms = now_ms + CN_MUX_SILENCE_MS;
+
+    (void)state;
+    assert_true(pass(0)); /* the PING */
+    assert_false(cn_mux_is_dead(&ends[0].mux, dead_ms - 1));
+    assert_true(cn_mux_is_dead(&ends[0].mux, dead_ms));
+    assert_true(cn_mux_deadline_ms(&ends[0].mux) <= dead_ms);
+    now_ms += 1000;
+    assert_err(say_offset(0, CN_FRAME_PING, 0, 7), CN_OK); /* no PONG, but a sign of life */
+    assert_false(cn_mux_is_dead(&ends[0].mux, dead_ms));
+    assert_true(cn_mux_is_dead(&ends[0].mux, dead_ms + 1000));
+}
+
 /* --- many ------------------------------------------------------------------------------------ */
 
 static void a_thousand_streams_at_once(void **state)
@@ -1103,6 +1118,7 @@ int main(void)
         TEST(late_frames_of_a_stream_that_is_over_are_ignored),
         TEST(a_stream_that_is_reset_before_it_was_announced_is_announced_all_the_same),
         TEST(pings_are_answered_and_measure_the_round_trip),
+        TEST(silence_after_a_ping_is_death),
         TEST(a_thousand_streams_at_once),
         TEST(one_busy_stream_does_not_starve_another),
         TEST(memory_is_bounded_whatever_the_partner_sends),
