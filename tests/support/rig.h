@@ -136,19 +136,31 @@ static inline uint64_t rig_count(const struct rig *rig, enum cn_gate_count count
 
 /* --- peers ----------------------------------------------------------------------------------- */
 
-/* A connection from 10.0.0.address by subscriber number who; nothing has been said. */
+/* Subscriber number who. Made once, since a test may meet the same one very often. */
+static inline struct cn_fingerprint peer_fingerprint(const struct rig *rig, uint8_t who)
+{
+    static struct cn_fingerprint made[256];
+    struct cn_fingerprint *f = &made[who];
+
+    if (f->has_secret)
+        return *f;
+    f->has_secret = true;
+    f->server_key = rig->server_key;
+    f->secret.bytes[1] = who;
+    f->certificate.serial = who;
+    f->certificate.not_after = UINT64_MAX;
+    rig_need(cn_x25519_public(f->secret.bytes, f->certificate.admission_key) == CN_OK);
+    rig_need(cn_certificate_sign(&f->certificate, &rig->operator_secret) == CN_OK);
+    return *f;
+}
+
+/* A connection of it from 10.0.0.address; nothing has been said. */
 static inline struct peer peer_connect(struct rig *rig, uint8_t who, uint8_t address)
 {
     struct sockaddr_in from = { .sin_family = AF_INET };
-    struct peer p = { .fingerprint = { .has_secret = true, .server_key = rig->server_key } };
+    struct peer p = { .fingerprint = peer_fingerprint(rig, who) };
     int ends[2];
 
-    p.fingerprint.secret.bytes[1] = who;
-    p.fingerprint.certificate.serial = who;
-    p.fingerprint.certificate.not_after = UINT64_MAX;
-    rig_need(cn_x25519_public(p.fingerprint.secret.bytes,
-                              p.fingerprint.certificate.admission_key) == CN_OK);
-    rig_need(cn_certificate_sign(&p.fingerprint.certificate, &rig->operator_secret) == CN_OK);
     from.sin_addr.s_addr = htonl(0x0a000000U + address);
     rig_need(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, ends) == 0);
     p.fd = ends[0];
