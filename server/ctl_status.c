@@ -84,7 +84,7 @@ static void subscriber_print(const struct cn_ctl_member *element, struct cn_regi
             (void)cn_ctl_json_value(&m, &joined);
     }
     if (cn_registry_find_serial(registry, serial, &subscriber) != CN_OK)
-        strcpy(subscriber.label, "(not in the registry)");
+        snprintf(subscriber.label, sizeof subscriber.label, "(not in the registry)");
     printf("%-*s%7" PRIu64 " %7" PRIu64 "\n", NAME_WIDTH, subscriber.label, waiting, joined);
 }
 
