@@ -319,10 +319,15 @@ void cn_session_carry(struct cn_session *session, struct cn_mux *mux, struct cn_
 
 uint8_t *cn_session_input(struct cn_session *session, size_t *size)
 {
-    *size = 0;
+    size_t room, until;
+
     if (session->in_begin == session->in_end && (!session->mux || !session->mux->borrower))
         session->in_begin = session->in_end = 0;
-    *size = sizeof session->in - session->in_end;
+    /* whole bulk records, counted from the first: then the last does not end in the next round,
+     * and its beginning need not be moved */
+    room = sizeof session->in - session->in_begin;
+    until = session->in_begin + room - room % CN_RECORD_SIZE_MAX;
+    *size = until > session->in_end ? until - session->in_end : 0;
     return session->in + session->in_end;
 }
 
@@ -482,8 +487,8 @@ bool cn_session_step(struct cn_session *session, struct cn_now now)
         err = step_input(session, now);
         done |= err == CN_OK;
         if (err == CN_E_MORE)
-            err = sizeof session->in - session->in_end < CN_RECORD_SIZE_MAX ? in_compact(session)
-                                                                            : CN_OK;
+            err = sizeof session->in - session->in_begin < CN_RECORD_SIZE_MAX ? in_compact(session)
+                                                                              : CN_OK;
     }
     if (err == CN_OK && session->mux && cn_mux_is_closed(session->mux))
         enter(session, CN_SESSION_CLOSED, UINT64_MAX);
