@@ -5,69 +5,77 @@
 
 #include "crypto.h"
 
-enum { IDLE_COUNT_MAX = 16 }; /* chunks kept for the next use */
+enum { IDLE_SIZE_MAX = 4 * CN_CHUNK_SIZE_MAX }; /* kept for the next use */
 
-/* Chunks lie on multiples of CN_CHUNK_SIZE in the stream. */
-static uint64_t base_of(uint64_t offset)
-{
-    return offset - offset % CN_CHUNK_SIZE;
-}
+static const size_t class_sizes[CN_CHUNK_CLASS_COUNT] = { CN_CHUNK_SIZE_MIN, 64 * 1024,
+                                                          CN_CHUNK_SIZE_MAX };
 
-void cn_pool_init(struct cn_pool *pool, const struct cn_memory *memory, size_t count_max)
+void cn_pool_init(struct cn_pool *pool, const struct cn_memory *memory, size_t size_max)
 {
-    *pool = (struct cn_pool) { .memory = memory, .count_max = count_max };
+    *pool = (struct cn_pool) { .memory = memory, .size_max = size_max };
 }
 
 static void chunk_free(struct cn_pool *pool, struct cn_chunk *chunk)
 {
-    cn_wipe(chunk, sizeof *chunk);
-    pool->memory->give(pool->memory->context, chunk, sizeof *chunk);
+    size_t size = class_sizes[chunk->size_class];
+
+    cn_wipe(chunk, size);
+    pool->memory->give(pool->memory->context, chunk, size);
 }
 
 void cn_pool_wipe(struct cn_pool *pool)
 {
     if (!pool)
         return;
-    assert(pool->used_count == 0);
-    while (pool->idle) {
-        struct cn_chunk *chunk = pool->idle;
+    assert(pool->used_size == 0);
+    for (unsigned i = 0; i < CN_CHUNK_CLASS_COUNT; i++) {
+        while (pool->idle[i]) {
+            struct cn_chunk *chunk = pool->idle[i];
 
-        pool->idle = chunk->next;
-        chunk_free(pool, chunk);
+            pool->idle[i] = chunk->next;
+            chunk_free(pool, chunk);
+        }
     }
-    pool->idle_count = 0;
+    pool->idle_size = 0;
 }
 
-static struct cn_chunk *pool_take(struct cn_pool *pool)
+/* A chunk that begins at offset base. NULL: none of this class is to be had. */
+static struct cn_chunk *pool_take(struct cn_pool *pool, unsigned size_class, uint64_t base)
 {
-    struct cn_chunk *chunk = pool->idle;
+    size_t size = class_sizes[size_class];
+    struct cn_chunk *chunk = pool->idle[size_class];
 
-    if (pool->used_count >= pool->count_max)
+    if (size > pool->size_max - pool->used_size)
         return NULL;
     if (chunk) {
-        pool->idle = chunk->next;
-        pool->idle_count--;
+        pool->idle[size_class] = chunk->next;
+        pool->idle_size -= size;
     } else {
-        chunk = pool->memory->take(pool->memory->context, sizeof *chunk);
+        chunk = pool->memory->take(pool->memory->context, size);
     }
-    if (chunk) {
-        chunk->next = NULL;
-        pool->used_count++;
-    }
+    if (!chunk)
+        return NULL;
+    chunk->next = NULL;
+    chunk->base = base;
+    chunk->room = size - sizeof *chunk;
+    chunk->size_class = size_class;
+    pool->used_size += size;
     return chunk;
 }
 
 static void pool_give(struct cn_pool *pool, struct cn_chunk *chunk)
 {
-    assert(pool->used_count > 0);
-    pool->used_count--;
-    if (pool->idle_count >= IDLE_COUNT_MAX) {
+    size_t size = class_sizes[chunk->size_class];
+
+    assert(pool->used_size >= size);
+    pool->used_size -= size;
+    if (pool->idle_size + size > IDLE_SIZE_MAX) {
         chunk_free(pool, chunk);
         return;
     }
-    chunk->next = pool->idle;
-    pool->idle = chunk;
-    pool->idle_count++;
+    chunk->next = pool->idle[chunk->size_class];
+    pool->idle[chunk->size_class] = chunk;
+    pool->idle_size += size;
 }
 
 void cn_buffer_init(struct cn_buffer *buffer, struct cn_pool *pool)
@@ -75,42 +83,63 @@ void cn_buffer_init(struct cn_buffer *buffer, struct cn_pool *pool)
     *buffer = (struct cn_buffer) { .pool = pool };
 }
 
+/* The first chunk goes back to the pool. */
+static void shift(struct cn_buffer *buffer)
+{
+    struct cn_chunk *chunk = buffer->first;
+
+    if (buffer->at == chunk)
+        buffer->at = NULL;
+    buffer->first = chunk->next;
+    if (!buffer->first)
+        buffer->last = NULL;
+    pool_give(buffer->pool, chunk);
+}
+
 void cn_buffer_wipe(struct cn_buffer *buffer)
 {
     if (!buffer || !buffer->pool)
         return;
-    while (buffer->first) {
-        struct cn_chunk *chunk = buffer->first;
-
-        buffer->first = chunk->next;
-        pool_give(buffer->pool, chunk);
-    }
+    while (buffer->first)
+        shift(buffer);
     *buffer = (struct cn_buffer) { .pool = buffer->pool };
+}
+
+static uint64_t end_of(const struct cn_chunk *chunk)
+{
+    return chunk->base + chunk->room;
+}
+
+/* A chunk behind the last; false: the pool is exhausted. */
+static bool extend(struct cn_buffer *buffer)
+{
+    struct cn_chunk *chunk = NULL;
+
+    if (buffer->last && buffer->size_class + 1 < CN_CHUNK_CLASS_COUNT)
+        buffer->size_class++; /* one was filled */
+    for (unsigned left = buffer->size_class + 1; left > 0 && !chunk; left--)
+        chunk = pool_take(buffer->pool, left - 1, buffer->end); /* a smaller one will do */
+    if (!chunk)
+        return false;
+    if (buffer->last)
+        buffer->last->next = chunk;
+    else
+        buffer->first = chunk;
+    buffer->last = chunk;
+    return true;
 }
 
 uint8_t *cn_buffer_reserve(struct cn_buffer *buffer, size_t *size)
 {
-    size_t used = (size_t)(buffer->end - base_of(buffer->end));
-
-    if (!buffer->last || buffer->last_base + CN_CHUNK_SIZE == buffer->end) {
-        struct cn_chunk *chunk = pool_take(buffer->pool);
-
-        if (!chunk)
-            return NULL;
-        if (buffer->last)
-            buffer->last->next = chunk;
-        else
-            buffer->first = chunk;
-        buffer->last = chunk;
-        buffer->last_base = base_of(buffer->end);
-    }
-    *size = CN_CHUNK_SIZE - used;
-    return buffer->last->bytes + used;
+    if ((!buffer->last || end_of(buffer->last) == buffer->end) && !extend(buffer))
+        return NULL;
+    *size = (size_t)(end_of(buffer->last) - buffer->end);
+    return buffer->last->bytes + (buffer->end - buffer->last->base);
 }
 
 void cn_buffer_commit(struct cn_buffer *buffer, size_t size)
 {
-    assert(size <= CN_CHUNK_SIZE - (buffer->end - base_of(buffer->end)));
+    assert(buffer->last && size <= end_of(buffer->last) - buffer->end);
     buffer->end += size;
 }
 
@@ -134,48 +163,35 @@ enum cn_err cn_buffer_append(struct cn_buffer *buffer, const uint8_t *in, size_t
 
 const uint8_t *cn_buffer_at(struct cn_buffer *buffer, uint64_t offset, size_t *size)
 {
-    uint64_t base = base_of(buffer->begin);
     struct cn_chunk *chunk = buffer->first;
+    uint64_t end;
 
     assert(offset >= buffer->begin && offset <= buffer->end);
     *size = 0;
     if (offset == buffer->end)
         return NULL;
-    if (buffer->at && buffer->at_base <= offset) {
-        base = buffer->at_base;
+    if (buffer->at && buffer->at->base <= offset)
         chunk = buffer->at;
-    }
-    for (; base + CN_CHUNK_SIZE <= offset; base += CN_CHUNK_SIZE)
+    while (end_of(chunk) <= offset)
         chunk = chunk->next;
     buffer->at = chunk;
-    buffer->at_base = base;
-    *size = CN_CHUNK_SIZE - (size_t)(offset - base);
-    if (*size > buffer->end - offset)
-        *size = (size_t)(buffer->end - offset);
-    return chunk->bytes + (offset - base);
+    end = end_of(chunk) < buffer->end ? end_of(chunk) : buffer->end;
+    *size = (size_t)(end - offset);
+    return chunk->bytes + (offset - chunk->base);
 }
 
 void cn_buffer_release(struct cn_buffer *buffer, uint64_t offset)
 {
-    uint64_t base = base_of(buffer->begin);
-
     assert(offset >= buffer->begin && offset <= buffer->end);
-    while (buffer->first && base + CN_CHUNK_SIZE <= offset) {
-        struct cn_chunk *chunk = buffer->first;
-
-        if (buffer->at == chunk)
-            buffer->at = NULL;
-        buffer->first = chunk->next;
-        if (!buffer->first)
-            buffer->last = NULL;
-        pool_give(buffer->pool, chunk);
-        base += CN_CHUNK_SIZE;
-    }
+    while (buffer->first && end_of(buffer->first) <= offset)
+        shift(buffer);
     buffer->begin = offset;
-    if (buffer->begin == buffer->end && buffer->first) { /* an empty buffer holds no chunk */
-        pool_give(buffer->pool, buffer->first);
-        buffer->first = buffer->last = buffer->at = NULL;
-    }
+    if (buffer->begin < buffer->end || !buffer->first)
+        return;
+    /* an empty buffer holds no chunk, and did not need a large one if it hardly used this one */
+    if (buffer->end - buffer->first->base < buffer->first->room / 4 && buffer->size_class > 0)
+        buffer->size_class--;
+    shift(buffer);
 }
 
 void cn_buffer_skip(struct cn_buffer *buffer, uint64_t offset)

@@ -1,8 +1,11 @@
 /* buffer.h - octets of a stream, from one absolute offset to another, in chunks of a shared pool.
  *
  * A sender appends at the end, reads anywhere, and releases what was acknowledged; a receiver
- * appends what came and releases what was consumed. Chunks go back to the pool last in, first out,
- * so a fast stream stays in the cache however much passes through it. */
+ * appends what came and releases what was consumed. Chunks come in three sizes: a buffer that fills
+ * its chunks gets larger ones, one that hardly uses them gets smaller ones, so that a stream that
+ * says little holds little and one that is busy is read and written in large pieces. They go back
+ * to the pool last in, first out: a fast stream stays in the cache however much passes through it.
+ */
 #ifndef CN_BUFFER_H
 #define CN_BUFFER_H
 
@@ -13,37 +16,40 @@
 #include "env.h"
 
 enum {
-    /* One chunk of data, its DATA head and five more frames of 16 octets just fill a bulk record.
-     */
-    CN_CHUNK_SIZE = 65408
+    CN_CHUNK_CLASS_COUNT = 3,
+    CN_CHUNK_SIZE_MIN = 4 * 1024, /* of all of it in memory, as the next one */
+    CN_CHUNK_SIZE_MAX = 256 * 1024
 };
 
 struct cn_chunk {
     struct cn_chunk *next;
-    uint8_t bytes[CN_CHUNK_SIZE];
+    uint64_t base; /* offset of its first octet */
+    size_t room;   /* octets that it holds at most */
+    unsigned size_class;
+    uint8_t bytes[];
 };
 
 /* Chunks of one call. */
 struct cn_pool {
     const struct cn_memory *memory; /* borrowed */
-    struct cn_chunk *idle;
-    size_t idle_count;
-    size_t used_count;
-    size_t count_max; /* used and idle together never exceed it */
+    struct cn_chunk *idle[CN_CHUNK_CLASS_COUNT];
+    size_t idle_size; /* octets of memory */
+    size_t used_size;
+    size_t size_max; /* used_size never exceeds it */
 };
 
 struct cn_buffer {
     struct cn_pool *pool; /* borrowed */
     struct cn_chunk *first;
     struct cn_chunk *last;
-    uint64_t last_base;  /* offset of its first octet */
+    struct cn_chunk *at; /* where the last cn_buffer_at looked, or NULL */
     uint64_t begin;      /* offset of the first octet still held */
     uint64_t end;        /* offset after the last */
-    struct cn_chunk *at; /* where the last cn_buffer_at found at_base, or NULL */
-    uint64_t at_base;
+    unsigned size_class; /* of the next chunk */
 };
 
-void cn_pool_init(struct cn_pool *pool, const struct cn_memory *memory, size_t count_max);
+/* size_max: octets of memory in use at most. memory is borrowed. */
+void cn_pool_init(struct cn_pool *pool, const struct cn_memory *memory, size_t size_max);
 /* Wipes every chunk; none may be in use. */
 void cn_pool_wipe(struct cn_pool *pool);
 

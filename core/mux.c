@@ -21,7 +21,7 @@ void cn_mux_init(struct cn_mux *mux, const struct cn_memory *memory, enum cn_rol
         .rtt_ms = UINT64_MAX,
         .ping_due_ms = UINT64_MAX,
     };
-    cn_pool_init(&mux->pool, memory, CN_MUX_MEMORY_SIZE_MAX / sizeof(struct cn_chunk));
+    cn_pool_init(&mux->pool, memory, CN_MUX_MEMORY_SIZE_MAX);
 }
 
 void cn_mux_wipe(struct cn_mux *mux)

@@ -13,11 +13,11 @@
 enum {
     CN_MUX_PIECE_COUNT_MAX = 16,
     CN_MUX_SCRATCH_SIZE = 2048,
-    CN_MUX_STREAM_COUNT_MAX = 4096,             /* that the partner may have open */
-    CN_MUX_WINDOW_SIZE = 1024 * 1024,           /* octets, at first */
-    CN_MUX_WINDOW_SIZE_MAX = 16 * 1024 * 1024,  /* as tuned */
-    CN_MUX_UNSENT_SIZE_MAX = 8 * CN_CHUNK_SIZE, /* written but not yet sent, on one stream */
-    CN_MUX_MEMORY_SIZE_MAX = 64 * 1024 * 1024,  /* of all streams of a call */
+    CN_MUX_STREAM_COUNT_MAX = 4096,                 /* that the partner may have open */
+    CN_MUX_WINDOW_SIZE = 1024 * 1024,               /* octets, at first */
+    CN_MUX_WINDOW_SIZE_MAX = 16 * 1024 * 1024,      /* as tuned */
+    CN_MUX_UNSENT_SIZE_MAX = 2 * CN_CHUNK_SIZE_MAX, /* written but not yet sent, on one stream */
+    CN_MUX_MEMORY_SIZE_MAX = 64 * 1024 * 1024,      /* of all streams of a call */
     CN_MUX_RECEIVED_DELAY_MS = 10,
     CN_MUX_PING_MS = 15000,
     CN_MUX_SILENCE_MS =

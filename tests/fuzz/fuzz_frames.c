@@ -140,7 +140,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *in, size_t in_size)
     cn_mux_init(&s.mux, &heap, CN_ROLE_A);
     cn_mux_begin(&s.mux, &limits, s.now_ms);
     for (int i = 0; i < STEP_COUNT_MAX && s.r.left > 0 && step(&s); i++)
-        must(s.mux.pool.used_count <= s.mux.pool.count_max &&
+        must(s.mux.pool.used_size <= s.mux.pool.size_max &&
              s.mux.their_count <= CN_MUX_STREAM_COUNT_MAX);
     cn_mux_wipe(&s.mux);
     free(s.plain);

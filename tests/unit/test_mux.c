@@ -211,7 +211,7 @@ static size_t drain(struct cn_stream *stream)
 
 static size_t write_zeros(struct cn_stream *stream, size_t size)
 {
-    static const uint8_t zeros[CN_MUX_UNSENT_SIZE_MAX + CN_CHUNK_SIZE];
+    static const uint8_t zeros[CN_MUX_UNSENT_SIZE_MAX + CN_CHUNK_SIZE_MAX];
 
     assert_true(size <= sizeof zeros);
     return cn_stream_write(stream, zeros, size);
@@ -470,7 +470,7 @@ static void flow_write(struct flow *f, size_t most)
 
 static void flow_read(struct flow *f, size_t most)
 {
-    static uint8_t want[CN_CHUNK_SIZE];
+    static uint8_t want[CN_CHUNK_SIZE_MAX];
     size_t size;
     const uint8_t *from = cn_stream_peek(f->in, &size);
 
@@ -599,7 +599,7 @@ static void a_sender_stops_where_the_window_ends(void **state)
     assert_true(ends[1].said.last_offset[CN_FRAME_RECEIVED] == WINDOW); /* arrived, not read */
     cn_stream_progress(s[0], &progress);
     assert_true(progress.received == WINDOW);
-    assert_true(progress.written <= WINDOW + CN_MUX_UNSENT_SIZE_MAX + CN_CHUNK_SIZE);
+    assert_true(progress.written <= WINDOW + CN_MUX_UNSENT_SIZE_MAX + CN_CHUNK_SIZE_MAX);
     assert_false(cn_mux_has_output(&ends[0].mux, now_ms));
 
     cn_stream_consume(s[1], 1); /* too little to speak about */
@@ -622,7 +622,7 @@ static void a_window_that_holds_back_grows_to_its_limit(void **state)
     (void)state;
     open_both(s);
     while (total < 64ULL * WINDOW) { /* read at once, in no time at all */
-        (void)write_zeros(s[0], CN_CHUNK_SIZE);
+        (void)write_zeros(s[0], CN_CHUNK_SIZE_MAX);
         (void)pass(0);
         total += drain(s[1]);
         (void)pass(1);
@@ -638,7 +638,7 @@ static void a_window_that_does_not_hold_back_stays(void **state)
     (void)state;
     open_both(s);
     while (total < 16ULL * WINDOW) {
-        (void)write_zeros(s[0], CN_CHUNK_SIZE);
+        (void)write_zeros(s[0], CN_CHUNK_SIZE_MAX);
         (void)pass(0);
         total += drain(s[1]);
         (void)pass(1);
@@ -660,7 +660,7 @@ static void writing_is_refused_while_much_is_unsent(void **state)
     open_both(s);
     while ((some = write_zeros(s[0], 10000)) > 0)
         written += some;
-    assert_in_range(written, CN_MUX_UNSENT_SIZE_MAX, CN_MUX_UNSENT_SIZE_MAX + CN_CHUNK_SIZE);
+    assert_in_range(written, CN_MUX_UNSENT_SIZE_MAX, CN_MUX_UNSENT_SIZE_MAX + CN_CHUNK_SIZE_MAX);
     assert_false(cn_mux_next_event(&ends[0].mux, &stream, &type));
     pass_all();
     while (cn_mux_next_event(&ends[0].mux, &stream, &type))
@@ -1037,7 +1037,7 @@ static void one_busy_stream_does_not_starve_another(void **state)
     (void)write_zeros(busy, CN_MUX_UNSENT_SIZE_MAX);
     (void)write_zeros(small, 10);
     for (int i = 0; i < 10; i++) {
-        (void)write_zeros(busy, CN_CHUNK_SIZE);
+        (void)write_zeros(busy, CN_CHUNK_SIZE_MAX);
         (void)pass(0);
         (void)drain(stream_of(1, busy->id));
         (void)pass(1);
@@ -1060,7 +1060,7 @@ static void memory_is_bounded_whatever_the_partner_sends(void **state)
     assert_err(err, CN_E_MEMORY); /* 100 windows are more than 64 MiB */
     assert_true(ends[1].counted.peak <=
                 CN_MUX_MEMORY_SIZE_MAX + STREAM_COUNT * sizeof(struct cn_stream));
-    assert_true(ends[1].counted.peak > CN_MUX_MEMORY_SIZE_MAX - 2 * CN_CHUNK_SIZE);
+    assert_true(ends[1].counted.peak > CN_MUX_MEMORY_SIZE_MAX - 2 * CN_CHUNK_SIZE_MAX);
 }
 
 static void memory_is_bounded_whatever_the_program_writes(void **state)
@@ -1071,7 +1071,7 @@ static void memory_is_bounded_whatever_the_program_writes(void **state)
     (void)state;
     for (int i = 0; i < STREAM_COUNT; i++) {
         streams[i] = open_at(0);
-        while (write_zeros(streams[i], CN_CHUNK_SIZE) > 0)
+        while (write_zeros(streams[i], CN_CHUNK_SIZE_MAX) > 0)
             ;
     }
     assert_true(ends[0].counted.peak <=
