@@ -2,10 +2,7 @@
  * one has been carried to its end. The protocol itself is core/session.c. */
 #include <cyphernet.h>
 
-#include <assert.h>
 #include <errno.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,14 +10,13 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "address.h"
+#include "connect.h"
 #include "home.h"
 #include "secret.h"
 #include "session.h"
 #include "verdict.h"
 
 enum {
-    CONNECT_TIMEOUT_MS = 10000,
     RETRY_MS_MIN = 100,
     RETRY_MS_MAX = 30000,
     HANDSHAKE_FAILURE_COUNT_MAX = 5, /* who does not wait for ever gives up after so many */
@@ -49,12 +45,9 @@ struct cn_call {
     enum cn_err error; /* once OVER */
     bool verified;
     bool caller;
-    bool open;                  /* some session got that far */
-    int socket;                 /* -1: none */
-    struct addrinfo *addresses; /* of the server's address being tried; owned */
-    struct addrinfo *address;   /* the one being connected to */
-    size_t address_index;       /* of the fingerprint's addresses */
-    uint64_t connect_until_ms;
+    bool open;                 /* some session got that far */
+    int socket;                /* -1: none */
+    struct cn_connect connect; /* while CONNECTING */
     uint64_t retry_ms;
     uint64_t retry_delay_ms;
     uint64_t wait_until_ms; /* UINT64_MAX: without limit */
@@ -64,7 +57,6 @@ struct cn_call {
     struct cn_admission_note note;
     struct cn_event event[EVENT_COUNT_MAX];
     size_t event_count;
-    int lost_errno;
 };
 
 static const struct cn_memory heap;
@@ -84,18 +76,9 @@ static void heap_give(void *context, void *block, size_t size)
 
 static const struct cn_memory heap = { heap_take, heap_give, NULL };
 
-static uint64_t clock_ms(clockid_t clock)
-{
-    struct timespec t;
-
-    clock_gettime(clock, &t); /* cannot fail for these clocks */
-    return (uint64_t)t.tv_sec * 1000 + (uint64_t)t.tv_nsec / 1000000;
-}
-
-/* Monotonic time that goes on while the machine sleeps. */
 static struct cn_now now_get(void)
 {
-    return (struct cn_now) { clock_ms(CLOCK_BOOTTIME), clock_ms(CLOCK_REALTIME) / 1000 };
+    return (struct cn_now) { cn_connect_clock_ms(), (uint64_t)time(NULL) };
 }
 
 static void tell(struct cn_call *call, enum cn_event_type type, enum cn_err err)
@@ -112,9 +95,7 @@ static void line_close(struct cn_call *call)
     if (call->socket >= 0)
         close(call->socket);
     call->socket = -1;
-    if (call->addresses)
-        freeaddrinfo(call->addresses);
-    call->addresses = call->address = NULL;
+    cn_connect_close(&call->connect);
 }
 
 static void end(struct cn_call *call, enum cn_err err)
@@ -183,6 +164,7 @@ enum cn_err cn_call_open(struct cn_call **call, struct cn_home *home,
         return CN_E_MEMORY;
     c->home = home;
     c->socket = -1;
+    c->connect = (struct cn_connect)CN_CONNECT_NONE;
     c->secrets = cn_secret_take(sizeof *c->secrets);
     err = c->secrets ? secrets_load(c, home, options) : CN_E_MEMORY;
     if (err != CN_OK) {
@@ -260,87 +242,24 @@ static void session_begin(struct cn_call *call, struct cn_now now)
     call->state = CALL_RUNNING;
 }
 
-static void socket_tune(int socket)
+/* What connecting has come to. */
+static void connecting_took(struct cn_call *call, enum cn_err err, struct cn_now now)
 {
-    const int on = 1;
-
-    /* best effort: a socket without these works, only slower */
-    (void)setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    call->state = CALL_CONNECTING;
+    if (err == CN_E_UNREACHABLE) {
+        retry(call, err, now);
+    } else if (err == CN_OK) {
+        call->socket = cn_connect_take(&call->connect);
+        session_begin(call, now);
+    }
 }
 
-static void address_try(struct cn_call *call, struct cn_now now);
-
-static void address_failed(struct cn_call *call, int system_error, struct cn_now now)
-{
-    call->lost_errno = system_error;
-    (void)cn_home_fail(call->home, CN_E_UNREACHABLE, system_error,
-                       call->secrets->fingerprint.address[call->address_index]);
-    if (call->socket >= 0)
-        close(call->socket);
-    call->socket = -1;
-    if (call->address)
-        call->address = call->address->ai_next;
-    address_try(call, now);
-}
-
-/* Connect to call->address, or to the first of the server's next address, or give up for now. */
-static void address_try(struct cn_call *call, struct cn_now now)
+static void connecting_begin(struct cn_call *call, struct cn_now now)
 {
     const struct cn_fingerprint *f = &call->secrets->fingerprint;
-    struct addrinfo *a = call->address;
 
-    if (!a) {
-        if (call->addresses) {
-            freeaddrinfo(call->addresses);
-            call->addresses = NULL;
-            call->address_index++;
-        }
-        for (; call->address_index < f->address_count; call->address_index++) {
-            /* the one thing here that blocks */
-            if (cn_address_resolve(f->address[call->address_index], &call->addresses) == 0)
-                break;
-            (void)cn_home_fail(call->home, CN_E_UNREACHABLE, 0, f->address[call->address_index]);
-        }
-        if (call->address_index == f->address_count) {
-            retry(call, CN_E_UNREACHABLE, now);
-            return;
-        }
-        a = call->address = call->addresses;
-        assert(a); /* getaddrinfo succeeds with one at least */
-    }
-    call->socket = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (call->socket < 0) {
-        address_failed(call, errno, now);
-        return;
-    }
-    socket_tune(call->socket);
-    call->connect_until_ms = now.ms + CONNECT_TIMEOUT_MS;
-    call->state = CALL_CONNECTING;
-    /* EINPROGRESS: the socket becomes writable when it is decided */
-    if (connect(call->socket, a->ai_addr, a->ai_addrlen) == 0)
-        session_begin(call, now);
-    else if (errno != EINPROGRESS && errno != EINTR)
-        address_failed(call, errno, now);
-}
-
-static void connecting_process(struct cn_call *call, struct cn_now now)
-{
-    struct pollfd p = { call->socket, POLLOUT, 0 };
-    int error = 0;
-    socklen_t size = sizeof error;
-
-    if (poll(&p, 1, 0) == 0) {
-        if (now.ms >= call->connect_until_ms)
-            address_failed(call, ETIMEDOUT, now);
-        return;
-    }
-    if (getsockopt(call->socket, SOL_SOCKET, SO_ERROR, &error, &size) != 0)
-        error = errno;
-    if (error != 0)
-        address_failed(call, error, now);
-    else
-        session_begin(call, now);
+    connecting_took(
+        call, cn_connect_start(&call->connect, call->home, f, 0, f->address_count, now.ms), now);
 }
 
 /* --- running -------------------------------------------------------------------------------- */
@@ -362,7 +281,6 @@ static bool line_read(struct cn_call *call, struct cn_now now)
     }
     if (got < 0 && (errno == EAGAIN || errno == EINTR))
         return false;
-    call->lost_errno = got < 0 ? errno : 0;
     cn_session_ended(session);
     return false;
 }
@@ -523,12 +441,10 @@ void cn_call_process(struct cn_call *call)
 
     if (call->state == CALL_OVER)
         return;
-    if (call->state == CALL_PAUSED && now.ms >= call->retry_ms) {
-        call->address_index = 0;
-        address_try(call, now);
-    }
-    if (call->state == CALL_CONNECTING)
-        connecting_process(call, now);
+    if (call->state == CALL_PAUSED && now.ms >= call->retry_ms)
+        connecting_begin(call, now);
+    else if (call->state == CALL_CONNECTING)
+        connecting_took(call, cn_connect_step(&call->connect, now.ms), now);
     if (call->state == CALL_RUNNING)
         running_process(call, now);
     if (call->state != CALL_OVER && waited_too_long(call, now))
@@ -542,15 +458,15 @@ size_t cn_call_descriptors(struct cn_call *call, struct pollfd *descriptors, siz
     short wanted = POLLIN;
     size_t left;
 
-    if (call->socket < 0 || max == 0)
+    if (max == 0 || (call->state != CALL_CONNECTING && call->state != CALL_RUNNING))
         return 0;
-    if (call->state == CALL_CONNECTING)
-        wanted = POLLOUT;
-    if (call->state == CALL_RUNNING) {
-        (void)cn_session_output(&call->secrets->session, &left, now_get());
-        if (left > 0)
-            wanted |= POLLOUT;
+    if (call->state == CALL_CONNECTING) {
+        descriptors[0] = (struct pollfd) { call->connect.socket, POLLOUT, 0 };
+        return 1;
     }
+    (void)cn_session_output(&call->secrets->session, &left, now_get());
+    if (left > 0)
+        wanted |= POLLOUT;
     descriptors[0] = (struct pollfd) { call->socket, wanted, 0 };
     return 1;
 }
@@ -575,7 +491,7 @@ int cn_call_timeout_ms(const struct cn_call *call)
     if (call->state == CALL_PAUSED)
         due = call->retry_ms;
     if (call->state == CALL_CONNECTING)
-        due = call->connect_until_ms;
+        due = call->connect.until_ms;
     if (call->state == CALL_RUNNING) {
         if (has_input(call))
             return 0;

@@ -8,27 +8,19 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "address.h"
 #include "admission.h"
+#include "connect.h"
 #include "home.h"
 #include "verdict.h"
 
-static int64_t clock_ms(void)
-{
-    struct timespec t;
-
-    clock_gettime(CLOCK_BOOTTIME, &t); /* cannot fail for this clock */
-    return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
 /* False: the time is over, or poll failed; errno says. */
-static bool ready(int fd, short events, int64_t until_ms)
+static bool ready(int fd, short events, uint64_t until_ms)
 {
     struct pollfd p = { .fd = fd, .events = events };
 
     for (;;) {
-        int64_t left_ms = until_ms - clock_ms();
-        int count = poll(&p, 1, left_ms > 0 ? (int)left_ms : 0);
+        uint64_t now_ms = cn_connect_clock_ms();
+        int count = poll(&p, 1, now_ms < until_ms ? (int)(until_ms - now_ms) : 0);
 
         if (count > 0)
             return true;
@@ -40,50 +32,27 @@ static bool ready(int fd, short events, int64_t until_ms)
     }
 }
 
-/* The connected socket; -1: errno. */
-static int connect_one(const struct addrinfo *to, int64_t until_ms)
+/* The connected socket; -1: the home's detail says why not. */
+static int connect_to(struct cn_home *home, const struct cn_fingerprint *fingerprint,
+                      size_t address_index, uint64_t until_ms)
 {
-    int fd = socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    int failure = 0;
-    socklen_t size = sizeof failure;
+    struct cn_connect connect = CN_CONNECT_NONE;
+    enum cn_err err = cn_connect_start(&connect, home, fingerprint, address_index,
+                                       address_index + 1, cn_connect_clock_ms());
 
-    if (fd < 0)
-        return -1;
-    /* EINPROGRESS, EINTR: the socket becomes writable when it is decided */
-    if (connect(fd, to->ai_addr, to->ai_addrlen) != 0 && errno != EINPROGRESS && errno != EINTR)
-        failure = errno;
-    else if (!ready(fd, POLLOUT, until_ms) ||
-             getsockopt(fd, SOL_SOCKET, SO_ERROR, &failure, &size) != 0)
-        failure = errno;
-    if (failure == 0)
-        return fd;
-    close(fd);
-    errno = failure;
+    while (err == CN_E_MORE && ready(connect.socket, POLLOUT, until_ms))
+        err = cn_connect_step(&connect, cn_connect_clock_ms());
+    if (err == CN_OK)
+        return cn_connect_take(&connect);
+    if (err == CN_E_MORE)
+        (void)cn_home_fail(home, CN_E_UNREACHABLE, errno, fingerprint->address[address_index]);
+    cn_connect_close(&connect);
     return -1;
-}
-
-static int connect_any(struct cn_home *home, const char *address, int64_t until_ms)
-{
-    struct addrinfo *found;
-    int failure = cn_address_resolve(address, &found);
-    int fd = -1;
-
-    if (failure != 0) {
-        (void)cn_home_fail(home, CN_E_UNREACHABLE, failure == EAI_SYSTEM ? errno : 0, address);
-        return -1;
-    }
-    for (const struct addrinfo *at = found; at && fd < 0; at = at->ai_next)
-        fd = connect_one(at, until_ms);
-    failure = errno;
-    freeaddrinfo(found);
-    if (fd < 0)
-        (void)cn_home_fail(home, CN_E_UNREACHABLE, failure, address);
-    return fd;
 }
 
 /* All of both messages, or the end of the connection: CN_E_INTERRUPTED. */
 static enum cn_err exchange(int fd, const uint8_t out[CN_ADMISSION_SIZE],
-                            uint8_t in[CN_ADMISSION_SIZE], int64_t until_ms)
+                            uint8_t in[CN_ADMISSION_SIZE], uint64_t until_ms)
 {
     size_t sent = 0;
     size_t got = 0;
@@ -118,7 +87,7 @@ static void note_fill(struct cn_admission_note *note, const struct cn_fingerprin
 
 /* On a connected socket. */
 static enum cn_err ask(struct cn_home *home, const struct cn_fingerprint *fingerprint, int fd,
-                       int64_t until_ms, struct cn_admission_note *note)
+                       uint64_t until_ms, struct cn_admission_note *note)
 {
     uint8_t ephemeral[CN_X25519_SIZE];
     uint8_t hello[CN_ADMISSION_SIZE];
@@ -148,7 +117,7 @@ enum cn_err cn_home_probe(struct cn_home *home, size_t address_index, int timeou
                           struct cn_admission_note *note)
 {
     struct cn_fingerprint fingerprint;
-    int64_t until_ms = clock_ms() + timeout_ms;
+    uint64_t until_ms = cn_connect_clock_ms() + (uint64_t)timeout_ms;
     enum cn_err err = cn_home_fingerprint(home, &fingerprint);
     const char *address;
     int fd;
@@ -160,7 +129,7 @@ enum cn_err cn_home_probe(struct cn_home *home, size_t address_index, int timeou
         goto out;
     address = fingerprint.address[address_index];
     err = CN_E_UNREACHABLE;
-    fd = connect_any(home, address, until_ms);
+    fd = connect_to(home, &fingerprint, address_index, until_ms);
     if (fd < 0)
         goto out;
     err = ask(home, &fingerprint, fd, until_ms, note);
