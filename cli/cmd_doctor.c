@@ -151,7 +151,7 @@ static void check_clock(struct report *report, int64_t ahead_s)
 /* What to do where the server does not answer as it should. */
 static const char *probe_remedy(enum cn_err err)
 {
-    if (err == CN_E_INTERRUPTED)
+    if (err == CN_E_HUNG_UP)
         return "it may be another server, or not know your operator: ask for a new fingerprint";
     if (err == CN_E_AUTH)
         return "this is not the server of your fingerprint: ask its operator";

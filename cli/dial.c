@@ -147,6 +147,8 @@ static void opened(struct cn_cli *cli, struct cn_dial *dial)
 /* One event of dialling. CN_EXIT_DONE: go on. */
 static int dialled(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event)
 {
+    bool no_server = event->err == CN_E_UNREACHABLE || event->err == CN_E_HUNG_UP;
+
     switch (event->type) {
     case CN_EVENT_CONNECTED:
         if (!dial->was_connected)
@@ -160,12 +162,15 @@ static int dialled(struct cn_cli *cli, struct cn_dial *dial, const struct cn_eve
         return CN_EXIT_DONE;
     case CN_EVENT_RETRY:
         cn_dial_event(cli, dial, "retry", "");
-        if (event->err == CN_E_UNREACHABLE && !dial->was_connected && !dial->patient)
+        if (no_server && !dial->was_connected && !dial->patient)
             return cn_fail(cli, event->err, "calling the server");
         if (event->err == CN_E_AUTH)
             cn_warn("somebody who is not %s answered in place of %s; trying again", dial->name,
                     dial->name);
-        else if (cli->verbose || event->err == CN_E_UNREACHABLE)
+        else if (no_server && !dial->was_connected)
+            cn_say(cli, "%s: %s; trying again", cn_home_detail(cli->home)->about,
+                   cn_err_text(event->err));
+        else if (cli->verbose || no_server)
             cn_say(cli, "the line was lost (%s); trying again", cn_err_text(event->err));
         return CN_EXIT_DONE;
     case CN_EVENT_OPEN:

@@ -95,6 +95,9 @@ static const struct {
     [CN_E_USAGE] = { CN_EXIT_USAGE, NULL },
     [CN_E_UNREACHABLE] = { CN_EXIT_UNREACHABLE,
                            "is the network up, and the server running? try again" },
+    [CN_E_HUNG_UP] = { CN_EXIT_UNREACHABLE,
+                       "another server may answer there, or it does not know your operator: ask "
+                       "for a new fingerprint; if it is only busy, try again" },
     [CN_E_ADMISSION] = { CN_EXIT_NOT_ADMITTED, NULL },
     [CN_E_TIMEOUT] = { CN_EXIT_NO_PARTNER, NULL },
     [CN_E_INTERRUPTED] = { CN_EXIT_INTERRUPTED, NULL },

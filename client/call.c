@@ -19,6 +19,8 @@
 enum {
     RETRY_MS_MIN = 100,
     RETRY_MS_MAX = 30000,
+    LEAVE_MS = 5000,                 /* after cancelling, for the partner to hear why */
+    FIRST_ANSWER_MS = 5000,          /* for the server, however short the wait for the partner is */
     HANDSHAKE_FAILURE_COUNT_MAX = 5, /* who does not wait for ever gives up after so many */
     EVENT_COUNT_MAX = 8              /* of the call itself, not yet taken */
 };
@@ -27,6 +29,7 @@ enum call_state {
     CALL_CONNECTING, /* to one of the server's addresses */
     CALL_RUNNING,    /* a session is on the line */
     CALL_PAUSED,     /* until retry_ms */
+    CALL_LEAVING,    /* our CLOSE is on its way; until the partner has it, or leave_ms */
     CALL_OVER
 };
 
@@ -48,9 +51,13 @@ struct cn_call {
     bool open;                 /* some session got that far */
     int socket;                /* -1: none */
     struct cn_connect connect; /* while CONNECTING */
+    size_t address_index;      /* of the fingerprint's: where the line goes */
     uint64_t retry_ms;
     uint64_t retry_delay_ms;
-    uint64_t wait_until_ms; /* UINT64_MAX: without limit */
+    uint64_t leave_ms;       /* once cancelled: when it is over whatever the line does; else 0 */
+    uint64_t wait_until_ms;  /* UINT64_MAX: without limit */
+    uint64_t first_until_ms; /* until then only a failure says that the server cannot be reached */
+    enum cn_err failure;     /* why the last line was lost; CN_OK once one waits */
     unsigned handshake_failures;
     enum cn_session_state told; /* the session state that events were made for */
     struct cn_mux mux;
@@ -155,6 +162,7 @@ enum cn_err cn_call_open(struct cn_call **call, struct cn_home *home,
                          const struct cn_call_options *options)
 {
     struct cn_call *c;
+    struct cn_now now;
     enum cn_err err;
 
     if (!options->contact || options->service < CN_CALL_TALK || options->service > CN_CALL_FORWARD)
@@ -174,8 +182,9 @@ enum cn_err cn_call_open(struct cn_call **call, struct cn_home *home,
     c->caller = is_caller(c, options);
     c->note.not_after = c->secrets->fingerprint.certificate.not_after;
     c->note.unlocked = cn_secret_unlocked(c->secrets) != 0;
-    c->wait_until_ms =
-        options->wait_ms < 0 ? UINT64_MAX : now_get().ms + (uint64_t)options->wait_ms;
+    now = now_get();
+    c->wait_until_ms = options->wait_ms < 0 ? UINT64_MAX : now.ms + (uint64_t)options->wait_ms;
+    c->first_until_ms = now.ms + FIRST_ANSWER_MS;
     c->retry_delay_ms = RETRY_MS_MIN;
     c->state = CALL_PAUSED; /* connecting is due at once */
     session_setup(c, options);
@@ -223,6 +232,7 @@ static void retry(struct cn_call *call, enum cn_err err, struct cn_now now)
         call->retry_delay_ms = RETRY_MS_MAX;
     call->retry_ms = now.ms + delay_ms;
     call->state = CALL_PAUSED;
+    call->failure = err;
     tell(call, CN_EVENT_RETRY, err);
 }
 
@@ -249,6 +259,7 @@ static void connecting_took(struct cn_call *call, enum cn_err err, struct cn_now
     if (err == CN_E_UNREACHABLE) {
         retry(call, err, now);
     } else if (err == CN_OK) {
+        call->address_index = call->connect.next - 1;
         call->socket = cn_connect_take(&call->connect);
         session_begin(call, now);
     }
@@ -342,8 +353,22 @@ static void tell_states(struct cn_call *call, struct cn_now now)
         tell(call, rows[i].event, CN_OK);
     }
     call->told = state;
-    if (state >= CN_SESSION_WAITING)
+    if (state >= CN_SESSION_WAITING) {
         call->retry_delay_ms = RETRY_MS_MIN;
+        call->failure = CN_OK;
+    }
+}
+
+/* What the partner's CLOSE with this code means. */
+static enum cn_err closed_error(uint32_t code)
+{
+    return code == cn_err_close_code(CN_E_REFUSED) ? CN_E_REFUSED : CN_E_INTERRUPTED;
+}
+
+/* The partner has given the call up and said why. */
+static bool close_told(const struct cn_mux *mux)
+{
+    return mux->close_received && mux->close_received_code != 0;
 }
 
 /* A session that failed: is it over, or tried again? */
@@ -354,7 +379,12 @@ static void session_failed(struct cn_call *call, struct cn_now now)
     bool shaking = call->told >= CN_SESSION_PROLOGUE;
 
     note_verdict(call, now);
-    if (call->open) {
+    if (err == CN_E_HUNG_UP)
+        (void)cn_home_fail(call->home, err, 0,
+                           call->secrets->fingerprint.address[call->address_index]);
+    if (call->open && close_told(&call->mux)) {
+        end(call, closed_error(call->mux.close_received_code));
+    } else if (call->open) {
         end(call, cn_err_blame(err) == CN_BLAME_SYSTEM ? err : CN_E_INTERRUPTED);
     } else if (err == CN_E_ADMISSION || err == CN_E_CRYPTO || err == CN_E_RANDOM ||
                err == CN_E_MEMORY) {
@@ -368,12 +398,6 @@ static void session_failed(struct cn_call *call, struct cn_now now)
     }
 }
 
-/* What the partner's CLOSE with this code means. */
-static enum cn_err closed_error(uint32_t code)
-{
-    return code == cn_err_close_code(CN_E_REFUSED) ? CN_E_REFUSED : CN_E_INTERRUPTED;
-}
-
 static bool mux_has_events(const struct cn_call *call)
 {
     for (const struct cn_stream *s = call->mux.first; s; s = s->next) {
@@ -383,16 +407,40 @@ static bool mux_has_events(const struct cn_call *call)
     return false;
 }
 
+/* Our CLOSE has been sent, with why we give up. To close a socket that still has octets to be read
+ * resets the connection, which may overtake what was sent: read on until the partner has closed. */
+static void leave(struct cn_call *call)
+{
+    (void)shutdown(call->socket, SHUT_WR);
+    call->state = CALL_LEAVING;
+}
+
+static void leaving_process(struct cn_call *call, struct cn_now now)
+{
+    uint8_t octets[16384];
+    ssize_t got = 1;
+
+    for (int i = 0; i < 64 && got > 0; i++)
+        got = recv(call->socket, octets, sizeof octets, 0);
+    if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR))) {
+        if (now.ms < call->leave_ms)
+            return;
+    }
+    end(call, CN_E_CANCELLED);
+}
+
 /* The end of a call that was open: said by both, or by one with a reason. */
-static void running_end(struct cn_call *call)
+static void running_end(struct cn_call *call, struct cn_now now)
 {
     const struct cn_mux *mux = &call->mux;
     size_t left;
 
-    (void)cn_session_output(&call->secrets->session, &left, now_get());
-    if (mux->close_received && mux->close_received_code != 0 && !mux_has_events(call))
+    (void)cn_session_output(&call->secrets->session, &left, now);
+    if (close_told(mux) && !mux_has_events(call))
         end(call, closed_error(mux->close_received_code));
     else if (mux->close_sent && mux->close_code != 0 && left == 0)
+        leave(call);
+    else if (call->leave_ms != 0 && now.ms >= call->leave_ms)
         end(call, CN_E_CANCELLED);
     else if (cn_mux_is_closed(mux) && left == 0)
         end(call, CN_OK);
@@ -423,16 +471,25 @@ static void running_process(struct cn_call *call, struct cn_now now)
     if (session->state != CN_SESSION_FAILED)
         line_write(call, now);
     if (call->open)
-        running_end(call);
+        running_end(call, now);
     if (call->state == CALL_RUNNING && session->state == CN_SESSION_FAILED)
         session_failed(call, now);
 }
 
-static bool waited_too_long(const struct cn_call *call, struct cn_now now)
+/* The time for waiting is over: who did not come, the partner or the server? Being joined counts as
+ * the partner's coming; a server that has not failed has time for its first answer. */
+static void check_wait(struct cn_call *call, struct cn_now now)
 {
     bool joined = call->state == CALL_RUNNING && call->told >= CN_SESSION_PROLOGUE;
 
-    return !call->open && !joined && now.ms >= call->wait_until_ms;
+    if (call->state == CALL_OVER || call->open || joined || now.ms < call->wait_until_ms)
+        return;
+    if (call->told >= CN_SESSION_WAITING && call->failure == CN_OK)
+        end(call, CN_E_TIMEOUT);
+    else if (call->failure != CN_OK)
+        end(call, cn_err_blame(call->failure) == CN_BLAME_SYSTEM ? call->failure : CN_E_TIMEOUT);
+    else if (now.ms >= call->first_until_ms)
+        end(call, CN_E_UNREACHABLE);
 }
 
 void cn_call_process(struct cn_call *call)
@@ -447,8 +504,9 @@ void cn_call_process(struct cn_call *call)
         connecting_took(call, cn_connect_step(&call->connect, now.ms), now);
     if (call->state == CALL_RUNNING)
         running_process(call, now);
-    if (call->state != CALL_OVER && waited_too_long(call, now))
-        end(call, call->told >= CN_SESSION_WAITING ? CN_E_TIMEOUT : CN_E_UNREACHABLE);
+    if (call->state == CALL_LEAVING)
+        leaving_process(call, now);
+    check_wait(call, now);
 }
 
 /* --- waiting -------------------------------------------------------------------------------- */
@@ -458,15 +516,17 @@ size_t cn_call_descriptors(struct cn_call *call, struct pollfd *descriptors, siz
     short wanted = POLLIN;
     size_t left;
 
-    if (max == 0 || (call->state != CALL_CONNECTING && call->state != CALL_RUNNING))
+    if (max == 0 || call->state == CALL_PAUSED || call->state == CALL_OVER)
         return 0;
     if (call->state == CALL_CONNECTING) {
         descriptors[0] = (struct pollfd) { call->connect.socket, POLLOUT, 0 };
         return 1;
     }
-    (void)cn_session_output(&call->secrets->session, &left, now_get());
-    if (left > 0)
-        wanted |= POLLOUT;
+    if (call->state == CALL_RUNNING) {
+        (void)cn_session_output(&call->secrets->session, &left, now_get());
+        if (left > 0)
+            wanted |= POLLOUT;
+    }
     descriptors[0] = (struct pollfd) { call->socket, wanted, 0 };
     return 1;
 }
@@ -497,8 +557,10 @@ int cn_call_timeout_ms(const struct cn_call *call)
             return 0;
         due = cn_session_deadline_ms(&call->secrets->session, now);
     }
+    if (call->leave_ms != 0 && call->leave_ms < due)
+        due = call->leave_ms;
     if (!call->open && call->wait_until_ms < due)
-        due = call->wait_until_ms;
+        due = now.ms < call->wait_until_ms ? call->wait_until_ms : call->first_until_ms;
     if (due == UINT64_MAX)
         return -1;
     if (due <= now.ms)
@@ -562,10 +624,12 @@ void cn_call_cancel(struct cn_call *call, enum cn_err why)
 {
     unsigned code = cn_err_close_code(why);
 
-    if (!call->open)
+    if (!call->open) {
         end(call, CN_E_CANCELLED);
-    else
-        cn_mux_close(&call->mux, code ? code : cn_err_close_code(CN_E_CANCELLED));
+        return;
+    }
+    cn_mux_close(&call->mux, code ? code : cn_err_close_code(CN_E_CANCELLED));
+    call->leave_ms = now_get().ms + LEAVE_MS;
 }
 
 const char *cn_call_suite(const struct cn_call *call)

@@ -50,7 +50,7 @@ static int connect_to(struct cn_home *home, const struct cn_fingerprint *fingerp
     return -1;
 }
 
-/* All of both messages, or the end of the connection: CN_E_INTERRUPTED. */
+/* All of both messages, or the end of the connection: CN_E_HUNG_UP. */
 static enum cn_err exchange(int fd, const uint8_t out[CN_ADMISSION_SIZE],
                             uint8_t in[CN_ADMISSION_SIZE], uint64_t until_ms)
 {
@@ -68,7 +68,7 @@ static enum cn_err exchange(int fd, const uint8_t out[CN_ADMISSION_SIZE],
         if (moved < 0 && (errno == EAGAIN || errno == EINTR))
             continue;
         if (moved <= 0)
-            return CN_E_INTERRUPTED;
+            return CN_E_HUNG_UP;
         if (sending)
             sent += (size_t)moved;
         else

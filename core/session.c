@@ -500,7 +500,7 @@ bool cn_session_step(struct cn_session *session, struct cn_now now)
 void cn_session_ended(struct cn_session *session)
 {
     if (session->state < CN_SESSION_CLOSED)
-        fail(session, session->state == CN_SESSION_HELLO ? CN_E_UNREACHABLE : CN_E_INTERRUPTED);
+        fail(session, session->state == CN_SESSION_HELLO ? CN_E_HUNG_UP : CN_E_INTERRUPTED);
 }
 
 uint64_t cn_session_deadline_ms(const struct cn_session *session, struct cn_now now)

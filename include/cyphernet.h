@@ -105,8 +105,8 @@ enum cn_refusal {
 /* Ask the server at one address of cn_admission_info whether it would admit us now, and what time
  * it has; nothing is registered there. Blocks for timeout_ms at most, and while names are looked
  * up. CN_OK, CN_E_ADMISSION: *note is filled; CN_E_ABSENT: not joined; CN_E_USAGE: no such address;
- * CN_E_UNREACHABLE, CN_E_TIMEOUT; CN_E_INTERRUPTED: it hung up without a word, as the server of
- * another fingerprint would; CN_E_AUTH: it is not that server. */
+ * CN_E_UNREACHABLE, CN_E_TIMEOUT; CN_E_HUNG_UP: without a word, as the server of another
+ * fingerprint would; CN_E_AUTH: it is not that server. */
 CN_API CN_MUST_USE enum cn_err cn_home_probe(struct cn_home *home, size_t address_index,
                                              int timeout_ms, struct cn_admission_note *note);
 
@@ -173,7 +173,12 @@ enum cn_event_type {
     CN_EVENT_READABLE,  /* stream has octets, its end, or its reset */
     CN_EVENT_WRITABLE,  /* stream takes octets again after it took none */
     CN_EVENT_PROGRESS,  /* the partner has received or made durable more of stream */
-    CN_EVENT_CLOSED     /* the last: err CN_OK if both ends said so, else why */
+    /* The last. CN_OK: both ends said so. CN_E_CANCELLED: cn_call_cancel, here; CN_E_REFUSED:
+     * there, with that reason; CN_E_INTERRUPTED: the line was lost, or the partner gave up for
+     * another reason. Before OPEN: CN_E_TIMEOUT: the partner did not come in time; CN_E_ADMISSION;
+     * CN_E_UNREACHABLE, CN_E_HUNG_UP: the server; CN_E_AUTH: see wait_ms. CN_E_CRYPTO,
+     * CN_E_RANDOM, CN_E_MEMORY: here. */
+    CN_EVENT_CLOSED
 };
 
 struct cn_event {
@@ -207,7 +212,7 @@ CN_API CN_MUST_USE enum cn_err cn_call_wait(struct cn_call *call, int timeout_ms
  * ends, when both have said so and all sent octets are received. */
 CN_API void cn_call_finish(struct cn_call *call);
 /* Give up: the partner is told why (CN_E_REFUSED, CN_E_CANCELLED, CN_E_SYSTEM). Process until
- * CN_EVENT_CLOSED, or free. */
+ * CN_EVENT_CLOSED, which takes five seconds at most, or free: then the partner may not hear it. */
 CN_API void cn_call_cancel(struct cn_call *call, enum cn_err why);
 
 CN_API const char *cn_call_suite(const struct cn_call *call); /* static */

@@ -1,12 +1,16 @@
 """cyphernet pipe: real programs, a real server, and everything that gets in between."""
 
+import contextlib
 import itertools
 import os
 import random
 import resource
 import signal
+import socket
 import subprocess
+import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -275,6 +279,34 @@ def test_output_on_a_full_device(world):
     assert "the disk there is full" in first.said()
 
 
+@pytest.mark.parametrize("attempt", range(5))
+def test_the_reason_arrives_whatever_else_is_under_way(world, attempt):
+    """Octets that nobody reads any more must not reset the line before the reason has passed it."""
+    much = world.tmp / "much"
+    much.write_bytes(noise(16 << 20))
+    first = world.start(world.ann, "pipe", "bob", stdin=much, stdout=Path("/dev/null"))
+    with open("/dev/full", "wb") as full:
+        second = world.start(world.bob, "pipe", "ann", stdin=much, stdout=full)
+    assert second.end() == 1
+    assert first.end() == 5
+    assert "the disk there is full" in first.said()
+    much.unlink()
+
+
+def test_a_partner_who_is_stuck_does_not_hold_who_gives_up(world):
+    much = world.tmp / "much"
+    much.write_bytes(noise(64 << 20))
+    first = world.start(world.ann, "pipe", "bob", stdin=much, stdout=PIPE)
+    second = world.start(world.bob, "pipe", "ann", stdin=much)
+    first.says("connected with bob")
+    os.kill(second.process.pid, signal.SIGSTOP)
+    first.stdout.close()
+    assert first.end() == 1
+    os.kill(second.process.pid, signal.SIGCONT)
+    assert second.end() == 5
+    much.unlink()
+
+
 def test_input_is_a_directory(world):
     directory = os.open("/", os.O_RDONLY)
     first = world.start(world.ann, "pipe", "bob", stdin=directory)
@@ -325,6 +357,45 @@ def test_answerer_waits_for_the_server_too(own):
     second.end(0)
     first.end(0)
     assert second.got() == b"patience"
+
+
+def test_a_short_wait_is_no_fault_of_the_server(world):
+    one = world.start(world.ann, "pipe", "bob", wait="0")
+    assert one.end() == 6
+    assert "bob did not come in time" in one.said()
+
+
+@contextlib.contextmanager
+def hanging_up(port):
+    """Whoever connects there hears nothing, as at a server that does not know him."""
+    with socket.create_server(("127.0.0.1", port)) as listener:
+
+        def serve():
+            with contextlib.suppress(OSError):
+                while True:
+                    listener.accept()[0].close()
+
+        thread = threading.Thread(target=serve)
+        thread.start()
+        try:
+            yield
+        finally:
+            listener.shutdown(socket.SHUT_RDWR)
+            thread.join()
+
+
+def test_a_server_that_hangs_up_is_told_from_one_that_is_down(own):
+    own.serve()
+    one, _ = own.pair()
+    own.server.stop()
+    with hanging_up(own.port):
+        caller = own.start(one, "pipe", "bob")
+        assert caller.end() == 4
+        assert f"127.0.0.1:{own.port}: the server hung up without a word" in caller.said()
+        assert "ask for a new fingerprint" in caller.said()
+        answerer = own.start(one, "pipe", "bob", "--answer", wait=None)
+        answerer.says(f"127.0.0.1:{own.port}: the server hung up without a word; trying again")
+        answerer.process.kill()
 
 
 # --- contacts

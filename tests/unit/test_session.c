@@ -631,7 +631,7 @@ static void a_line_that_ends_before_close_is_an_interruption(void **state)
         begin(NULL);
         run_until(&sides[0], (enum cn_session_state)at);
         cn_session_ended(&sides[0].session);
-        assert_failed(&sides[0], at == CN_SESSION_HELLO ? CN_E_UNREACHABLE : CN_E_INTERRUPTED);
+        assert_failed(&sides[0], at == CN_SESSION_HELLO ? CN_E_HUNG_UP : CN_E_INTERRUPTED);
     }
 }
 
