@@ -279,14 +279,13 @@ def test_output_on_a_full_device(world):
     assert "the disk there is full" in first.said()
 
 
-@pytest.mark.parametrize("attempt", range(5))
+@pytest.mark.parametrize("attempt", range(12))
 def test_the_reason_arrives_whatever_else_is_under_way(world, attempt):
     """Octets that nobody reads any more must not reset the line before the reason has passed it."""
     much = world.tmp / "much"
     much.write_bytes(noise(16 << 20))
     first = world.start(world.ann, "pipe", "bob", stdin=much, stdout=Path("/dev/null"))
-    with open("/dev/full", "wb") as full:
-        second = world.start(world.bob, "pipe", "ann", stdin=much, stdout=full)
+    second = world.start(world.bob, "pipe", "ann", stdin=much, preexec_fn=limit_files(5000000))
     assert second.end() == 1
     assert first.end() == 5
     assert "the disk there is full" in first.said()
