@@ -36,22 +36,24 @@ struct piping {
     struct cn_stream *stream; /* NULL until it is opened by either end */
     int in, out;              /* -1: ended */
     bool out_is_pipe, out_is_socket, out_is_terminal;
-    bool in_never_blocks;
+    bool in_is_file, in_never_blocks;
     bool in_ready, out_ready;
-    unsigned busy; /* rounds since we last looked at the descriptors */
+    bool out_unread; /* whoever read our output has gone */
+    unsigned busy;   /* rounds since we last looked at the descriptors */
     bool finished;
     bool closed;
     int code;
 };
 
-/* A descriptor of our own for a pipe, so that not waiting for it changes nothing for others. */
-static int own_pipe(int fd, int flags)
+/* A descriptor of our own for a pipe or terminal, so that not waiting for it changes nothing for
+ * others. */
+static int own_end(int fd, int flags)
 {
     char path[32];
     int own;
 
     snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    own = open(path, flags | O_NONBLOCK | O_CLOEXEC);
+    own = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
     return own >= 0 ? own : fd;
 }
 
@@ -64,10 +66,10 @@ static void ends_open(struct piping *p)
     if (p->cli->no_input || (isatty(STDIN_FILENO) && !isatty(STDOUT_FILENO)))
         p->in = -1;
     if (p->in >= 0 && fstat(p->in, &st) == 0) {
-        p->in_never_blocks = S_ISREG(st.st_mode) || S_ISFIFO(st.st_mode);
+        p->in_is_file = p->in_never_blocks = S_ISREG(st.st_mode);
         if (S_ISFIFO(st.st_mode)) {
             (void)fcntl(p->in, F_SETPIPE_SZ, PIPE_SIZE); /* faster if allowed */
-            p->in_never_blocks = (p->in = own_pipe(p->in, O_RDONLY)) != STDIN_FILENO;
+            p->in_never_blocks = (p->in = own_end(p->in, O_RDONLY)) != STDIN_FILENO;
         }
     }
     if (fstat(p->out, &st) != 0)
@@ -75,10 +77,10 @@ static void ends_open(struct piping *p)
     p->out_is_socket = S_ISSOCK(st.st_mode);
     p->out_is_terminal = isatty(p->out);
     p->out_is_pipe = S_ISFIFO(st.st_mode);
-    if (p->out_is_pipe) {
+    if (p->out_is_pipe)
         (void)fcntl(p->out, F_SETPIPE_SZ, PIPE_SIZE);
-        p->out = own_pipe(p->out, O_WRONLY);
-    }
+    if (p->out_is_pipe || p->out_is_terminal)
+        p->out = own_end(p->out, O_WRONLY);
 }
 
 static void give_up(struct piping *p, uint32_t code, enum cn_err why)
@@ -99,7 +101,9 @@ static void read_once(struct piping *p, uint8_t *to, size_t room)
 {
     ssize_t got = read(p->in, to, room);
 
-    p->in_ready = p->in_never_blocks && got == (ssize_t)room; /* then there may be more */
+    /* there may be more; of a file the end is sought at once, so that it goes with the last octets
+     */
+    p->in_ready = p->in_is_file || (p->in_never_blocks && got == (ssize_t)room);
     if (got > 0) {
         cn_stream_commit(p->stream, (size_t)got);
     } else if (got == 0 || errno == EBADF) { /* EBADF: closed before we began */
@@ -155,7 +159,7 @@ static void pump_out(struct piping *p)
 
         if (done >= 0) {
             cn_stream_consume(p->stream, (size_t)done);
-            p->out_ready = (size_t)done == size;
+            p->out_ready = (size_t)done == size && !p->out_is_terminal;
         } else if (errno == EAGAIN || errno == EINTR) {
             p->out_ready = false;
         } else {
@@ -164,17 +168,20 @@ static void pump_out(struct piping *p)
     }
 }
 
-static void reset_tell(struct piping *p)
+/* The partner has given the stream up, and with it the call. */
+static void reset_taken(struct piping *p)
 {
     static const char *const texts[] = {
+        "gave up",
         [RESET_OUTPUT_FAILED] = "could not write what you sent",
         [RESET_OUTPUT_FULL] = "could not write what you sent: the disk there is full",
         [RESET_INPUT_FAILED] = "could not read its input; what arrived here is not complete",
     };
     uint32_t code = cn_stream_reset_code(p->stream);
 
-    if (code > 0 && code < sizeof texts / sizeof texts[0])
-        cn_error("%s %s", p->dial.name, texts[code]);
+    cn_error("%s %s", p->dial.name, texts[code < sizeof texts / sizeof texts[0] ? code : 0]);
+    cn_call_cancel(p->dial.call, CN_E_CANCELLED);
+    p->code = CN_EXIT_INTERRUPTED;
 }
 
 /* The partner's end has been read: whoever reads our output shall see an end too. */
@@ -213,7 +220,7 @@ static void take_event(struct piping *p, const struct cn_event *event)
         break;
     case CN_EVENT_READABLE:
         if (cn_stream_state(event->stream) == CN_STREAM_RESET && p->code == CN_EXIT_DONE)
-            reset_tell(p);
+            reset_taken(p);
         break;
     case CN_EVENT_CLOSED:
         p->closed = true;
@@ -248,11 +255,9 @@ static int wait_for_any(struct piping *p)
         in_at = (int)count;
         polled[count++] = (struct pollfd) { p->in, POLLIN, 0 };
     }
-    if (p->stream && p->out >= 0) {
+    if (p->stream && p->out >= 0 && !p->out_unread) {
         bool wanted = cn_stream_peek(p->stream, &size) != NULL;
 
-        /* POLLERR tells when whoever reads our output has gone, even while there is nothing for it
-         */
         out_at = (int)count;
         polled[count++] = (struct pollfd) { p->out, wanted && !p->out_ready ? POLLOUT : 0, 0 };
         if (wanted && p->out_ready)
@@ -264,10 +269,9 @@ static int wait_for_any(struct piping *p)
         p->in_ready = true;
     if (out_at >= 0 && polled[out_at].revents & (POLLOUT | POLLERR | POLLHUP))
         p->out_ready = true;
-    if (out_at >= 0 && polled[out_at].revents & POLLERR && p->out_is_pipe) {
-        errno = EPIPE;
-        output_failed(p);
-    }
+    /* no harm if nothing more comes but the end: `pipe NAME | tar x` */
+    if (out_at >= 0 && polled[out_at].revents & POLLERR && p->out_is_pipe)
+        p->out_unread = p->out_ready = true;
     return 0;
 }
 
@@ -285,7 +289,7 @@ static void pump(struct piping *p)
 
 static void piping_run(struct piping *p)
 {
-    p->out_ready = true;
+    p->out_ready = !p->out_is_terminal;
     if (cn_call_is_caller(p->dial.call) &&
         cn_stream_open(p->dial.call, PIPE_STREAM_KIND, NULL, 0, &p->stream) != CN_OK)
         p->code = CN_EXIT_FAILED;
@@ -312,8 +316,12 @@ static int run(struct cn_cli *cli)
 {
     struct piping p = { .cli = cli,
                         .dial = { .name = cli->arguments[0], .partner_command = "pipe" } };
-    int code = cn_dial(cli, &p.dial, CN_CALL_PIPE, false, cli->answer);
+    int code;
 
+    if (cli->json)
+        return cn_misuse(
+            cli, "standard output is for what the partner sends: --events FD tells in JSON");
+    code = cn_dial(cli, &p.dial, CN_CALL_PIPE, false, cli->answer);
     if (code != CN_EXIT_DONE)
         return code;
     ends_open(&p);

@@ -19,6 +19,7 @@
 enum {
     RETRY_MS_MIN = 100,
     RETRY_MS_MAX = 30000,
+    STEADY_MS = 10000,               /* a line that stood for so long begins the delays anew */
     LEAVE_MS = 5000,                 /* after cancelling, for the partner to hear why */
     FIRST_ANSWER_MS = 5000,          /* for the server, however short the wait for the partner is */
     HANDSHAKE_FAILURE_COUNT_MAX = 5, /* who does not wait for ever gives up after so many */
@@ -52,6 +53,7 @@ struct cn_call {
     int socket;                /* -1: none */
     struct cn_connect connect; /* while CONNECTING */
     size_t address_index;      /* of the fingerprint's: where the line goes */
+    uint64_t line_since_ms;    /* when its session began */
     uint64_t retry_ms;
     uint64_t retry_delay_ms;
     uint64_t leave_ms;       /* once cancelled: when it is over whatever the line does; else 0 */
@@ -219,6 +221,8 @@ static void retry(struct cn_call *call, enum cn_err err, struct cn_now now)
     uint64_t delay_ms = call->retry_delay_ms;
 
     line_close(call);
+    if (call->told >= CN_SESSION_WAITING && now.ms - call->line_since_ms >= STEADY_MS)
+        delay_ms = call->retry_delay_ms = RETRY_MS_MIN;
     /* without randomness the delay is merely not jittered */
     if (cn_random_fill(cn_home_random(call->home), random, sizeof random) != CN_OK)
         random[0] = random[1] = 0;
@@ -245,6 +249,7 @@ static void session_begin(struct cn_call *call, struct cn_now now)
     cn_session_wipe(session); /* an earlier one may have come as far as its keys */
     err = cn_session_start(session, &setup, now);
     call->told = CN_SESSION_HELLO;
+    call->line_since_ms = now.ms;
     if (err != CN_OK) {
         end(call, err);
         return;
@@ -353,10 +358,8 @@ static void tell_states(struct cn_call *call, struct cn_now now)
         tell(call, rows[i].event, CN_OK);
     }
     call->told = state;
-    if (state >= CN_SESSION_WAITING) {
-        call->retry_delay_ms = RETRY_MS_MIN;
+    if (state >= CN_SESSION_WAITING)
         call->failure = CN_OK;
-    }
 }
 
 /* What the partner's CLOSE with this code means. */
@@ -376,7 +379,7 @@ static void session_failed(struct cn_call *call, struct cn_now now)
 {
     struct cn_session *session = &call->secrets->session;
     enum cn_err err = session->error;
-    bool shaking = call->told >= CN_SESSION_PROLOGUE;
+    bool shaking = session->joined != NULL;
 
     note_verdict(call, now);
     if (err == CN_E_HUNG_UP)

@@ -1,13 +1,16 @@
 """cyphernet pipe: real programs, a real server, and everything that gets in between."""
 
 import contextlib
+import fcntl
 import itertools
 import os
 import random
 import resource
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import threading
 import time
 from pathlib import Path
@@ -248,8 +251,31 @@ def test_reader_of_the_output_goes_away_while_nothing_comes(world):
     second.says("connected with ann")
     first.says("connected with bob")
     second.stdout.close()
+    first.stdin.write(b"is anybody there?")
+    first.stdin.flush()
     assert second.end() == 1
-    assert first.end() != 0
+    assert "standard output: Broken pipe" in second.said()
+    assert first.end() == 5
+
+
+def test_a_reader_that_needs_no_more_is_no_failure(world):
+    """`cyphernet pipe NAME | tar x`: tar ends at the end of the archive, before the pipe does."""
+    first = world.start(world.ann, "pipe", "bob", stdin=PIPE)
+    second = world.start(world.bob, "pipe", "ann", stdout=PIPE)
+    first.stdin.write(b"archive")
+    first.stdin.flush()
+    assert os.read(second.stdout.fileno(), 100) == b"archive"
+    second.stdout.close()
+    first.stdin.close()
+    first.end(0)
+    second.end(0)
+
+
+def test_json_does_not_get_into_the_payload(world):
+    one = world.start(world.ann, "pipe", "bob", "--json")
+    assert one.end() == 2
+    assert "--events" in one.said()
+    assert one.got() == b""
 
 
 def limit_files(size):
@@ -292,12 +318,17 @@ def test_the_reason_arrives_whatever_else_is_under_way(world, attempt):
     much.unlink()
 
 
+def held(pipe):
+    """Octets in it."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
+
+
 def test_a_partner_who_is_stuck_does_not_hold_who_gives_up(world):
     much = world.tmp / "much"
     much.write_bytes(noise(64 << 20))
     first = world.start(world.ann, "pipe", "bob", stdin=much, stdout=PIPE)
     second = world.start(world.bob, "pipe", "ann", stdin=much)
-    first.says("connected with bob")
+    until(lambda: held(first.stdout) > fcntl.fcntl(first.stdout, fcntl.F_GETPIPE_SZ) // 2, "more than it can write")
     os.kill(second.process.pid, signal.SIGSTOP)
     first.stdout.close()
     assert first.end() == 1

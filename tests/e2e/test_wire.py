@@ -310,6 +310,7 @@ def test_a_bit_is_flipped_anywhere(line, lengths, way):
 
 def test_octets_are_put_in_and_taken_out(line, lengths):
     ann = line[2]
+    ended = []
     for at in random.Random(7).sample(range(ASKED + PROLOGUE_SIZE + ANSWER_SIZE, lengths[UP]), 4):
         for instead in (b"", b"\0\0"):
             once = []
@@ -322,7 +323,10 @@ def test_octets_are_put_in_and_taken_out(line, lengths):
                 # more octets follow, so that a record is whole and can be found out
                 return data[:here] + instead + data[here + 1 :] + 70000 * b"\0"
 
-            assert disturbed(line, change) in ((5, 5), (0, 5))
+            ended.append((disturbed(line, change), len(once)))
+    # a call may be a record shorter than the one measured: then nothing was changed in it
+    assert all(codes in ([(0, 0)], [(5, 5), (0, 5)])[count] for codes, count in ended), ended
+    assert sum(count for _, count in ended) > 4
 
 
 def test_records_are_repeated_and_dropped(line):
