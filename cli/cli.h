@@ -87,8 +87,14 @@ int cn_exit_code(enum cn_err err);
 char *cn_printable(char *out, size_t size, const char *text, size_t text_size);
 /* A JSON string, with its quotes, to standard output. */
 void cn_json_string(const char *text);
+/* What stands between those quotes, at most 5 octets for each of text's, into out, as cn_printable
+ * does. */
+char *cn_json_text(char *out, size_t size, const char *text, size_t text_size);
 
 /* input.c: whole small texts in, and asked-for texts out. */
+/* A descriptor of our own for the pipe or terminal that fd is (flags: O_RDONLY or O_WRONLY), so
+ * that not waiting for it changes nothing for others; fd itself where that cannot be had. */
+int cn_own_end(int fd, int flags);
 /* path NULL or "-": standard input. Says what is wrong itself; the exit code. */
 int cn_text_read(const char *path, char *text, size_t size_max, size_t *size);
 /* Whether cn_text_write would refuse, since there is such a file: to be asked before anything is

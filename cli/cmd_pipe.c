@@ -45,18 +45,6 @@ struct piping {
     int code;
 };
 
-/* A descriptor of our own for a pipe or terminal, so that not waiting for it changes nothing for
- * others. */
-static int own_end(int fd, int flags)
-{
-    char path[32];
-    int own;
-
-    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
-    own = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
-    return own >= 0 ? own : fd;
-}
-
 static void ends_open(struct piping *p)
 {
     struct stat st;
@@ -69,7 +57,7 @@ static void ends_open(struct piping *p)
         p->in_is_file = p->in_never_blocks = S_ISREG(st.st_mode);
         if (S_ISFIFO(st.st_mode)) {
             (void)fcntl(p->in, F_SETPIPE_SZ, PIPE_SIZE); /* faster if allowed */
-            p->in_never_blocks = (p->in = own_end(p->in, O_RDONLY)) != STDIN_FILENO;
+            p->in_never_blocks = (p->in = cn_own_end(p->in, O_RDONLY)) != STDIN_FILENO;
         }
     }
     if (fstat(p->out, &st) != 0)
@@ -80,7 +68,7 @@ static void ends_open(struct piping *p)
     if (p->out_is_pipe)
         (void)fcntl(p->out, F_SETPIPE_SZ, PIPE_SIZE);
     if (p->out_is_pipe || p->out_is_terminal)
-        p->out = own_end(p->out, O_WRONLY);
+        p->out = cn_own_end(p->out, O_WRONLY);
 }
 
 static void give_up(struct piping *p, uint32_t code, enum cn_err why)

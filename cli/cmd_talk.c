@@ -2,9 +2,12 @@
 #include "dial.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <stddef.h>
+#include <stdio.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -15,7 +18,8 @@ enum {
     TALK_STREAM_KIND = 1,
     TALK_LINE = 1, /* type (1), size (4), text */
     HEAD_SIZE = 5,
-    LINE_SIZE_MAX = 8192
+    LINE_SIZE_MAX = 8192,
+    SHOWN_SIZE = 5 * LINE_SIZE_MAX + 256
 };
 
 static const struct cn_option options[] = {
@@ -36,6 +40,9 @@ struct talking {
     size_t out_begin, out_end;
     uint8_t in[HEAD_SIZE + LINE_SIZE_MAX];
     size_t in_size;
+    int output;             /* standard output, without blocking where that can be had */
+    char shown[SHOWN_SIZE]; /* a line for it that it has not taken whole yet */
+    size_t shown_begin, shown_end;
     bool finished, closed, told_end;
     int code;
 };
@@ -112,28 +119,58 @@ static void typed_read(struct talking *t)
 
 /* --- what arrives --------------------------------------------------------------------------- */
 
+static void output_open(struct talking *t)
+{
+    struct stat st;
+
+    t->output = STDOUT_FILENO;
+    if (isatty(STDOUT_FILENO) || (fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode)))
+        t->output = cn_own_end(STDOUT_FILENO, O_WRONLY);
+}
+
+/* True: the output has taken all that was to be shown. A slow one holds back the partner by the
+ * stream's window, never the connection. */
+static bool show(struct talking *t)
+{
+    while (t->shown_begin < t->shown_end) {
+        ssize_t put = write(t->output, t->shown + t->shown_begin, t->shown_end - t->shown_begin);
+
+        if (put >= 0) {
+            t->shown_begin += (size_t)put;
+        } else if (errno == EAGAIN) {
+            return false;
+        } else if (errno != EINTR) {
+            cn_error("standard output: %s", strerror(errno));
+            t->code = CN_EXIT_FAILED;
+            t->shown_begin = t->shown_end;
+            cn_call_cancel(t->dial.call, CN_E_SYSTEM);
+            return false;
+        }
+    }
+    return true;
+}
+
 static void line_show(struct talking *t, const char *text, size_t size)
 {
-    char safe[4 * LINE_SIZE_MAX + 1];
+    char safe[5 * LINE_SIZE_MAX + 1];
     char when[16] = "";
     time_t now = time(NULL);
     struct tm tm;
+    int length;
 
-    cn_printable(safe, sizeof safe, text, size);
     if (t->cli->json) {
-        printf("{\"v\":1,\"event\":\"line\",\"contact\":\"%s\",\"text\":", t->dial.name);
-        cn_json_string(safe);
-        puts("}");
+        length = snprintf(t->shown, sizeof t->shown,
+                          "{\"v\":1,\"event\":\"line\",\"contact\":\"%s\",\"text\":\"%s\"}\n",
+                          t->dial.name, cn_json_text(safe, sizeof safe, text, size));
     } else {
         if (localtime_r(&now, &tm))
             strftime(when, sizeof when, "%H:%M:%S", &tm);
-        printf("[%s] %s: %s\n", when, t->dial.name, safe);
+        length = snprintf(t->shown, sizeof t->shown, "[%s] %s: %s\n", when, t->dial.name,
+                          cn_printable(safe, sizeof safe, text, size));
     }
-    if (fflush(stdout) != 0) {
-        cn_error("standard output: %s", strerror(errno));
-        t->code = CN_EXIT_FAILED;
-        cn_call_cancel(t->dial.call, CN_E_SYSTEM);
-    }
+    t->shown_begin = 0;
+    t->shown_end = (size_t)length; /* SHOWN_SIZE is enough for any line */
+    (void)show(t);
 }
 
 static bool have(struct talking *t, size_t size)
@@ -152,7 +189,7 @@ static void senseless(struct talking *t)
 
 static void lines_take(struct talking *t)
 {
-    while (t->code == CN_EXIT_DONE && have(t, HEAD_SIZE)) {
+    while (t->code == CN_EXIT_DONE && show(t) && have(t, HEAD_SIZE)) {
         struct cn_reader r = { .at = t->in, .left = HEAD_SIZE };
         uint8_t type = cn_reader_u8(&r);
         size_t size = cn_reader_u32be(&r);
@@ -182,8 +219,6 @@ static void take_event(struct talking *t, const struct cn_event *event)
         else
             cn_stream_release(event->stream);
     }
-    if (event->type == CN_EVENT_READABLE && event->stream == t->stream)
-        lines_take(t);
     if (event->type == CN_EVENT_CLOSED) {
         t->closed = true;
         if (t->code == CN_EXIT_DONE)
@@ -193,7 +228,7 @@ static void take_event(struct talking *t, const struct cn_event *event)
 
 static void check_done(struct talking *t)
 {
-    bool theirs = cn_stream_state(t->stream) == CN_STREAM_ENDED;
+    bool theirs = cn_stream_state(t->stream) == CN_STREAM_ENDED && t->shown_begin == t->shown_end;
 
     if (theirs && !t->told_end && !t->input_ended)
         cn_say(t->cli, "%s has left; Ctrl-D ends the call", t->dial.name);
@@ -211,7 +246,7 @@ static void talk(struct talking *t)
         t->code = CN_EXIT_FAILED;
     while (!t->closed) {
         struct cn_event event;
-        struct pollfd polled[2];
+        struct pollfd polled[3];
         size_t count;
         bool reads;
 
@@ -221,13 +256,16 @@ static void talk(struct talking *t)
         if (t->closed)
             return;
         if (t->stream && t->code == CN_EXIT_DONE) {
+            lines_take(t);
             lines_send(t);
             check_done(t);
         }
         count = cn_call_descriptors(t->dial.call, polled, 1);
         reads = t->stream && !t->input_ended && t->typed_size < sizeof t->typed;
         polled[count] = (struct pollfd) { reads ? STDIN_FILENO : -1, POLLIN, 0 };
-        if (poll(polled, count + 1, cn_call_timeout_ms(t->dial.call)) < 0 && errno != EINTR &&
+        polled[count + 1] =
+            (struct pollfd) { t->shown_begin < t->shown_end ? t->output : -1, POLLOUT, 0 };
+        if (poll(polled, count + 2, cn_call_timeout_ms(t->dial.call)) < 0 && errno != EINTR &&
             errno != EAGAIN) {
             cn_error("poll: %s", strerror(errno));
             t->code = CN_EXIT_FAILED;
@@ -248,6 +286,7 @@ static int run(struct cn_cli *cli)
         return code;
     if (isatty(STDIN_FILENO))
         cn_say(cli, "type, and press Enter; Ctrl-D ends the call");
+    output_open(&t);
     talk(&t);
     cn_dial_end(&t.dial);
     return t.code;

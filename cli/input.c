@@ -7,6 +7,16 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+int cn_own_end(int fd, int flags)
+{
+    char path[32];
+    int own;
+
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    own = open(path, flags | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+    return own >= 0 ? own : fd;
+}
+
 int cn_text_read(const char *path, char *text, size_t size_max, size_t *size)
 {
     bool standard = !path || strcmp(path, "-") == 0;

@@ -188,23 +188,49 @@ char *cn_printable(char *out, size_t size, const char *text, size_t text_size)
     return out;
 }
 
+/* The first character of text as a JSON string has it; how many octets of text that was. */
+static size_t json_piece(char piece[8], const unsigned char *c, size_t left)
+{
+    size_t n = shown(c, left);
+
+    if (n == 0)
+        snprintf(piece, 8, "\\\\x%02x",
+                 *c); /* the backslash is the text's, as cn_printable writes it */
+    else if (*c == '"' || *c == '\\')
+        snprintf(piece, 8, "\\%c", *c);
+    else
+        snprintf(piece, 8, "%.*s", (int)n, (const char *)c);
+    return n > 0 ? n : 1;
+}
+
 void cn_json_string(const char *text)
 {
-    const unsigned char *c = (const unsigned char *)text;
     size_t left = strlen(text);
+    char piece[8];
 
     putchar('"');
     while (left > 0) {
-        size_t n = shown(c, left);
+        size_t used = json_piece(piece, (const unsigned char *)text, left);
 
-        if (n == 0)
-            printf("\\\\x%02x", *c); /* the backslash is the text's, as cn_printable writes it */
-        else if (*c == '"' || *c == '\\')
-            printf("\\%c", *c);
-        else
-            fwrite(c, 1, n, stdout);
-        c += n > 0 ? n : 1;
-        left -= n > 0 ? n : 1;
+        fputs(piece, stdout);
+        text += used;
+        left -= used;
     }
     putchar('"');
+}
+
+char *cn_json_text(char *out, size_t size, const char *text, size_t text_size)
+{
+    size_t used = 0;
+    char piece[8];
+
+    for (size_t i = 0; i < text_size;) {
+        i += json_piece(piece, (const unsigned char *)text + i, text_size - i);
+        if (used + strlen(piece) + 1 > size)
+            break;
+        memcpy(out + used, piece, strlen(piece));
+        used += strlen(piece);
+    }
+    out[used] = '\0';
+    return out;
 }

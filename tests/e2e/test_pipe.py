@@ -8,9 +8,7 @@ import random
 import resource
 import signal
 import socket
-import struct
 import subprocess
-import termios
 import threading
 import time
 from pathlib import Path
@@ -19,7 +17,7 @@ import pytest
 
 from cn_helper import exchange
 from ctl_helper import BUILD
-from live import KEYS, LIMIT, SUITES, piped, until
+from live import KEYS, LIMIT, SUITES, held, piped, until
 
 PIPE = subprocess.PIPE
 MANY = 5 << 20
@@ -271,6 +269,25 @@ def test_a_reader_that_needs_no_more_is_no_failure(world):
     second.end(0)
 
 
+def test_a_terminal_that_takes_nothing_does_not_stop_what_is_sent(world):
+    """As after Ctrl-S."""
+    ours, theirs = os.openpty()
+    one = world.start(world.ann, "pipe", "bob", stdin=noise(300000), stdout=PIPE)
+    other = world.start(world.bob, "pipe", "ann", stdin=PIPE, stdout=theirs)
+    os.close(theirs)
+    until(lambda: held(ours) > 3000, "full")
+    other.stdin.write(b"still here")
+    other.stdin.flush()
+    assert os.read(one.stdout.fileno(), 100) == b"still here"
+    other.stdin.close()
+    left = 300000
+    while left > 0:
+        left -= len(os.read(ours, 65536).replace(b"\r\n", b"\n"))
+    one.end(0)
+    other.end(0)
+    os.close(ours)
+
+
 def test_json_does_not_get_into_the_payload(world):
     one = world.start(world.ann, "pipe", "bob", "--json")
     assert one.end() == 2
@@ -316,11 +333,6 @@ def test_the_reason_arrives_whatever_else_is_under_way(world, attempt):
     assert first.end() == 5
     assert "the disk there is full" in first.said()
     much.unlink()
-
-
-def held(pipe):
-    """Octets in it."""
-    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
 
 
 def test_a_partner_who_is_stuck_does_not_hold_who_gives_up(world):

@@ -10,7 +10,7 @@ import tty
 
 import pytest
 
-from live import until
+from live import held, until
 
 PIPE = subprocess.PIPE
 LINE = re.compile(r"\[\d\d:\d\d:\d\d\] ann: (.*)\n")
@@ -208,3 +208,16 @@ def test_shown_on_a_terminal(world):
     os.close(master)
     assert b"red" in got
     assert b"\x1b" not in got and b"\x07" not in got
+
+
+def test_an_output_that_nobody_reads_does_not_stop_what_is_typed(world):
+    one = world.start(world.ann, "talk", "bob", stdin=b"much\n" * 100000, stdout=PIPE)
+    other = world.start(world.bob, "talk", "ann", stdin=PIPE, stdout=PIPE)
+    until(lambda: held(other.stdout) > 60000, "full")
+    other.stdin.write(b"still here\n")
+    other.stdin.flush()
+    assert b"still here" in one.stdout.readline()
+    other.stdin.close()
+    assert len(other.stdout.read().splitlines()) == 100000
+    one.end(0)
+    other.end(0)

@@ -1,12 +1,15 @@
 """A running server and calls through it. Nothing here sleeps: what is waited for is a condition, with a limit."""
 
 import contextlib
+import fcntl
 import os
 import select
 import shutil
 import signal
 import socket
+import struct
 import subprocess
+import termios
 import time
 from pathlib import Path
 
@@ -31,6 +34,11 @@ def until(condition, what, limit=LIMIT):
         assert time.monotonic() < end, f"not within {limit} s: {what}"
         select.select([], [], [], 0.005)
     return value
+
+
+def held(pipe):
+    """Octets in it, or to be read from a terminal."""
+    return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
 
 
 class Running:
