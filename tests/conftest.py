@@ -1,3 +1,4 @@
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -8,6 +9,23 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 from cn_helper import Person  # noqa: E402 (after the path is known)
 from ctl_helper import Ctl  # noqa: E402
+
+
+TEST_LIMIT_S = 180
+
+
+@pytest.fixture(autouse=True)
+def bounded():
+    """No test waits for ever, whatever it waits for."""
+
+    def over(number, frame):
+        raise TimeoutError(f"not done within {TEST_LIMIT_S} s")
+
+    before = signal.signal(signal.SIGALRM, over)
+    signal.alarm(TEST_LIMIT_S)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, before)
 
 
 @pytest.fixture
