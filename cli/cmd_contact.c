@@ -37,6 +37,17 @@ static int failed(struct cn_cli *cli, enum cn_err err, const char *what)
     return code;
 }
 
+/* What was asked for, whatever else is said or not. */
+static void print_safety(const struct cn_cli *cli, const struct cn_contact_info *info)
+{
+    if (cli->json)
+        printf("{\"v\":1,\"event\":\"safety\",\"name\":\"%s\",\"safety\":\"%s\"}\n", info->name,
+               info->safety);
+    else
+        printf("%s\n", info->safety);
+    fflush(stdout);
+}
+
 static int write_card(struct cn_cli *cli, const char *name, bool fresh)
 {
     char text[CN_TEXT_SIZE_MAX];
@@ -88,9 +99,14 @@ static int accept_card(struct cn_cli *cli)
         return code;
     cn_say(cli, "card of %s taken: %s and ML-KEM-768; it was made for \"%s\", which should be you",
            name, info.kind, info.made_for);
-    cn_say(cli, "safety number: %s", info.safety);
-    cn_say(cli, "compare it with %s over another way, then `cyphernet contact verify %s`", name,
-           name);
+    cn_say(cli,
+           "compare this safety number with %s over another way, then `cyphernet contact "
+           "verify %s`:",
+           name, name);
+    if (cli->output && strcmp(cli->output, "-") == 0)
+        cn_say(cli, "%s", info.safety); /* standard output is the card's */
+    else
+        print_safety(cli, &info);
     return CN_EXIT_DONE;
 }
 
@@ -126,8 +142,7 @@ static int verify(struct cn_cli *cli)
     }
     if (err != CN_OK)
         return failed(cli, err, "verifying");
-    printf("%s\n", info.safety);
-    fflush(stdout);
+    print_safety(cli, &info);
     if (!cli->yes && !isatty(STDIN_FILENO)) {
         cn_say(cli, "%s; compare, then say --yes", info.verified ? "verified" : "not verified yet");
         return CN_EXIT_DONE;

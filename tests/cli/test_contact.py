@@ -311,10 +311,30 @@ def test_both_see_one_safety_number(ann, bob):
 def test_accept_with_a_card_in_reply(ann, bob):
     ann.ok("contact", "offer", "bob", "-o", "for-bob")
     done = bob.ok("contact", "accept", "ann", "for-bob", "-o", "for-ann")
-    assert done.stdout == "" and bob.safety("ann") in done.stderr and "contact verify ann" in done.stderr
+    assert done.stdout == f"{bob.safety('ann')}\n" and "contact verify ann" in done.stderr
     assert (bob.tmp / "for-ann").stat().st_mode & 0o777 == 0o600
     ann.ok("contact", "accept", "bob", "for-ann")
     assert ann.safety("bob") == bob.safety("ann")
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_accept_prints_the_safety_number_even_if_quiet(ann, bob, again):
+    card = ann.offer("bob")
+    if again:
+        bob.accept("ann", card)
+    done = bob.accept("ann", card, "-q")
+    assert done.stdout == f"{bob.safety('ann')}\n" and done.stderr == ""
+
+
+def test_a_reply_to_standard_output_has_it_for_itself(ann, bob):
+    done = bob.accept("ann", ann.offer("bob"), "-o", "-")
+    assert done.stdout == bob.offer("ann") and bob.safety("ann") in done.stderr
+
+
+def test_accept_and_verify_as_json(ann, bob):
+    row = json.loads(bob.accept("ann", ann.offer("bob"), "--json").stdout)
+    assert row == {"v": 1, "event": "safety", "name": "ann", "safety": bob.safety("ann")}
+    assert json.loads(bob.ok("contact", "verify", "ann", "--json").stdout) == row
 
 
 def test_an_offer_is_the_same_until_new(ann):

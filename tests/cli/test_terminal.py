@@ -80,8 +80,8 @@ def test_a_card_may_be_pasted(ann, bob):
     terminal = Terminal(bob, "contact", "accept", "ann")
     terminal.shows("Ctrl-D")
     terminal.type(ann.offer("bob") + "\x04")
-    terminal.end(0)
-    assert bob.safety("ann") in terminal.shown.decode().replace("\r\n", "")
+    assert terminal.end(0) == f"{bob.safety('ann')}\n"
+    assert "contact verify ann" in terminal.shown.decode()
 
 
 def test_nothing_pasted_is_told(bob):
