@@ -109,6 +109,8 @@ void cn_tell_expiry(struct cn_cli *cli);
 
 enum { CN_TEXT_SIZE_MAX = 65536 };
 
+/* Of a file of ours. */
+#define CN_HINT_DAMAGED "restore it from a copy, or move it away and begin anew"
 #define CN_WARN_UNLOCKED \
     "keys cannot be locked into memory, and may be swapped out: raise `ulimit -l`"
 

@@ -30,8 +30,13 @@ static int failed(struct cn_cli *cli, enum cn_err err, const char *what)
             "this card answers another card than the one you offer now: hand over the present "
             "one (`cyphernet contact offer`), and ask for a new card in reply (`offer --new` at "
             "the other end)");
-    if (err == CN_E_KIND)
+    if (err == CN_E_KIND && !about[0])
         cn_hint("it must be a card, as `cyphernet contact offer` makes it");
+    if (err == CN_E_KEY && about[0])
+        cn_hint("the cards were made with another identity: restore that, or exchange new ones "
+                "(`cyphernet contact offer NAME --new`)");
+    if (err == CN_E_KEY && !about[0])
+        cn_hint("ask for another card: this one can hardly be what its owner made");
     if (err == CN_E_ABSENT)
         cn_hint("`cyphernet contact list` shows your contacts; `cyphernet join` must come first");
     return code;

@@ -51,7 +51,7 @@ static void tell(struct report *report, const char *check, int code, const char 
 static void tell_failure(struct report *report, const char *check, enum cn_err err)
 {
     const struct cn_detail *detail = cn_home_detail(report->cli->home);
-    const char *remedy = "restore it from a copy, or move it away and begin anew";
+    const char *remedy = CN_HINT_DAMAGED;
     char chmod[sizeof detail->about + 32];
 
     if (err == CN_E_OPEN_MODE) {

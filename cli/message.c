@@ -113,6 +113,13 @@ int cn_exit_code(enum cn_err err)
     return rows[err].code ? rows[err].code : CN_EXIT_FAILED;
 }
 
+/* What tells damage, of texts handed over as of files. */
+static bool is_damage(enum cn_err err)
+{
+    return err == CN_E_ARMOR || err == CN_E_KIND || err == CN_E_TRUNCATED || err == CN_E_CHECKSUM ||
+           err == CN_E_FORMAT;
+}
+
 int cn_fail(const struct cn_cli *cli, enum cn_err err, const char *what)
 {
     const struct cn_detail *detail = cn_home_detail(cli->home);
@@ -127,6 +134,8 @@ int cn_fail(const struct cn_cli *cli, enum cn_err err, const char *what)
         cn_hint("chmod 600 '%s', which must be a file of yours", about);
     else if (detail->system_error == ENOSPC || detail->system_error == EDQUOT)
         cn_hint("make room on the disk and try again; nothing was changed");
+    else if (about[0] && is_damage(err)) /* a file of ours: nobody can send it again */
+        cn_hint(CN_HINT_DAMAGED);
     else if (rows[err].hint)
         cn_hint("%s", rows[err].hint);
     return cn_exit_code(err);

@@ -227,9 +227,17 @@ def test_a_contact_file_that_is_damaged(ann, bob):
         for words in (["show", "bob"], ["offer", "bob"], ["list"], ["verify", "bob", "--yes"]):
             done = ann.run("contact", *words)
             assert done.returncode in (1, 3) and done.stdout == "" and str(path) in done.stderr
+            assert "hint: restore it from a copy" in done.stderr or "hint: made by a newer" in done.stderr
         assert path.read_text() == text
     path.write_text(good)
     assert ann.state("bob") == "unverified"
+
+
+def test_cards_made_with_an_identity_that_is_gone(ann, bob):
+    exchange(ann, bob)
+    (ann.home / "identity").unlink()
+    ann.ok("init")
+    assert "hint: the cards were made with another identity" in ann.bad(3, "contact", "show", "bob")
 
 
 def test_a_contact_file_that_is_a_link(ann):
