@@ -192,25 +192,39 @@ static void print_json(const struct cn_contact_info *info)
            info->safety);
 }
 
+static void print(const struct cn_cli *cli, const struct cn_contact_info *info)
+{
+    if (cli->json)
+        print_json(info);
+    else
+        printf("%-24s %-10s %-10s %s\n", info->name, state_of(info), info->kind, info->suite);
+}
+
+/* One that cannot be shown hides no other. */
 static int list(struct cn_cli *cli)
 {
     struct cn_contact_info *contacts = NULL;
     size_t count = 0;
     enum cn_err err = cn_contact_list(cli->home, &contacts, &count);
+    int code = CN_EXIT_DONE;
 
     if (err != CN_OK)
         return failed(cli, err, "listing");
     for (size_t i = 0; i < count; i++) {
-        if (cli->json)
-            print_json(&contacts[i]);
-        else
-            printf("%-24s %-10s %-10s %s\n", contacts[i].name, state_of(&contacts[i]),
-                   contacts[i].kind, contacts[i].suite);
+        err = contacts[i].err;
+        if (err != CN_OK) /* again, for the detail */
+            err = cn_contact_show(cli->home, contacts[i].name, &contacts[i]);
+        if (err == CN_OK) {
+            print(cli, &contacts[i]);
+        } else {
+            (void)failed(cli, err, "listing");
+            code = CN_EXIT_FAILED;
+        }
     }
     if (count == 0 && !cli->json)
         cn_say(cli, "no contacts yet; `cyphernet contact offer NAME` makes a card for one");
     free(contacts);
-    return CN_EXIT_DONE;
+    return code;
 }
 
 static int show(struct cn_cli *cli)

@@ -199,7 +199,14 @@ static void check_admission(struct report *report)
 static void check_contact(struct report *report, const struct cn_contact_info *contact)
 {
     char remedy[256];
+    struct cn_contact_info again;
 
+    if (contact->err != CN_OK) {
+        enum cn_err err = cn_contact_show(report->cli->home, contact->name, &again);
+
+        tell_failure(report, "contact", err == CN_OK ? contact->err : err); /* for the detail */
+        return;
+    }
     if (contact->verified)
         return;
     if (contact->safety[0]) {

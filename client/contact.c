@@ -303,26 +303,26 @@ out:
 static enum cn_err info_fill(struct cn_home *home, const char *name,
                              const struct cn_contact *contact, struct cn_contact_info *info)
 {
+    struct cn_contact_info filled = { .offered = contact->has_mine,
+                                      .accepted = contact->has_theirs,
+                                      .verified = contact->verified };
     struct cn_pair pair;
     enum cn_err err;
 
-    memset(info, 0, sizeof *info);
-    snprintf(info->name, sizeof info->name, "%s", name);
-    info->offered = contact->has_mine;
-    info->accepted = contact->has_theirs;
-    info->verified = contact->verified;
+    snprintf(filled.name, sizeof filled.name, "%s", name);
     if (contact->has_theirs) {
-        snprintf(info->made_for, sizeof info->made_for, "%s", contact->theirs.made_for);
-        snprintf(info->kind, sizeof info->kind, "%s", cn_kem_name(contact->theirs.public.kind));
+        snprintf(filled.made_for, sizeof filled.made_for, "%s", contact->theirs.made_for);
+        snprintf(filled.kind, sizeof filled.kind, "%s", cn_kem_name(contact->theirs.public.kind));
     }
-    if (!contact->has_mine || !contact->has_theirs)
-        return CN_OK;
-    err = pair_make(home, name, contact, &pair);
-    if (err != CN_OK)
-        return err;
-    snprintf(info->suite, sizeof info->suite, "%s", pair.suite->name);
-    snprintf(info->safety, sizeof info->safety, "%s", pair.safety);
-    cn_pair_wipe(&pair);
+    if (contact->has_mine && contact->has_theirs) {
+        err = pair_make(home, name, contact, &pair);
+        if (err != CN_OK)
+            return err;
+        snprintf(filled.suite, sizeof filled.suite, "%s", pair.suite->name);
+        snprintf(filled.safety, sizeof filled.safety, "%s", pair.safety);
+        cn_pair_wipe(&pair);
+    }
+    *info = filled;
     return CN_OK;
 }
 
@@ -337,35 +337,45 @@ enum cn_err cn_contact_show(struct cn_home *home, const char *name, struct cn_co
     return err;
 }
 
-struct listing {
-    struct cn_contact_info *list;
-    size_t count;
-};
-
-static enum cn_err list_visit(struct cn_home *home, const char *name,
-                              const struct cn_contact *contact, void *context)
+/* Show each of these; how many there still are. */
+static size_t show_all(struct cn_home *home, char **names, size_t count,
+                       struct cn_contact_info *info)
 {
-    struct listing *l = context;
-    struct cn_contact_info *more = realloc(l->list, (l->count + 1) * sizeof *more);
+    size_t shown = 0;
 
-    if (!more)
-        return CN_E_MEMORY;
-    l->list = more;
-    return info_fill(home, name, contact, &l->list[l->count++]);
+    for (size_t i = 0; i < count; i++) {
+        struct cn_contact_info one = { 0 };
+
+        snprintf(one.name, sizeof one.name, "%s", names[i]);
+        one.err = cn_contact_show(home, names[i], &one);
+        if (one.err != CN_E_ABSENT) /* removed meanwhile */
+            info[shown++] = one;
+    }
+    return shown;
 }
 
 enum cn_err cn_contact_list(struct cn_home *home, struct cn_contact_info **list, size_t *count)
 {
-    struct listing l = { 0 };
-    enum cn_err err = visit_others(home, NULL, list_visit, &l);
+    struct cn_contact_info *info;
+    const char *kind;
+    char **names;
+    size_t name_count;
+    enum cn_err err = names_list(home, &names, &name_count);
 
-    if (err != CN_OK) {
-        free(l.list);
+    if (err != CN_OK)
         return err;
+    info = calloc(name_count + 1, sizeof *info); /* with none, too, there is something to free */
+    err = info ? CN_OK : CN_E_MEMORY;
+    if (err == CN_OK && name_count > 0)
+        err = cn_home_identity_kind(home, &kind); /* what all need is told once */
+    if (err == CN_OK) {
+        *count = show_all(home, names, name_count, info);
+        *list = info;
+    } else {
+        free(info);
     }
-    *list = l.list;
-    *count = l.count;
-    return CN_OK;
+    names_free(names, name_count);
+    return err;
 }
 
 enum cn_err cn_contact_verify(struct cn_home *home, const char *name)

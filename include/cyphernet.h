@@ -121,6 +121,7 @@ struct cn_contact_info {
     char kind[16];     /* of the contact's identity; empty if not accepted */
     char suite[32];    /* of calls; empty unless offered and accepted */
     char safety[72];   /* twelve groups of five digits; empty unless offered and accepted */
+    enum cn_err err;   /* in a list: why the contact cannot be shown, and then only name is set */
 };
 
 /* My card for NAME, made at first and the same from then on; fresh, or if another server has been
@@ -138,7 +139,9 @@ CN_API CN_MUST_USE enum cn_err cn_contact_accept(struct cn_home *home, const cha
 /* CN_E_ABSENT: no such contact. */
 CN_API CN_MUST_USE enum cn_err cn_contact_show(struct cn_home *home, const char *name,
                                                struct cn_contact_info *info);
-/* All contacts by name, in an array for free(). */
+/* All contacts by name, in an array for free(). One whose file cannot be used is among them, with
+ * err; cn_contact_show gives the detail. Errors here are those of the identity, without which no
+ * contact can be shown, and of the directory. */
 CN_API CN_MUST_USE enum cn_err cn_contact_list(struct cn_home *home, struct cn_contact_info **list,
                                                size_t *count);
 /* The safety numbers were compared and are equal. CN_E_ABSENT: not both cards are there. */

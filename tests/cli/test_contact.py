@@ -209,7 +209,7 @@ def test_a_contact_that_others_may_use(ann, mode):
     (ann.home / "contacts/bob").chmod(mode)
     for words in (["show", "bob"], ["offer", "bob"], ["list"], ["verify", "bob"]):
         said = ann.bad(1, "contact", *words)
-        assert "chmod 600" in said and str(ann.home / "contacts/bob") in said
+        assert f"chmod 600 '{ann.home / 'contacts/bob'}'" in said
         assert "No such file" not in said
 
 
@@ -231,6 +231,40 @@ def test_a_contact_file_that_is_damaged(ann, bob):
         assert path.read_text() == text
     path.write_text(good)
     assert ann.state("bob") == "unverified"
+
+
+@pytest.mark.parametrize("wrong", ["open to others", "damaged", "a directory", "of another identity"])
+def test_one_bad_contact_hides_no_other(ann, bob, person, wrong):
+    exchange(ann, bob)
+    ann.offer("adam")
+    ann.offer("zoe")
+    path = ann.home / "contacts/bob"
+    if wrong == "open to others":
+        path.chmod(0o640)
+    elif wrong == "damaged":
+        path.write_text(path.read_text()[:-60])
+    elif wrong == "a directory":
+        path.unlink()
+        path.mkdir()
+    else:
+        (ann.home / "identity").unlink()
+        ann.ok("init")
+    for words in (["list"], ["list", "--json"]):
+        done = ann.run("contact", *words)
+        assert done.returncode == 1
+        assert ["adam" in line for line in done.stdout.splitlines()] == [True, False]
+        assert "bob" not in done.stdout and done.stdout.count("zoe") == 1
+        assert "contacts/bob" in done.stderr or "listing: bob: " in done.stderr
+        assert "adam" not in done.stderr and "zoe" not in done.stderr
+        assert "cyphernet: hint: " in done.stderr or wrong == "a directory"
+
+
+def test_without_an_identity_that_is_told_once(ann):
+    ann.offer("bob")
+    ann.offer("carol")
+    (ann.home / "identity").write_text("")
+    said = ann.bad(1, "contact", "list")
+    assert said.count("error: ") == 1 and str(ann.home / "identity") in said
 
 
 def test_cards_made_with_an_identity_that_is_gone(ann, bob):

@@ -74,7 +74,7 @@ def test_of_one_who_has_nothing(stranger):
 
 
 @pytest.mark.parametrize("name, check", [("identity", "identity"), ("fingerprint", "admission"),
-                                         ("contacts/bob", "contacts")])
+                                         ("contacts/bob", "contact")])
 def test_of_a_secret_that_others_may_use(ann, name, check):
     ann.offer("bob")
     (ann.home / name).chmod(0o640)
@@ -82,7 +82,7 @@ def test_of_a_secret_that_others_may_use(ann, name, check):
 
 
 @pytest.mark.parametrize("name, check", [("identity", "identity"), ("fingerprint", "admission"),
-                                         ("contacts/bob", "contacts")])
+                                         ("contacts/bob", "contact")])
 def test_of_a_file_that_is_damaged(ann, name, check):
     ann.offer("bob")
     path = ann.home / name
@@ -90,6 +90,16 @@ def test_of_a_file_that_is_damaged(ann, name, check):
     path.write_text(text[: len(text) // 2])
     said = bad(checks(ann, 1), check)
     assert str(path) in said and "end is missing" in said
+
+
+def test_of_a_bad_contact_among_good_ones(ann, bob):
+    exchange(ann, bob)
+    ann.offer("adam")
+    (ann.home / "contacts/adam").chmod(0o640)
+    found = checks(ann, 1)
+    assert "chmod 600" in bad(found, "contact")
+    assert "2, of these 1 can be called" in found["contacts"][0]["text"]
+    assert any("bob is not verified" in row["text"] for row in found["contact"])
 
 
 def test_of_preferences_that_nobody_understands(ann):

@@ -554,6 +554,37 @@ static void contacts_come_in_order_and_only_what_is_one(void **state)
     free(list);
 }
 
+static void a_contact_that_cannot_be_used_is_listed_with_the_reason(void **state)
+{
+    static char text[TEXT_SIZE_MAX];
+    struct cn_contact_info *list = NULL;
+    char path[PATH_MAX];
+    size_t count = 9;
+
+    (void)state;
+    join(home, 1);
+    offer(home, "ann", text);
+    offer(home, "bob", text);
+    path_of("contacts/ann", path);
+    assert_int_equal(chmod(path, 0640), 0);
+    assert_err(cn_contact_list(home, &list, &count), CN_OK);
+    assert_int_equal(count, 2);
+    assert_err(list[0].err, CN_E_OPEN_MODE);
+    assert_string_equal(list[0].name, "ann");
+    assert_false(list[0].offered);
+    assert_err(list[1].err, CN_OK);
+    assert_true(list[1].offered);
+    free(list);
+
+    list = NULL;
+    path_of("identity", path);
+    assert_int_equal(unlink(path), 0);
+    assert_err(cn_contact_list(home, &list, &count), CN_E_ABSENT);
+    assert_null(list);
+    assert_int_equal(count, 2);
+    assert_string_equal(cn_home_detail(home)->about, path);
+}
+
 static void a_buffer_that_is_too_small_for_the_card_is_told(void **state)
 {
     char small[100];
@@ -679,6 +710,7 @@ int main(void)
         HOME_TEST(joining_tells_what_the_fingerprint_says),
         HOME_TEST(a_fingerprint_that_is_refused_leaves_the_one_held),
         HOME_TEST(contacts_come_in_order_and_only_what_is_one),
+        HOME_TEST(a_contact_that_cannot_be_used_is_listed_with_the_reason),
         HOME_TEST(a_buffer_that_is_too_small_for_the_card_is_told),
         HOME_TEST(a_pair_needs_both_cards),
         HOME_TEST(every_refusal_leaves_everything),
