@@ -1,9 +1,11 @@
 """What passes between a subscriber and the server: what can be seen there, and what can be done there."""
 
 import base64
+import contextlib
 import random
 import socket
 import struct
+import subprocess
 
 import pytest
 
@@ -346,6 +348,80 @@ def test_records_are_repeated_and_dropped(line):
 
         codes = disturbed(line, change)
         assert codes in ((5, 5), (0, 0))
+
+
+# --- silence
+
+
+class Leaps:
+    """A clock that runs ahead, for programs that get `env`."""
+
+    def __init__(self, place):
+        shim = BUILD / "tests/support/shift_clock.so"
+        if not shim.exists():
+            pytest.skip("the sanitizers let nothing be preloaded")
+        self.path, self.seconds = place / "leap", 0
+        self.env = {"LD_PRELOAD": str(shim), "CLOCK_LEAP_FILE": str(self.path)}
+
+    def leap(self, seconds):
+        self.seconds += seconds
+        (self.path.parent / "next").write_text(str(self.seconds))
+        (self.path.parent / "next").replace(self.path)
+
+
+@pytest.fixture
+def leaps(tmp_path):
+    return Leaps(tmp_path)
+
+
+def test_a_record_whose_length_was_raised_is_not_waited_for_for_ever(line, leaps):
+    """It never becomes whole, so nothing tells that it was changed but the silence, which is given up."""
+    world, proxy, ann, bob = line
+    lengths = []
+    first = ASKED + PROLOGUE_SIZE + ANSWER_SIZE + 256  # behind the Finish
+
+    def change(each, going, data):
+        at = first - len(each.passed[DOWN])
+        if each.owner != bob.name or going != DOWN or not 0 <= at < len(data):
+            return data
+        lengths.append(data[at])
+        return data[:at] + b"\xff" + data[at + 1 :]
+
+    proxy.change = change
+    other = world.start(bob, "pipe", ann.name, stdin=subprocess.PIPE, env=leaps.env)
+    other.says("waiting for")
+    one = world.start(ann, "pipe", bob.name, stdin=THERE)
+    other.says("connected with")
+    until(lambda: lengths, "the length was raised")
+    assert lengths == [0] and other.process.poll() is None
+
+    def given_up():
+        leaps.leap(125)
+        with contextlib.suppress(OSError):  # wakes it; single octets make no record
+            proxy.of(bob.name)[0].client.sendall(b"\0")
+        return other.process.poll() is not None
+
+    until(given_up, "the call is given up")
+    other.end(5)
+    one.end(5)
+    assert other.got() == b""
+
+
+def test_a_call_in_which_both_say_something_now_and_then_goes_on(line, leaps):
+    """The control: time alone ends nothing."""
+    world, _, ann, bob = line
+    ends = [world.start(one, "pipe", other.name, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=leaps.env)
+            for one, other in ((ann, bob), (bob, ann))]
+    for turn in range(5):
+        for says, hears in (ends, ends[::-1]):
+            says.stdin.write(b"turn %d\n" % turn)
+            says.stdin.flush()
+            assert hears.stdout.readline() == b"turn %d\n" % turn
+        leaps.leap(100)
+    for end in ends:
+        end.stdin.close()
+    for end in ends:
+        end.end(0)
 
 
 # --- a server that joins the wrong two
