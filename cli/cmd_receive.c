@@ -1,34 +1,26 @@
 /* cmd_receive.c - cyphernet receive: files from the partner, who runs `send`. */
 #include "dial.h"
+#include "incoming.h"
 #include "progress.h"
 #include "transfer.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <poll.h>
 #include <signal.h>
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
-#include <sys/statvfs.h>
-#include <sys/syscall.h>
 #include <unistd.h>
 
-#include "hasher.h"
-#include "home.h"
 #include "reader.h"
 
 enum {
     HASH_LOOK_MS = 5,
-    TEMPORARY_SIZE = 48,
-    SMALL_SIZE = 1024 * 1024,         /* octets: smaller files are synced together */
-    TOGETHER_MAX = 64,                /* files, or */
-    TOGETHER_SIZE = 16 * 1024 * 1024, /* octets */
-    SPARE_SIZE = 4 * 1024 * 1024      /* left free on the disk when a file is accepted */
+    SMALL_SIZE = 1024 * 1024,        /* octets: smaller files are synced together */
+    TOGETHER_MAX = 64,               /* files, or */
+    TOGETHER_SIZE = 16 * 1024 * 1024 /* octets */
 };
 
 static const struct cn_option options[] = {
@@ -55,11 +47,8 @@ struct file {
     struct cn_transfer_message offered;
     enum file_state state;
     enum cn_transfer_outcome outcome;
-    int fd;                         /* of the temporary file, or -1 */
-    char temporary[TEMPORARY_SIZE]; /* its name; empty: none */
-    uint64_t written;
+    struct cn_incoming incoming;
     struct cn_stream *stream;
-    struct cn_hasher *hasher;
     bool has_sum;
     bool result_told;
     uint8_t sum[CN_TRANSFER_SUM_SIZE];
@@ -86,71 +75,7 @@ struct receiving {
     int code;
 };
 
-/* --- files on disk -------------------------------------------------------------------------- */
-
-/* Open name inside the directory, never outside of it, whatever the name says. */
-static int open_beneath(int directory, const char *name, int flags, mode_t mode)
-{
-    const struct open_how how = { .flags = (unsigned)(flags | O_CLOEXEC),
-                                  .mode = flags & O_CREAT ? mode : 0,
-                                  .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
-    long fd = syscall(SYS_openat2, directory, name, &how, sizeof how);
-
-    /* kernels before 5.6: names hold no slash, so not following a link is all there is to it */
-    if (fd < 0 && errno == ENOSYS)
-        fd = openat(directory, name, flags | O_CLOEXEC | O_NOFOLLOW, mode);
-    return (int)fd;
-}
-
-static bool exists(const struct receiving *r, const char *name)
-{
-    struct stat st;
-
-    return fstatat(r->directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
-}
-
-static bool is_directory(const struct receiving *r, const char *name)
-{
-    struct stat st;
-
-    return fstatat(r->directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
-}
-
-static bool disk_has(const struct receiving *r, uint64_t size)
-{
-    struct statvfs fs;
-
-    if (fstatvfs(r->directory, &fs) != 0)
-        return true; /* unknown: writing will tell */
-    return (uint64_t)fs.f_bavail * fs.f_frsize >= size + SPARE_SIZE || size == 0;
-}
-
-static bool temporary_open(const struct receiving *r, struct file *file)
-{
-    uint8_t random[8];
-
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
-        return false;
-    snprintf(file->temporary, sizeof file->temporary,
-             ".cyphernet-%02x%02x%02x%02x%02x%02x%02x%02x.part", random[0], random[1], random[2],
-             random[3], random[4], random[5], random[6], random[7]);
-    file->fd = open_beneath(r->directory, file->temporary, O_RDWR | O_CREAT | O_EXCL, 0600);
-    if (file->fd < 0)
-        file->temporary[0] = '\0';
-    return file->fd >= 0;
-}
-
-static void file_close(struct receiving *r, struct file *file)
-{
-    cn_hasher_cancel(file->hasher);
-    file->hasher = NULL;
-    if (file->fd >= 0)
-        close(file->fd);
-    file->fd = -1;
-    if (file->temporary[0])
-        (void)unlinkat(r->directory, file->temporary, 0);
-    file->temporary[0] = '\0';
-}
+/* --- one file ------------------------------------------------------------------------------- */
 
 static const char *shown_name(const struct file *file, char out[256])
 {
@@ -165,7 +90,7 @@ static void file_over(struct receiving *r, struct file *file, enum cn_transfer_o
         return;
     if (file->state == FILE_VERIFIED)
         r->verified--;
-    file_close(r, file);
+    cn_incoming_close(&file->incoming);
     cn_progress_clear(&file->progress);
     file->state = FILE_OVER;
     file->outcome = outcome;
@@ -200,28 +125,6 @@ static void file_failed(struct receiving *r, struct file *file)
     file_over(r, file, full ? CN_TRANSFER_DISK_FULL : CN_TRANSFER_FAILED);
 }
 
-static bool attributes_set(const struct file *file)
-{
-    const struct timespec times[2] = {
-        { .tv_nsec = UTIME_NOW },
-        { .tv_sec = (time_t)file->offered.mtime_s, .tv_nsec = (long)file->offered.mtime_ns },
-    };
-
-    return fchmod(file->fd, file->offered.mode & 0777) == 0 && futimens(file->fd, times) == 0;
-}
-
-/* Under its own name; never over another file unless that was asked for. */
-static bool file_name(struct receiving *r, struct file *file)
-{
-    unsigned flags = r->cli->overwrite ? 0 : RENAME_NOREPLACE;
-
-    if (renameat2(r->directory, file->temporary, r->directory, file->offered.name, flags) == 0) {
-        file->temporary[0] = '\0';
-        return true;
-    }
-    return false;
-}
-
 /* Sync what has been verified, give it its names, and sync those. */
 static void store_verified(struct receiving *r)
 {
@@ -236,7 +139,8 @@ static void store_verified(struct receiving *r)
 
         if (file->state != FILE_VERIFIED)
             continue;
-        if ((!together && fsync(file->fd) != 0) || !file_name(r, file)) {
+        if ((!together && !cn_incoming_sync(&file->incoming)) ||
+            !cn_incoming_name(&file->incoming, file->offered.name, r->cli->overwrite)) {
             if (errno == EEXIST)
                 file_over(r, file, CN_TRANSFER_EXISTS);
             else
@@ -249,22 +153,6 @@ static void store_verified(struct receiving *r)
             file_over(r, &r->files[i], CN_TRANSFER_STORED);
     }
     r->verified_size = 0;
-}
-
-/* --- one file ------------------------------------------------------------------------------- */
-
-/* Judge an offer. True: it may come. */
-static bool offer_good(struct receiving *r, struct file *file)
-{
-    const char *name = file->offered.name;
-
-    if (!cn_transfer_name_valid(name, strlen(name)) || is_directory(r, name))
-        file_over(r, file, CN_TRANSFER_BAD_NAME);
-    else if (!r->cli->overwrite && exists(r, name))
-        file_over(r, file, CN_TRANSFER_EXISTS);
-    else if (!disk_has(r, file->offered.size))
-        file_over(r, file, CN_TRANSFER_DISK_FULL);
-    return file->state != FILE_OVER;
 }
 
 static struct file *file_add(struct receiving *r)
@@ -286,7 +174,7 @@ static struct file *file_add(struct receiving *r)
     }
     file = &r->files[r->count++];
     memset(file, 0, sizeof *file);
-    file->fd = -1;
+    cn_incoming_init(&file->incoming, r->directory);
     return file;
 }
 
@@ -300,6 +188,7 @@ static void protocol_failed(struct receiving *r)
 static void take_offer(struct receiving *r, const struct cn_transfer_message *m)
 {
     struct file *file = NULL;
+    enum cn_transfer_outcome refusal;
 
     if (m->index == r->count && !r->ended && r->count < CN_TRANSFER_FILE_COUNT_MAX)
         file = file_add(r);
@@ -308,8 +197,10 @@ static void take_offer(struct receiving *r, const struct cn_transfer_message *m)
         return;
     }
     file->offered = *m;
-    if (offer_good(r, file))
+    if (cn_incoming_judge(r->directory, m, r->cli->overwrite, &refusal))
         file->state = FILE_ACCEPTED;
+    else
+        file_over(r, file, refusal);
 }
 
 static void take_sum(struct receiving *r, const struct cn_transfer_message *m)
@@ -377,18 +268,7 @@ static void take_stream(struct receiving *r, struct cn_stream *stream)
     file->stream = stream;
     cn_stream_set_user(stream, (void *)(uintptr_t)(index + 1));
     cn_progress_begin(&file->progress, r->cli, file->offered.name, file->offered.size);
-    if (!temporary_open(r, file)) {
-        file_failed(r, file);
-        return;
-    }
-    /* finds out now whether the disk holds it; where that is not supported, writing will */
-    if (file->offered.size > 0 &&
-        fallocate(file->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)file->offered.size) != 0 &&
-        (errno == ENOSPC || errno == EDQUOT || errno == EFBIG)) {
-        file_failed(r, file);
-        return;
-    }
-    if (cn_hasher_start(&file->hasher, cn_home_crypto(r->cli->home), file->fd) != CN_OK) {
+    if (!cn_incoming_open(&file->incoming, r->cli->home, file->offered.size)) {
         file_failed(r, file);
         return;
     }
@@ -403,22 +283,18 @@ static void file_write(struct receiving *r, struct file *file)
     while (file->state == FILE_RECEIVING && (from = cn_stream_peek(file->stream, &size))) {
         ssize_t put;
 
-        if (size > file->offered.size - file->written) { /* more than it said */
+        if (size > file->offered.size - file->incoming.written) { /* more than it said */
             cn_stream_reset(file->stream, 0);
             file_over(r, file, CN_TRANSFER_MISMATCH);
             return;
         }
-        put = pwrite(file->fd, from, size, (off_t)file->written);
-        if (put < 0 && errno == EINTR)
-            continue;
+        put = cn_incoming_write(&file->incoming, from, size);
         if (put < 0) {
             file_failed(r, file);
             return;
         }
         cn_stream_consume(file->stream, (size_t)put);
-        file->written += (uint64_t)put;
-        cn_hasher_advance(file->hasher, file->written);
-        cn_progress_update(&file->progress, file->written);
+        cn_progress_update(&file->progress, file->incoming.written);
     }
 }
 
@@ -430,11 +306,11 @@ static void file_ready(struct receiving *r, struct file *file)
     if (cn_stream_state(file->stream) == CN_STREAM_RESET) {
         file_over(r, file, CN_TRANSFER_WITHDRAWN);
     } else if (file->state == FILE_RECEIVING && cn_stream_state(file->stream) == CN_STREAM_ENDED) {
-        if (file->written != file->offered.size) {
+        if (file->incoming.written != file->offered.size) {
             file_over(r, file, CN_TRANSFER_MISMATCH);
             return;
         }
-        cn_hasher_limit(file->hasher, file->written);
+        cn_incoming_seal(&file->incoming);
         file->state = FILE_WHOLE;
     }
 }
@@ -442,23 +318,20 @@ static void file_ready(struct receiving *r, struct file *file)
 static void file_verify(struct receiving *r, struct file *file)
 {
     uint8_t sum[CN_TRANSFER_SUM_SIZE];
-    enum cn_err err;
 
-    if (!file->has_sum || !cn_hasher_is_done(file->hasher))
+    if (!file->has_sum || !cn_incoming_is_hashed(&file->incoming))
         return;
-    err = cn_hasher_finish(file->hasher, file->written, sum);
-    file->hasher = NULL;
-    if (err != CN_OK) {
+    if (!cn_incoming_sum(&file->incoming, sum)) {
         file_failed(r, file);
     } else if (memcmp(sum, file->sum, sizeof sum) != 0) {
         file_over(r, file, CN_TRANSFER_MISMATCH);
-    } else if (!attributes_set(file)) {
+    } else if (!cn_incoming_set_attributes(&file->incoming, &file->offered)) {
         file_failed(r, file);
     } else {
         file->state = FILE_VERIFIED;
         r->verified++;
-        r->verified_size += file->written;
-        if (file->written >= SMALL_SIZE || r->verified >= TOGETHER_MAX ||
+        r->verified_size += file->offered.size;
+        if (file->offered.size >= SMALL_SIZE || r->verified >= TOGETHER_MAX ||
             r->verified_size >= TOGETHER_SIZE)
             store_verified(r);
     }
@@ -626,7 +499,7 @@ static int outcome_code(const struct receiving *r)
 static void receiving_end(struct receiving *r)
 {
     for (uint32_t i = 0; i < r->count; i++)
-        file_close(r, &r->files[i]);
+        cn_incoming_close(&r->files[i].incoming);
     free(r->files);
     cn_dial_end(&r->dial);
 }

@@ -1,0 +1,177 @@
+#include "incoming.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/openat2.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#include "hasher.h"
+#include "home.h"
+
+enum { SPARE_SIZE = 4 * 1024 * 1024 /* left free on the disk when a file is accepted */ };
+
+void cn_incoming_init(struct cn_incoming *incoming, int directory)
+{
+    *incoming = (struct cn_incoming) { .directory = directory, .fd = -1 };
+}
+
+/* --- judging -------------------------------------------------------------------------------- */
+
+static bool exists(int directory, const char *name)
+{
+    struct stat st;
+
+    return fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool is_directory(int directory, const char *name)
+{
+    struct stat st;
+
+    return fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(st.st_mode);
+}
+
+static bool disk_has(int directory, uint64_t size)
+{
+    struct statvfs fs;
+
+    if (fstatvfs(directory, &fs) != 0)
+        return true; /* unknown: writing will tell */
+    return (uint64_t)fs.f_bavail * fs.f_frsize >= size + SPARE_SIZE || size == 0;
+}
+
+bool cn_incoming_judge(int directory, const struct cn_transfer_message *offered, bool overwrite,
+                       enum cn_transfer_outcome *refusal)
+{
+    const char *name = offered->name;
+
+    if (!cn_transfer_name_valid(name, strlen(name)) || is_directory(directory, name))
+        *refusal = CN_TRANSFER_BAD_NAME;
+    else if (!overwrite && exists(directory, name))
+        *refusal = CN_TRANSFER_EXISTS;
+    else if (!disk_has(directory, offered->size))
+        *refusal = CN_TRANSFER_DISK_FULL;
+    else
+        return true;
+    return false;
+}
+
+/* --- writing -------------------------------------------------------------------------------- */
+
+/* Open name inside the directory, never outside of it, whatever the name says. */
+static int open_beneath(int directory, const char *name, int flags, mode_t mode)
+{
+    const struct open_how how = { .flags = (unsigned)(flags | O_CLOEXEC),
+                                  .mode = flags & O_CREAT ? mode : 0,
+                                  .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS };
+    long fd = syscall(SYS_openat2, directory, name, &how, sizeof how);
+
+    /* kernels before 5.6: names hold no slash, so not following a link is all there is to it */
+    if (fd < 0 && errno == ENOSYS)
+        fd = openat(directory, name, flags | O_CLOEXEC | O_NOFOLLOW, mode);
+    return (int)fd;
+}
+
+static bool temporary_open(struct cn_incoming *in)
+{
+    uint8_t random[8];
+
+    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+        return false;
+    snprintf(in->temporary, sizeof in->temporary,
+             ".cyphernet-%02x%02x%02x%02x%02x%02x%02x%02x.part", random[0], random[1], random[2],
+             random[3], random[4], random[5], random[6], random[7]);
+    in->fd = open_beneath(in->directory, in->temporary, O_RDWR | O_CREAT | O_EXCL, 0600);
+    if (in->fd < 0)
+        in->temporary[0] = '\0';
+    return in->fd >= 0;
+}
+
+bool cn_incoming_open(struct cn_incoming *incoming, const struct cn_home *home, uint64_t size)
+{
+    if (!temporary_open(incoming))
+        return false;
+    /* finds out now whether the disk holds it; where that is not supported, writing will */
+    if (size > 0 && fallocate(incoming->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) != 0 &&
+        (errno == ENOSPC || errno == EDQUOT || errno == EFBIG))
+        return false;
+    return cn_hasher_start(&incoming->hasher, cn_home_crypto(home), incoming->fd) == CN_OK;
+}
+
+ssize_t cn_incoming_write(struct cn_incoming *incoming, const uint8_t *from, size_t size)
+{
+    ssize_t put;
+
+    do {
+        put = pwrite(incoming->fd, from, size, (off_t)incoming->written);
+    } while (put < 0 && errno == EINTR);
+    if (put < 0)
+        return -1;
+    incoming->written += (uint64_t)put;
+    cn_hasher_advance(incoming->hasher, incoming->written);
+    return put;
+}
+
+void cn_incoming_seal(struct cn_incoming *incoming)
+{
+    cn_hasher_limit(incoming->hasher, incoming->written);
+}
+
+/* --- verifying and keeping ------------------------------------------------------------------ */
+
+bool cn_incoming_is_hashed(const struct cn_incoming *incoming)
+{
+    return cn_hasher_is_done(incoming->hasher);
+}
+
+bool cn_incoming_sum(struct cn_incoming *incoming, uint8_t sum[CN_TRANSFER_SUM_SIZE])
+{
+    enum cn_err err = cn_hasher_finish(incoming->hasher, incoming->written, sum);
+
+    incoming->hasher = NULL;
+    return err == CN_OK;
+}
+
+bool cn_incoming_set_attributes(const struct cn_incoming *incoming,
+                                const struct cn_transfer_message *offered)
+{
+    const struct timespec times[2] = {
+        { .tv_nsec = UTIME_NOW },
+        { .tv_sec = (time_t)offered->mtime_s, .tv_nsec = (long)offered->mtime_ns },
+    };
+
+    return fchmod(incoming->fd, offered->mode & 0777) == 0 && futimens(incoming->fd, times) == 0;
+}
+
+bool cn_incoming_sync(const struct cn_incoming *incoming)
+{
+    return fsync(incoming->fd) == 0;
+}
+
+bool cn_incoming_name(struct cn_incoming *incoming, const char *name, bool overwrite)
+{
+    unsigned flags = overwrite ? 0 : RENAME_NOREPLACE;
+
+    if (renameat2(incoming->directory, incoming->temporary, incoming->directory, name, flags) != 0)
+        return false;
+    incoming->temporary[0] = '\0';
+    return true;
+}
+
+void cn_incoming_close(struct cn_incoming *incoming)
+{
+    cn_hasher_cancel(incoming->hasher);
+    incoming->hasher = NULL;
+    if (incoming->fd >= 0)
+        close(incoming->fd);
+    incoming->fd = -1;
+    if (incoming->temporary[0])
+        (void)unlinkat(incoming->directory, incoming->temporary, 0);
+    incoming->temporary[0] = '\0';
+}
