@@ -5,7 +5,6 @@
 #include <linux/openat2.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <sys/syscall.h>
@@ -78,11 +77,12 @@ static int open_beneath(int directory, const char *name, int flags, mode_t mode)
     return (int)fd;
 }
 
-static bool temporary_open(struct cn_incoming *in)
+static bool temporary_open(struct cn_incoming *in, const struct cn_home *home)
 {
     uint8_t random[8];
 
-    if (getrandom(random, sizeof random, 0) != (ssize_t)sizeof random)
+    errno = EIO;
+    if (cn_random_fill(cn_home_random(home), random, sizeof random) != CN_OK)
         return false;
     snprintf(in->temporary, sizeof in->temporary,
              ".cyphernet-%02x%02x%02x%02x%02x%02x%02x%02x.part", random[0], random[1], random[2],
@@ -95,7 +95,7 @@ static bool temporary_open(struct cn_incoming *in)
 
 bool cn_incoming_open(struct cn_incoming *incoming, const struct cn_home *home, uint64_t size)
 {
-    if (!temporary_open(incoming))
+    if (!temporary_open(incoming, home))
         return false;
     /* finds out now whether the disk holds it; where that is not supported, writing will */
     if (size > 0 && fallocate(incoming->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)size) != 0 &&

@@ -26,6 +26,7 @@ enum {
     PREFERENCES_SIZE_MAX = 16384
 };
 
+/* server/random.c has its like: all that the two share is core/, which draws no randomness. */
 static enum cn_err system_fill(void *context, uint8_t *out, size_t size)
 {
     (void)context;
