@@ -172,16 +172,19 @@ def test_a_hundred_replays_leave_no_trace(world):
     assert victim.is_open()
 
 
-def verdict_of(world, fingerprint):
+def verdict_of(world, fingerprint, stays=False):
+    """It goes once it has been told, or stays until the server has had enough of it."""
     line = Line(world, fingerprint).hello()
     said = line.ask("verdict")
+    if not stays:
+        line.ok("shutdown")
     line.ended()
     return said
 
 
 def test_an_expired_holder_is_told_in_the_verdict(world):
     change = Change(world)
-    assert verdict_of(world, forged(world, -100, -1)) == "expired"
+    assert verdict_of(world, forged(world, -100, -1), stays=True) == "expired"
     change.becomes(accepted=1, refused_expired=1)
 
 
@@ -256,9 +259,11 @@ def test_a_certificate_that_ends_during_a_call_does_not_end_it(own):
 def test_a_certificate_without_an_end_does_not_end_at_once(own):
     """Times as far away as 64 bits allow are no reason to compute nonsense."""
     own.serve()
-    for end in (2**64 // 1000 + 1, 2**64 // 1000 + 2, 2**63 // 1000, 2**64 - 2 - int(time.time())):
-        line = Line(own, forged(own, -10, end)).wait()
-        line.quiet(1500)
+    ends = (2**64 // 1000 + 1, 2**64 // 1000 + 2, 2**63 // 1000, 2**64 - 2 - int(time.time()))
+    lines = [Line(own, forged(own, -10, end)).wait() for end in ends]
+    for line in lines:
+        line.tell("expect", 1500)
+    assert [line.answer() for line in lines] == ["nothing"] * len(ends)
 
 
 def test_status_counts_no_scanner_as_a_subscriber(world):
