@@ -1,7 +1,9 @@
 """What passes between a subscriber and the server: what can be seen there, and what can be done there."""
 
 import base64
+import concurrent.futures
 import contextlib
+import queue
 import random
 import socket
 import struct
@@ -16,29 +18,26 @@ from proxy import ANSWER_SIZE, ASKED, DOWN, MESSAGE_SIZE, PROLOGUE_SIZE, UP, Mix
 
 FLIPS = 28
 CUTS = 32
+LANES = 6
 
 
 @pytest.fixture(scope="module")
 def tapped(tmp_path_factory):
-    """A server behind a proxy, with two pairs."""
+    """A server behind a proxy, and a pair."""
     world = World(tmp_path_factory.mktemp("tapped"))
     world.serve("[joining]\nprologue_timeout = 1\n")
     proxy = Proxy(world.port)
-    pairs = []
-    for one, other in (("ann-of-the-line", "bob-of-the-line"), ("kim-of-the-line", "leo-of-the-line")):
-        pairs.append(world.pair(one, other))
-        for person in pairs[-1]:
-            proxy.before(person)
-    yield world, proxy, pairs
+    ann, bob = (proxy.before(one) for one in world.pair("ann-of-the-line", "bob-of-the-line"))
+    yield world, proxy, ann, bob
     world.close()
     proxy.close()
 
 
 @pytest.fixture
 def line(tapped):
-    world, proxy, pairs = tapped
+    world, proxy, ann, bob = tapped
     proxy.reset()
-    yield world, proxy, *pairs[0]
+    yield world, proxy, ann, bob
     proxy.change = None
     world.clear()
 
@@ -207,9 +206,8 @@ def test_what_is_said_does_not_show_in_small_sizes(line):
 THERE, BACK = b"there" * 40, b"back" * 70
 
 
-def disturbed(line, change):
+def disturbed(world, proxy, ann, bob, change):
     """A call with something done to its lines: it goes on to a good end, or it says that it did not."""
-    world, proxy, ann, bob = line
     proxy.reset()
     proxy.change = change
     running = pipe(world, ann, bob, THERE, BACK)
@@ -218,7 +216,8 @@ def disturbed(line, change):
     if 4 in (one.process.poll(), other.process.poll()):
         # cut before the server has answered at all, which is told at once; the other one waits
         assert b"" == one.got() == other.got()
-        world.clear()
+        for each in running:
+            each.stop()
         return 4, 4
     if 5 in (one.process.poll(), other.process.poll()):
         # if its call was open but the other's was not yet, the other one dials again and waits
@@ -227,7 +226,8 @@ def disturbed(line, change):
             "the other one has ended or waits again",
             40,
         )
-        world.clear()
+        for each in running:
+            each.stop()
         codes = tuple(5 if each.process.poll() in (5, -9) else each.process.poll() for each in running)
     else:
         codes = (one.end(limit=40), other.end(limit=40))
@@ -244,110 +244,157 @@ def disturbed(line, change):
 
 
 @pytest.fixture(scope="module")
+def lanes(tapped):
+    """Pairs that call at the same time, each behind a proxy of its own."""
+    world = tapped[0]
+    made = []
+    for number in range(LANES):
+        proxy = Proxy(world.port)
+        made.append((proxy, *(proxy.before(one) for one in world.pair(f"ann-{number}", f"bob-{number}"))))
+    yield world, made
+    world.clear()
+    for proxy, _, _ in made:
+        proxy.close()
+
+
+def all_disturbed(lanes, changes):
+    """How calls ended that were disturbed one by each of the changes, some at a time. A change is told what
+    passes ann's line: change(line, way, data)."""
+    world, made = lanes
+    free = queue.SimpleQueue()
+    for lane in made:
+        free.put(lane)
+
+    def call(change):
+        lane = free.get()
+        name = lane[1].name
+        try:
+            return disturbed(world, *lane, lambda each, *args: change(each, *args) if each.owner == name else args[1])
+        finally:
+            free.put(lane)
+
+    with concurrent.futures.ThreadPoolExecutor(len(made)) as pool:
+        return list(pool.map(call, changes))
+
+
+@pytest.fixture(scope="module")
 def lengths(tapped):
     """Octets each way of the undisturbed call."""
-    world, proxy, pairs = tapped
+    world, proxy, ann, bob = tapped
     proxy.reset()
-    for running in pipe(world, *pairs[0], THERE, BACK):
+    for running in pipe(world, ann, bob, THERE, BACK):
         running.end(0)
-    only = proxy.of(pairs[0][0].name)[0]
+    only = proxy.of(ann.name)[0]
     return {way: len(only.passed[way]) for way in (UP, DOWN)}
 
 
 def positions(count, length, seed):
-    """Spread over all of it, with the borders of messages and records."""
+    """Spread over all of it, with the borders of messages and records, and within the record behind the Finish,
+    where the call is open; downwards that lies one message sooner for who does not wait."""
+    open_at = ASKED + PROLOGUE_SIZE + ANSWER_SIZE + 256 + 100
     borders = [0, MESSAGE_SIZE, 2 * MESSAGE_SIZE, ASKED, ASKED + 2, ASKED + PROLOGUE_SIZE,
                ASKED + PROLOGUE_SIZE + ANSWER_SIZE, length - 1]
     near = {at + by for at in borders for by in (-1, 0, 1) if 0 <= at + by < length}
     rest = random.Random(seed).sample(range(length), count)
-    return sorted(near | set(rest))[:: max(1, (len(near) + count) // count)]
+    spread = sorted(near | set(rest))[:: max(1, (len(near) + count) // count)]
+    return sorted({*spread, open_at, open_at - MESSAGE_SIZE})
+
+
+def cut(way, at):
+    """The first line to get there ends after so many octets."""
+    cut = set()
+
+    def change(each, going, data):
+        if going != way or (cut and each not in cut):
+            return data
+        cut.add(each)
+        left = at - len(each.passed[way])
+        if left >= len(data):
+            return data
+        if left > 0:
+            (each.server if way == UP else each.client).sendall(data[:left])
+        return None
+
+    return change
 
 
 @pytest.mark.parametrize("way", [UP, DOWN])
-def test_the_line_is_cut_anywhere(line, lengths, way):
+def test_the_line_is_cut_anywhere(lanes, lengths, way):
     """Of one end's first line, after so many octets."""
-    ann = line[2]
-    ended = []
-    for at in positions(CUTS // 2, lengths[way], 5):
-        cut = set()
+    ended = all_disturbed(lanes, [cut(way, at) for at in positions(CUTS // 2, lengths[way], 5)])
+    assert {(4, 4), (0, 0)} <= set(ended), "before the server answered, and before the call, which is made good"
+    assert any(5 in codes for codes in ended), "in a call"
 
-        def change(each, going, data):
-            if each.owner != ann.name or going != way or (cut and each not in cut):
-                return data
-            cut.add(each)
-            left = at - len(each.passed[way])
-            if left >= len(data):
-                return data
-            if left > 0:
-                (each.server if way == UP else each.client).sendall(data[:left])
-            return None
 
-        ended.append(disturbed(line, change))
-    assert {(4, 4), (5, 5), (0, 0)} <= set(ended), "before the server answered, in a call, and between, which is made good"
+def flip(way, at):
+    """One bit of the octet there, on the first line."""
+    flipped = set()
+
+    def change(each, going, data):
+        if going != way or (flipped and each not in flipped):
+            return data
+        flipped.add(each)
+        here = at - len(each.passed[way])
+        if not 0 <= here < len(data):
+            return data
+        return data[:here] + bytes([data[here] ^ 1 << at % 8]) + data[here + 1 :]
+
+    return change
+
+
+def is_of_a_length(at):
+    behind = at - ASKED - PROLOGUE_SIZE - ANSWER_SIZE
+    return at in (ASKED, ASKED + 1) or behind >= 0 and behind % 256 in (0, 1)
 
 
 @pytest.mark.parametrize("way", [UP, DOWN])
-def test_a_bit_is_flipped_anywhere(line, lengths, way):
+def test_a_bit_is_flipped_anywhere(lanes, lengths, way):
     """But in lengths, for what those do takes a time limit to be found out."""
-    ann = line[2]
-    ended = []
-    for at in positions(FLIPS // 2, lengths[way], 6):
-        flipped = set()
-        if at in (ASKED, ASKED + 1) or at >= ASKED + PROLOGUE_SIZE + ANSWER_SIZE and (
-            at - ASKED - PROLOGUE_SIZE - ANSWER_SIZE) % 256 in (0, 1):
-            continue
-
-        def change(each, going, data):
-            if each.owner != ann.name or going != way or (flipped and each not in flipped):
-                return data
-            flipped.add(each)
-            here = at - len(each.passed[way])
-            if not 0 <= here < len(data):
-                return data
-            return data[:here] + bytes([data[here] ^ 1 << at % 8]) + data[here + 1 :]
-
-        ended.append(disturbed(line, change))
-    assert {(5, 5), (0, 0)} <= set(ended)
+    at = [at for at in positions(FLIPS // 2, lengths[way], 6) if not is_of_a_length(at)]
+    ended = all_disturbed(lanes, [flip(way, each) for each in at])
+    assert (0, 0) in ended and any(5 in codes for codes in ended)
 
 
-def test_octets_are_put_in_and_taken_out(line, lengths):
-    ann = line[2]
-    ended = []
-    for at in random.Random(7).sample(range(ASKED + PROLOGUE_SIZE + ANSWER_SIZE, lengths[UP]), 4):
-        for instead in (b"", b"\0\0"):
-            once = []
+def replace(at, instead):
+    """The octet there, once."""
+    once = []
 
-            def change(each, going, data):
-                here = at - len(each.passed[UP])
-                if each.owner != ann.name or going != UP or once or not 0 <= here < len(data):
-                    return data
-                once.append(each)
-                # more octets follow, so that a record is whole and can be found out
-                return data[:here] + instead + data[here + 1 :] + 70000 * b"\0"
+    def change(each, going, data):
+        here = at - len(each.passed[UP])
+        if going != UP or once or not 0 <= here < len(data):
+            return data
+        once.append(each)
+        # more octets follow, so that a record is whole and can be found out
+        return data[:here] + instead + data[here + 1 :] + 70000 * b"\0"
 
-            ended.append((disturbed(line, change), len(once)))
-    # a call may be a record shorter than the one measured: then nothing was changed in it
-    assert all(codes in ([(0, 0)], [(5, 5), (0, 5)])[count] for codes, count in ended), ended
-    assert sum(count for _, count in ended) > 4
+    return change
 
 
-def test_records_are_repeated_and_dropped(line):
-    world, proxy, ann, bob = line
-    for copies in (0, 2):
-        first = ASKED + PROLOGUE_SIZE + ANSWER_SIZE
+def test_octets_are_put_in_and_taken_out(lanes):
+    """Of the two records behind the Finish: so many there are in every call."""
+    first = ASKED + PROLOGUE_SIZE + ANSWER_SIZE + 256
+    at = random.Random(7).sample(range(first, first + 2 * 256), 4)
+    ended = all_disturbed(lanes, [replace(each, instead) for each in at for instead in (b"", b"\0\0")])
+    assert set(ended) <= {(5, 5), (0, 5)}
 
-        def change(each, going, data):
-            at = len(each.passed[UP])
-            if each.owner != ann.name or going != UP or at + len(data) < first + 512:
-                return data
-            if at > first + 256:
-                return data
-            whole = bytes(each.passed[UP]) + data
-            record = whole[first + 256 : first + 512]
-            return data.replace(record, copies * record + (b"" if copies else b"\0" * 70000))
 
-        codes = disturbed(line, change)
-        assert codes in ((5, 5), (0, 0))
+def repeat(copies):
+    """The record behind the Finish."""
+    first = ASKED + PROLOGUE_SIZE + ANSWER_SIZE
+
+    def change(each, going, data):
+        at = len(each.passed[UP])
+        if going != UP or at + len(data) < first + 512 or at > first + 256:
+            return data
+        whole = bytes(each.passed[UP]) + data
+        record = whole[first + 256 : first + 512]
+        return data.replace(record, copies * record + (b"" if copies else b"\0" * 70000))
+
+    return change
+
+
+def test_records_are_repeated_and_dropped(lanes):
+    assert set(all_disturbed(lanes, [repeat(copies) for copies in (0, 2)])) <= {(5, 5), (0, 0)}
 
 
 # --- silence

@@ -2,6 +2,7 @@
 
 import contextlib
 import fcntl
+import itertools
 import os
 import select
 import shutil
@@ -44,14 +45,14 @@ def held(pipe):
 class Running:
     """A program under way. What it says goes to files, so that it never waits for us."""
 
-    count = 0
+    numbers = itertools.count()
 
     def __init__(self, tmp, command, stdin=None, stdout=None, env=None, **options):
-        Running.count += 1
-        self.errors = tmp / f"stderr-{Running.count}"
-        self.output = tmp / f"stdout-{Running.count}"
+        number = next(Running.numbers)
+        self.errors = tmp / f"stderr-{number}"
+        self.output = tmp / f"stdout-{number}"
         if isinstance(stdin, bytes):
-            given = tmp / f"stdin-{Running.count}"
+            given = tmp / f"stdin-{number}"
             given.write_bytes(stdin)
             stdin = given
         with contextlib.ExitStack() as files:
