@@ -9,6 +9,7 @@
 #include <time.h>
 
 #include "ctl.h"
+#include "process.h"
 
 static int help_run(struct cn_ctl *ctl);
 
@@ -106,6 +107,8 @@ int main(int argc, char **argv)
         .now = (uint64_t)time(NULL),
     };
 
+    if (!cn_process_standard_fill())
+        return CN_CTL_FAILED;
     process_harden();
     cn_ctl_say_init(&ctl.arguments);
     if (!cn_ctl_options_parse(&ctl, verbs, argc, argv))

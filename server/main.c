@@ -23,6 +23,7 @@
 #include "keyfile.h"
 #include "listener.h"
 #include "log.h"
+#include "process.h"
 #include "random.h"
 
 #define DIR_DEFAULT   "/var/lib/cyphernet"
@@ -544,8 +545,11 @@ static int options_take(int argc, char **argv, bool *told)
 int main(int argc, char **argv)
 {
     bool told = false;
-    int code = options_take(argc, argv, &told);
+    int code;
 
+    if (!cn_process_standard_fill())
+        return EXIT_FAILED;
+    code = options_take(argc, argv, &told);
     if (code != EXIT_DONE || told)
         return code;
     code = start();
