@@ -3,8 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/prctl.h>
-#include <sys/resource.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -74,13 +72,9 @@ static int help_run(struct cn_ctl *ctl)
     return CN_CTL_OK;
 }
 
-/* Keys pass through here: no core file, no tracing by others of the same user. */
-static void process_harden(void)
+static void process_prepare(void)
 {
-    const struct rlimit none = { 0, 0 };
-
-    setrlimit(RLIMIT_CORE, &none);
-    prctl(PR_SET_DUMPABLE, 0);
+    cn_process_harden();
     umask(077);
     signal(SIGPIPE, SIG_IGN); /* a write says EPIPE */
     signal(SIGXFSZ, SIG_IGN); /* a write says EFBIG */
@@ -109,7 +103,7 @@ int main(int argc, char **argv)
 
     if (!cn_process_standard_fill())
         return CN_CTL_FAILED;
-    process_harden();
+    process_prepare();
     cn_ctl_say_init(&ctl.arguments);
     if (!cn_ctl_options_parse(&ctl, verbs, argc, argv))
         return CN_CTL_USAGE;

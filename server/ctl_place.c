@@ -7,13 +7,17 @@
 #include <unistd.h>
 
 #include "keyfile.h"
+#include "process.h"
 
 /* What we make in DIR must be readable to the server, which is not root; and root must not be led
  * about by links that the directory's owner made. So root acts as the owner in there. */
 static bool owner_assume(const struct stat *owner)
 {
-    return setgroups(1, &owner->st_gid) == 0 && setegid(owner->st_gid) == 0 &&
-           seteuid(owner->st_uid) == 0;
+    bool good = setgroups(1, &owner->st_gid) == 0 && setegid(owner->st_gid) == 0 &&
+                seteuid(owner->st_uid) == 0;
+
+    cn_process_harden();
+    return good;
 }
 
 void cn_ctl_place_leave(struct cn_ctl_place *place)

@@ -11,7 +11,6 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
@@ -318,25 +317,21 @@ static bool become_owner(uid_t started)
            setresuid(server.uid, server.uid, server.uid) == 0;
 }
 
+/* Before any key is read. */
 static void harden(void)
 {
-    const struct rlimit none = { 0, 0 };
-
-    /* both only make it harder to get at the key: a system that refuses them still serves */
-    (void)prctl(PR_SET_DUMPABLE, 0);
-    (void)setrlimit(RLIMIT_CORE, &none);
+    cn_process_harden();
+    if (!cn_process_stack_lock() || mlock(&server.admission, sizeof server.admission) != 0)
+        cn_log("warning", "text=\"the server's key cannot be locked into memory: %s\"",
+               strerror(errno));
 }
 
 static int key_load(void)
 {
     struct cn_server_secret secret;
-    enum cn_err err;
+    enum cn_err err = cn_keyfile_read(&server.crypto, server.dir_fd, CN_SERVER_KEY_FILE,
+                                      CN_ARMOR_SERVER_KEY, secret.bytes);
 
-    if (mlock(&server.admission, sizeof server.admission) != 0)
-        cn_log("warning", "text=\"the server's key cannot be locked into memory: %s\"",
-               strerror(errno));
-    err = cn_keyfile_read(&server.crypto, server.dir_fd, CN_SERVER_KEY_FILE, CN_ARMOR_SERVER_KEY,
-                          secret.bytes);
     if (err == CN_OK)
         err = cn_admission_server_init(&server.admission, &server.crypto, &secret);
     cn_wipe(&secret, sizeof secret);
@@ -450,6 +445,7 @@ static int start(void)
         return fail("another cyphernetd serves this directory", "cyphernetctl status asks it");
     if (!act_as_owner())
         return fail_err(CN_E_SYSTEM, "becoming the directory's owner", NULL);
+    cn_process_harden();
     if (!config_load(&server.config))
         return EXIT_FAILED;
     err = cn_crypto_init(&server.crypto);
@@ -468,12 +464,13 @@ static int start(void)
         return code;
     if (!act_as_started(started))
         return fail_err(CN_E_SYSTEM, "changing the user", NULL);
+    cn_process_harden();
     code = listeners_open();
     if (code != EXIT_DONE)
         return code;
     if (!become_owner(started))
         return fail_err(CN_E_SYSTEM, "becoming the directory's owner", NULL);
-    harden();
+    cn_process_harden();
     if (cn_control_open(&server.control, &server.loop, answer, NULL) != CN_OK)
         return fail_err(CN_E_SYSTEM, CN_CONTROL_SOCKET, NULL);
     if (!signals_open() || cn_listeners_start(&server.listeners, server.gate) != CN_OK)
@@ -552,6 +549,7 @@ int main(int argc, char **argv)
     code = options_take(argc, argv, &told);
     if (code != EXIT_DONE || told)
         return code;
+    harden();
     code = start();
     if (code == EXIT_DONE && cn_loop_run(&server.loop) != CN_OK)
         code = fail_err(CN_E_SYSTEM, "epoll", NULL);

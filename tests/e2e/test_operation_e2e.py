@@ -208,6 +208,45 @@ def test_the_directory_of_another_user(own, open_tmp):
     )
 
 
+def watched(world, command):
+    """How the process was guarded each time it opened a key: dumpable, core limit, KiB of locked memory."""
+    shim = BUILD / "tests/support/key_watch.so"
+    if not shim.exists():
+        pytest.skip("the sanitizers let nothing be preloaded")
+    notes = world.tmp / "notes"
+    running = world.run_program(command, env={"LD_PRELOAD": str(shim), "KEY_WATCH": str(notes)})
+    until(lambda: b"ready" in running.got() or running.process.poll() is not None, "it has read its keys")
+    return running, [[int(word) for word in line.split()] for line in notes.read_text().splitlines()]
+
+
+def test_cyphernetd_is_guarded_before_it_reads_its_key(own):
+    own.server, notes = watched(own, [BUILD / "cyphernetd", "--dir", own.ctl.dir])
+    assert [note[:2] for note in notes] == [[0, 0]]
+    assert notes[0][2] >= 128 or "cannot be locked into memory" in own.server.said()
+
+
+def test_cyphernetctl_is_guarded_before_it_reads_the_key_of_the_operator(own):
+    ctl, notes = watched(own, [BUILD / "cyphernetctl", "--dir", own.ctl.dir, "invite", "ann", "-o", own.tmp / "ann.fp"])
+    ctl.end(0)
+    assert [note[:2] for note in notes] == [[0, 0]]
+
+
+def test_memory_that_cannot_be_locked_is_told_and_no_hindrance(open_tmp):
+    world = World(open_tmp)
+    user = []
+    if os.geteuid() == 0:  # whom no limit holds
+        give_to_nobody(world.ctl.dir)
+        user = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
+    try:
+        command = ["prlimit", "--memlock=0:0", *user, BUILD / "cyphernetd", "--dir", world.ctl.dir]
+        world.server = world.run_program(command)
+        until(lambda: b"ready" in world.server.got() or world.server.process.poll() is not None, "it is ready")
+        assert "the server's key cannot be locked into memory: " in world.server.said()
+        works(*call_of(world))
+    finally:
+        world.close()
+
+
 # --- the end ---------------------------------------------------------------------------------------------------------
 
 
