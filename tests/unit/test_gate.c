@@ -391,6 +391,121 @@ static void a_slow_prologue_costs_who_sends_it_and_not_its_partner(void **state)
     drop(&a, &b);
 }
 
+/* Octet by octet, so many milliseconds for each, of a prologue of this size. */
+static void trickle(struct peer *p, size_t size, uint64_t ms)
+{
+    const uint8_t head[2] = { (uint8_t)(size >> 8), (uint8_t)size };
+
+    for (size_t i = 0; i < size + sizeof head; i++) {
+        peer_raw(p, i < sizeof head ? &head[i] : (const uint8_t *)"a", 1);
+        rig_later(&rig, ms);
+    }
+}
+
+static void prologues_in_single_octets_are_passed_whole(void **state)
+{
+    static const size_t sizes[] = { 1, 2, 255, 256, 16384 };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        struct peer a, b;
+
+        peer_pair(&rig, &a, &b);
+        peer_say(&rig, &a, CN_ADMISSION_READY, CN_MODE_INPUT, 0);
+        rig_turn(&rig);
+        peer_ready(&rig, &b, 16384, 'b');
+        trickle(&a, sizes[i], 0);
+        assert_true(peer_has_prologue(&b, sizes[i], 'a'));
+        assert_true(peer_has_prologue(&a, 16384, 'b'));
+        drop(&a, &b);
+    }
+    assert_int_equal(rig_count(&rig, CN_GATE_HANDED_OVER), COUNT(sizes));
+}
+
+/* READY is the last word of the admission, and may come in pieces with what is behind it. */
+static void a_ready_in_single_octets_and_a_prologue_behind_it_are_told_apart(void **state)
+{
+    const struct cn_admission_message ready = { .type = CN_ADMISSION_READY };
+    uint8_t out[CN_ADMISSION_SIZE + 2 + 3] = { 0 };
+    struct peer a, b;
+
+    (void)state;
+    peer_pair(&rig, &a, &b);
+    peer_ready(&rig, &b, 1, 'b');
+    assert_err(cn_admission_seal(&a.line, &crypto, &ready, out), CN_OK);
+    memcpy(out + CN_ADMISSION_SIZE, "\0\3aaa", 5);
+    for (size_t i = 0; i < sizeof out; i += 2) { /* the boundaries lie within pieces */
+        peer_raw(&a, out + i, i + 2 <= sizeof out ? 2 : 1);
+        rig_turn(&rig);
+    }
+    assert_true(peer_has_prologue(&b, 3, 'a'));
+    assert_true(peer_has_prologue(&a, 1, 'b'));
+    drop(&a, &b);
+}
+
+static void a_prologue_may_come_slowly_until_its_limit(void **state)
+{
+    struct peer a, b;
+
+    (void)state;
+    peer_pair(&rig, &a, &b);
+    peer_ready(&rig, &b, 10, 'b');
+    peer_say(&rig, &a, CN_ADMISSION_READY, CN_MODE_INPUT, 0);
+    rig_turn(&rig);
+    trickle(&a, 97, 101); /* 99 octets in 9999 ms */
+    assert_int_equal(rig_count(&rig, CN_GATE_HANDED_OVER), 1);
+    assert_true(peer_has_prologue(&b, 97, 'a'));
+    assert_true(peer_has_prologue(&a, 10, 'b'));
+    drop(&a, &b);
+}
+
+static void no_octet_of_a_prologue_prolongs_its_time(void **state)
+{
+    struct peer a, b, c;
+
+    (void)state;
+    peer_pair(&rig, &a, &b);
+    peer_ready(&rig, &b, 10, 'b');
+    peer_say(&rig, &a, CN_ADMISSION_READY, CN_MODE_INPUT, 0);
+    rig_turn(&rig);
+    peer_raw(&a, "\0", 1);
+    for (int ms = 0; ms < 9900; ms += 100) {
+        assert_int_equal(peer_state(&a), OPEN);
+        peer_raw(&a, "\377", 1); /* of 255 octets, and 98 of them come */
+        rig_later(&rig, 100);
+    }
+    rig_later(&rig, 101);
+    assert_int_equal(peer_state(&a), ENDED);
+    assert_int_equal(rig_count(&rig, CN_GATE_PROLOGUE_TIMEOUT), 1);
+    assert_int_equal(peer_state(&b), OPEN); /* it is not the one to be late */
+    c = peer_register(&rig, 3, CN_MODE_INPUT, 7);
+    assert_int_equal(peer_hear(&rig, &c, NULL), CN_ADMISSION_JOINED);
+    peer_ready(&rig, &c, 1, 'c');
+    assert_true(peer_has_prologue(&b, 1, 'c'));
+    assert_true(peer_has_prologue(&c, 10, 'b'));
+    peer_close(&c);
+    drop(&a, &b);
+}
+
+/* Both are late, neither is given back to anybody. */
+static void two_slow_prologues_end_both_lines(void **state)
+{
+    struct peer a, b;
+
+    (void)state;
+    peer_pair(&rig, &a, &b);
+    peer_say(&rig, &a, CN_ADMISSION_READY, CN_MODE_INPUT, 0);
+    peer_say(&rig, &b, CN_ADMISSION_READY, CN_MODE_INPUT, 0);
+    rig_turn(&rig);
+    peer_raw(&a, "\0\5aaaa", 6);
+    peer_raw(&b, "\0", 1);
+    rig_later(&rig, 10001);
+    assert_int_equal(peer_state(&a), ENDED);
+    assert_int_equal(peer_state(&b), ENDED);
+    assert_int_equal(rig_count(&rig, CN_GATE_PROLOGUE_TIMEOUT), 2);
+    drop(&a, &b);
+}
+
 static void who_has_a_new_partner_waits_for_its_prologue(void **state)
 {
     struct peer a, b, c;
@@ -566,16 +681,28 @@ static void the_same_subscriber_again_replaces_its_line(void **state)
 
 /* --- the registry, the end ------------------------------------------------------------------- */
 
-static uint32_t block(const struct peer *p, uint64_t serial)
+static struct cn_blocked blocked(const struct peer *p, uint64_t serial)
 {
-    struct cn_blocked blocked = { .serial = serial, .reason = CN_VERDICT_REVOKED };
+    struct cn_blocked b = { .serial = serial, .reason = CN_VERDICT_REVOKED };
+
+    memcpy(b.admission_key, p->fingerprint.certificate.admission_key, sizeof b.admission_key);
+    return b;
+}
+
+static uint32_t block_these(const struct cn_blocked *list, size_t count)
+{
     uint32_t cut = 99;
 
-    memcpy(blocked.admission_key, p->fingerprint.certificate.admission_key,
-           sizeof blocked.admission_key);
-    assert_err(cn_gate_registry(rig.gate, &rig.settings, &blocked, 1, &cut), CN_OK);
+    assert_err(cn_gate_registry(rig.gate, &rig.settings, list, count, &cut), CN_OK);
     rig_turn(&rig);
     return cut;
+}
+
+static uint32_t block(const struct peer *p, uint64_t serial)
+{
+    const struct cn_blocked one = blocked(p, serial);
+
+    return block_these(&one, 1);
 }
 
 static void who_is_blocked_is_cut_whatever_it_is_doing(void **state)
@@ -594,6 +721,100 @@ static void who_is_blocked_is_cut_whatever_it_is_doing(void **state)
         rig_stop(&rig);
         rig_start(&rig);
     }
+}
+
+static void among_many_that_wait_only_the_blocked_are_cut(void **state)
+{
+    struct cn_blocked list[RIG_LINES / 2];
+    struct peer p[RIG_LINES];
+
+    (void)state;
+    for (uint8_t i = 0; i < RIG_LINES; i++) {
+        p[i] = peer_register(&rig, (uint8_t)(i + 1), CN_MODE_INPUT, i);
+        assert_int_equal(peer_hear(&rig, &p[i], NULL), CN_ADMISSION_WAITING);
+        if (i % 2)
+            list[i / 2] = blocked(&p[i], i + 1U);
+    }
+    assert_int_equal(block_these(list, COUNT(list)), COUNT(list));
+    for (uint8_t i = 0; i < RIG_LINES; i++) {
+        assert_int_equal(peer_state(&p[i]), i % 2 ? ENDED : OPEN);
+        peer_close(&p[i]);
+    }
+    rig_turn(&rig);
+    nobody_is_left();
+}
+
+/* The partner of one that is cut goes back, and finds others who are to be cut, while the list of
+ * lines, last come first, is gone through. */
+static void the_blocked_may_be_joined_with_one_another_on_their_way_out(void **state)
+{
+    struct peer p[4] = { peer_admit(&rig, 1), peer_admit(&rig, 2) };
+    struct cn_blocked list[4];
+
+    (void)state;
+    p[2] = peer_register(&rig, 3, CN_MODE_OUTPUT, 7);
+    p[3] = peer_register(&rig, 4, CN_MODE_INPUT, 7);
+    for (uint8_t i = 0; i < 2; i++) {
+        peer_say(&rig, &p[i], CN_ADMISSION_REGISTER, CN_MODE_INPUT, 7);
+        rig_turn(&rig);
+        assert_int_equal(peer_hear(&rig, &p[i], NULL), CN_ADMISSION_WAITING);
+    }
+    for (uint8_t i = 0; i < 4; i++)
+        list[i] = blocked(&p[i], i + 1U);
+    assert_int_equal(block_these(list, COUNT(list)), 4);
+    assert_int_equal(rig_count(&rig, CN_GATE_JOINED), 2);
+    nobody_is_left();
+    for (uint8_t i = 0; i < 4; i++)
+        peer_close(&p[i]);
+}
+
+static void the_partner_of_the_blocked_is_joined_with_the_next_who_waits(void **state)
+{
+    struct peer a, b, next;
+
+    (void)state;
+    peer_pair(&rig, &a, &b);
+    peer_ready(&rig, &b, 10, 'b');
+    next = peer_register(&rig, 3, CN_MODE_INPUT, 7);
+    assert_int_equal(peer_hear(&rig, &next, NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(block(&a, 1), 1);
+    assert_int_equal(peer_state(&a), ENDED);
+    assert_int_equal(peer_hear(&rig, &next, NULL), CN_ADMISSION_JOINED);
+    peer_ready(&rig, &next, 5, 'n');
+    assert_true(peer_has_prologue(&b, 5, 'n'));
+    assert_true(peer_has_prologue(&next, 10, 'b'));
+    peer_close(&next);
+    drop(&a, &b);
+}
+
+static void of_a_subscriber_all_lines_are_cut_whatever_they_are_doing(void **state)
+{
+    struct peer admitted = peer_admit(&rig, 1);
+    struct peer waiting = peer_register(&rig, 1, CN_MODE_INPUT, 9);
+    struct peer silent = peer_connect(&rig, 1, 1); /* who knows whose it is */
+    struct peer a, b, joined, partner;
+
+    (void)state;
+    assert_int_equal(peer_hear(&rig, &waiting, NULL), CN_ADMISSION_WAITING);
+    peer_pair(&rig, &a, &b);
+    peer_ready(&rig, &a, 10, 'a');
+    peer_ready(&rig, &b, 10, 'b');
+    peer_pair(&rig, &joined, &partner);
+    assert_int_equal(block(&waiting, 1), 4);
+    assert_int_equal(peer_state(&admitted), ENDED);
+    assert_int_equal(peer_state(&waiting), ENDED);
+    assert_int_equal(peer_state(&joined), ENDED);
+    assert_int_equal(peer_state(&silent), OPEN);
+    assert_int_equal(peer_state(&partner), OPEN);
+    assert_int_equal(rig_status(&rig).calls.pairs, 0);
+    peer_hello(&rig, &silent);
+    assert_int_equal(peer_verdict(&silent), CN_VERDICT_REVOKED);
+    peer_close(&admitted);
+    peer_close(&waiting);
+    peer_close(&silent);
+    peer_close(&a);
+    peer_close(&b);
+    drop(&joined, &partner);
 }
 
 static void a_call_of_the_blocked_is_cut_at_both_ends(void **state)
@@ -729,6 +950,11 @@ int main(void)
         TEST(prologues_of_no_length_and_too_long_ones_end_their_line_alone),
         TEST(who_is_not_ready_in_time_is_dropped_and_its_partner_is_first_in_its_queue),
         TEST(a_slow_prologue_costs_who_sends_it_and_not_its_partner),
+        TEST(prologues_in_single_octets_are_passed_whole),
+        TEST(a_ready_in_single_octets_and_a_prologue_behind_it_are_told_apart),
+        TEST(a_prologue_may_come_slowly_until_its_limit),
+        TEST(no_octet_of_a_prologue_prolongs_its_time),
+        TEST(two_slow_prologues_end_both_lines),
         TEST(who_has_a_new_partner_waits_for_its_prologue),
         TEST(who_has_got_a_part_of_a_prologue_ends_with_its_partner),
         TEST(a_dead_partner_costs_no_registration),
@@ -738,6 +964,10 @@ int main(void)
         TEST(too_many_waiting_lines_are_refused_and_the_rest_stay),
         TEST(the_same_subscriber_again_replaces_its_line),
         TEST(who_is_blocked_is_cut_whatever_it_is_doing),
+        TEST(among_many_that_wait_only_the_blocked_are_cut),
+        TEST(the_blocked_may_be_joined_with_one_another_on_their_way_out),
+        TEST(the_partner_of_the_blocked_is_joined_with_the_next_who_waits),
+        TEST(of_a_subscriber_all_lines_are_cut_whatever_they_are_doing),
         TEST(a_call_of_the_blocked_is_cut_at_both_ends),
         TEST(the_key_of_the_blocked_is_blocked_under_any_serial),
         TEST(goaway_reaches_waiting_lines_and_lines_that_join_go_on),
