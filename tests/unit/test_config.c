@@ -234,6 +234,117 @@ static void every_key_sets_a_field_of_its_own(void **state)
     assert_null(cn_config_key(count + 1));
 }
 
+/* --- the manual ------------------------------------------------------------------------------ */
+
+#define MANUAL "docs/man/cyphernetd.conf.5.scd" /* tests run in the root of the project */
+
+static char manual[65536];
+
+static int manual_read(void **state)
+{
+    FILE *file = fopen(MANUAL, "rb");
+    size_t size = 0;
+
+    (void)state;
+    if (file) {
+        size = fread(manual, 1, sizeof manual - 1, file);
+        fclose(file);
+    }
+    manual[size] = '\0';
+    return size > 0 && size < sizeof manual - 1 ? 0 : -1;
+}
+
+/* What [section] of the manual says under key; fails if it says nothing. */
+static const char *manual_entry(const char *section, size_t section_size, const char *key)
+{
+    char heading[64] = "\n# ", entry[64];
+    const char *at, *end, *found;
+
+    for (size_t i = 0; i < section_size; i++)
+        heading[3 + i] = (char)(section[i] - 'a' + 'A');
+    snprintf(entry, sizeof entry, "\n*%s*\n\t", key);
+    at = strstr(manual, heading);
+    if (!at)
+        fail_msg("the manual has no section%s", heading + 2);
+    end = strstr(at + 1, "\n# ");
+    found = strstr(at, entry);
+    if (!found || !end || found > end)
+        fail_msg("the manual's section%s has no %s", heading + 2, key);
+    return found + strlen(entry);
+}
+
+/* "[section]\nkey = value\n" for a key "section.key". */
+static const char *setting(const char *name, const char *value)
+{
+    static char text[256];
+    const char *dot = strchr(name, '.');
+
+    snprintf(text, sizeof text, "[%.*s]\n%s = %s\n", (int)(dot - name), name, dot + 1, value);
+    return text;
+}
+
+static enum cn_err set_number(const char *name, unsigned long long value)
+{
+    struct cn_config config;
+    char digits[32];
+
+    snprintf(digits, sizeof digits, "%llu", value);
+    return parse(setting(name, digits), &config);
+}
+
+static void is_the_default(const char *name, const char *value)
+{
+    struct cn_config defaults, got = taken(setting(name, value));
+
+    cn_config_defaults(&defaults);
+    if (memcmp(&got, &defaults, sizeof got) != 0)
+        fail_msg("the manual says that the default of %s is %s", name, value);
+}
+
+static void the_manual_tells_default_and_bounds_of_every_key(void **state)
+{
+    const char *name;
+
+    (void)state;
+    for (size_t i = 0; (name = cn_config_key(i)); i++) {
+        const char *dot = strchr(name, '.');
+        const char *said = manual_entry(name, (size_t)(dot - name), dot + 1);
+        unsigned long long min, max;
+        char preset[32];
+
+        if (sscanf(said, "%*[^,.;], %llu to %llu; default %31[0-9]", &min, &max, preset) == 3) {
+            is_the_default(name, preset);
+            assert_err(set_number(name, min), CN_OK);
+            assert_err(set_number(name, max), CN_OK);
+            assert_err(set_number(name, min - 1), CN_E_FORMAT); /* below 0: beyond all bounds */
+            assert_err(set_number(name, max + 1), CN_E_FORMAT);
+        } else if (sscanf(said, "Truth value; default *%31[a-z]*", preset) == 1) {
+            is_the_default(name, preset);
+        } else if (strncmp(said, "A word of at most 31 characters", 31) == 0) {
+            assert_non_null(strstr(said, "; default: none"));
+            is_the_default(name, "");
+            taken(setting(name, "abcdefghijklmnopqrstuvwxyz01234"));
+            assert_err(
+                parse(setting(name, "abcdefghijklmnopqrstuvwxyz012345"), &(struct cn_config) { 0 }),
+                CN_E_FORMAT);
+        } else {
+            fail_msg("the manual does not tell what %s may be: %.60s", name, said);
+        }
+    }
+}
+
+static void the_manual_tells_of_no_key_that_is_not_there(void **state)
+{
+    size_t entries = 0, keys = 0;
+
+    (void)state;
+    for (const char *at = manual; (at = strstr(at, "*\n\t")); at++)
+        entries++;
+    while (cn_config_key(keys))
+        keys++;
+    assert_int_equal(entries, keys);
+}
+
 /* --- the file -------------------------------------------------------------------------------- */
 
 static char path[] = "/tmp/test_config.XXXXXX";
@@ -313,6 +424,8 @@ int main(void)
         cmocka_unit_test(bounds_are_inside),
         cmocka_unit_test(answers_have_three_spellings),
         cmocka_unit_test(every_key_sets_a_field_of_its_own),
+        cmocka_unit_test_setup(the_manual_tells_default_and_bounds_of_every_key, manual_read),
+        cmocka_unit_test_setup(the_manual_tells_of_no_key_that_is_not_there, manual_read),
         FILE_TEST(a_file_that_is_none_is_told),
         FILE_TEST(a_file_cut_anywhere_is_read_or_refused),
     };
