@@ -204,11 +204,19 @@ static void replace_older(struct cn_switchboard *board, const struct cn_waiter *
     }
 }
 
-static bool listed_before(const struct cn_entry *entries, size_t index)
+/* Whether the waiter, who is taking its seats, has one under this entry: those are the last in
+ * their bucket, so that nobody else's are looked at. */
+static bool is_seated(struct cn_switchboard *board, const struct cn_waiter *waiter,
+                      const struct cn_entry *entry)
 {
-    for (size_t i = 0; i < index; i++) {
-        if (entries[i].mode == entries[index].mode &&
-            memcmp(entries[i].tag, entries[index].tag, CN_TAG_SIZE) == 0)
+    uint32_t seat = *last_of(board, bucket_of(board, entry->tag));
+
+    for (; seat != CN_SEAT_NONE; seat = board->seats[seat].before_in_bucket) {
+        const struct cn_seat *s = &board->seats[seat];
+
+        if (s->waiter != waiter)
+            break;
+        if (sits_under(s, entry->tag, entry->mode))
             return true;
     }
     return false;
@@ -230,7 +238,8 @@ enum cn_err cn_switchboard_register(struct cn_switchboard *board, struct cn_wait
             best = (struct cn_match) { partner, entries[i] };
     }
     for (size_t i = 0; !best.partner && i < count; i++) {
-        if (!listed_before(entries, i) && !seat_add(board, waiter, &entries[i], false)) {
+        if (!is_seated(board, waiter, &entries[i]) &&
+            !seat_add(board, waiter, &entries[i], false)) {
             cn_switchboard_leave(board, waiter);
             return CN_E_LIMIT;
         }

@@ -254,6 +254,30 @@ static void an_entry_twice_counts_once(void **state)
     assert_int_equal(replaced_count, 0);
 }
 
+/* As many as a line may have, each of them twice, under which another waits already. */
+static void of_thousands_of_entries_each_counts_once(void **state)
+{
+    static struct cn_entry many[4096];
+    struct cn_waiter first = waiter(1), second = waiter(2), caller = waiter(3);
+    size_t half = COUNT(many) / 2;
+
+    (void)state;
+    cn_switchboard_wipe(&board);
+    assert_err(cn_switchboard_init(&board, COUNT(many), &seeded), CN_OK);
+    for (size_t i = 0; i < COUNT(many); i++) {
+        many[i] = entry(CN_MODE_INPUT, (uint8_t)(i % half));
+        many[i].tag[31] = (uint8_t)(i % half >> 8);
+    }
+    assert_null(enrol(&first, many, half));
+    assert_null(enrol(&second, many, COUNT(many)));
+    assert_int_equal(second.seat_count, half);
+    many[777].mode = CN_MODE_OUTPUT;
+    assert_ptr_equal(enrol(&caller, &many[777], 1), &first);
+    assert_ptr_equal(enrol(&caller, &many[777], 1), &second);
+    assert_null(enrol(&caller, &many[777], 1));
+    assert_int_equal(first.seat_count + second.seat_count, 0);
+}
+
 static void randomness_that_fails_is_told(void **state)
 {
     struct cn_switchboard none;
@@ -587,6 +611,7 @@ int main(void)
         TEST(no_more_seats_than_there_are),
         TEST(an_update_may_use_the_seats_it_gives_up),
         TEST(an_entry_twice_counts_once),
+        TEST(of_thousands_of_entries_each_counts_once),
         TEST(randomness_that_fails_is_told),
         TEST(the_match_names_the_entry),
         TEST(first_come_first_served),
