@@ -8,6 +8,8 @@
 #include "joining.h"
 #include "log.h"
 
+enum { MINUTE_MS = 60000 };
+
 static uint64_t utc_s(void)
 {
     struct timespec t;
@@ -128,6 +130,17 @@ static bool has_allowance(struct cn_line *line)
            owner->tags - line->tags + line->waiter.seat_count <= c->tags_per_subscriber;
 }
 
+/* So many UPDATEs a minute, and as many at once. */
+static bool may_update(struct cn_line *line)
+{
+    uint64_t now_ms = cn_gate_now_ms(line->gate);
+
+    if (line->updates_until_ms < now_ms)
+        line->updates_until_ms = now_ms;
+    line->updates_until_ms += MINUTE_MS / line->gate->config.updates_per_minute;
+    return line->updates_until_ms <= now_ms + MINUTE_MS;
+}
+
 static void register_entries(struct cn_line *line, const struct cn_entry *entries, size_t count)
 {
     const struct cn_admission_message waiting = { .type = CN_ADMISSION_WAITING };
@@ -135,6 +148,10 @@ static void register_entries(struct cn_line *line, const struct cn_entry *entrie
     bool first = line->state == CN_LINE_REGISTER;
     struct cn_match match;
 
+    if (!first && !may_update(line)) {
+        cn_line_refuse(line, CN_VERDICT_OVER_LIMIT);
+        return;
+    }
     if (first)
         become_owner(line);
     heard(line);

@@ -51,6 +51,7 @@ struct cn_line {
     struct cn_entry entry;       /* that it was joined under */
     struct cn_line *partner;     /* while joined */
     uint64_t waits_until_ms;     /* the end of its waiting time */
+    uint64_t updates_until_ms;   /* when it may have said all its UPDATEs at an even rate */
     uint64_t prologue_until_ms;  /* once JOINED */
     struct sockaddr_in6 address; /* while pending; IPv4 fits too */
     uint8_t *in;                 /* block: a message not yet whole; NULL mostly */

@@ -221,6 +221,16 @@ def test_tags_max(own):
     line.joined("input", "02".ljust(64, "0"))
 
 
+def test_updates_per_minute(own):
+    own.serve("[waiting]\nupdates_per_minute = 2\n")
+    line = Line(own, invited(own)).wait()
+    for tag in ("01", "02", "03"):
+        line.ok("update", "input", tag)
+    line.expect("refused over_limit")
+    line.ended()
+    counts(own, refused_over_limit=1, waiting=0)
+
+
 def test_waiting_time(own):
     own.serve("[waiting]\nwaiting_time = 2\n")
     verdict_says(own, waiting=2)

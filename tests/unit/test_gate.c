@@ -610,6 +610,79 @@ static void waiting_time_ends_a_line_that_is_alive(void **state)
     peer_close(&p);
 }
 
+/* How many of these UPDATEs, one each so many milliseconds, are taken before one is refused. */
+static unsigned updates_taken(struct peer *p, unsigned most, uint64_t ms)
+{
+    struct cn_admission_message m;
+    unsigned taken = 0;
+
+    for (; taken < most; taken++) {
+        rig_later(&rig, ms);
+        peer_say(&rig, p, CN_ADMISSION_UPDATE, CN_MODE_INPUT, (uint8_t)taken);
+        rig_turn(&rig);
+        if (peer_state(p) != OPEN)
+            break;
+    }
+    if (taken < most) {
+        assert_int_equal(peer_hear(&rig, p, &m), CN_ADMISSION_REFUSED);
+        assert_int_equal(m.reason, CN_VERDICT_OVER_LIMIT);
+        assert_int_equal(peer_state(p), ENDED);
+    }
+    return taken;
+}
+
+static void too_many_updates_at_once_end_the_line_and_no_other(void **state)
+{
+    struct peer other = peer_register(&rig, 1, CN_MODE_OUTPUT, 77);
+    struct peer p = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+
+    (void)state;
+    assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(peer_hear(&rig, &other, NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(updates_taken(&p, 100, 0), 30);
+    assert_int_equal(rig_count(&rig, CN_GATE_REFUSED_OVER_LIMIT), 1);
+    assert_int_equal(updates_taken(&other, 30, 0), 30); /* each line has its own */
+    drop(&p, &other);
+}
+
+static void updates_at_an_even_rate_are_taken_for_ever_and_faster_ones_are_not(void **state)
+{
+    struct peer even = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+    struct peer fast;
+    unsigned taken;
+
+    (void)state;
+    assert_int_equal(peer_hear(&rig, &even, NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(updates_taken(&even, 30, 0), 30);
+    assert_int_equal(updates_taken(&even, 200, 2000), 200);
+    rig_later(&rig, 60000);
+    assert_int_equal(updates_taken(&even, 31, 0),
+                     30); /* after a minute as many at once as at first */
+    fast = peer_register(&rig, 2, CN_MODE_INPUT, 7);
+    assert_int_equal(peer_hear(&rig, &fast, NULL), CN_ADMISSION_WAITING);
+    taken = updates_taken(&fast, 200, 1000);
+    assert_in_range(taken, 58, 60); /* thirty, and one for each two seconds until then */
+    drop(&even, &fast);
+}
+
+static void an_update_in_parts_counts_once(void **state)
+{
+    struct cn_admission_message m = { .type = CN_ADMISSION_UPDATE,
+                                      .more = true,
+                                      .entry_count = 1,
+                                      .entry = { { CN_MODE_INPUT, { 8 } } } };
+    struct peer p = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+
+    (void)state;
+    assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_WAITING);
+    for (int part = 0; part < 100; part++) {
+        peer_message(&rig, &p, &m);
+        rig_turn(&rig);
+    }
+    assert_int_equal(updates_taken(&p, 31, 0), 30);
+    peer_close(&p);
+}
+
 static void a_subscriber_has_only_so_many_tags_over_all_its_lines(void **state)
 {
     struct cn_admission_message m = { .type = CN_ADMISSION_REGISTER };
@@ -960,6 +1033,9 @@ int main(void)
         TEST(a_dead_partner_costs_no_registration),
         TEST(silence_ends_a_waiting_line_and_keep_alives_do_not),
         TEST(waiting_time_ends_a_line_that_is_alive),
+        TEST(too_many_updates_at_once_end_the_line_and_no_other),
+        TEST(updates_at_an_even_rate_are_taken_for_ever_and_faster_ones_are_not),
+        TEST(an_update_in_parts_counts_once),
         TEST(a_subscriber_has_only_so_many_tags_over_all_its_lines),
         TEST(too_many_waiting_lines_are_refused_and_the_rest_stay),
         TEST(the_same_subscriber_again_replaces_its_line),
