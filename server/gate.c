@@ -28,6 +28,7 @@ static const char *const count_names[CN_GATE_COUNT_COUNT] = {
     [CN_GATE_BAD_MESSAGE] = "bad_message",
     [CN_GATE_REPLACED] = "replaced",
     [CN_GATE_OVERDUE] = "overdue",
+    [CN_GATE_WAITED_OUT] = "waited_out",
     [CN_GATE_READY_TIMEOUT] = "ready_timeout",
     [CN_GATE_PROLOGUE_TIMEOUT] = "prologue_timeout",
     [CN_GATE_BAD_PROLOGUE] = "bad_prologue",
@@ -253,13 +254,17 @@ static uint32_t cut_blocked(struct cn_gate *gate)
 
     while (line) {
         struct cn_line *next = line->next;
+        const struct cn_blocked *blocked = NULL;
 
-        if (line->state > CN_LINE_HELLO && line->state < CN_LINE_CLOSING &&
-            cn_blocklist_find(&gate->blocked, line->serial, line->waiter.admission_key)) {
+        if (line->state > CN_LINE_HELLO && line->state < CN_LINE_CLOSING)
+            blocked = cn_blocklist_find(&gate->blocked, line->serial, line->waiter.admission_key);
+        if (blocked && cn_line_hears(line)) {
+            cn_line_refuse(line, blocked->reason);
+        } else if (blocked) {
             cn_line_close(line, CN_GATE_CUT);
-            cut++;
-            next = gate->first; /* closing one may have closed or moved others */
+            next = gate->first; /* its partner may have gone too, and whom that one found */
         }
+        cut += blocked != NULL;
         line = next;
     }
     for (uint32_t i = 0; i < gate->people.owner_max; i++) {
@@ -291,21 +296,15 @@ enum cn_err cn_gate_registry(struct cn_gate *gate, const struct cn_settings *set
 
 void cn_gate_goaway(struct cn_gate *gate)
 {
-    const struct cn_admission_message m = { .type = CN_ADMISSION_GOAWAY,
-                                            .spread_s = gate->config.spread };
     struct cn_line *line = gate->first;
 
     while (line) {
         struct cn_line *next = line->next;
 
-        if (line->state == CN_LINE_HELLO) {
+        if (line->state == CN_LINE_HELLO)
             cn_line_close(line, CN_GATE_CUT); /* too late to begin */
-        } else if (line->state == CN_LINE_WAITING || line->state == CN_LINE_REGISTER) {
-            if (cn_line_say(line, &m))
-                cn_line_close_gently(line, CN_GATE_CUT);
-            else
-                cn_line_close(line, CN_GATE_CUT);
-        }
+        else if (cn_line_hears(line))
+            cn_line_send_away(line, gate->config.spread, CN_GATE_CUT);
         line = next;
     }
 }

@@ -41,6 +41,7 @@ enum cn_gate_count {
     CN_GATE_BAD_MESSAGE,
     CN_GATE_REPLACED,
     CN_GATE_OVERDUE,
+    CN_GATE_WAITED_OUT,
     CN_GATE_READY_TIMEOUT,
     CN_GATE_PROLOGUE_TIMEOUT,
     CN_GATE_BAD_PROLOGUE,
@@ -69,8 +70,8 @@ void cn_gate_destroy(struct cn_gate *gate);
 
 /* New limits. Sizes of pools stay what they were. */
 void cn_gate_configure(struct cn_gate *gate, const struct cn_config *config);
-/* Who signs, and who is blocked (list in the order of serials; copied). Lines of the blocked are
- * cut, joined ones too: how many. CN_E_MEMORY: nothing has changed. */
+/* Who signs, and who is blocked (copied). Lines of the blocked are cut, joined ones too: how many;
+ * those that hear are told why. CN_E_MEMORY: nothing has changed. */
 CN_MUST_USE enum cn_err cn_gate_registry(struct cn_gate *gate, const struct cn_settings *settings,
                                          const struct cn_blocked *blocked, size_t blocked_count,
                                          uint32_t *cut);

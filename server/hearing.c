@@ -424,19 +424,34 @@ void cn_hearing_ready(struct cn_watch *watch, uint32_t epoll_events)
         readable(line);
 }
 
+/* One of the ends that waiting_plan looked for has come; or none, if the clock was set back. */
+static void waiting_over(struct cn_line *line)
+{
+    uint64_t now_ms = cn_gate_now_ms(line->gate);
+
+    if (now_ms >= line->waiter.alive_until_ms)
+        cn_line_close(line, CN_GATE_OVERDUE);
+    else if (utc_s() >= line->not_after)
+        cn_line_refuse(line, CN_VERDICT_EXPIRED);
+    else if (now_ms >= line->waits_until_ms)
+        cn_line_send_away(line, 0, CN_GATE_WAITED_OUT); /* it may come back at once */
+    else
+        waiting_plan(line);
+}
+
 void cn_hearing_timer(struct cn_timer *timer)
 {
     static const enum cn_gate_count reasons[CN_LINE_STATE_COUNT] = {
-        [CN_LINE_HELLO] = CN_GATE_HELLO_TIMEOUT,     [CN_LINE_REGISTER] = CN_GATE_HELLO_TIMEOUT,
-        [CN_LINE_WAITING] = CN_GATE_OVERDUE,         [CN_LINE_JOINED] = CN_GATE_READY_TIMEOUT,
-        [CN_LINE_LENGTH] = CN_GATE_PROLOGUE_TIMEOUT, [CN_LINE_PROLOGUE] = CN_GATE_PROLOGUE_TIMEOUT,
-        [CN_LINE_HELD] = CN_GATE_PROLOGUE_TIMEOUT,   [CN_LINE_PASSING] = CN_GATE_PROLOGUE_TIMEOUT,
+        [CN_LINE_HELLO] = CN_GATE_HELLO_TIMEOUT,       [CN_LINE_REGISTER] = CN_GATE_HELLO_TIMEOUT,
+        [CN_LINE_JOINED] = CN_GATE_READY_TIMEOUT,      [CN_LINE_LENGTH] = CN_GATE_PROLOGUE_TIMEOUT,
+        [CN_LINE_PROLOGUE] = CN_GATE_PROLOGUE_TIMEOUT, [CN_LINE_HELD] = CN_GATE_PROLOGUE_TIMEOUT,
+        [CN_LINE_PASSING] = CN_GATE_PROLOGUE_TIMEOUT,
     };
     struct cn_line *line =
         (struct cn_line *)(void *)((char *)timer - offsetof(struct cn_line, timer));
 
-    if (line->state == CN_LINE_WAITING && utc_s() >= line->not_after)
-        cn_line_refuse(line, CN_VERDICT_EXPIRED);
+    if (line->state == CN_LINE_WAITING)
+        waiting_over(line);
     else if (line->state == CN_LINE_CLOSING)
         cn_line_end(line);
     else

@@ -217,12 +217,25 @@ void cn_line_close_gently(struct cn_line *line, enum cn_gate_count why)
     cn_loop_timer_set(gate->setup.loop, &line->timer, cn_gate_now_ms(gate) + CLOSING_TIMEOUT_MS);
 }
 
+static void say_last(struct cn_line *line, const struct cn_admission_message *message,
+                     enum cn_gate_count why)
+{
+    if (cn_line_say(line, message))
+        cn_line_close_gently(line, why);
+    else
+        cn_line_close(line, why);
+}
+
 void cn_line_refuse(struct cn_line *line, enum cn_verdict reason)
 {
     const struct cn_admission_message m = { .type = CN_ADMISSION_REFUSED, .reason = reason };
 
-    if (cn_line_say(line, &m))
-        cn_line_close_gently(line, cn_line_refusal_count(reason));
-    else
-        cn_line_close(line, cn_line_refusal_count(reason));
+    say_last(line, &m, cn_line_refusal_count(reason));
+}
+
+void cn_line_send_away(struct cn_line *line, uint32_t spread_s, enum cn_gate_count why)
+{
+    const struct cn_admission_message m = { .type = CN_ADMISSION_GOAWAY, .spread_s = spread_s };
+
+    say_last(line, &m, why);
 }

@@ -103,6 +103,12 @@ static inline struct cn_owner *cn_line_owner(struct cn_line *line)
     return &line->gate->people.owners[line->owner];
 }
 
+/* Between VERDICT and JOINED: it can be told why it ends, and has no partner who would be told. */
+static inline bool cn_line_hears(const struct cn_line *line)
+{
+    return line->state == CN_LINE_REGISTER || line->state == CN_LINE_WAITING;
+}
+
 /* --- life ------------------------------------------------------------------------------------ */
 
 /* The only writer of line->state. */
@@ -138,8 +144,9 @@ CN_MUST_USE bool cn_line_say_octets(struct cn_line *line, const uint8_t *octets,
 CN_MUST_USE bool cn_line_say(struct cn_line *line, const struct cn_admission_message *message);
 /* Nothing more is listened to; what was said gets its time to go out. */
 void cn_line_close_gently(struct cn_line *line, enum cn_gate_count why);
-/* Say REFUSED and close. The line may be gone. */
+/* Say REFUSED, or GOAWAY, and close gently, to a line that hears. It may be gone. */
 void cn_line_refuse(struct cn_line *line, enum cn_verdict reason);
+void cn_line_send_away(struct cn_line *line, uint32_t spread_s, enum cn_gate_count why);
 enum cn_gate_count cn_line_refusal_count(enum cn_verdict reason);
 
 #endif

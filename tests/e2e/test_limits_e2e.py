@@ -239,7 +239,9 @@ def test_waiting_time(own):
     line.ok("keepalive")
     line.expect("keepalive")
     line.ok("update", "input", OTHER)  # neither prolongs it
+    line.expect("goaway 0")
     line.ended()
+    counts(own, waited_out=1, overdue=0)
     assert 1.5 < time.monotonic() - begun < 3
 
 

@@ -408,6 +408,7 @@ def test_sighup_reads_the_registry_too(own):
     own.ctl.run("revoke", "dora")
     assert line.is_open()
     own.server.signal(signal.SIGHUP)
+    line.expect("refused revoked")
     line.ended()
 
 
@@ -434,6 +435,8 @@ def test_revocation_cuts_waiting_joined_and_calling_lines_within_a_second(own):
     partner.ready(octet=9)
     begun = time.monotonic()
     own.ctl.ok("revoke", "evil")
+    for line in (waiting, admitted):
+        line.expect("refused revoked")
     for line in (calling, called, waiting, joined, admitted):
         line.ended()
     assert time.monotonic() - begun < 1
@@ -449,6 +452,7 @@ def test_suspension_cuts_too(own):
     own.serve()
     line = Line(own, invited(own, "late")).wait()
     own.ctl.ok("suspend", "late")
+    line.expect("refused suspended")
     line.ended()
 
 
@@ -470,6 +474,7 @@ def test_a_revocation_reaches_lines_under_a_renewed_certificate(own):
     first = Line(own, old).wait("input", TAG)
     call = call_of(own, fingerprints=(old, invited(own)), tag=OTHER)
     own.ctl.ok("revoke", "eve")
+    first.expect("refused revoked")
     first.ended()
     call[0].ended()
     assert Line(own, old).hello().ask("verdict") == "revoked"
@@ -480,6 +485,7 @@ def test_nobody_without_the_key_of_the_operator_is_needed_to_revoke(own):
     line = Line(own, invited(own, "mallory")).wait()
     (own.ctl.dir / "operator.key").unlink()
     own.ctl.ok("revoke", "mallory")
+    line.expect("refused revoked")
     line.ended()
 
 
