@@ -235,6 +235,17 @@ static void ready_remove(struct pair *pair)
     pair->is_ready = false;
 }
 
+/* An end that neither side said is not to look like one: it is a reset. What the kernel still holds
+ * for a far end that takes nothing goes with it. */
+static void end_close(struct end *end, enum cn_switch_outcome outcome)
+{
+    const struct linger hard = { .l_onoff = 1, .l_linger = 0 };
+
+    if (outcome != CN_SWITCH_DONE)
+        (void)setsockopt(end->watch.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    close(end->watch.fd);
+}
+
 static void pair_end(struct pair *pair, enum cn_switch_outcome outcome)
 {
     struct cn_switch *sw = pair->sw;
@@ -244,7 +255,7 @@ static void pair_end(struct pair *pair, enum cn_switch_outcome outcome)
     for (int i = 0; i < 2; i++) {
         pipe_return(sw, &pair->way[i]);
         cn_loop_remove(sw->loop, &pair->end[i].watch);
-        close(pair->end[i].watch.fd);
+        end_close(&pair->end[i], outcome);
     }
     cn_loop_timer_clear(sw->loop, &pair->timer);
     ready_remove(pair);

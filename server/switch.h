@@ -20,6 +20,7 @@ struct cn_switch_end {
     uint32_t owner; /* the gate's number of a subscriber */
 };
 
+/* But for DONE, whoever is still there gets a reset. */
 enum cn_switch_outcome {
     CN_SWITCH_DONE = 0, /* both sides ended */
     CN_SWITCH_BROKEN,   /* a connection broke */

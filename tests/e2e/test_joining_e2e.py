@@ -406,10 +406,12 @@ def test_the_end_at_once_from_both(called):
     counts(called, ended_done=1, calls=0, pipes=status(called)["pipes"])
 
 
-def test_a_reset_ends_the_call(called):
+def test_a_reset_is_a_reset_at_the_other_end(called):
     one, other = call_of(called)
+    one.send(b"last words")
+    other.gets(b"last words")
     one.ok("reset")
-    other.ended(1500)
+    assert other.recv(1) == (b"", "reset")
     counts(called, ended_broken=1, calls=0)
 
 
@@ -458,8 +460,8 @@ def test_octets_out_of_band_do_no_harm(called):
 def test_silence_ends_the_call(called):
     one, other = call_of(called)
     begun = time.monotonic()
-    one.ended()
-    other.ended()
+    assert one.recv(1) == (b"", "reset")
+    assert other.recv(1) == (b"", "reset")
     assert 1.5 < time.monotonic() - begun < 4
     counts(called, ended_idle=1)
 
@@ -479,6 +481,7 @@ def test_a_partner_that_takes_nothing_ends_the_call(own):
     one.ok("send", 50_000_000)
     one.gets(b"still alive")
     until(lambda: status(own)["ended_stalled"] == 1, "it stalled", 5)
+    assert other.ask("count", 100_000_000).endswith(" reset")
 
 
 def test_a_stalled_way_is_no_matter_of_the_other_way(own):

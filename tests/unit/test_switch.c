@@ -182,6 +182,16 @@ static void at_its_end(int fd)
     assert_int_equal(recv(fd, &in, 1, 0), 0);
 }
 
+static void is_reset(int fd)
+{
+    struct pollfd there = { fd, POLLIN, 0 };
+    char in;
+
+    assert_int_equal(poll(&there, 1, 5000), 1);
+    assert_int_equal(recv(fd, &in, 1, 0), -1);
+    assert_int_equal(errno, ECONNRESET);
+}
+
 /* As much as the far end and all that is between take. */
 static size_t stuff(int fd)
 {
@@ -200,8 +210,8 @@ static size_t stuff(int fd)
     return sent;
 }
 
-/* Read until the end; how much it was. */
-static size_t drain(int fd)
+/* Read until the end, or until the reset; how much it was. */
+static size_t drain(int fd, bool to_reset)
 {
     static uint8_t in[65536];
     size_t size = 0;
@@ -209,8 +219,10 @@ static size_t drain(int fd)
     for (int idle = 0; idle < 1000; idle++) {
         ssize_t n = recv(fd, in, sizeof in, 0);
 
-        if (n == 0)
+        if (n == 0 || (n < 0 && errno == ECONNRESET)) {
+            assert_int_equal(n < 0, to_reset);
             return size;
+        }
         if (n > 0) {
             size += (size_t)n;
             idle = 0;
@@ -375,22 +387,32 @@ static void an_end_comes_behind_all_that_was_sent_before(void **state)
         sent = stuff(fd[0]);
         assert_int_equal(shutdown(fd[0], SHUT_WR), 0);
         turns();
-        assert_int_equal(drain(fd[1]), sent);
+        assert_int_equal(drain(fd[1], false), sent);
         hang_up(fd);
     }
 }
 
-static void a_reset_ends_the_call_at_the_other_end(void **state)
+static void a_reset_is_a_reset_at_the_other_end(void **state)
 {
     int fd[2];
 
-    (void)state;
-    join(fd, 0);
-    reset(fd[0]);
-    assert_int_equal(ended_count, 1);
-    assert_int_equal(ended_outcome, CN_SWITCH_BROKEN);
-    assert_int_equal(drain(fd[1]), 0);
-    close(fd[1]);
+    for (uint32_t pipes = 0; pipes < 2; pipes++) {
+        limits.pipes_max = pipes;
+        with_limits(state);
+        for (int i = 0; i < 2; i++) { /* with words on their way, and without */
+            join(fd, 0);
+            if (i == 1)
+                put(fd[0], "last words");
+            reset(fd[0]);
+            assert_int_equal(ended_outcome, CN_SWITCH_BROKEN);
+            if (i == 1)
+                gets(fd[1], "last words");
+            is_reset(fd[1]);
+            close(fd[1]);
+        }
+        assert_int_equal(cn_switch_counts(sw)->pairs, 0);
+        assert_int_equal(cn_switch_counts(sw)->outcome[CN_SWITCH_BROKEN], 2);
+    }
 }
 
 /* Nothing more is read there, and nothing is written, so that only epoll can tell. */
@@ -406,6 +428,25 @@ static void a_reset_behind_an_end_is_noticed_at_once(void **state)
     reset(fd[0]);
     assert_int_equal(ended_count, 1);
     assert_int_equal(ended_outcome, CN_SWITCH_BROKEN);
+    assert_int_equal(send(fd[1], "x", 1, MSG_NOSIGNAL), -1);
+    close(fd[1]);
+}
+
+/* One side has said its end, the other goes on without having said one. */
+static void a_reset_by_who_was_still_speaking_is_no_end(void **state)
+{
+    int fd[2];
+
+    (void)state;
+    join(fd, 0);
+    assert_int_equal(shutdown(fd[1], SHUT_WR), 0);
+    turns();
+    at_its_end(fd[0]);
+    put(fd[0], "and then");
+    reset(fd[0]);
+    gets(fd[1], "and then");
+    is_reset(fd[1]);
+    assert_int_equal(ended_outcome, CN_SWITCH_BROKEN);
     close(fd[1]);
 }
 
@@ -419,6 +460,7 @@ static void who_goes_while_the_other_speaks_ends_the_call(void **state)
     close(fd[0]); /* with something unread: a reset */
     turns();
     assert_int_equal(ended_outcome, CN_SWITCH_BROKEN);
+    is_reset(fd[1]);
     close(fd[1]);
 }
 
@@ -439,6 +481,27 @@ static void who_takes_nothing_is_cut_at_the_stall_limit(void **state)
     assert_int_equal(ended_count, 1);
     assert_int_equal(ended_outcome, CN_SWITCH_STALLED);
     hang_up(fd);
+}
+
+/* Else the kernel would go on holding octets for an end that takes none. */
+static void who_stalls_and_its_partner_are_reset(void **state)
+{
+    size_t sent;
+    int fd[2];
+
+    for (uint32_t pipes = 0; pipes < 2; pipes++) {
+        limits.pipes_max = pipes;
+        with_limits(state);
+        join(fd, 0);
+        sent = stuff(fd[0]);
+        for (int i = 0; i < 10 && ended_count == 0; i++)
+            later(5000); /* more than once: TCP acknowledges some of it late */
+        assert_int_equal(ended_count, 1);
+        assert_int_equal(ended_outcome, CN_SWITCH_STALLED);
+        is_reset(fd[0]);
+        assert_true(drain(fd[1], true) < sent);
+        hang_up(fd);
+    }
 }
 
 static void who_takes_a_little_now_and_then_is_not_cut(void **state)
@@ -499,6 +562,8 @@ static void silence_ends_a_call_at_the_idle_limit_and_an_octet_either_way_prolon
     later(1);
     assert_int_equal(ended_count, 1);
     assert_int_equal(ended_outcome, CN_SWITCH_IDLE);
+    is_reset(fd[0]);
+    is_reset(fd[1]);
     hang_up(fd);
 }
 
@@ -607,8 +672,8 @@ static void an_owner_is_cut_on_either_end_and_others_are_not(void **state)
     assert_int_equal(cn_switch_cut(sw, 1), 2);
     assert_int_equal(ended_count, 2);
     assert_int_equal(ended_outcome, CN_SWITCH_CUT);
-    at_its_end(first[0]);
-    at_its_end(second[1]);
+    is_reset(first[0]);
+    is_reset(second[1]);
     put(third[0], "on");
     gets(third[1], "on");
     close(first[0]);
@@ -725,7 +790,7 @@ static void destroying_the_switch_ends_all_calls(void **state)
     sw = NULL;
     assert_int_equal(ended_count, 2);
     assert_int_equal(ended_outcome, CN_SWITCH_CUT);
-    at_its_end(other[0]);
+    is_reset(other[0]);
     close(fd[0]);
     close(fd[1]);
     close(other[0]);
@@ -742,10 +807,12 @@ int main(void)
         TEST(all_arrives_in_order_at_a_limited_rate),
         TEST(half_close_is_passed_on_and_the_other_way_stays_open),
         TEST(an_end_comes_behind_all_that_was_sent_before),
-        TEST(a_reset_ends_the_call_at_the_other_end),
+        TEST(a_reset_is_a_reset_at_the_other_end),
         TEST(a_reset_behind_an_end_is_noticed_at_once),
+        TEST(a_reset_by_who_was_still_speaking_is_no_end),
         TEST(who_goes_while_the_other_speaks_ends_the_call),
         TEST(who_takes_nothing_is_cut_at_the_stall_limit),
+        TEST(who_stalls_and_its_partner_are_reset),
         TEST(who_takes_a_little_now_and_then_is_not_cut),
         TEST(a_stall_under_a_limited_rate_is_found_too),
         TEST(silence_ends_a_call_at_the_idle_limit_and_an_octet_either_way_prolongs_it),
