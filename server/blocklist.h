@@ -3,7 +3,14 @@
 #ifndef CN_BLOCKLIST_H
 #define CN_BLOCKLIST_H
 
-#include "registry.h"
+#include "admission.h"
+
+/* A certificate whose holder is to be refused, and his joined lines cut. */
+struct cn_blocked {
+    uint64_t serial;
+    uint8_t admission_key[CN_X25519_SIZE];
+    enum cn_verdict reason; /* CN_VERDICT_REVOKED or CN_VERDICT_SUSPENDED */
+};
 
 struct cn_blocklist {
     struct cn_blocked *by_serial; /* owned */

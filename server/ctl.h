@@ -10,6 +10,7 @@
 #include "err.h"
 #include "outfile.h"
 #include "registry.h"
+#include "settings.h"
 
 #define CN_DIR_DEFAULT "/var/lib/cyphernet"
 

@@ -175,7 +175,7 @@ static enum cn_err registry_make(const struct cn_ctl *ctl, const struct cn_setti
     if (err == CN_OK)
         err = cn_registry_begin(registry);
     if (err == CN_OK)
-        err = cn_registry_settings_write(registry, s);
+        err = cn_settings_write(registry, s);
     if (err == CN_OK)
         err = cn_registry_commit(registry);
     cn_registry_close(registry);

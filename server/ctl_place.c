@@ -119,7 +119,7 @@ static enum cn_err registry_open(struct cn_ctl_place *place, const struct cn_ctl
 {
     enum cn_err err = cn_registry_open(&place->registry, ctl->arguments.dir, false);
 
-    return err == CN_OK ? cn_registry_settings(place->registry, &place->settings) : err;
+    return err == CN_OK ? cn_settings_read(place->registry, &place->settings) : err;
 }
 
 bool cn_ctl_place_open(struct cn_ctl_place *place, const struct cn_ctl *ctl)

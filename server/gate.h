@@ -9,9 +9,10 @@
 #include <sys/socket.h>
 
 #include "admission.h"
+#include "blocklist.h"
 #include "config.h"
 #include "loop.h"
-#include "registry.h"
+#include "settings.h"
 #include "switch.h"
 
 struct cn_gate;

@@ -3,7 +3,7 @@
 #define CN_LISTENER_H
 
 #include "gate.h"
-#include "registry.h"
+#include "settings.h"
 
 struct cn_listener {
     struct cn_watch watch; /* first */

@@ -24,6 +24,7 @@
 #include "log.h"
 #include "process.h"
 #include "random.h"
+#include "registry.h"
 
 #define DIR_DEFAULT   "/var/lib/cyphernet"
 #define CONFIG_SYSTEM "/etc/cyphernet/cyphernetd.conf"
@@ -106,7 +107,7 @@ static bool config_load(struct cn_config *config)
 static enum cn_err registry_apply(uint32_t *cut, size_t *blocked_count)
 {
     struct cn_blocked *blocked = NULL;
-    enum cn_err err = cn_registry_settings(server.registry, &server.settings);
+    enum cn_err err = cn_settings_read(server.registry, &server.settings);
 
     if (err == CN_OK)
         err = cn_registry_blocked(server.registry, &blocked, blocked_count);

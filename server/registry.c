@@ -6,18 +6,13 @@
 #include <stdlib.h>
 #include <sys/stat.h>
 
-#include <sqlite3.h>
-
 #include "keyfile.h"
+#include "sql.h"
 
 enum {
     APPLICATION_ID = 0x43794e74, /* CyNt */
     SCHEMA_VERSION = 1,
     BUSY_TIMEOUT_MS = 5000
-};
-
-struct cn_registry {
-    sqlite3 *db; /* owned */
 };
 
 static const char schema[] =
@@ -60,121 +55,15 @@ const char *cn_subscriber_status_name(enum cn_subscriber_status status)
     return names[status];
 }
 
-/* What SQLite says, in the project's terms; sets errno for CN_E_SYSTEM. */
-static enum cn_err failure(sqlite3 *db, int code)
-{
-    static const struct {
-        int code;
-        enum cn_err err;
-        int number;
-    } rows[] = {
-        { SQLITE_FULL, CN_E_SYSTEM, ENOSPC },    { SQLITE_READONLY, CN_E_SYSTEM, EROFS },
-        { SQLITE_BUSY, CN_E_SYSTEM, EBUSY },     { SQLITE_LOCKED, CN_E_SYSTEM, EBUSY },
-        { SQLITE_PERM, CN_E_SYSTEM, EACCES },    { SQLITE_AUTH, CN_E_SYSTEM, EACCES },
-        { SQLITE_CORRUPT, CN_E_FORMAT, EIO },    { SQLITE_NOTADB, CN_E_FORMAT, EIO },
-        { SQLITE_NOMEM, CN_E_MEMORY, ENOMEM },   { SQLITE_CONSTRAINT, CN_E_EXISTS, EEXIST },
-        { SQLITE_MISMATCH, CN_E_FORMAT, EIO },   { SQLITE_ERROR, CN_E_FORMAT, EIO },
-        { SQLITE_PROTOCOL, CN_E_SYSTEM, EBUSY },
-    };
-    int number = db ? sqlite3_system_errno(db) : 0;
-
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        if (rows[i].code == (code & 0xff)) {
-            errno = rows[i].number;
-            return rows[i].err;
-        }
-    }
-    errno = number != 0 ? number : EIO; /* SQLITE_IOERR, SQLITE_CANTOPEN */
-    return CN_E_SYSTEM;
-}
-
-static enum cn_err execute(struct cn_registry *registry, const char *sql)
-{
-    int code = sqlite3_exec(registry->db, sql, NULL, NULL, NULL);
-
-    return code == SQLITE_OK ? CN_OK : failure(registry->db, code);
-}
-
-/* CN_E_FORMAT from SQL text of ours means that the tables are not ours. */
-static enum cn_err prepare(struct cn_registry *registry, const char *sql, sqlite3_stmt **statement)
-{
-    int code = sqlite3_prepare_v2(registry->db, sql, -1, statement, NULL);
-
-    return code == SQLITE_OK ? CN_OK : failure(registry->db, code);
-}
-
-/* Run to the end what returns no row. Consumes the statement. */
-static enum cn_err finish(struct cn_registry *registry, sqlite3_stmt *statement)
-{
-    int code = sqlite3_step(statement);
-    enum cn_err err = code == SQLITE_DONE ? CN_OK : failure(registry->db, code);
-
-    sqlite3_finalize(statement);
-    return err;
-}
-
-/* True: there is a row. *err is CN_OK at the end of the rows, too. */
-static bool next_row(struct cn_registry *registry, sqlite3_stmt *statement, enum cn_err *err)
-{
-    int code = sqlite3_step(statement);
-
-    *err = code == SQLITE_ROW || code == SQLITE_DONE ? CN_OK : failure(registry->db, code);
-    return code == SQLITE_ROW;
-}
-
-static void bind_number(sqlite3_stmt *statement, int place, uint64_t value)
-{
-    sqlite3_bind_int64(statement, place, (sqlite3_int64)value); /* fails only on a wrong place */
-}
-
-static void bind_bytes(sqlite3_stmt *statement, int place, const uint8_t *bytes, int size)
-{
-    sqlite3_bind_blob(statement, place, bytes, size, SQLITE_STATIC);
-}
-
-static void bind_text(sqlite3_stmt *statement, int place, const char *text)
-{
-    sqlite3_bind_text(statement, place, text, -1, SQLITE_STATIC);
-}
-
-static uint64_t column_number(sqlite3_stmt *statement, int place)
-{
-    return (uint64_t)sqlite3_column_int64(statement, place);
-}
-
-/* False unless the column holds exactly size octets. */
-static bool column_bytes(sqlite3_stmt *statement, int place, uint8_t *out, size_t size)
-{
-    const void *bytes = sqlite3_column_blob(statement, place);
-
-    if (!bytes || (size_t)sqlite3_column_bytes(statement, place) != size)
-        return false;
-    memcpy(out, bytes, size);
-    return true;
-}
-
-/* False unless the column is a text of at most size_max octets without a NUL. */
-static bool column_text(sqlite3_stmt *statement, int place, char *out, size_t size_max)
-{
-    const unsigned char *text = sqlite3_column_text(statement, place);
-    size_t size = (size_t)sqlite3_column_bytes(statement, place);
-
-    if (!text || size > size_max || memchr(text, '\0', size))
-        return false;
-    memcpy(out, text, size);
-    out[size] = '\0';
-    return true;
-}
-
 /* The value of a pragma that is one number. */
 static enum cn_err pragma_number(struct cn_registry *registry, const char *sql, int *value)
 {
     sqlite3_stmt *statement;
-    enum cn_err err = prepare(registry, sql, &statement);
+    enum cn_err err = cn_sql_prepare(registry, sql, &statement);
 
     if (err != CN_OK)
         return err;
-    if (next_row(registry, statement, &err))
+    if (cn_sql_next_row(registry, statement, &err))
         *value = sqlite3_column_int(statement, 0);
     else if (err == CN_OK)
         err = CN_E_FORMAT;
@@ -200,15 +89,15 @@ static enum cn_err schema_check(struct cn_registry *registry)
 static enum cn_err schema_create(struct cn_registry *registry)
 {
     char marks[96];
-    enum cn_err err = execute(registry, "BEGIN EXCLUSIVE");
+    enum cn_err err = cn_sql_execute(registry, "BEGIN EXCLUSIVE");
 
     snprintf(marks, sizeof marks, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
              APPLICATION_ID, SCHEMA_VERSION);
     if (err == CN_OK)
-        err = execute(registry, schema);
+        err = cn_sql_execute(registry, schema);
     if (err == CN_OK)
-        err = execute(registry, marks);
-    return err == CN_OK ? execute(registry, "COMMIT") : err;
+        err = cn_sql_execute(registry, marks);
+    return err == CN_OK ? cn_sql_execute(registry, "COMMIT") : err;
 }
 
 /* Nothing in the file may run code or write outside itself; a commit is on the disk. */
@@ -218,8 +107,8 @@ static enum cn_err connection_prepare(struct cn_registry *registry)
     sqlite3_extended_result_codes(registry->db, 1);
     sqlite3_db_config(registry->db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
     sqlite3_db_config(registry->db, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, NULL);
-    return execute(registry, "PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL;"
-                             "PRAGMA synchronous = FULL;");
+    return cn_sql_execute(registry, "PRAGMA foreign_keys = ON; PRAGMA journal_mode = WAL;"
+                                    "PRAGMA synchronous = FULL;");
 }
 
 /* SQLite gives a file the mode it finds; nobody else needs to read who the subscribers are. */
@@ -259,7 +148,7 @@ enum cn_err cn_registry_open(struct cn_registry **registry, const char *dir, boo
     if (!r)
         return CN_E_MEMORY;
     code = sqlite3_open_v2(path, &r->db, SQLITE_OPEN_READWRITE, NULL);
-    err = code == SQLITE_OK ? CN_OK : failure(r->db, code);
+    err = code == SQLITE_OK ? CN_OK : cn_sql_failure(r->db, code);
     if (err == CN_OK)
         err = connection_prepare(r);
     if (err == CN_OK)
@@ -285,125 +174,12 @@ void cn_registry_close(struct cn_registry *registry)
 
 enum cn_err cn_registry_begin(struct cn_registry *registry)
 {
-    return execute(registry, "BEGIN IMMEDIATE");
+    return cn_sql_execute(registry, "BEGIN IMMEDIATE");
 }
 
 enum cn_err cn_registry_commit(struct cn_registry *registry)
 {
-    return execute(registry, "COMMIT");
-}
-
-static enum cn_err addresses_read(struct cn_registry *registry, const char *kind,
-                                  char (*out)[CN_ADDRESS_SIZE_MAX + 1], size_t count_max,
-                                  size_t *count)
-{
-    sqlite3_stmt *statement;
-    size_t have = 0;
-    enum cn_err err =
-        prepare(registry, "SELECT address FROM address WHERE kind = ?1 ORDER BY place", &statement);
-
-    if (err != CN_OK)
-        return err;
-    bind_text(statement, 1, kind);
-    while (err == CN_OK && next_row(registry, statement, &err)) {
-        if (have == count_max || !column_text(statement, 0, out[have], CN_ADDRESS_SIZE_MAX))
-            err = CN_E_FORMAT;
-        have++;
-    }
-    sqlite3_finalize(statement);
-    if (err == CN_OK && have == 0)
-        err = CN_E_FORMAT;
-    *count = have;
-    return err;
-}
-
-/* 1 to count_max keys. */
-static enum cn_err keys_read(struct cn_registry *registry, const char *sql, uint8_t *out,
-                             size_t count_max, size_t *count)
-{
-    sqlite3_stmt *statement;
-    size_t have = 0;
-    enum cn_err err = prepare(registry, sql, &statement);
-
-    if (err != CN_OK)
-        return err;
-    while (err == CN_OK && next_row(registry, statement, &err)) {
-        if (have == count_max || !column_bytes(statement, 0, out + have * 32, 32))
-            err = CN_E_FORMAT;
-        have++;
-    }
-    sqlite3_finalize(statement);
-    if (err == CN_OK && have == 0)
-        err = CN_E_FORMAT;
-    *count = have;
-    return err;
-}
-
-enum cn_err cn_registry_settings(struct cn_registry *registry, struct cn_settings *settings)
-{
-    struct cn_settings s = { 0 };
-    size_t one;
-    enum cn_err err =
-        addresses_read(registry, "listen", s.listen, CN_LISTEN_COUNT_MAX, &s.listen_count);
-
-    if (err == CN_OK)
-        err = addresses_read(registry, "public", s.public_address, CN_ADDRESS_COUNT_MAX,
-                             &s.public_count);
-    if (err == CN_OK)
-        err = keys_read(registry, "SELECT public_key FROM operator ORDER BY place",
-                        s.operators[0].bytes, CN_OPERATOR_COUNT_MAX, &s.operator_count);
-    if (err == CN_OK)
-        err = keys_read(registry, "SELECT public_key FROM server", s.server_key.bytes, 1, &one);
-    if (err == CN_OK)
-        *settings = s;
-    return err;
-}
-
-static enum cn_err address_write(struct cn_registry *registry, const char *kind, size_t place,
-                                 const char *address)
-{
-    sqlite3_stmt *statement;
-    enum cn_err err = prepare(
-        registry, "INSERT INTO address (kind, place, address) VALUES (?1, ?2, ?3)", &statement);
-
-    if (err != CN_OK)
-        return err;
-    bind_text(statement, 1, kind);
-    bind_number(statement, 2, place);
-    bind_text(statement, 3, address);
-    return finish(registry, statement);
-}
-
-static enum cn_err key_write(struct cn_registry *registry, const char *sql, size_t place,
-                             const uint8_t key[32])
-{
-    sqlite3_stmt *statement;
-    enum cn_err err = prepare(registry, sql, &statement);
-
-    if (err != CN_OK)
-        return err;
-    bind_number(statement, 1, place);
-    bind_bytes(statement, 2, key, 32);
-    return finish(registry, statement);
-}
-
-enum cn_err cn_registry_settings_write(struct cn_registry *registry,
-                                       const struct cn_settings *settings)
-{
-    enum cn_err err =
-        execute(registry, "DELETE FROM address; DELETE FROM operator; DELETE FROM server;");
-
-    for (size_t i = 0; err == CN_OK && i < settings->listen_count; i++)
-        err = address_write(registry, "listen", i, settings->listen[i]);
-    for (size_t i = 0; err == CN_OK && i < settings->public_count; i++)
-        err = address_write(registry, "public", i, settings->public_address[i]);
-    for (size_t i = 0; err == CN_OK && i < settings->operator_count; i++)
-        err = key_write(registry, "INSERT INTO operator (place, public_key) VALUES (?1, ?2)", i,
-                        settings->operators[i].bytes);
-    if (err == CN_OK)
-        err = key_write(registry, "INSERT INTO server (one, public_key) VALUES (?1, ?2)", 1,
-                        settings->server_key.bytes);
-    return err;
+    return cn_sql_execute(registry, "COMMIT");
 }
 
 /* The list with room for one element more than count; NULL leaves it as it was. Room is made at
@@ -417,11 +193,11 @@ static void *grow(void *list, size_t count, size_t element_size)
 
 static bool row_blocked(sqlite3_stmt *statement, struct cn_blocked *blocked)
 {
-    blocked->serial = column_number(statement, 0);
+    blocked->serial = cn_sql_number(statement, 0);
     blocked->reason = sqlite3_column_int(statement, 2) == CN_SUBSCRIBER_REVOKED
                           ? CN_VERDICT_REVOKED
                           : CN_VERDICT_SUSPENDED;
-    return column_bytes(statement, 1, blocked->admission_key, sizeof blocked->admission_key);
+    return cn_sql_octets(statement, 1, blocked->admission_key, sizeof blocked->admission_key);
 }
 
 enum cn_err cn_registry_blocked(struct cn_registry *registry, struct cn_blocked **list,
@@ -430,15 +206,15 @@ enum cn_err cn_registry_blocked(struct cn_registry *registry, struct cn_blocked 
     struct cn_blocked *all = NULL;
     sqlite3_stmt *statement;
     size_t have = 0;
-    enum cn_err err = prepare(registry,
-                              "SELECT c.serial, s.admission_key, s.status FROM certificate c"
-                              " JOIN subscriber s ON s.id = c.subscriber"
-                              " WHERE s.status <> 0 ORDER BY c.serial",
-                              &statement);
+    enum cn_err err = cn_sql_prepare(registry,
+                                     "SELECT c.serial, s.admission_key, s.status FROM certificate c"
+                                     " JOIN subscriber s ON s.id = c.subscriber"
+                                     " WHERE s.status <> 0 ORDER BY c.serial",
+                                     &statement);
 
     if (err != CN_OK)
         return err;
-    while (err == CN_OK && next_row(registry, statement, &err)) {
+    while (err == CN_OK && cn_sql_next_row(registry, statement, &err)) {
         struct cn_blocked *larger = grow(all, have, sizeof *all);
 
         if (larger)
@@ -461,20 +237,20 @@ enum cn_err cn_registry_blocked(struct cn_registry *registry, struct cn_blocked 
 /* The columns of SUBSCRIBER_COLUMNS. */
 static bool row_subscriber(sqlite3_stmt *statement, struct cn_subscriber *out)
 {
-    struct cn_subscriber s = { .id = column_number(statement, 0) };
+    struct cn_subscriber s = { .id = cn_sql_number(statement, 0) };
     int status = sqlite3_column_int(statement, 2);
-    uint64_t limits_class = column_number(statement, 10);
+    uint64_t limits_class = cn_sql_number(statement, 10);
 
-    s.created_at = column_number(statement, 3);
-    s.changed_at = column_number(statement, 4);
-    s.issued_at = column_number(statement, 5);
-    s.certificate.serial = column_number(statement, 6);
-    s.certificate.not_before = column_number(statement, 8);
-    s.certificate.not_after = column_number(statement, 9);
-    if (!column_text(statement, 1, s.label, CN_NAME_SIZE_MAX) || !cn_label_valid(s.label) ||
+    s.created_at = cn_sql_number(statement, 3);
+    s.changed_at = cn_sql_number(statement, 4);
+    s.issued_at = cn_sql_number(statement, 5);
+    s.certificate.serial = cn_sql_number(statement, 6);
+    s.certificate.not_before = cn_sql_number(statement, 8);
+    s.certificate.not_after = cn_sql_number(statement, 9);
+    if (!cn_sql_text(statement, 1, s.label, CN_NAME_SIZE_MAX) || !cn_label_valid(s.label) ||
         status < 0 || status >= CN_SUBSCRIBER_STATUS_COUNT || limits_class > UINT8_MAX ||
-        !column_bytes(statement, 7, s.certificate.admission_key, CN_X25519_SIZE) ||
-        !column_bytes(statement, 11, s.certificate.signature, CN_ED25519_SIGNATURE_SIZE))
+        !cn_sql_octets(statement, 7, s.certificate.admission_key, CN_X25519_SIZE) ||
+        !cn_sql_octets(statement, 11, s.certificate.signature, CN_ED25519_SIGNATURE_SIZE))
         return false;
     s.status = (enum cn_subscriber_status)status;
     s.certificate.limits_class = (uint8_t)limits_class;
@@ -488,11 +264,12 @@ enum cn_err cn_registry_list(struct cn_registry *registry, struct cn_subscriber 
     struct cn_subscriber *all = NULL;
     sqlite3_stmt *statement;
     size_t have = 0;
-    enum cn_err err = prepare(registry, SUBSCRIBER_COLUMNS "ORDER BY s.label, s.id", &statement);
+    enum cn_err err =
+        cn_sql_prepare(registry, SUBSCRIBER_COLUMNS "ORDER BY s.label, s.id", &statement);
 
     if (err != CN_OK)
         return err;
-    while (err == CN_OK && next_row(registry, statement, &err)) {
+    while (err == CN_OK && cn_sql_next_row(registry, statement, &err)) {
         struct cn_subscriber *larger = grow(all, have, sizeof *all);
 
         if (larger)
@@ -518,7 +295,7 @@ static enum cn_err find(struct cn_registry *registry, sqlite3_stmt *statement,
 {
     enum cn_err err;
 
-    if (next_row(registry, statement, &err))
+    if (cn_sql_next_row(registry, statement, &err))
         err = row_subscriber(statement, subscriber) ? CN_OK : CN_E_FORMAT;
     else if (err == CN_OK)
         err = CN_E_ABSENT;
@@ -530,14 +307,14 @@ enum cn_err cn_registry_find_label(struct cn_registry *registry, const char *lab
                                    struct cn_subscriber *subscriber)
 {
     sqlite3_stmt *statement;
-    enum cn_err err = prepare(
+    enum cn_err err = cn_sql_prepare(
         registry,
         SUBSCRIBER_COLUMNS "WHERE s.label = ?1 ORDER BY s.status = 2, s.changed_at DESC, s.id DESC",
         &statement);
 
     if (err != CN_OK)
         return err;
-    bind_text(statement, 1, label);
+    cn_sql_bind_text(statement, 1, label);
     return find(registry, statement, subscriber);
 }
 
@@ -545,14 +322,14 @@ enum cn_err cn_registry_find_serial(struct cn_registry *registry, uint64_t seria
                                     struct cn_subscriber *subscriber)
 {
     sqlite3_stmt *statement;
-    enum cn_err err = prepare(registry,
-                              SUBSCRIBER_COLUMNS
-                              "WHERE s.id = (SELECT subscriber FROM certificate WHERE serial = ?1)",
-                              &statement);
+    enum cn_err err = cn_sql_prepare(
+        registry,
+        SUBSCRIBER_COLUMNS "WHERE s.id = (SELECT subscriber FROM certificate WHERE serial = ?1)",
+        &statement);
 
     if (err != CN_OK)
         return err;
-    bind_number(statement, 1, serial);
+    cn_sql_bind_number(statement, 1, serial);
     return find(registry, statement, subscriber);
 }
 
@@ -562,11 +339,11 @@ enum cn_err cn_registry_find_key(struct cn_registry *registry,
 {
     sqlite3_stmt *statement;
     enum cn_err err =
-        prepare(registry, SUBSCRIBER_COLUMNS "WHERE s.admission_key = ?1", &statement);
+        cn_sql_prepare(registry, SUBSCRIBER_COLUMNS "WHERE s.admission_key = ?1", &statement);
 
     if (err != CN_OK)
         return err;
-    bind_bytes(statement, 1, admission_key, CN_X25519_SIZE);
+    cn_sql_bind_octets(statement, 1, admission_key, CN_X25519_SIZE);
     return find(registry, statement, subscriber);
 }
 
@@ -575,41 +352,42 @@ static enum cn_err certificate_add(struct cn_registry *registry,
 {
     const struct cn_certificate *c = &subscriber->certificate;
     sqlite3_stmt *statement;
-    enum cn_err err = prepare(registry,
-                              "INSERT INTO certificate (serial, subscriber, not_before, not_after,"
-                              " limits_class, signature, issued_at)"
-                              " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
-                              &statement);
+    enum cn_err err =
+        cn_sql_prepare(registry,
+                       "INSERT INTO certificate (serial, subscriber, not_before, not_after,"
+                       " limits_class, signature, issued_at)"
+                       " VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)",
+                       &statement);
 
     if (err != CN_OK)
         return err;
-    bind_number(statement, 1, c->serial);
-    bind_number(statement, 2, subscriber->id);
-    bind_number(statement, 3, c->not_before);
-    bind_number(statement, 4, c->not_after);
-    bind_number(statement, 5, c->limits_class);
-    bind_bytes(statement, 6, c->signature, CN_ED25519_SIGNATURE_SIZE);
-    bind_number(statement, 7, subscriber->issued_at);
-    return finish(registry, statement);
+    cn_sql_bind_number(statement, 1, c->serial);
+    cn_sql_bind_number(statement, 2, subscriber->id);
+    cn_sql_bind_number(statement, 3, c->not_before);
+    cn_sql_bind_number(statement, 4, c->not_after);
+    cn_sql_bind_number(statement, 5, c->limits_class);
+    cn_sql_bind_octets(statement, 6, c->signature, CN_ED25519_SIGNATURE_SIZE);
+    cn_sql_bind_number(statement, 7, subscriber->issued_at);
+    return cn_sql_finish(registry, statement);
 }
 
 static enum cn_err subscriber_add(struct cn_registry *registry, struct cn_subscriber *subscriber)
 {
     sqlite3_stmt *statement;
-    enum cn_err err =
-        prepare(registry,
-                "INSERT INTO subscriber (label, admission_key, status, created_at, changed_at)"
-                " VALUES (?1, ?2, ?3, ?4, ?5)",
-                &statement);
+    enum cn_err err = cn_sql_prepare(
+        registry,
+        "INSERT INTO subscriber (label, admission_key, status, created_at, changed_at)"
+        " VALUES (?1, ?2, ?3, ?4, ?5)",
+        &statement);
 
     if (err != CN_OK)
         return err;
-    bind_text(statement, 1, subscriber->label);
-    bind_bytes(statement, 2, subscriber->certificate.admission_key, CN_X25519_SIZE);
-    bind_number(statement, 3, subscriber->status);
-    bind_number(statement, 4, subscriber->created_at);
-    bind_number(statement, 5, subscriber->changed_at);
-    err = finish(registry, statement);
+    cn_sql_bind_text(statement, 1, subscriber->label);
+    cn_sql_bind_octets(statement, 2, subscriber->certificate.admission_key, CN_X25519_SIZE);
+    cn_sql_bind_number(statement, 3, subscriber->status);
+    cn_sql_bind_number(statement, 4, subscriber->created_at);
+    cn_sql_bind_number(statement, 5, subscriber->changed_at);
+    err = cn_sql_finish(registry, statement);
     if (err == CN_OK)
         subscriber->id = (uint64_t)sqlite3_last_insert_rowid(registry->db);
     return err;
@@ -620,7 +398,7 @@ static enum cn_err subscriber_add(struct cn_registry *registry, struct cn_subscr
 static enum cn_err change_begin(struct cn_registry *registry, bool *alone)
 {
     *alone = sqlite3_get_autocommit(registry->db) != 0;
-    return execute(registry, *alone ? "BEGIN IMMEDIATE" : "SAVEPOINT change");
+    return cn_sql_execute(registry, *alone ? "BEGIN IMMEDIATE" : "SAVEPOINT change");
 }
 
 /* Keep it, or undo all of it if there was an error. */
@@ -629,7 +407,7 @@ static enum cn_err change_end(struct cn_registry *registry, bool alone, enum cn_
     int saved;
 
     if (err == CN_OK)
-        err = execute(registry, alone ? "COMMIT" : "RELEASE change");
+        err = cn_sql_execute(registry, alone ? "COMMIT" : "RELEASE change");
     if (err == CN_OK)
         return CN_OK;
     saved = errno;
@@ -660,12 +438,12 @@ enum cn_err cn_registry_renew(struct cn_registry *registry, const struct cn_subs
 static enum cn_err delete_by(struct cn_registry *registry, const char *sql, uint64_t number)
 {
     sqlite3_stmt *statement;
-    enum cn_err err = prepare(registry, sql, &statement);
+    enum cn_err err = cn_sql_prepare(registry, sql, &statement);
 
     if (err != CN_OK)
         return err;
-    bind_number(statement, 1, number);
-    return finish(registry, statement);
+    cn_sql_bind_number(statement, 1, number);
+    return cn_sql_finish(registry, statement);
 }
 
 enum cn_err cn_registry_withdraw(struct cn_registry *registry, uint64_t serial)
@@ -691,15 +469,15 @@ enum cn_err cn_registry_status_set(struct cn_registry *registry, uint64_t id,
                                    enum cn_subscriber_status status, uint64_t now)
 {
     sqlite3_stmt *statement;
-    enum cn_err err = prepare(
+    enum cn_err err = cn_sql_prepare(
         registry, "UPDATE subscriber SET status = ?2, changed_at = ?3 WHERE id = ?1", &statement);
 
     if (err != CN_OK)
         return err;
-    bind_number(statement, 1, id);
-    bind_number(statement, 2, status);
-    bind_number(statement, 3, now);
-    err = finish(registry, statement);
+    cn_sql_bind_number(statement, 1, id);
+    cn_sql_bind_number(statement, 2, status);
+    cn_sql_bind_number(statement, 3, now);
+    err = cn_sql_finish(registry, statement);
     if (err == CN_OK && sqlite3_changes(registry->db) == 0)
         err = CN_E_ABSENT;
     return err;

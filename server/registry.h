@@ -9,27 +9,12 @@
 #ifndef CN_REGISTRY_H
 #define CN_REGISTRY_H
 
-#include "admission.h"
+#include "blocklist.h"
 #include "certificate.h"
 #include "err.h"
 #include "fingerprint.h"
 
-enum {
-    CN_LISTEN_COUNT_MAX = 8,
-    CN_OPERATOR_COUNT_MAX = 4,
-};
-
 struct cn_registry;
-
-struct cn_settings {
-    size_t listen_count; /* 1 to CN_LISTEN_COUNT_MAX; HOST may be * here */
-    char listen[CN_LISTEN_COUNT_MAX][CN_ADDRESS_SIZE_MAX + 1];
-    size_t public_count; /* 1 to CN_ADDRESS_COUNT_MAX: what goes into fingerprints */
-    char public_address[CN_ADDRESS_COUNT_MAX][CN_ADDRESS_SIZE_MAX + 1];
-    size_t operator_count; /* 1 to CN_OPERATOR_COUNT_MAX: whose certificates count */
-    struct cn_operator_public operators[CN_OPERATOR_COUNT_MAX];
-    struct cn_server_public server_key; /* of DIR/server.key */
-};
 
 /* create: the database must not be there yet (CN_E_EXISTS), and holds no settings afterwards.
  * Else CN_E_ABSENT: there is none; CN_E_VERSION: made by a later program.
@@ -44,20 +29,8 @@ void cn_registry_close(struct cn_registry *registry);
 CN_MUST_USE enum cn_err cn_registry_begin(struct cn_registry *registry);
 CN_MUST_USE enum cn_err cn_registry_commit(struct cn_registry *registry);
 
-/* CN_E_FORMAT also if `cyphernetctl init` did not get to its end. */
-CN_MUST_USE enum cn_err cn_registry_settings(struct cn_registry *registry,
-                                             struct cn_settings *settings);
-CN_MUST_USE enum cn_err cn_registry_settings_write(struct cn_registry *registry,
-                                                   const struct cn_settings *settings);
-
-/* A certificate whose holder is to be refused, and his joined lines cut. */
-struct cn_blocked {
-    uint64_t serial;
-    uint8_t admission_key[CN_X25519_SIZE];
-    enum cn_verdict reason; /* CN_VERDICT_REVOKED or CN_VERDICT_SUSPENDED */
-};
-
-/* All of them, in the order of serials. *list is the caller's to free(), NULL if *count is 0. */
+/* All who are blocked, in the order of serials. *list is the caller's to free(), NULL if *count is
+ * 0. */
 CN_MUST_USE enum cn_err cn_registry_blocked(struct cn_registry *registry, struct cn_blocked **list,
                                             size_t *count);
 

@@ -10,6 +10,7 @@
 #include "keyfile.h"
 #include "random.h"
 #include "registry.h"
+#include "settings.h"
 
 static void need(enum cn_err err, const char *what)
 {
@@ -25,7 +26,7 @@ static void settings_take(const char *dir, struct cn_fingerprint *f)
     struct cn_settings settings;
 
     need(cn_registry_open(&registry, dir, false), dir);
-    need(cn_registry_settings(registry, &settings), dir);
+    need(cn_settings_read(registry, &settings), dir);
     cn_registry_close(registry);
     f->server_key = settings.server_key;
     f->operator_key = settings.operators[0];

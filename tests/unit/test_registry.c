@@ -13,6 +13,7 @@
 
 #include "keyfile.h"
 #include "registry.h"
+#include "settings.h"
 
 static char dir[64];
 static char path[128];
@@ -37,7 +38,7 @@ static int begin(void **state)
         return -1;
     snprintf(path, sizeof path, "%s/%s", dir, CN_REGISTRY_FILE);
     return cn_registry_open(&registry, dir, true) == CN_OK &&
-                   cn_registry_settings_write(registry, &settings) == CN_OK
+                   cn_settings_write(registry, &settings) == CN_OK
                ? 0
                : -1;
 }
@@ -113,7 +114,7 @@ static void settings_come_back(void **state)
     (void)state;
     reopen();
     memset(&got, 0xee, sizeof got);
-    assert_err(cn_registry_settings(registry, &got), CN_OK);
+    assert_err(cn_settings_read(registry, &got), CN_OK);
     assert_memory_equal(&got, &settings, sizeof got);
 }
 
@@ -439,7 +440,7 @@ static void a_file_cut_short_is_refused(void **state)
     assert_int_equal(truncate(path, 4096), 0);
     err = cn_registry_open(&registry, dir, false);
     if (err == CN_OK)
-        err = cn_registry_settings(registry, &got);
+        err = cn_settings_read(registry, &got);
     assert_err(err, CN_E_FORMAT);
 }
 
@@ -468,10 +469,10 @@ static void an_init_that_did_not_finish_is_noticed(void **state)
     registry = NULL;
     unlink(path);
     assert_err(cn_registry_open(&other, dir, true), CN_OK);
-    assert_err(cn_registry_settings(other, &got), CN_E_FORMAT);
+    assert_err(cn_settings_read(other, &got), CN_E_FORMAT);
     cn_registry_close(other);
     assert_err(cn_registry_open(&registry, dir, false), CN_OK);
-    assert_err(cn_registry_settings(registry, &got), CN_E_FORMAT);
+    assert_err(cn_settings_read(registry, &got), CN_E_FORMAT);
 }
 
 /* What somebody with an SQL shell might leave behind. */

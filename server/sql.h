@@ -1,0 +1,40 @@
+/* sql.h - SQLite in the project's terms: what registry.c and settings.c stand on. Nobody else
+ * includes this.
+ *
+ * Errors: CN_E_SYSTEM (errno says why), CN_E_FORMAT (also from SQL text of ours: the tables are not
+ * ours), CN_E_EXISTS (a constraint), CN_E_MEMORY. */
+#ifndef CN_SQL_H
+#define CN_SQL_H
+
+#include <sqlite3.h>
+
+#include "registry.h"
+
+struct cn_registry {
+    sqlite3 *db; /* owned */
+};
+
+/* What a code of SQLite means; sets errno for CN_E_SYSTEM. db may be NULL. */
+CN_MUST_USE enum cn_err cn_sql_failure(sqlite3 *db, int code);
+CN_MUST_USE enum cn_err cn_sql_execute(struct cn_registry *registry, const char *sql);
+/* On CN_OK the caller owns the statement: for cn_sql_finish or sqlite3_finalize. */
+CN_MUST_USE enum cn_err cn_sql_prepare(struct cn_registry *registry, const char *sql,
+                                       sqlite3_stmt **statement);
+/* Run to the end what returns no row. Consumes the statement. */
+CN_MUST_USE enum cn_err cn_sql_finish(struct cn_registry *registry, sqlite3_stmt *statement);
+/* True: there is a row. *err is CN_OK at the end of the rows, too. */
+bool cn_sql_next_row(struct cn_registry *registry, sqlite3_stmt *statement, enum cn_err *err);
+
+/* Places count from 1. What is bound is borrowed until the statement is gone. */
+void cn_sql_bind_number(sqlite3_stmt *statement, int place, uint64_t value);
+void cn_sql_bind_octets(sqlite3_stmt *statement, int place, const uint8_t *octets, int size);
+void cn_sql_bind_text(sqlite3_stmt *statement, int place, const char *text);
+
+/* Columns count from 0. */
+uint64_t cn_sql_number(sqlite3_stmt *statement, int place);
+/* False unless the column holds exactly size octets. */
+bool cn_sql_octets(sqlite3_stmt *statement, int place, uint8_t *out, size_t size);
+/* False unless the column is a text of at most size_max octets without a NUL. */
+bool cn_sql_text(sqlite3_stmt *statement, int place, char *out, size_t size_max);
+
+#endif
