@@ -48,7 +48,7 @@ const char *cn_gate_count_name(enum cn_gate_count count)
 
 bool cn_gate_has_room(const struct cn_gate *gate)
 {
-    return gate->lines.used + 2 * cn_switch_counts(gate->sw)->pairs < gate->setup.lines_max;
+    return gate->lines.used + 2 * cn_switch_counts(gate->sw).pairs < gate->setup.lines_max;
 }
 
 /* Beyond half of what may be pending, drop at random, the more the fuller: a flood then cannot keep
@@ -311,7 +311,7 @@ void cn_gate_goaway(struct cn_gate *gate)
 
 uint32_t cn_gate_busy(const struct cn_gate *gate)
 {
-    return gate->lines.used + cn_switch_counts(gate->sw)->pairs;
+    return gate->lines.used + cn_switch_counts(gate->sw).pairs;
 }
 
 void cn_gate_status(const struct cn_gate *gate, struct cn_gate_status *status)
@@ -323,7 +323,7 @@ void cn_gate_status(const struct cn_gate *gate, struct cn_gate_status *status)
         .joining = gate->in_state[CN_LINE_JOINED] + gate->in_state[CN_LINE_LENGTH] +
                    gate->in_state[CN_LINE_PROLOGUE] + gate->in_state[CN_LINE_HELD] +
                    gate->in_state[CN_LINE_PASSING],
-        .calls = *cn_switch_counts(gate->sw),
+        .calls = cn_switch_counts(gate->sw),
     };
     memcpy(status->count, gate->count, sizeof status->count);
 }

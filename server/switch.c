@@ -12,22 +12,17 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum {
-    PIPE_SIZE_WANTED = 1024 * 1024,
-    PIPE_SIZE_SMALL = 65536,
-    COPY_SIZE = 65536,
-    RATE_BURST_MS = 250, /* of an owner's rate may pass at once */
-    LATER_MS = 20        /* until a pair that has to pause goes on */
-};
+#include "pipes.h"
+#include "rates.h"
 
-struct pipe {
-    int fd[2]; /* read end, write end; -1: none lent */
-    size_t size;
+enum {
+    COPY_SIZE = 65536,
+    LATER_MS = 20 /* until a pair that has to pause goes on */
 };
 
 /* One way through a pair: from an end to the other. */
 struct way {
-    struct pipe pipe;
+    struct cn_pipe pipe;
     size_t in_pipe;      /* octets */
     uint64_t bytes;      /* moved */
     uint64_t blocked_ms; /* since when the far end takes nothing; 0: it does */
@@ -59,12 +54,6 @@ struct pair {
     uint64_t active_ms; /* the last octet */
 };
 
-/* What an owner may still move. */
-struct bucket {
-    uint64_t tokens; /* thousandths of an octet, so that the slowest rate comes to something */
-    uint64_t filled_ms;
-};
-
 struct cn_switch {
     struct cn_loop *loop;
     struct cn_switch_limits limits;
@@ -75,10 +64,8 @@ struct cn_switch {
     uint32_t fresh; /* pairs never used yet start here */
     struct pair *first;
     struct pair *ready_first, *ready_last;
-    struct pipe *pipes; /* owned: idle ones */
-    uint32_t pipes_room;
-    uint32_t pipes_idle;
-    struct bucket *buckets; /* owned: one for each owner number */
+    struct cn_pipes pipes;
+    struct cn_rates rates;
     struct cn_switch_counts counts;
     uint8_t copy[COPY_SIZE];
 };
@@ -88,6 +75,7 @@ enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *loop,
                              void *context)
 {
     struct cn_switch *s = calloc(1, sizeof *s);
+    enum cn_err err;
 
     if (!s)
         return CN_E_MEMORY;
@@ -96,98 +84,35 @@ enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *loop,
     s->ended = ended;
     s->context = context;
     s->pairs = calloc(limits->pairs_max, sizeof *s->pairs);
-    s->pipes = calloc((size_t)limits->pipes_max + 1, sizeof *s->pipes);
-    s->pipes_room = limits->pipes_max;
-    s->buckets = calloc(limits->owner_max, sizeof *s->buckets);
-    if (!s->pairs || !s->pipes || !s->buckets) {
+    err = s->pairs ? CN_OK : CN_E_MEMORY;
+    if (err == CN_OK)
+        err = cn_pipes_init(&s->pipes, limits->pipes_max);
+    if (err == CN_OK)
+        err = cn_rates_init(&s->rates, limits->owner_max, limits->owner_rate);
+    if (err != CN_OK) {
         cn_switch_destroy(s);
-        return CN_E_MEMORY;
+        return err;
     }
     *sw = s;
     return CN_OK;
 }
 
-const struct cn_switch_counts *cn_switch_counts(const struct cn_switch *sw)
+struct cn_switch_counts cn_switch_counts(const struct cn_switch *sw)
 {
-    return &sw->counts;
-}
+    struct cn_switch_counts counts = sw->counts;
 
-/* --- pipes ----------------------------------------------------------------------------------- */
-
-static void pipe_close(struct cn_switch *sw, struct pipe *p)
-{
-    close(p->fd[0]);
-    close(p->fd[1]);
-    *p = (struct pipe) { { -1, -1 }, 0 };
-    sw->counts.pipes--;
-}
-
-/* An idle pipe, or a new one while there may be more; false: none to be had. */
-static bool pipe_lend(struct cn_switch *sw, struct pipe *p)
-{
-    int size;
-
-    if (sw->pipes_idle > 0) {
-        *p = sw->pipes[--sw->pipes_idle];
-        return true;
-    }
-    if (sw->counts.pipes >= sw->limits.pipes_max || pipe2(p->fd, O_NONBLOCK | O_CLOEXEC) != 0) {
-        *p = (struct pipe) { { -1, -1 }, 0 };
-        return false;
-    }
-    /* EPERM: over the user's share of pipe memory; the size it has will do */
-    if (fcntl(p->fd[1], F_SETPIPE_SZ, PIPE_SIZE_WANTED) < 0)
-        (void)fcntl(p->fd[1], F_SETPIPE_SZ, PIPE_SIZE_SMALL);
-    size = fcntl(p->fd[1], F_GETPIPE_SZ);
-    p->size = size > 0 ? (size_t)size : 4096;
-    sw->counts.pipes++;
-    return true;
-}
-
-/* Only a pipe that is empty goes back: else one call's octets would enter another. */
-static void pipe_return(struct cn_switch *sw, struct way *way)
-{
-    if (way->pipe.fd[0] < 0)
-        return;
-    if (way->in_pipe == 0 && sw->pipes_idle < sw->limits.pipes_max)
-        sw->pipes[sw->pipes_idle++] = way->pipe;
-    else
-        pipe_close(sw, &way->pipe);
-    way->pipe = (struct pipe) { { -1, -1 }, 0 };
-    way->in_pipe = 0;
-}
-
-/* --- rates ----------------------------------------------------------------------------------- */
-
-/* How many octets an owner may move now. */
-static size_t tokens_of(struct cn_switch *sw, uint32_t owner)
-{
-    struct bucket *b = &sw->buckets[owner];
-    uint64_t rate = sw->limits.owner_rate;
-    uint64_t full = rate * RATE_BURST_MS + 1000;
-    uint64_t since_ms = sw->loop->now_ms - b->filled_ms;
-
-    if (rate == 0)
-        return SIZE_MAX;
-    if (since_ms > 1000)
-        since_ms = 1000;
-    b->tokens += rate * since_ms;
-    b->filled_ms = sw->loop->now_ms;
-    if (b->tokens > full)
-        b->tokens = full;
-    return b->tokens / 1000;
-}
-
-static void tokens_spend(struct cn_switch *sw, uint32_t owner, size_t size)
-{
-    struct bucket *b = &sw->buckets[owner];
-    uint64_t spent = (uint64_t)size * 1000;
-
-    if (sw->limits.owner_rate > 0)
-        b->tokens -= spent < b->tokens ? spent : b->tokens;
+    counts.pipes = sw->pipes.count;
+    return counts;
 }
 
 /* --- pairs ----------------------------------------------------------------------------------- */
+
+/* An idle way holds no pipe. */
+static void pipe_give(struct cn_switch *sw, struct way *way)
+{
+    cn_pipes_give(&sw->pipes, &way->pipe, way->in_pipe == 0);
+    way->in_pipe = 0;
+}
 
 static void ready_push(struct pair *pair)
 {
@@ -253,7 +178,7 @@ static void pair_end(struct pair *pair, enum cn_switch_outcome outcome)
     const uint64_t bytes[2] = { pair->way[0].bytes, pair->way[1].bytes };
 
     for (int i = 0; i < 2; i++) {
-        pipe_return(sw, &pair->way[i]);
+        pipe_give(sw, &pair->way[i]);
         cn_loop_remove(sw->loop, &pair->end[i].watch);
         end_close(&pair->end[i], outcome);
     }
@@ -278,11 +203,9 @@ void cn_switch_destroy(struct cn_switch *sw)
         return;
     while (sw->first)
         pair_end(sw->first, CN_SWITCH_CUT);
-    while (sw->pipes_idle > 0)
-        pipe_close(sw, &sw->pipes[--sw->pipes_idle]);
+    cn_pipes_wipe(&sw->pipes);
+    cn_rates_wipe(&sw->rates);
     free(sw->pairs);
-    free(sw->pipes);
-    free(sw->buckets);
     free(sw);
 }
 
@@ -381,7 +304,7 @@ static enum moved fill(struct pair *pair, int i, size_t most)
         way->ended = true;
     if (moved == MOVED) {
         way->in_pipe = (size_t)size;
-        tokens_spend(pair->sw, pair->end[i].owner, (size_t)size);
+        cn_rates_spend(&pair->sw->rates, pair->end[i].owner, (size_t)size);
     }
     return moved;
 }
@@ -415,7 +338,7 @@ static enum moved copy(struct pair *pair, int i, size_t most)
         errno = EIO; /* what was seen must be there */
         return BROKEN;
     }
-    tokens_spend(pair->sw, pair->end[i].owner, (size_t)sent);
+    cn_rates_spend(&pair->sw->rates, pair->end[i].owner, (size_t)sent);
     count_moved(pair, i, (size_t)sent);
     return MOVED;
 }
@@ -428,7 +351,7 @@ static void pass_end(struct pair *pair, int i)
     /* ENOTCONN: the far end is gone, which its own way finds out */
     (void)shutdown(pair->end[1 - i].watch.fd, SHUT_WR);
     way->done = true;
-    pipe_return(pair->sw, way);
+    pipe_give(pair->sw, way);
 }
 
 static void pair_pause(struct pair *pair)
@@ -458,17 +381,17 @@ static bool way_turn(struct pair *pair, int i, int *broken)
             return false;
         } else if (!way->readable) {
             break;
-        } else if (tokens_of(sw, pair->end[i].owner) == 0) {
+        } else if (cn_rates_left(&sw->rates, pair->end[i].owner, sw->loop->now_ms) == 0) {
             pair_pause(pair);
             break;
         } else if (left == 0) {
             return true;
         } else {
-            size_t most = tokens_of(sw, pair->end[i].owner);
+            size_t most = cn_rates_left(&sw->rates, pair->end[i].owner, sw->loop->now_ms);
 
             if (most > left)
                 most = left;
-            if (way->pipe.fd[0] >= 0 || pipe_lend(sw, &way->pipe))
+            if (way->pipe.fd[0] >= 0 || cn_pipes_lend(&sw->pipes, &way->pipe))
                 moved = fill(pair, i, most);
             else if (way->writable)
                 moved = copy(pair, i, most);
@@ -483,7 +406,7 @@ static bool way_turn(struct pair *pair, int i, int *broken)
             return false;
         left -= way->bytes - before < left ? (size_t)(way->bytes - before) : left;
     }
-    pipe_return(sw, way); /* an idle way holds no pipe */
+    pipe_give(sw, way);
     return false;
 }
 
@@ -620,9 +543,11 @@ void cn_switch_limits_set(struct cn_switch *sw, const struct cn_switch_limits *l
 
     l.pairs_max = sw->limits.pairs_max;
     l.owner_max = sw->limits.owner_max;
-    if (l.pipes_max > sw->pipes_room)
-        l.pipes_max = sw->pipes_room;
+    if (l.pipes_max > sw->pipes.room)
+        l.pipes_max = sw->pipes.room;
     sw->limits = l;
+    sw->pipes.count_max = l.pipes_max;
+    sw->rates.rate = l.owner_rate;
     for (struct pair *pair = sw->first; pair; pair = pair->next)
         timer_plan(pair);
 }

@@ -65,7 +65,7 @@ void cn_switch_limits_set(struct cn_switch *sw, const struct cn_switch_limits *l
 CN_MUST_USE enum cn_err cn_switch_join(struct cn_switch *sw, const struct cn_switch_end end[2]);
 /* End every pair of this owner; how many. ended is called for each. */
 uint32_t cn_switch_cut(struct cn_switch *sw, uint32_t owner);
-const struct cn_switch_counts *cn_switch_counts(const struct cn_switch *sw);
+struct cn_switch_counts cn_switch_counts(const struct cn_switch *sw);
 /* Work left over from this turn; true: there is still some, come back at once. */
 bool cn_switch_turn(struct cn_switch *sw);
 

@@ -239,7 +239,7 @@ static void hang_up(int end[2])
     close(end[0]);
     close(end[1]);
     turns();
-    assert_int_equal(cn_switch_counts(sw)->pairs, 0);
+    assert_int_equal(cn_switch_counts(sw).pairs, 0);
 }
 
 /* The connection breaks: RST. */
@@ -410,8 +410,8 @@ static void a_reset_is_a_reset_at_the_other_end(void **state)
             is_reset(fd[1]);
             close(fd[1]);
         }
-        assert_int_equal(cn_switch_counts(sw)->pairs, 0);
-        assert_int_equal(cn_switch_counts(sw)->outcome[CN_SWITCH_BROKEN], 2);
+        assert_int_equal(cn_switch_counts(sw).pairs, 0);
+        assert_int_equal(cn_switch_counts(sw).outcome[CN_SWITCH_BROKEN], 2);
     }
 }
 
@@ -620,12 +620,12 @@ static void a_rate_is_one_for_all_calls_of_an_owner(void **state)
     join(other, 0);
     stuff(fd[0]);
     stuff(other[0]);
-    before = cn_switch_counts(sw)->bytes_total;
+    before = cn_switch_counts(sw).bytes_total;
     for (int ms = 0; ms < 2000; ms += 20) {
         clock_now_ms += 20;
         assert_err(cn_loop_turn(&loop, false), CN_OK);
     }
-    assert_in_range(cn_switch_counts(sw)->bytes_total - before, 180000, 210000);
+    assert_in_range(cn_switch_counts(sw).bytes_total - before, 180000, 210000);
     assert_int_equal(cn_switch_cut(sw, 0), 2);
     close(other[0]);
     close(other[1]);
@@ -656,7 +656,7 @@ static void there_are_only_so_many_pairs_and_the_caller_keeps_what_is_refused(vo
         close(fd[i][1]);
     }
     turns();
-    assert_int_equal(cn_switch_counts(sw)->pairs, 0);
+    assert_int_equal(cn_switch_counts(sw).pairs, 0);
 }
 
 /* --- who is who ------------------------------------------------------------------------------ */
@@ -693,9 +693,9 @@ static void what_one_call_left_behind_never_enters_another(void **state)
     for (int i = 0; i < 20; i++) {
         join(fd, 0);
         stuff(fd[0]);
-        assert_int_equal(cn_switch_counts(sw)->pipes, 1);
+        assert_int_equal(cn_switch_counts(sw).pipes, 1);
         assert_int_equal(cn_switch_cut(sw, 0), 1);
-        assert_int_equal(cn_switch_counts(sw)->pipes, 0);
+        assert_int_equal(cn_switch_counts(sw).pipes, 0);
         join(next, 2);
         put(next[0], "mine");
         gets(next[1], "mine");
@@ -723,7 +723,7 @@ static void an_idle_call_holds_no_pipe(void **state)
         gets(fd[i][1], "x");
         put(fd[i][1], "y");
         gets(fd[i][0], "y");
-        assert_int_equal(cn_switch_counts(sw)->pipes, 1); /* the same for all, never more */
+        assert_int_equal(cn_switch_counts(sw).pipes, 1); /* the same for all, never more */
     }
     for (uint32_t i = 0; i < PAIRS; i++) {
         close(fd[i][0]);
@@ -747,11 +747,11 @@ static void bulk_does_not_hold_up_a_word(void **state)
         while (send(bulk[0], in, sizeof in, MSG_NOSIGNAL) > 0)
             ;
         assert_int_equal(send(word[0], "word", 4, MSG_NOSIGNAL), 4);
-        before = cn_switch_counts(sw)->bytes_total;
+        before = cn_switch_counts(sw).bytes_total;
         for (int turn = 0; turn < 100 && poll(&there, 1, 0) == 0; turn++)
             assert_err(cn_loop_turn(&loop, false), CN_OK);
         /* two turns of the bulk at most, since its descriptor may come first */
-        assert_true(cn_switch_counts(sw)->bytes_total - before <= 3 * limits.turn_size + 4);
+        assert_true(cn_switch_counts(sw).bytes_total - before <= 3 * limits.turn_size + 4);
         gets(word[1], "word");
         while (recv(bulk[1], in, sizeof in, 0) > 0)
             ;

@@ -1,0 +1,69 @@
+#include "pipes.h"
+
+#include <assert.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { SIZE_WANTED = 1024 * 1024, SIZE_SMALL = 65536 };
+
+static const struct cn_pipe none = { { -1, -1 }, 0 };
+
+enum cn_err cn_pipes_init(struct cn_pipes *pipes, uint32_t count_max)
+{
+    *pipes = (struct cn_pipes) { .idle = calloc((size_t)count_max + 1, sizeof *pipes->idle),
+                                 .room = count_max,
+                                 .count_max = count_max };
+    return pipes->idle ? CN_OK : CN_E_MEMORY;
+}
+
+static void pipe_close(struct cn_pipes *pipes, struct cn_pipe *p)
+{
+    close(p->fd[0]);
+    close(p->fd[1]);
+    *p = none;
+    pipes->count--;
+}
+
+void cn_pipes_wipe(struct cn_pipes *pipes)
+{
+    if (!pipes)
+        return;
+    while (pipes->idle_count > 0)
+        pipe_close(pipes, &pipes->idle[--pipes->idle_count]);
+    assert(pipes->count == 0);
+    free(pipes->idle);
+    *pipes = (struct cn_pipes) { 0 };
+}
+
+bool cn_pipes_lend(struct cn_pipes *pipes, struct cn_pipe *p)
+{
+    int size;
+
+    if (pipes->idle_count > 0) {
+        *p = pipes->idle[--pipes->idle_count];
+        return true;
+    }
+    if (pipes->count >= pipes->count_max || pipe2(p->fd, O_NONBLOCK | O_CLOEXEC) != 0) {
+        *p = none;
+        return false;
+    }
+    /* EPERM: over the user's share of pipe memory; the size it has will do */
+    if (fcntl(p->fd[1], F_SETPIPE_SZ, SIZE_WANTED) < 0)
+        (void)fcntl(p->fd[1], F_SETPIPE_SZ, SIZE_SMALL);
+    size = fcntl(p->fd[1], F_GETPIPE_SZ);
+    p->size = size > 0 ? (size_t)size : 4096;
+    pipes->count++;
+    return true;
+}
+
+void cn_pipes_give(struct cn_pipes *pipes, struct cn_pipe *p, bool is_empty)
+{
+    if (p->fd[0] < 0)
+        return;
+    if (is_empty && pipes->idle_count < pipes->count_max)
+        pipes->idle[pipes->idle_count++] = *p;
+    else
+        pipe_close(pipes, p);
+    *p = none;
+}

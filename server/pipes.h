@@ -1,0 +1,37 @@
+/* pipes.h - pipes that are lent to whoever moves octets with splice just now. */
+#ifndef CN_PIPES_H
+#define CN_PIPES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "err.h"
+
+struct cn_pipe {
+    int fd[2]; /* read end, write end; -1: none lent */
+    size_t size;
+};
+
+/* Zeroed at first. */
+struct cn_pipes {
+    struct cn_pipe *idle; /* owned */
+    uint32_t room;        /* for idle ones */
+    uint32_t idle_count;
+    uint32_t count; /* lent or idle */
+    uint32_t
+        count_max; /* may be changed, up to room: those beyond are closed when they come back */
+};
+
+/* CN_E_MEMORY */
+CN_MUST_USE enum cn_err cn_pipes_init(struct cn_pipes *pipes, uint32_t count_max);
+/* All have been given back. */
+void cn_pipes_wipe(struct cn_pipes *pipes);
+
+/* An idle pipe, or a new one while there may be more, without blocking; false: none to be had. */
+bool cn_pipes_lend(struct cn_pipes *pipes, struct cn_pipe *pipe);
+/* Only one that is empty is lent again: else one call's octets would enter another. Fine if none
+ * was lent; *pipe is none afterwards. */
+void cn_pipes_give(struct cn_pipes *pipes, struct cn_pipe *pipe, bool is_empty);
+
+#endif
