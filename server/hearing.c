@@ -55,6 +55,7 @@ static void take_hello(struct cn_line *line, const uint8_t in[CN_ADMISSION_SIZE]
         cn_line_close(line, CN_GATE_BAD_HELLO);
         return;
     }
+    line->keep_alive_s = verdict.keep_alive_s;
     line->serial = hello.certificate.serial;
     line->not_after = hello.certificate.not_after;
     memcpy(line->waiter.admission_key, hello.certificate.admission_key, CN_X25519_SIZE);
@@ -99,7 +100,7 @@ static void on_replaced(void *context, struct cn_waiter *old)
 
 static void heard(struct cn_line *line)
 {
-    uint64_t keep_alive_ms = (uint64_t)line->gate->config.keep_alive * 1000;
+    uint64_t keep_alive_ms = (uint64_t)line->keep_alive_s * 1000;
 
     line->waiter.alive_until_ms = cn_gate_now_ms(line->gate) + 2 * keep_alive_ms + 1000;
 }

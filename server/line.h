@@ -50,6 +50,7 @@ struct cn_line {
     bool wants_out;              /* epoll waits for room to write */
     struct cn_entry entry;       /* that it was joined under */
     struct cn_line *partner;     /* while joined */
+    uint32_t keep_alive_s;       /* as its verdict said */
     uint64_t waits_until_ms;     /* the end of its waiting time */
     uint64_t updates_until_ms;   /* when it may have said all its UPDATEs at an even rate */
     uint64_t prologue_until_ms;  /* once JOINED */

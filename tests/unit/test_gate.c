@@ -593,6 +593,31 @@ static void silence_ends_a_waiting_line_and_keep_alives_do_not(void **state)
     peer_close(&p);
 }
 
+/* It goes on at the rate that its verdict told it. */
+static void a_shorter_keep_alive_is_none_for_lines_that_are_there(void **state)
+{
+    struct peer p = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+    struct cn_config config = rig.config;
+    struct peer later;
+
+    (void)state;
+    assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_WAITING);
+    config.keep_alive = 1;
+    cn_gate_configure(rig.gate, &config);
+    later = peer_register(&rig, 2, CN_MODE_INPUT, 7);
+    assert_int_equal(peer_hear(&rig, &later, NULL), CN_ADMISSION_WAITING);
+    rig_later(&rig, 3001);
+    assert_int_equal(peer_state(&later), ENDED);
+    for (int i = 0; i < 3; i++) {
+        peer_say(&rig, &p, CN_ADMISSION_KEEP_ALIVE, CN_MODE_INPUT, 0);
+        rig_turn(&rig);
+        assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_KEEP_ALIVE);
+        rig_later(&rig, 60000);
+        assert_int_equal(peer_state(&p), OPEN);
+    }
+    drop(&p, &later);
+}
+
 static void waiting_time_ends_a_line_that_is_alive(void **state)
 {
     struct cn_admission_message m;
@@ -1114,6 +1139,7 @@ int main(void)
         TEST(who_has_got_a_part_of_a_prologue_ends_with_its_partner),
         TEST(a_dead_partner_costs_no_registration),
         TEST(silence_ends_a_waiting_line_and_keep_alives_do_not),
+        TEST(a_shorter_keep_alive_is_none_for_lines_that_are_there),
         TEST(waiting_time_ends_a_line_that_is_alive),
         TEST(who_is_silent_when_its_waiting_time_is_over_hears_nothing),
         TEST(a_certificate_ends_by_the_clock_and_not_by_the_time_that_has_passed),
