@@ -1,6 +1,7 @@
 #include "control_socket.h"
 
 #include <errno.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -74,28 +75,38 @@ static void asker_ready(struct cn_watch *watch, uint32_t epoll_events)
         asker_answer(a);
 }
 
+/* False: no place for it, or it cannot be waited for. */
+static bool asker_take(struct cn_control *c, int fd)
+{
+    struct asker *a = c->askers;
+
+    while (a < c->askers + ASKER_COUNT && a->watch.fd >= 0)
+        a++;
+    if (a == c->askers + ASKER_COUNT)
+        return false;
+    *a = (struct asker) { .watch = { fd, asker_ready },
+                          .timer = { .fire = asker_timer },
+                          .control = c };
+    if (cn_loop_add(c->loop, &a->watch, EPOLLIN) != CN_OK) {
+        a->watch.fd = -1;
+        return false;
+    }
+    cn_loop_timer_set(c->loop, &a->timer, c->loop->now_ms + CN_CONTROL_TIMEOUT_MS);
+    return true;
+}
+
+/* Told once of those who come (EPOLLET): while there is no descriptor for one we do not turn in
+ * circles, and the next to come brings it in. */
 static void control_ready(struct cn_watch *watch, uint32_t epoll_events)
 {
     struct cn_control *c = (struct cn_control *)(void *)watch;
-    int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    int fd;
 
     (void)epoll_events;
-    if (fd < 0)
-        return;
-    for (size_t i = 0; i < ASKER_COUNT; i++) {
-        struct asker *a = &c->askers[i];
-
-        if (a->watch.fd >= 0)
-            continue;
-        *a = (struct asker) { .watch = { fd, asker_ready },
-                              .timer = { .fire = asker_timer },
-                              .control = c };
-        if (cn_loop_add(c->loop, &a->watch, EPOLLIN) != CN_OK)
-            break;
-        cn_loop_timer_set(c->loop, &a->timer, c->loop->now_ms + CN_CONTROL_TIMEOUT_MS);
-        return;
+    while ((fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        if (!asker_take(c, fd))
+            close(fd);
     }
-    close(fd);
 }
 
 static int listen_here(void)
@@ -132,7 +143,7 @@ enum cn_err cn_control_open(struct cn_control **control, struct cn_loop *loop,
     for (size_t i = 0; i < ASKER_COUNT; i++)
         c->askers[i].watch.fd = -1;
     c->watch = (struct cn_watch) { listen_here(), control_ready };
-    if (c->watch.fd < 0 || cn_loop_add(loop, &c->watch, EPOLLIN) != CN_OK) {
+    if (c->watch.fd < 0 || cn_loop_add(loop, &c->watch, EPOLLIN | EPOLLET) != CN_OK) {
         int saved = errno;
 
         if (c->watch.fd >= 0)
@@ -150,10 +161,8 @@ void cn_control_close(struct cn_control *control)
     if (!control)
         return;
     for (size_t i = 0; i < ASKER_COUNT; i++) {
-        if (control->askers[i].watch.fd >= 0) {
-            control->askers[i].control = control;
+        if (control->askers[i].watch.fd >= 0)
             asker_close(&control->askers[i]);
-        }
     }
     cn_loop_remove(control->loop, &control->watch);
     close(control->watch.fd);

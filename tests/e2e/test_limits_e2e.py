@@ -488,6 +488,26 @@ def test_descriptors_taken_away_are_survived(own):
     until(lambda: own.server.said().count("accepting_resumed") == 1, "it says so", 5)
 
 
+def test_who_asks_while_there_is_no_descriptor_for_it_makes_nothing_spin(own):
+    own.serve()
+    pid = own.server.process.pid
+    _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
+    with socket.socket(socket.AF_UNIX) as asker:
+        where = os.open(own.ctl.dir, os.O_PATH)
+        asker.connect(f"/proc/self/fd/{where}/control")
+        os.close(where)
+        asker.sendall(b"status\n")
+        asker.settimeout(1)
+        before = cpu_s(own)
+        with pytest.raises(TimeoutError):
+            asker.recv(1)
+        assert cpu_s(own) - before < 0.2
+        resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
+        assert status(own)["running"]  # which brings in the other too
+        assert asker.recv(1) == b"{"
+
+
 def test_a_flood_of_rubbish_leaves_a_call_its_turn(own):
     own.serve("[admission]\npending_per_address = 100000\npending_max = 100000\n")
     one, other = call_of(own)
