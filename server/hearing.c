@@ -92,6 +92,15 @@ static void waiting_plan(struct cn_line *line)
     cn_loop_timer_set(line->gate->setup.loop, &line->timer, due);
 }
 
+/* The first part of an UPDATE has come: there are few lists, so they are not lent for long. */
+static void parts_plan(struct cn_line *line)
+{
+    uint64_t due = cn_gate_now_ms(line->gate) + (uint64_t)line->gate->config.hello_timeout * 1000;
+
+    if (due < line->timer.due_ms)
+        cn_loop_timer_set(line->gate->setup.loop, &line->timer, due);
+}
+
 static void on_replaced(void *context, struct cn_waiter *old)
 {
     (void)context;
@@ -202,6 +211,8 @@ static void take_entries(struct cn_line *line, const struct cn_admission_message
         cn_line_refuse(line, CN_VERDICT_OVER_LIMIT);
         return;
     }
+    if (line->entry_count == 0 && line->state == CN_LINE_WAITING)
+        parts_plan(line);
     memcpy(line->entries + line->entry_count, m->entry, m->entry_count * sizeof m->entry[0]);
     line->entry_count = count;
     if (m->more)
@@ -425,7 +436,7 @@ void cn_hearing_ready(struct cn_watch *watch, uint32_t epoll_events)
         readable(line);
 }
 
-/* One of the ends that waiting_plan looked for has come; or none, if the clock was set back. */
+/* One of the ends that were planned for has come; or none, if the clock was set back. */
 static void waiting_over(struct cn_line *line)
 {
     uint64_t now_ms = cn_gate_now_ms(line->gate);
@@ -436,6 +447,8 @@ static void waiting_over(struct cn_line *line)
         cn_line_refuse(line, CN_VERDICT_EXPIRED);
     else if (now_ms >= line->waits_until_ms)
         cn_line_send_away(line, 0, CN_GATE_WAITED_OUT); /* it may come back at once */
+    else if (line->entry_count > 0)
+        cn_line_close(line, CN_GATE_OVERDUE);
     else
         waiting_plan(line);
 }

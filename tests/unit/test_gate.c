@@ -756,6 +756,49 @@ static void updates_at_an_even_rate_are_taken_for_ever_and_faster_ones_are_not(v
     drop(&even, &fast);
 }
 
+static void an_update_that_is_never_whole_ends_the_line_in_time(void **state)
+{
+    struct cn_admission_message m = { .type = CN_ADMISSION_UPDATE,
+                                      .more = true,
+                                      .entry_count = 1,
+                                      .entry = { { CN_MODE_INPUT, { 8 } } } };
+    struct peer p = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+
+    (void)state;
+    assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_WAITING);
+    for (int i = 0; i < 5; i++) { /* no part prolongs it */
+        assert_int_equal(peer_state(&p), OPEN);
+        peer_message(&rig, &p, &m);
+        rig_turn(&rig);
+        rig_later(&rig, 999);
+    }
+    assert_int_equal(peer_state(&p), OPEN);
+    rig_later(&rig, 5);
+    assert_int_equal(peer_state(&p), ENDED);
+    peer_close(&p);
+}
+
+static void an_update_in_parts_that_is_whole_in_time_ends_nothing(void **state)
+{
+    struct cn_admission_message m = { .type = CN_ADMISSION_UPDATE,
+                                      .more = true,
+                                      .entry_count = 1,
+                                      .entry = { { CN_MODE_INPUT, { 8 } } } };
+    struct peer p = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+
+    (void)state;
+    assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_WAITING);
+    peer_message(&rig, &p, &m);
+    rig_turn(&rig);
+    rig_later(&rig, 4999);
+    m.more = false;
+    peer_message(&rig, &p, &m);
+    rig_turn(&rig);
+    rig_later(&rig, 100000);
+    assert_int_equal(peer_state(&p), OPEN);
+    peer_close(&p);
+}
+
 static void an_update_in_parts_counts_once(void **state)
 {
     struct cn_admission_message m = { .type = CN_ADMISSION_UPDATE,
@@ -1146,6 +1189,8 @@ int main(void)
         TEST(waiting_time_begins_anew_for_who_comes_back),
         TEST(too_many_updates_at_once_end_the_line_and_no_other),
         TEST(updates_at_an_even_rate_are_taken_for_ever_and_faster_ones_are_not),
+        TEST(an_update_that_is_never_whole_ends_the_line_in_time),
+        TEST(an_update_in_parts_that_is_whole_in_time_ends_nothing),
         TEST(an_update_in_parts_counts_once),
         TEST(a_subscriber_has_only_so_many_tags_over_all_its_lines),
         TEST(too_many_waiting_lines_are_refused_and_the_rest_stay),
