@@ -20,7 +20,6 @@ struct cn_owner {
     uint32_t waiting; /* lines that count against the limit */
     uint32_t tags;    /* of those lines, likewise */
     uint32_t joined;
-    uint64_t bytes; /* moved by joined lines that have ended */
 };
 
 struct cn_source {

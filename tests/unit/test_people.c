@@ -104,13 +104,13 @@ static void a_new_owner_starts_from_nothing(void **state)
     (void)state;
     people.owners[first].waiting = 7;
     people.owners[first].joined = 8;
-    people.owners[first].bytes = 9;
+    people.owners[first].tags = 9;
     cn_people_owner_give(&people, first);
     assert_int_equal(take(2), first);
     assert_int_equal(people.owners[first].lines, 1);
     assert_int_equal(people.owners[first].waiting, 0);
     assert_int_equal(people.owners[first].joined, 0);
-    assert_int_equal(people.owners[first].bytes, 0);
+    assert_int_equal(people.owners[first].tags, 0);
     assert_int_equal(people.owners[first].serial, 2);
 }
 
