@@ -537,6 +537,18 @@ static void timer_fire(struct cn_timer *timer)
     timer_plan(pair);
 }
 
+static void socket_tune(const struct cn_switch *sw, int fd)
+{
+    const int on = 1;
+    const unsigned stall_ms =
+        sw->limits.stall_ms < 1000000000 ? (unsigned)sw->limits.stall_ms : 1000000000U;
+
+    /* best effort; a live peer that does not read is cut by the stall limit, so must be this */
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof stall_ms);
+}
+
 void cn_switch_limits_set(struct cn_switch *sw, const struct cn_switch_limits *limits)
 {
     struct cn_switch_limits l = *limits;
@@ -548,8 +560,11 @@ void cn_switch_limits_set(struct cn_switch *sw, const struct cn_switch_limits *l
     sw->limits = l;
     sw->pipes.count_max = l.pipes_max;
     sw->rates.rate = l.owner_rate;
-    for (struct pair *pair = sw->first; pair; pair = pair->next)
+    for (struct pair *pair = sw->first; pair; pair = pair->next) {
+        for (int i = 0; i < 2; i++)
+            socket_tune(sw, pair->end[i].watch.fd);
         timer_plan(pair);
+    }
 }
 
 bool cn_switch_turn(struct cn_switch *sw)
@@ -566,18 +581,6 @@ bool cn_switch_turn(struct cn_switch *sw)
             break;
     }
     return sw->ready_first != NULL;
-}
-
-static void socket_tune(const struct cn_switch *sw, int fd)
-{
-    const int on = 1;
-    const unsigned stall_ms =
-        sw->limits.stall_ms < 1000000000 ? (unsigned)sw->limits.stall_ms : 1000000000U;
-
-    /* best effort; a live peer that does not read is cut by the stall limit, so must be this */
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof stall_ms);
 }
 
 static struct pair *pair_take(struct cn_switch *sw)

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -585,6 +586,32 @@ static void new_limits_hold_for_calls_that_are_there(void **state)
     hang_up(fd);
 }
 
+static unsigned kernel_limit_ms(int fd)
+{
+    unsigned ms = 0;
+    socklen_t size = sizeof ms;
+
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, &size), 0);
+    return ms;
+}
+
+/* Else the kernel would end a call that the switch lets live. */
+static void a_new_stall_limit_is_the_kernels_too(void **state)
+{
+    int fd[2], one[2], other[2];
+
+    (void)state;
+    connect_pair(one);
+    connect_pair(other);
+    join_these(fd, one, other, 0);
+    assert_int_equal(kernel_limit_ms(one[1]), 5000);
+    limits.stall_ms = 70000;
+    cn_switch_limits_set(sw, &limits);
+    assert_int_equal(kernel_limit_ms(one[1]), 70000);
+    assert_int_equal(kernel_limit_ms(other[1]), 70000);
+    hang_up(fd);
+}
+
 static void a_rate_holds_whatever_is_sent_at_once(void **state)
 {
     static uint8_t in[1 << 20];
@@ -817,6 +844,7 @@ int main(void)
         TEST(a_stall_under_a_limited_rate_is_found_too),
         TEST(silence_ends_a_call_at_the_idle_limit_and_an_octet_either_way_prolongs_it),
         TEST(new_limits_hold_for_calls_that_are_there),
+        TEST(a_new_stall_limit_is_the_kernels_too),
         TEST(a_rate_holds_whatever_is_sent_at_once),
         TEST(a_rate_is_one_for_all_calls_of_an_owner),
         TEST(there_are_only_so_many_pairs_and_the_caller_keeps_what_is_refused),
