@@ -117,23 +117,32 @@ static enum cn_err registry_apply(uint32_t *cut, size_t *blocked_count)
     return err;
 }
 
+/* The same while we run: what came of it is logged. */
+static enum cn_err registry_reload(uint32_t *cut, size_t *blocked_count)
+{
+    enum cn_err err = registry_apply(cut, blocked_count);
+
+    if (err == CN_OK)
+        cn_log("registry", "blocked=%zu cut=%u", *blocked_count, *cut);
+    else
+        cn_log("registry_failed", "reason=\"%s\"", cn_err_text(err));
+    return err;
+}
+
 /* --- control -------------------------------------------------------------------------------- */
 
 static void answer_registry(char *reply, size_t size)
 {
     uint32_t cut = 0;
     size_t blocked = 0;
-    enum cn_err err = registry_apply(&cut, &blocked);
+    enum cn_err err = registry_reload(&cut, &blocked);
 
-    if (err != CN_OK) {
-        cn_log("registry_failed", "reason=\"%s\"", cn_err_text(err));
+    if (err == CN_OK)
+        snprintf(reply, size, "{\"v\":1,\"event\":\"registry\",\"blocked\":%zu,\"cut\":%u}",
+                 blocked, cut);
+    else
         snprintf(reply, size, "{\"v\":1,\"event\":\"error\",\"text\":\"registry: %s\"}",
                  cn_err_text(err));
-        return;
-    }
-    cn_log("registry", "blocked=%zu cut=%u", blocked, cut);
-    snprintf(reply, size, "{\"v\":1,\"event\":\"registry\",\"blocked\":%zu,\"cut\":%u}", blocked,
-             cut);
 }
 
 /* Text being put together; what does not fit is left out. */
@@ -246,9 +255,8 @@ static void reload(void)
     }
     server.config = config;
     cn_gate_configure(server.gate, &config);
-    if (registry_apply(&cut, &blocked) != CN_OK)
-        cn_log("registry_failed", "kept=old");
-    cn_log("reloaded", "blocked=%zu cut=%u", blocked, cut);
+    cn_log("reloaded", NULL);
+    (void)registry_reload(&cut, &blocked); /* it has said so */
 }
 
 static void signals_ready(struct cn_watch *watch, uint32_t epoll_events)

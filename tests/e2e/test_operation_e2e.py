@@ -5,6 +5,7 @@ import os
 import shutil
 import signal
 import socket
+import sqlite3
 import subprocess
 import time
 from pathlib import Path
@@ -410,6 +411,18 @@ def test_sighup_reads_the_registry_too(own):
     own.server.signal(signal.SIGHUP)
     line.expect("refused revoked")
     line.ended()
+
+
+def test_sighup_with_a_registry_that_cannot_be_read_keeps_the_old_one_and_says_so(own):
+    own.serve()
+    fingerprint = invited(own)
+    with sqlite3.connect(own.ctl.dir / "registry.db") as db:
+        db.execute("DELETE FROM operator")
+    db.close()
+    own.server.signal(signal.SIGHUP)
+    until(lambda: "event=registry_failed" in own.server.said(), "it has read its files again", 5)
+    assert "event=registry " not in own.server.said()
+    Line(own, fingerprint).wait()  # whose signature still counts
 
 
 def test_many_sighups_change_nothing(own):
