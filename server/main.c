@@ -272,6 +272,17 @@ static void signals_ready(struct cn_watch *watch, uint32_t epoll_events)
     }
 }
 
+/* Until signals_open a SIGHUP waits: it would end us, for good under a service manager, to which
+ * that is no failure. */
+static bool reload_hold(void)
+{
+    sigset_t set;
+
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    return sigprocmask(SIG_BLOCK, &set, NULL) == 0;
+}
+
 static bool signals_open(void)
 {
     sigset_t set;
@@ -446,8 +457,11 @@ static int start(void)
 {
     uid_t started = geteuid();
     enum cn_err err;
-    int code = dir_open();
+    int code;
 
+    if (!reload_hold())
+        return fail_err(CN_E_SYSTEM, "signals", NULL);
+    code = dir_open();
     if (code != EXIT_DONE)
         return code;
     if (flock(server.dir_fd, LOCK_EX | LOCK_NB) != 0)

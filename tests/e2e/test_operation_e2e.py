@@ -425,6 +425,21 @@ def test_sighup_with_a_registry_that_cannot_be_read_keeps_the_old_one_and_says_s
     Line(own, fingerprint).wait()  # whose signature still counts
 
 
+def test_a_sighup_before_it_is_ready_ends_nothing_and_is_obeyed(own):
+    """While the registry is locked it cannot become ready."""
+    db = sqlite3.connect(own.ctl.dir / "registry.db", isolation_level=None)
+    db.execute("PRAGMA locking_mode = EXCLUSIVE")
+    db.execute("BEGIN EXCLUSIVE")
+    own.server = own.run_program([BUILD / "cyphernetd", "--dir", own.ctl.dir])
+    told = Path(f"/proc/{own.server.process.pid}/status")
+    until(lambda: int(told.read_text().split("SigBlk:")[1].split()[0], 16) & 1, "it has begun")
+    own.server.signal(signal.SIGHUP)
+    until(lambda: int(told.read_text().split("ShdPnd:")[1].split()[0], 16) & 1, "it has got it")
+    db.close()
+    until(lambda: b"ready" in own.server.got() or own.server.process.poll() is not None, "it is ready", 10)
+    until(lambda: "event=reloaded" in own.server.said(), "it has read its files again", 5)
+
+
 def test_many_sighups_change_nothing(own):
     own.serve()
     one, other = call_of(own)
