@@ -543,6 +543,12 @@ def test_what_is_no_request_is_told_or_ended(own):
     assert status(own)["running"]
 
 
+def test_the_manual_tells_of_every_member_of_the_status(own):
+    own.serve()
+    page = (Path(__file__).parents[2] / "docs/man/cyphernetd.8.scd").read_text()
+    assert [name for name in status(own) if name not in ("v", "event") and f"*{name}*" not in page] == []
+
+
 def test_who_asks_and_says_nothing_is_dropped_and_hinders_nobody_for_long(own):
     own.serve()
     held = [control(own, b"", ends=False) for _ in range(8)]
