@@ -56,7 +56,9 @@ uint8_t *cn_stream_reserve(struct cn_stream *stream, size_t *size)
 
 void cn_stream_commit(struct cn_stream *stream, size_t size)
 {
-    assert(takes_writes(stream) || size == 0);
+    if (size == 0 || stream->reset) /* the partner may have reset it since */
+        return;
+    assert(!stream->tx_finished);
     cn_buffer_commit(&stream->tx, size);
 }
 
@@ -85,9 +87,13 @@ void cn_stream_finish(struct cn_stream *stream)
     stream->tx_finished = true;
 }
 
-/* Nothing of it will be sent or read any more. */
+/* Nothing of it will be sent or read any more; what was is still counted. */
 static void abandon(struct cn_stream *stream, uint32_t code)
 {
+    const uint64_t written = stream->tx.end;
+    const uint64_t received = stream->tx.begin;
+    const uint64_t read = stream->rx.begin;
+
     stream->reset = true;
     stream->reset_code = code;
     if (stream->mux->borrower == stream)
@@ -96,7 +102,9 @@ static void abandon(struct cn_stream *stream, uint32_t code)
     stream->borrowed_size = 0;
     cn_buffer_wipe(&stream->tx);
     cn_buffer_wipe(&stream->rx);
-    stream->tx_sent = 0;
+    stream->tx.begin = received;
+    stream->tx.end = written;
+    cn_buffer_skip(&stream->rx, read);
 }
 
 void cn_stream_reset(struct cn_stream *stream, uint32_t code)
@@ -122,6 +130,8 @@ void cn_stream_consume(struct cn_stream *stream, size_t size)
     uint64_t held = cn_buffer_size(&stream->rx);
     size_t from_held = size < held ? size : (size_t)held;
 
+    if (stream->reset) /* perhaps since the program looked */
+        return;
     cn_buffer_release(&stream->rx, stream->rx.begin + from_held);
     size -= from_held;
     assert(size <= stream->borrowed_size);
@@ -171,7 +181,7 @@ uint32_t cn_stream_reset_code(const struct cn_stream *stream)
 void cn_stream_set_durable(struct cn_stream *stream, uint64_t offset)
 {
     assert(offset <= stream->rx.begin);
-    if (offset <= stream->rx_durable)
+    if (stream->reset || offset <= stream->rx_durable)
         return;
     stream->rx_durable = offset;
     stream->rx_durable_due = true;

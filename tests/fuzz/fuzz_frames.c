@@ -92,8 +92,7 @@ static void program(struct script *s, uint8_t what)
         cn_stream_release(stream);
         break;
     default:
-        if (cn_stream_state(stream) != CN_STREAM_RESET)
-            cn_stream_set_durable(stream, stream->rx.begin);
+        cn_stream_set_durable(stream, stream->rx.begin);
     }
 }
 

@@ -892,6 +892,54 @@ static void a_reset_ends_both_directions_at_both_ends(void **state)
     }
 }
 
+/* A RESET comes when it comes: between any two steps of a program, which has begun something. */
+static void a_reset_in_the_middle_of_a_programs_work_is_no_misuse(void **state)
+{
+    for (int who = 0; who < 2; who++) {
+        struct cn_stream_progress progress;
+        struct cn_stream *s[2];
+        size_t room, size;
+
+        finish(NULL);
+        begin(state);
+        open_both(s);
+        (void)write_zeros(s[0], 1000);
+        (void)write_zeros(s[1], 500);
+        pass_all();
+        (void)write_zeros(s[1], 70);
+        assert_non_null(cn_stream_peek(s[1], &size));
+        cn_stream_consume(s[1], 600);
+        assert_non_null(cn_stream_reserve(s[1], &room));
+
+        cn_stream_reset(s[who], 1);
+        pass_all();
+        cn_stream_commit(s[1], room);
+        cn_stream_commit(s[1], 0);
+        cn_stream_consume(s[1], 400);
+        cn_stream_set_durable(s[1], 600);
+        cn_stream_finish(s[1]);
+        assert_null(cn_stream_peek(s[1], &size));
+        assert_int_equal(size, 0);
+        cn_stream_progress(s[1], &progress);
+        assert_true(progress.written == 570 && progress.received == 500 && progress.read == 600);
+        pass_all();
+        assert_int_equal(ends[1].said.count[CN_FRAME_DURABLE], 0);
+        assert_false(cn_mux_has_output(&ends[1].mux, now_ms));
+    }
+}
+
+static void nothing_is_committed_where_nothing_was_reserved(void **state)
+{
+    struct cn_stream *stream = open_at(0);
+    size_t room;
+
+    (void)state;
+    cn_stream_commit(stream, 0);
+    cn_stream_finish(stream);
+    assert_null(cn_stream_reserve(stream, &room));
+    cn_stream_commit(stream, room);
+}
+
 static void resets_that_cross_are_harmless(void **state)
 {
     struct cn_stream *s[2];
@@ -1114,6 +1162,8 @@ int main(void)
         TEST(a_code_closes_at_once),
         TEST(an_empty_call_closes),
         TEST(a_reset_ends_both_directions_at_both_ends),
+        TEST(a_reset_in_the_middle_of_a_programs_work_is_no_misuse),
+        TEST(nothing_is_committed_where_nothing_was_reserved),
         TEST(resets_that_cross_are_harmless),
         TEST(late_frames_of_a_stream_that_is_over_are_ignored),
         TEST(a_stream_that_is_reset_before_it_was_announced_is_announced_all_the_same),
