@@ -39,6 +39,11 @@ void cn_pool_wipe(struct cn_pool *pool)
     pool->idle_size = 0;
 }
 
+bool cn_pool_has_room(const struct cn_pool *pool)
+{
+    return pool->size_max - pool->used_size >= CN_CHUNK_SIZE_MIN;
+}
+
 /* A chunk that begins at offset base. NULL: none of this class is to be had. */
 static struct cn_chunk *pool_take(struct cn_pool *pool, unsigned size_class, uint64_t base)
 {
@@ -69,6 +74,7 @@ static void pool_give(struct cn_pool *pool, struct cn_chunk *chunk)
 
     assert(pool->used_size >= size);
     pool->used_size -= size;
+    pool->given = true;
     if (pool->idle_size + size > IDLE_SIZE_MAX) {
         chunk_free(pool, chunk);
         return;

@@ -36,6 +36,7 @@ struct cn_pool {
     size_t idle_size; /* octets of memory */
     size_t used_size;
     size_t size_max; /* used_size never exceeds it */
+    bool given;      /* a chunk came back since the owner last set this to false */
 };
 
 struct cn_buffer {
@@ -50,6 +51,8 @@ struct cn_buffer {
 
 /* size_max: octets of memory in use at most. memory is borrowed. */
 void cn_pool_init(struct cn_pool *pool, const struct cn_memory *memory, size_t size_max);
+/* False: cn_buffer_reserve would find it exhausted. */
+bool cn_pool_has_room(const struct cn_pool *pool);
 /* Wipes every chunk; none may be in use. */
 void cn_pool_wipe(struct cn_pool *pool);
 

@@ -416,10 +416,7 @@ static bool put_data(struct draft *d, struct cn_stream *s)
     d->size += size;
     s->tx_sent += size;
     s->tx_bulk |= d->limit == CN_RECORD_PLAIN_SIZE_MAX;
-    if (s->tx_full && s->tx.end - s->tx_sent < CN_MUX_UNSENT_SIZE_MAX / 2) {
-        s->tx_full = false;
-        s->events |= s->released ? 0 : 1U << CN_EVENT_WRITABLE;
-    }
+    cn_stream_tell_writable(s);
     return true;
 }
 
@@ -588,6 +585,10 @@ bool cn_mux_next_event(struct cn_mux *mux, struct cn_stream **stream, enum cn_ev
     static const enum cn_event_type order[] = { CN_EVENT_STREAM, CN_EVENT_READABLE,
                                                 CN_EVENT_WRITABLE, CN_EVENT_PROGRESS };
 
+    /* whatever gave memory back, it may be what another stream waits for */
+    for (struct cn_stream *s = mux->pool.given ? mux->first : NULL; s; s = s->next)
+        cn_stream_tell_writable(s);
+    mux->pool.given = false;
     for (struct cn_stream *s = mux->first; s; s = s->next) {
         for (size_t i = 0; s->events && i < sizeof order / sizeof order[0]; i++) {
             if (!(s->events & 1U << order[i]))

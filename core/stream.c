@@ -217,6 +217,16 @@ uint64_t cn_stream_sendable(const struct cn_stream *stream)
     return stream->reset || until <= stream->tx_sent ? 0 : until - stream->tx_sent;
 }
 
+void cn_stream_tell_writable(struct cn_stream *stream)
+{
+    if (!stream->tx_full || stream->tx.end - stream->tx_sent >= CN_MUX_UNSENT_SIZE_MAX / 2 ||
+        !cn_pool_has_room(stream->tx.pool))
+        return;
+    stream->tx_full = false;
+    if (takes_writes(stream))
+        tell(stream, CN_EVENT_WRITABLE);
+}
+
 static uint64_t arrived(const struct cn_stream *stream)
 {
     return stream->rx.end + stream->borrowed_size;

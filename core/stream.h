@@ -58,6 +58,8 @@ struct cn_stream {
 uint64_t cn_stream_sendable(const struct cn_stream *stream);
 /* The next expected octet, the end counted as one: what RECEIVED says. */
 uint64_t cn_stream_expected(const struct cn_stream *stream);
+/* Tell WRITABLE if it found no room and there is some now. */
+void cn_stream_tell_writable(struct cn_stream *stream);
 /* True when nothing is left to be said about it in either direction. */
 bool cn_stream_done(const struct cn_stream *stream);
 /* Move what is borrowed into rx. CN_E_MEMORY. */

@@ -669,6 +669,71 @@ static void writing_is_refused_while_much_is_unsent(void **state)
     assert_true(write_zeros(s[0], 10000) == 10000);
 }
 
+/* Whether an end's stream is told that it may be written to. */
+static bool told_writable(int end, const struct cn_stream *stream)
+{
+    struct cn_stream *of;
+    enum cn_event_type type;
+    bool told = false;
+
+    while (cn_mux_next_event(&ends[end].mux, &of, &type))
+        told |= of == stream && type == CN_EVENT_WRITABLE;
+    return told;
+}
+
+/* Records go into the void; nothing is acknowledged. */
+static void send_all(int end)
+{
+    static uint8_t plain[CN_RECORD_PLAIN_SIZE_MAX];
+
+    while (take(&ends[end], plain) > 0)
+        ;
+}
+
+static void writing_is_told_of_when_the_memory_of_the_call_comes_back(void **state)
+{
+    static const struct cn_call_limits wide = { 16, UINT64_MAX };
+    struct cn_stream *busy, *waiting, *late;
+
+    (void)state;
+    cn_mux_begin(&ends[0].mux, &wide, now_ms);
+    busy = open_at(0);
+    waiting = open_at(0);
+    late = open_at(0);
+    do { /* all is sent as soon as it is written */
+        while (write_zeros(busy, CN_CHUNK_SIZE_MAX) > 0)
+            ;
+        send_all(0);
+    } while (told_writable(0, busy));
+    assert_int_equal(write_zeros(waiting, 1), 0);
+    assert_false(told_writable(0, waiting));
+    assert_true(busy->tx_sent == busy->tx.end);
+
+    assert_err(say_offset(0, CN_FRAME_RECEIVED, busy->id, busy->tx_sent), CN_OK);
+    assert_true(told_writable(0, waiting));
+    assert_false(told_writable(0, late)); /* never asked */
+    assert_int_equal(write_zeros(waiting, 1), 1);
+}
+
+static void a_reset_makes_room_for_others_to_write(void **state)
+{
+    struct cn_stream *streams[CN_MUX_MEMORY_SIZE_MAX / CN_MUX_UNSENT_SIZE_MAX];
+    struct cn_stream *waiting = open_at(0);
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(streams); i++) {
+        streams[i] = open_at(0);
+        while (write_zeros(streams[i], CN_CHUNK_SIZE_MAX) > 0)
+            ;
+    }
+    assert_int_equal(write_zeros(waiting, 1), 0);
+    assert_false(told_writable(0, waiting));
+    cn_stream_reset(streams[0], 0);
+    assert_true(told_writable(0, waiting));
+    assert_false(told_writable(0, waiting));
+    assert_int_equal(write_zeros(waiting, 1), 1);
+}
+
 static void acknowledgements_wait_10_ms_but_no_longer(void **state)
 {
     struct cn_stream *s[2];
@@ -1152,6 +1217,8 @@ int main(void)
         TEST(a_window_that_holds_back_grows_to_its_limit),
         TEST(a_window_that_does_not_hold_back_stays),
         TEST(writing_is_refused_while_much_is_unsent),
+        TEST(writing_is_told_of_when_the_memory_of_the_call_comes_back),
+        TEST(a_reset_makes_room_for_others_to_write),
         TEST(acknowledgements_wait_10_ms_but_no_longer),
         TEST(durable_is_told),
         TEST(the_end_comes_behind_all_data_and_is_acknowledged_at_once),
