@@ -21,7 +21,8 @@ void cn_mux_init(struct cn_mux *mux, const struct cn_memory *memory, enum cn_rol
         .rtt_ms = UINT64_MAX,
         .ping_due_ms = UINT64_MAX,
     };
-    cn_pool_init(&mux->pool, memory, CN_MUX_MEMORY_SIZE_MAX);
+    cn_pool_init(&mux->rx_pool, memory, CN_MUX_RX_SIZE_MAX);
+    cn_pool_init(&mux->tx_pool, memory, CN_MUX_TX_SIZE_MAX);
 }
 
 void cn_mux_wipe(struct cn_mux *mux)
@@ -35,7 +36,8 @@ void cn_mux_wipe(struct cn_mux *mux)
         cn_stream_drop(stream);
     }
     mux->last = mux->turn = mux->borrower = NULL;
-    cn_pool_wipe(&mux->pool);
+    cn_pool_wipe(&mux->rx_pool);
+    cn_pool_wipe(&mux->tx_pool);
 }
 
 struct cn_call_limits cn_mux_limits(void)
@@ -89,8 +91,8 @@ static struct cn_stream *stream_add(struct cn_mux *mux, uint32_t id, uint8_t kin
         .rx_window = CN_MUX_WINDOW_SIZE,
         .rx_window_at_ms = mux->now_ms,
     };
-    cn_buffer_init(&stream->tx, &mux->pool);
-    cn_buffer_init(&stream->rx, &mux->pool);
+    cn_buffer_init(&stream->tx, &mux->tx_pool);
+    cn_buffer_init(&stream->rx, &mux->rx_pool);
     if (mux->last)
         mux->last->next = stream;
     else
@@ -586,9 +588,9 @@ bool cn_mux_next_event(struct cn_mux *mux, struct cn_stream **stream, enum cn_ev
                                                 CN_EVENT_WRITABLE, CN_EVENT_PROGRESS };
 
     /* whatever gave memory back, it may be what another stream waits for */
-    for (struct cn_stream *s = mux->pool.given ? mux->first : NULL; s; s = s->next)
+    for (struct cn_stream *s = mux->tx_pool.given ? mux->first : NULL; s; s = s->next)
         cn_stream_tell_writable(s);
-    mux->pool.given = false;
+    mux->tx_pool.given = false;
     for (struct cn_stream *s = mux->first; s; s = s->next) {
         for (size_t i = 0; s->events && i < sizeof order / sizeof order[0]; i++) {
             if (!(s->events & 1U << order[i]))

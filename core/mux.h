@@ -17,7 +17,8 @@ enum {
     CN_MUX_WINDOW_SIZE = 1024 * 1024,               /* octets, at first */
     CN_MUX_WINDOW_SIZE_MAX = 16 * 1024 * 1024,      /* as tuned */
     CN_MUX_UNSENT_SIZE_MAX = 2 * CN_CHUNK_SIZE_MAX, /* written but not yet sent, on one stream */
-    CN_MUX_MEMORY_SIZE_MAX = 64 * 1024 * 1024,      /* of all streams of a call */
+    CN_MUX_RX_SIZE_MAX = 64 * 1024 * 1024,       /* memory for what has arrived, of all streams */
+    CN_MUX_TX_SIZE_MAX = CN_MUX_RX_SIZE_MAX / 2, /* and for what is to be acknowledged */
     CN_MUX_RECEIVED_DELAY_MS = 10,
     CN_MUX_PING_MS = 15000,
     CN_MUX_SILENCE_MS =
@@ -25,7 +26,8 @@ enum {
 };
 
 struct cn_mux {
-    struct cn_pool pool;
+    struct cn_pool rx_pool; /* what we write takes no memory from what arrives */
+    struct cn_pool tx_pool;
     const struct cn_memory *memory; /* borrowed */
     enum cn_role role;
     struct cn_call_limits theirs; /* what they allow us */

@@ -139,7 +139,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *in, size_t in_size)
     cn_mux_init(&s.mux, &heap, CN_ROLE_A);
     cn_mux_begin(&s.mux, &limits, s.now_ms);
     for (int i = 0; i < STEP_COUNT_MAX && s.r.left > 0 && step(&s); i++)
-        must(s.mux.pool.used_size <= s.mux.pool.size_max &&
+        must(s.mux.rx_pool.used_size <= CN_MUX_RX_SIZE_MAX &&
+             s.mux.tx_pool.used_size <= CN_MUX_TX_SIZE_MAX &&
              s.mux.their_count <= CN_MUX_STREAM_COUNT_MAX);
     cn_mux_wipe(&s.mux);
     free(s.plain);

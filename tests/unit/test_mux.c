@@ -717,7 +717,7 @@ static void writing_is_told_of_when_the_memory_of_the_call_comes_back(void **sta
 
 static void a_reset_makes_room_for_others_to_write(void **state)
 {
-    struct cn_stream *streams[CN_MUX_MEMORY_SIZE_MAX / CN_MUX_UNSENT_SIZE_MAX];
+    struct cn_stream *streams[CN_MUX_TX_SIZE_MAX / CN_MUX_UNSENT_SIZE_MAX];
     struct cn_stream *waiting = open_at(0);
 
     (void)state;
@@ -1172,8 +1172,8 @@ static void memory_is_bounded_whatever_the_partner_sends(void **state)
     }
     assert_err(err, CN_E_MEMORY); /* 100 windows are more than 64 MiB */
     assert_true(ends[1].counted.peak <=
-                CN_MUX_MEMORY_SIZE_MAX + STREAM_COUNT * sizeof(struct cn_stream));
-    assert_true(ends[1].counted.peak > CN_MUX_MEMORY_SIZE_MAX - 2 * CN_CHUNK_SIZE_MAX);
+                CN_MUX_RX_SIZE_MAX + STREAM_COUNT * sizeof(struct cn_stream));
+    assert_true(ends[1].counted.peak > CN_MUX_RX_SIZE_MAX - 2 * CN_CHUNK_SIZE_MAX);
 }
 
 static void memory_is_bounded_whatever_the_program_writes(void **state)
@@ -1188,8 +1188,41 @@ static void memory_is_bounded_whatever_the_program_writes(void **state)
             ;
     }
     assert_true(ends[0].counted.peak <=
-                CN_MUX_MEMORY_SIZE_MAX + STREAM_COUNT * sizeof(struct cn_stream));
+                CN_MUX_TX_SIZE_MAX + STREAM_COUNT * sizeof(struct cn_stream));
     assert_int_equal(cn_stream_write(streams[STREAM_COUNT - 1], "x", 1), 0);
+}
+
+static void what_the_program_writes_takes_no_memory_from_what_arrives(void **state)
+{
+    enum { STREAM_COUNT = 50 };
+
+    (void)state;
+    for (uint32_t i = 0; i < STREAM_COUNT; i++)
+        assert_err(say_open(1, 2 * i + 1, 1), CN_OK);
+    for (uint32_t i = 0; i < 2 * STREAM_COUNT; i++) {
+        struct cn_stream *stream = open_at(1);
+
+        while (write_zeros(stream, CN_CHUNK_SIZE_MAX) > 0)
+            ;
+    }
+    for (uint64_t at = 0; at < WINDOW; at += 32768) {
+        for (uint32_t i = 0; i < STREAM_COUNT; i++)
+            assert_err(say_data(1, 2 * i + 1, at, 32768), CN_OK);
+    }
+}
+
+/* What F2 allows: as many streams, all of them in use, none of them read. */
+static void every_stream_that_is_allowed_can_hold_a_little(void **state)
+{
+    (void)state;
+    for (uint32_t i = 0; i < CN_MUX_STREAM_COUNT_MAX; i++) {
+        assert_err(say_open(1, 2 * i + 1, 1), CN_OK);
+        assert_err(say_data(1, 2 * i + 1, 0, 1000), CN_OK);
+        assert_int_equal(write_zeros(ends[1].mux.last, 1000), 1000);
+    }
+    for (uint32_t i = 0; i < CN_MUX_STREAM_COUNT_MAX; i++)
+        assert_err(say_data(1, 2 * i + 1, 1000, 1000), CN_OK);
+    assert_err(cn_mux_settle(&ends[1].mux), CN_OK);
 }
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, finish)
@@ -1240,6 +1273,8 @@ int main(void)
         TEST(one_busy_stream_does_not_starve_another),
         TEST(memory_is_bounded_whatever_the_partner_sends),
         TEST(memory_is_bounded_whatever_the_program_writes),
+        TEST(what_the_program_writes_takes_no_memory_from_what_arrives),
+        TEST(every_stream_that_is_allowed_can_hold_a_little),
     };
 
     return cmocka_run_group_tests(tests, crypto_setup, crypto_teardown);
