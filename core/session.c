@@ -3,7 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum { UPDATE_SPREAD_S = 30 };
+enum { UPDATE_SPREAD_MS = 30000 };
 
 static void fail(struct cn_session *s, enum cn_err err)
 {
@@ -101,31 +101,70 @@ static enum cn_err jitter(struct cn_session *s, uint64_t range, uint64_t *out)
 static enum cn_err send_entries(struct cn_session *s, enum cn_admission_type type, uint64_t utc_s)
 {
     struct cn_admission_message m = { .type = type };
-    uint64_t epoch[CN_TAG_EPOCH_COUNT_MAX];
-    size_t epoch_count = cn_tag_epochs(utc_s, epoch);
-    uint64_t delay_s = 0;
     enum cn_err err = CN_OK;
 
     _Static_assert((int)CN_SESSION_WANT_COUNT_MAX * (int)CN_TAG_EPOCH_COUNT_MAX <=
                        (int)CN_ADMISSION_ENTRY_COUNT_MAX,
                    "one message holds them");
+    s->epoch_count = cn_tag_epochs(utc_s, s->epoch);
+    s->update_due_ms = UINT64_MAX;
     for (size_t i = 0; i < s->setup.want_count; i++) {
         const struct cn_want *want = &s->setup.want[i];
 
-        for (size_t k = 0; err == CN_OK && k < epoch_count; k++) {
+        for (size_t k = 0; err == CN_OK && k < s->epoch_count; k++) {
             struct cn_entry *entry = &m.entry[m.entry_count++];
 
             entry->mode = mode_of(want);
-            err = cn_tag_make(s->setup.crypto, &want->pair->tag_key, want->service, epoch[k],
+            err = cn_tag_make(s->setup.crypto, &want->pair->tag_key, want->service, s->epoch[k],
                               entry->tag);
         }
     }
-    s->tags_change_s = utc_s + cn_tag_epochs_change_s(utc_s);
-    if (err == CN_OK)
-        err = jitter(s, UPDATE_SPREAD_S,
-                     &delay_s); /* those of all subscribers shall not come at once */
-    s->tags_change_s += delay_s;
     return err == CN_OK ? send_message(s, &m) : err;
+}
+
+/* Whether the tags registered are those of now. The clock may have been set since. */
+static bool tags_hold(const struct cn_session *s, uint64_t utc_s)
+{
+    uint64_t epoch[CN_TAG_EPOCH_COUNT_MAX];
+    size_t count = cn_tag_epochs(utc_s, epoch);
+
+    if (count != s->epoch_count)
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (epoch[i] != s->epoch[i])
+            return false;
+    }
+    return true;
+}
+
+/* UPDATE once the tags have changed: not at once, lest all subscribers speak at the same time. */
+static enum cn_err step_tags(struct cn_session *s, struct cn_now now, bool *done)
+{
+    uint64_t delay_ms;
+    enum cn_err err;
+
+    if (tags_hold(s, now.utc_s)) {
+        s->update_due_ms = UINT64_MAX;
+        return CN_OK;
+    }
+    if (s->update_due_ms == UINT64_MAX) {
+        err = jitter(s, UPDATE_SPREAD_MS, &delay_ms);
+        s->update_due_ms = now.ms + delay_ms;
+        return err;
+    }
+    if (now.ms < s->update_due_ms)
+        return CN_OK;
+    *done = true;
+    return send_entries(s, CN_ADMISSION_UPDATE, now.utc_s);
+}
+
+static uint64_t tags_deadline_ms(const struct cn_session *s, struct cn_now now)
+{
+    if (s->state != CN_SESSION_WAITING)
+        return UINT64_MAX;
+    if (!tags_hold(s, now.utc_s))
+        return s->update_due_ms != UINT64_MAX ? s->update_due_ms : now.ms;
+    return now.ms + cn_tag_epochs_change_s(now.utc_s) * 1000;
 }
 
 /* The next keep-alive: after three quarters of the interval to all of it. */
@@ -229,8 +268,8 @@ static enum cn_err take_admission(struct cn_session *s, const uint8_t *in, struc
             return CN_E_UNEXPECTED;
         enter(s, CN_SESSION_WAITING, UINT64_MAX);
         return CN_OK;
-    case CN_ADMISSION_KEEP_ALIVE:
-        return CN_OK;
+    case CN_ADMISSION_KEEP_ALIVE: /* no answer to REGISTER */
+        return s->state == CN_SESSION_WAITING ? CN_OK : CN_E_UNEXPECTED;
     case CN_ADMISSION_JOINED:
         if (s->state == CN_SESSION_REGISTER)
             enter(s, CN_SESSION_WAITING, UINT64_MAX);
@@ -441,10 +480,8 @@ static enum cn_err step_waiting(struct cn_session *s, struct cn_now now, bool *d
 
     if (now.ms >= s->heard_ms + silence_ms)
         return CN_E_TIMEOUT;
-    if (s->state == CN_SESSION_WAITING && now.utc_s >= s->tags_change_s) {
-        err = send_entries(s, CN_ADMISSION_UPDATE, now.utc_s);
-        *done = true;
-    }
+    if (s->state == CN_SESSION_WAITING)
+        err = step_tags(s, now, done);
     if (err == CN_OK && now.ms >= s->keep_alive_due_ms) {
         err = send_message(s, &alive);
         if (err == CN_OK)
@@ -511,10 +548,7 @@ uint64_t cn_session_deadline_ms(const struct cn_session *session, struct cn_now 
     if (session->state >= CN_SESSION_CLOSED)
         return UINT64_MAX;
     if (is_waiting(session)) {
-        uint64_t change_ms =
-            session->tags_change_s > now.utc_s ? (session->tags_change_s - now.utc_s) * 1000 : 0;
-
-        other = now.ms + change_ms;
+        other = tags_deadline_ms(session, now);
         if (session->keep_alive_due_ms < other)
             other = session->keep_alive_due_ms;
     } else if (answer_held(session)) {

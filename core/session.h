@@ -10,6 +10,7 @@
 #include "handshake.h"
 #include "mux.h"
 #include "record.h"
+#include "tag.h"
 
 enum {
     CN_SESSION_WANT_COUNT_MAX = 8,
@@ -66,7 +67,9 @@ struct cn_session {
     uint64_t deadline_ms;     /* of the state; UINT64_MAX: none */
     uint64_t keep_alive_due_ms;
     uint64_t heard_ms;
-    uint64_t tags_change_s; /* UTC of the next UPDATE */
+    uint64_t epoch[CN_TAG_EPOCH_COUNT_MAX]; /* whose tags are registered */
+    size_t epoch_count;
+    uint64_t update_due_ms; /* UINT64_MAX: they are the right ones, as far as is known */
     const struct cn_want *joined;
     uint64_t answer_due_ms; /* when F2 may leave; 0: it has left or is not made */
     uint8_t answer[CN_ANSWER_SIZE];

@@ -50,7 +50,8 @@ size_t cn_tag_epochs(uint64_t utc_s, uint64_t epoch[CN_TAG_EPOCH_COUNT_MAX])
 
     epoch[0] = now;
     if (into < CN_TAG_MARGIN_S && now > 0) {
-        epoch[1] = now - 1;
+        epoch[0] = now - 1;
+        epoch[1] = now;
         return 2;
     }
     if (into >= CN_TAG_EPOCH_S - CN_TAG_MARGIN_S) {

@@ -25,8 +25,8 @@ CN_MUST_USE enum cn_err cn_tag_make(const struct cn_crypto *crypto, const struct
                                     enum cn_service service, uint64_t epoch,
                                     uint8_t tag[CN_TAG_SIZE]);
 
-/* The epochs to wait under at utc_s: one, or within 10 minutes of a boundary both neighbours.
- * Returns how many. */
+/* The epochs to wait under at utc_s: one, or within 10 minutes of a boundary both neighbours,
+ * the earlier first. Returns how many. */
 size_t cn_tag_epochs(uint64_t utc_s, uint64_t epoch[CN_TAG_EPOCH_COUNT_MAX]);
 /* Seconds from utc_s until cn_tag_epochs answers otherwise; 1 or more. */
 uint64_t cn_tag_epochs_change_s(uint64_t utc_s);

@@ -535,6 +535,15 @@ static void waiting_comes_once(void **state)
     assert_failed(&sides[0], CN_E_UNEXPECTED);
 }
 
+static void a_keep_alive_is_no_answer_to_register(void **state)
+{
+    (void)state;
+    run_until(&sides[0], CN_SESSION_REGISTER);
+    tell_type(&sides[0], CN_ADMISSION_KEEP_ALIVE);
+    (void)side_receive(&sides[0], SIZE_MAX);
+    assert_failed(&sides[0], CN_E_UNEXPECTED);
+}
+
 static void being_joined_under_a_tag_that_is_not_mine_is_refused(void **state)
 {
     (void)state;
@@ -902,6 +911,62 @@ static void tags_change_around_the_hour(void **state)
     assert_registered(s, epoch + 1, 1);
 }
 
+/* What makes an owner come back at once must be something to do. */
+static void tags_that_change_before_register_is_answered_wait_for_the_answer(void **state)
+{
+    const uint64_t epoch = epoch_start_s / CN_TAG_EPOCH_S;
+    struct side *s = &sides[0];
+
+    (void)state;
+    now.utc_s = epoch_start_s + CN_TAG_MARGIN_S - 1;
+    (void)side_send(s);
+    server_step(s);
+    (void)side_receive(s, SIZE_MAX);
+    assert_int_equal(s->session.state, CN_SESSION_REGISTER);
+    now.utc_s += 10;
+    now.ms += 10000;
+    assert_false(cn_session_step(&s->session, now));
+    assert_true(cn_session_deadline_ms(&s->session, now) > now.ms);
+    (void)side_send(s);
+    server_step(s);
+    assert_registered(s, epoch - 1, 2);
+    (void)side_receive(s, SIZE_MAX);
+    idle(s, 31);
+    assert_registered(s, epoch, 1);
+}
+
+static void a_clock_that_is_set_while_waiting_changes_the_tags(void **state)
+{
+    static const int64_t steps_s[] = { -7200, 7200, -86400 * 365 };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(steps_s); i++) {
+        struct side *s = &sides[0];
+
+        begin(NULL);
+        wait_alone(s);
+        now.utc_s += (uint64_t)steps_s[i];
+        idle(s, 31);
+        assert_int_equal(s->heard[CN_ADMISSION_UPDATE], 1);
+        assert_registered(s, now.utc_s / CN_TAG_EPOCH_S, 1);
+        idle(s, 600);
+        assert_int_equal(s->heard[CN_ADMISSION_UPDATE], 1);
+    }
+}
+
+static void a_clock_that_is_set_right_again_in_time_changes_nothing(void **state)
+{
+    struct side *s = &sides[0];
+
+    (void)state;
+    wait_alone(s);
+    now.utc_s += 7200;
+    (void)cn_session_step(&s->session, now);
+    now.utc_s -= 7200;
+    idle(s, 60);
+    assert_int_equal(s->heard[CN_ADMISSION_UPDATE], 0);
+}
+
 static void a_join_that_an_update_crossed_is_taken(void **state)
 {
     struct cn_entry old;
@@ -1081,6 +1146,7 @@ int main(void)
         TEST(goaway_says_when_to_come_back),
         TEST(what_only_subscribers_say_is_refused),
         TEST(waiting_comes_once),
+        TEST(a_keep_alive_is_no_answer_to_register),
         TEST(being_joined_under_a_tag_that_is_not_mine_is_refused),
         TEST(joining_two_who_are_no_pair_fails_at_both),
         TEST(a_prologue_handed_back_to_its_maker_is_refused),
@@ -1098,6 +1164,9 @@ int main(void)
         TEST(what_follows_the_finish_waits_for_a_mux),
         TEST(keep_alives_come_after_three_quarters_of_the_interval_to_all_of_it),
         TEST(tags_change_around_the_hour),
+        TEST(tags_that_change_before_register_is_answered_wait_for_the_answer),
+        TEST(a_clock_that_is_set_while_waiting_changes_the_tags),
+        TEST(a_clock_that_is_set_right_again_in_time_changes_nothing),
         TEST(a_join_that_an_update_crossed_is_taken),
         TEST(ends_whose_clocks_differ_by_minutes_meet_around_the_hour),
         TEST(the_want_that_was_met_is_the_one_joined),

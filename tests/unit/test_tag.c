@@ -103,12 +103,12 @@ static void near_a_boundary_both_neighbours_are_waited_for(void **state)
         { 2999, 1, { 0 } },
         { 3000, 2, { 0, 1 } },
         { 3599, 2, { 0, 1 } },
-        { 3600, 2, { 1, 0 } },
-        { 3600 + 599, 2, { 1, 0 } },
+        { 3600, 2, { 0, 1 } },
+        { 3600 + 599, 2, { 0, 1 } },
         { 3600 + 600, 1, { 1 } },
         { 3600 + 2999, 1, { 1 } },
         { 3600 + 3000, 2, { 1, 2 } },
-        { 1795453200, 2, { 498737, 498736 } },
+        { 1795453200, 2, { 498736, 498737 } },
     };
 
     (void)state;
@@ -153,8 +153,7 @@ static void the_change_is_told_to_the_second(void **state)
         cn_tag_epochs(now, before);
         cn_tag_epochs(change - 1, last);
         cn_tag_epochs(change, after);
-        /* the order tells which epoch is the present one, and may change at the hour */
-        assert_true(before[0] + before[1] == last[0] + last[1]);
+        assert_memory_equal(before, last, sizeof before);
         assert_memory_not_equal(before, after, sizeof before);
     }
 }
