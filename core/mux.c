@@ -5,9 +5,9 @@
 
 enum {
     CONTROL_FRAME_SIZE_MAX = CN_FRAME_HEAD_SIZE + 8,
-    SMALL_RECORD_SIZE = 16384,              /* on the wire */
-    BUFFERING_MS = 50,                      /* in the kernels' buffers on the way */
-    RECEIVED_SIZE = CN_MUX_WINDOW_SIZE / 4, /* octets that are acknowledged at once */
+    SMALL_PLAIN_SIZE = 16384 - CN_RECORD_EXTRA_SIZE, /* of the largest record but bulk */
+    BUFFERING_MS = 50,                               /* in the kernels' buffers on the way */
+    RECEIVED_SIZE = CN_MUX_WINDOW_SIZE / 4,          /* octets that are acknowledged at once */
     BULK_SIZE_MIN = 3 * 16384 /* octets to send that make a bulk record worth its padding */
 };
 
@@ -387,11 +387,17 @@ static void put_control(struct cn_mux *mux, struct draft *d, struct cn_stream *s
     s->rx_durable_due = false;
 }
 
+/* What is left of a stream that had a bulk record, up to its end, goes in records of that size. */
+static bool is_tail(const struct cn_stream *s)
+{
+    return s->tx_bulk && s->tx_finished;
+}
+
 static void put_fin(struct draft *d, struct cn_stream *s)
 {
     put_offset(d, s, CN_FRAME_FIN, s->tx.end);
     s->tx_fin_sent = true;
-    d->bulk |= s->tx_bulk;
+    d->bulk |= is_tail(s);
 }
 
 /* One DATA frame of s, as much as fits; false: nothing fits. */
@@ -417,7 +423,8 @@ static bool put_data(struct draft *d, struct cn_stream *s)
     d->record->piece[d->record->piece_count++] = (struct cn_piece) { from, size };
     d->size += size;
     s->tx_sent += size;
-    s->tx_bulk |= d->limit == CN_RECORD_PLAIN_SIZE_MAX;
+    s->tx_bulk |= d->size > SMALL_PLAIN_SIZE;
+    d->bulk |= is_tail(s);
     cn_stream_tell_writable(s);
     return true;
 }
@@ -447,15 +454,18 @@ static void put_all_data(struct cn_mux *mux, struct draft *d)
     mux->turn = start->next;
 }
 
-/* A bulk record goes when it can be filled well, else smaller ones that need less padding. */
+/* A bulk record goes when it can be filled well or the tail of bulk is in it, else smaller ones
+ * that need less padding. */
 static size_t plain_limit(const struct cn_mux *mux)
 {
     uint64_t sendable = 0;
+    bool tail = false;
 
-    for (const struct cn_stream *s = mux->first; s; s = s->next)
+    for (const struct cn_stream *s = mux->first; s; s = s->next) {
         sendable += cn_stream_sendable(s);
-    return sendable >= BULK_SIZE_MIN ? CN_RECORD_PLAIN_SIZE_MAX
-                                     : SMALL_RECORD_SIZE - CN_RECORD_EXTRA_SIZE;
+        tail |= is_tail(s) && cn_stream_sendable(s) > 0;
+    }
+    return tail || sendable >= BULK_SIZE_MIN ? CN_RECORD_PLAIN_SIZE_MAX : SMALL_PLAIN_SIZE;
 }
 
 static bool close_due(const struct cn_mux *mux)

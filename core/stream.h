@@ -33,7 +33,7 @@ struct cn_stream {
     bool tx_finished;    /* tx.end is final */
     bool tx_fin_sent;
     bool tx_fin_received;
-    bool tx_bulk; /* a bulk record went: the last one is padded to full size too */
+    bool tx_bulk; /* its data made a bulk record: its tail goes in such too */
 
     struct cn_buffer rx;     /* begin: consumed; end: arrived, but for what is borrowed */
     const uint8_t *borrowed; /* after rx.end, still in the record that it came in */

@@ -841,6 +841,73 @@ static void the_last_record_of_bulk_is_padded_to_full_size(void **state)
     assert_int_equal(ends[0].said.last_wire_size, CN_RECORD_SIZE_MAX);
 }
 
+/* How many records an end has for what it holds; each must be of full size. */
+static unsigned pass_full_records(int from)
+{
+    unsigned count = 0;
+
+    while (pass(from)) {
+        assert_int_equal(ends[from].said.last_wire_size, CN_RECORD_SIZE_MAX);
+        count++;
+    }
+    return count;
+}
+
+static void the_tail_of_bulk_does_not_show_its_size(void **state)
+{
+    static const size_t tails[] = { 10, 2000, 9000, 30000, 49000 };
+
+    for (size_t i = 0; i < COUNT(tails); i++) {
+        struct cn_stream *s[2];
+
+        finish(NULL);
+        begin(state);
+        open_both(s);
+        (void)write_zeros(s[0], CN_RECORD_PLAIN_SIZE_MAX - CN_FRAME_DATA_HEAD_SIZE + tails[i]);
+        cn_stream_finish(s[0]);
+        assert_int_equal(pass_full_records(0), 2);
+        assert_int_equal(ends[0].said.count[CN_FRAME_FIN], 1);
+    }
+}
+
+static void a_tail_that_a_window_cuts_does_not_show_its_size(void **state)
+{
+    static const size_t tails[] = { 10, 2000, 9000, 30000 };
+
+    for (size_t i = 0; i < COUNT(tails); i++) {
+        const struct cn_call_limits narrow = { 1, 65000 };
+        struct cn_stream *s[2];
+
+        finish(NULL);
+        begin(state);
+        cn_mux_begin(&ends[0].mux, &narrow, now_ms);
+        open_both(s);
+        (void)write_zeros(s[0], 65000 + tails[i]);
+        cn_stream_finish(s[0]);
+        assert_int_equal(pass_full_records(0), 1);
+        assert_err(say_offset(0, CN_FRAME_WINDOW, 1, 65000 + tails[i] / 2), CN_OK);
+        assert_int_equal(pass_full_records(0), 1);
+        assert_err(say_offset(0, CN_FRAME_WINDOW, 1, 65000 + tails[i]), CN_OK);
+        assert_int_equal(pass_full_records(0), 1);
+        assert_int_equal(ends[0].said.count[CN_FRAME_FIN], 1);
+    }
+}
+
+static void an_end_that_was_never_bulk_is_padded_as_everything_else(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    (void)write_zeros(s[0], 30000);
+    cn_stream_finish(s[0]);
+    assert_true(pass(0));
+    assert_int_equal(ends[0].said.last_wire_size, 16384);
+    assert_true(pass(0));
+    assert_int_equal(ends[0].said.last_wire_size, 16384);
+    assert_int_equal(ends[0].said.count[CN_FRAME_FIN], 1);
+}
+
 static void close_waits_until_all_is_acknowledged(void **state)
 {
     struct cn_stream *s[2];
@@ -1257,6 +1324,9 @@ int main(void)
         TEST(the_end_comes_behind_all_data_and_is_acknowledged_at_once),
         TEST(the_end_needs_no_room_in_the_window),
         TEST(the_last_record_of_bulk_is_padded_to_full_size),
+        TEST(the_tail_of_bulk_does_not_show_its_size),
+        TEST(a_tail_that_a_window_cuts_does_not_show_its_size),
+        TEST(an_end_that_was_never_bulk_is_padded_as_everything_else),
         TEST(close_waits_until_all_is_acknowledged),
         TEST(who_is_done_first_still_acknowledges_the_other),
         TEST(a_code_closes_at_once),
