@@ -11,6 +11,10 @@ enum { CN_MLKEM768_COINS_SIZE = 32 };
 
 extern const char cn_mlkem768_source[];
 
+/* What this thread's operations work in: *size octets, all of them zeros between two operations, 0
+ * if libcrypto does it. For tests. */
+const void *cn_mlkem768_arena(size_t *size);
+
 CN_MUST_USE enum cn_err cn_mlkem768_public(const uint8_t seed[CN_MLKEM768_SEED_SIZE],
                                            uint8_t public[CN_MLKEM768_PUBLIC_SIZE]);
 CN_MUST_USE enum cn_err cn_mlkem768_encapsulate(const uint8_t public[CN_MLKEM768_PUBLIC_SIZE],

@@ -1,4 +1,5 @@
 #include <assert.h>
+#include <stdalign.h>
 
 #include <api.h>
 #include <randombytes.h>
@@ -20,6 +21,59 @@ int PQCLEAN_MLKEM768_CLEAN_crypto_kem_enc_derand(uint8_t *ct, uint8_t *ss, const
                                                  const uint8_t *coins);
 
 const char cn_mlkem768_source[] = "PQClean ml-kem-768/clean";
+
+/* PQClean takes the states of Keccak, which absorb secrets, from malloc, does not wipe them, and
+ * calls exit when there are none. It is compiled with these three instead (core/meson.build). It
+ * holds one or two states at a time. */
+enum { STATE_SIZE = 208, STATE_COUNT = 4 };
+
+void *cn_mlkem768_take(size_t size);
+void cn_mlkem768_give(void *state);
+_Noreturn void cn_mlkem768_exit(int status);
+
+struct state {
+    alignas(max_align_t) uint8_t bytes[STATE_SIZE];
+};
+
+static _Thread_local struct {
+    struct state state[STATE_COUNT];
+    bool used[STATE_COUNT];
+} arena;
+
+void *cn_mlkem768_take(size_t size)
+{
+    assert(size <= STATE_SIZE);
+    for (size_t i = 0; i < STATE_COUNT; i++) {
+        if (arena.used[i])
+            continue;
+        arena.used[i] = true;
+        return &arena.state[i];
+    }
+    assert(false && "PQClean holds more states than it did");
+    return NULL;
+}
+
+void cn_mlkem768_give(void *state)
+{
+    for (size_t i = 0; i < STATE_COUNT; i++) {
+        if (state != &arena.state[i])
+            continue;
+        cn_wipe(&arena.state[i], sizeof arena.state[i]);
+        arena.used[i] = false;
+    }
+}
+
+_Noreturn void cn_mlkem768_exit(int status)
+{
+    (void)status;
+    assert(false && "cn_mlkem768_take never fails");
+}
+
+const void *cn_mlkem768_arena(size_t *size)
+{
+    *size = sizeof arena;
+    return &arena;
+}
 
 /* PQClean's functions that draw randomness are linked but never called. */
 int randombytes(uint8_t *output, size_t n)

@@ -326,6 +326,36 @@ static void an_rsa_private_key_is_kept_as_pkcs8_alone(void **state)
 
 /* --- ML-KEM-768 ----------------------------------------------------------------------------- */
 
+static void assert_arena_is_wiped(void)
+{
+    size_t size;
+    const uint8_t *octets = cn_mlkem768_arena(&size);
+
+    for (size_t i = 0; i < size; i++)
+        assert_int_equal(octets[i], 0);
+}
+
+static void mlkem768_leaves_no_secret_behind(void **state)
+{
+    struct cn_kem_secret secret;
+    struct cn_kem_public public;
+    struct cn_kem_shared one, two;
+    uint8_t ciphertext[CN_MLKEM768_CIPHERTEXT_SIZE];
+
+    (void)state;
+    key_of(CN_KEM_MLKEM768, &secret, &public);
+    assert_arena_is_wiped();
+    assert_err(cn_kem_encapsulate(&public, &sender, &seeded, ciphertext, &one), CN_OK);
+    assert_arena_is_wiped();
+    assert_err(cn_kem_decapsulate(&secret, &receiver, &seeded, ciphertext, sizeof ciphertext, &two),
+               CN_OK);
+    assert_arena_is_wiped();
+    ciphertext[0] ^= 1;
+    assert_err(cn_kem_decapsulate(&secret, &receiver, &seeded, ciphertext, sizeof ciphertext, &two),
+               CN_OK);
+    assert_arena_is_wiped();
+}
+
 /* One hash over 100 keys, encapsulations and rejections, as published with Go's crypto/mlkem
  * (TestAccumulated): the input is SHAKE128 of nothing, the output SHAKE128 of all results. */
 static void mlkem768_gives_the_published_results(void **state)
@@ -527,6 +557,7 @@ int main(void)
         cmocka_unit_test(an_rsa_modulus_that_is_even_or_short_is_refused),
         cmocka_unit_test(a_private_key_of_another_kind_is_refused),
         cmocka_unit_test(an_rsa_private_key_is_kept_as_pkcs8_alone),
+        cmocka_unit_test(mlkem768_leaves_no_secret_behind),
         cmocka_unit_test(mlkem768_gives_the_published_results),
         cmocka_unit_test(a_coefficient_that_is_not_below_3329_is_refused),
         cmocka_unit_test(an_mlkem768_seed_or_key_of_another_size_is_refused),
