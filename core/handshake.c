@@ -388,12 +388,10 @@ enum cn_err cn_handshake_prologue(struct cn_handshake *handshake,
     return CN_OK;
 }
 
-unsigned cn_handshake_answer_delay_ms(const struct cn_handshake *handshake)
+bool cn_handshake_is_rsa(const struct cn_handshake *handshake)
 {
-    bool rsa = cn_kem_is_rsa(handshake->setup.identity->public.kind) ||
-               cn_kem_is_rsa(handshake->setup.pair->their_public.kind);
-
-    return rsa ? CN_ANSWER_DELAY_MS : 0;
+    return cn_kem_is_rsa(handshake->setup.identity->public.kind) ||
+           cn_kem_is_rsa(handshake->setup.pair->their_public.kind);
 }
 
 /* Expand(ck2, label[, role], h2) */

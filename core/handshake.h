@@ -17,7 +17,9 @@ enum {
     CN_ANSWER_SIZE = 1280, /* F2 */
     CN_FINISH_SIZE = 32,
     CN_CALL_ID_SIZE = 32,
-    CN_ANSWER_DELAY_MS = 100 /* F2 leaves so long after F1 came, if an identity is RSA */
+    /* if an identity is RSA, lest the time that it takes tell the key's size */
+    CN_PROLOGUE_DELAY_MS = 10, /* F1 leaves so long after JOINED came, at the earliest */
+    CN_ANSWER_DELAY_MS = 100   /* F2 so long after the partner's F1 */
 };
 
 /* Secrets of one call; each of the suite's hash size. */
@@ -103,8 +105,8 @@ CN_MUST_USE enum cn_err cn_handshake_start(struct cn_handshake *handshake,
 CN_MUST_USE enum cn_err cn_handshake_prologue(struct cn_handshake *handshake,
                                               const uint8_t in[CN_PROLOGUE_SIZE],
                                               uint8_t out[CN_ANSWER_SIZE]);
-/* How long after the partner's F1 the answer may leave, in ms. */
-unsigned cn_handshake_answer_delay_ms(const struct cn_handshake *handshake);
+/* Whether the delays above are to be kept. Once started. */
+bool cn_handshake_is_rsa(const struct cn_handshake *handshake);
 /* Take the partner's F2. CN_OK: the partner is authentic. CN_E_AUTH, CN_E_FORMAT. */
 CN_MUST_USE enum cn_err cn_handshake_answer(struct cn_handshake *handshake,
                                             const uint8_t in[CN_ANSWER_SIZE],

@@ -216,6 +216,20 @@ static const struct cn_want *want_of(struct cn_session *s, const struct cn_entry
     return NULL;
 }
 
+/* If an identity is RSA, what out has from here on leaves no earlier than so much later. */
+static void hold(struct cn_session *s, size_t from, uint64_t now_ms, unsigned delay_ms)
+{
+    if (!cn_handshake_is_rsa(&s->handshake))
+        return;
+    s->held_at = from;
+    s->held_until_ms = now_ms + delay_ms;
+}
+
+static bool is_held(const struct cn_session *s, uint64_t now_ms)
+{
+    return now_ms < s->held_until_ms;
+}
+
 /* READY and the prologue behind it. */
 static enum cn_err take_joined(struct cn_session *s, const struct cn_entry *entry,
                                struct cn_now now)
@@ -230,6 +244,7 @@ static enum cn_err take_joined(struct cn_session *s, const struct cn_entry *entr
                                         CN_ROLE_A,
                                         { 0 },
                                         cn_mux_limits() };
+    const size_t ready_at = s->out_end;
     uint8_t *out;
     enum cn_err err;
 
@@ -249,6 +264,7 @@ static enum cn_err take_joined(struct cn_session *s, const struct cn_entry *entr
     if (err != CN_OK)
         return err;
     s->out_end += CN_PROLOGUE_HEAD_SIZE + CN_PROLOGUE_SIZE;
+    hold(s, ready_at, now.ms, CN_PROLOGUE_DELAY_MS);
     s->joined = want;
     enter(s, CN_SESSION_PROLOGUE, now.ms + CN_SESSION_ANSWER_TIMEOUT_MS);
     return CN_OK;
@@ -293,12 +309,13 @@ static enum cn_err take_admission(struct cn_session *s, const uint8_t *in, struc
 
 static enum cn_err take_prologue(struct cn_session *s, const uint8_t *in, struct cn_now now)
 {
-    unsigned delay_ms = cn_handshake_answer_delay_ms(&s->handshake);
-    enum cn_err err = cn_handshake_prologue(&s->handshake, in, s->answer);
+    uint8_t *out = out_room(s, CN_ANSWER_SIZE);
+    enum cn_err err = out ? cn_handshake_prologue(&s->handshake, in, out) : CN_E_FULL;
 
     if (err != CN_OK)
         return err;
-    s->answer_due_ms = now.ms + delay_ms;
+    hold(s, s->out_end, now.ms, CN_ANSWER_DELAY_MS);
+    s->out_end += CN_ANSWER_SIZE;
     enter(s, CN_SESSION_ANSWER, s->deadline_ms);
     return CN_OK;
 }
@@ -467,11 +484,6 @@ static bool is_waiting(const struct cn_session *s)
     return s->state == CN_SESSION_REGISTER || s->state == CN_SESSION_WAITING;
 }
 
-static bool answer_held(const struct cn_session *s)
-{
-    return s->answer_due_ms != 0;
-}
-
 static enum cn_err step_waiting(struct cn_session *s, struct cn_now now, bool *done)
 {
     const struct cn_admission_message alive = { .type = CN_ADMISSION_KEEP_ALIVE };
@@ -493,22 +505,9 @@ static enum cn_err step_waiting(struct cn_session *s, struct cn_now now, bool *d
 
 static enum cn_err step_time(struct cn_session *s, struct cn_now now, bool *done)
 {
-    uint8_t *out;
-
     if (now.ms >= s->deadline_ms || (s->mux && cn_mux_is_dead(s->mux, now.ms)))
         return CN_E_TIMEOUT;
-    if (is_waiting(s))
-        return step_waiting(s, now, done);
-    if (answer_held(s) && now.ms >= s->answer_due_ms) {
-        out = out_room(s, CN_ANSWER_SIZE);
-        if (!out)
-            return CN_E_FULL;
-        memcpy(out, s->answer, CN_ANSWER_SIZE);
-        s->out_end += CN_ANSWER_SIZE;
-        s->answer_due_ms = 0;
-        *done = true;
-    }
-    return CN_OK;
+    return is_waiting(s) ? step_waiting(s, now, done) : CN_OK;
 }
 
 bool cn_session_step(struct cn_session *session, struct cn_now now)
@@ -519,8 +518,8 @@ bool cn_session_step(struct cn_session *session, struct cn_now now)
     if (session->state >= CN_SESSION_CLOSED)
         return false;
     err = step_time(session, now, &done);
-    /* the partner's answer may be here before ours may leave */
-    if (err == CN_OK && !(session->state == CN_SESSION_ANSWER && answer_held(session))) {
+    /* what answers something that we have not said yet waits until we have */
+    if (err == CN_OK && !is_held(session, now.ms)) {
         err = step_input(session, now);
         done |= err == CN_OK;
         if (err == CN_E_MORE)
@@ -551,8 +550,8 @@ uint64_t cn_session_deadline_ms(const struct cn_session *session, struct cn_now 
         other = tags_deadline_ms(session, now);
         if (session->keep_alive_due_ms < other)
             other = session->keep_alive_due_ms;
-    } else if (answer_held(session)) {
-        other = session->answer_due_ms;
+    } else if (is_held(session, now.ms)) {
+        other = session->held_until_ms;
     } else if (session->mux) {
         other = cn_mux_deadline_ms(session->mux);
     }
@@ -572,7 +571,7 @@ const uint8_t *cn_session_output(struct cn_session *session, size_t *size, struc
         if (err != CN_OK)
             fail(session, err);
     }
-    *size = session->out_end - session->out_begin;
+    *size = (is_held(session, now.ms) ? session->held_at : session->out_end) - session->out_begin;
     return session->out + session->out_begin;
 }
 

@@ -38,7 +38,7 @@ enum cn_session_state {
     CN_SESSION_HELLO = 0, /* sent; the verdict is awaited */
     CN_SESSION_REGISTER,  /* sent; WAITING is awaited */
     CN_SESSION_WAITING,
-    CN_SESSION_PROLOGUE, /* joined; F1 sent, the partner's is awaited */
+    CN_SESSION_PROLOGUE, /* joined; F1 sent or held back, the partner's is awaited */
     CN_SESSION_ANSWER,   /* F2 sent or held back; the partner's is awaited */
     CN_SESSION_FINISH,   /* keys are there; the partner's Finish is awaited */
     CN_SESSION_OPEN,
@@ -71,8 +71,6 @@ struct cn_session {
     size_t epoch_count;
     uint64_t update_due_ms; /* UINT64_MAX: they are the right ones, as far as is known */
     const struct cn_want *joined;
-    uint64_t answer_due_ms; /* when F2 may leave; 0: it has left or is not made */
-    uint8_t answer[CN_ANSWER_SIZE];
     struct cn_handshake handshake;
     struct cn_call_keys keys;
     struct cn_record send;
@@ -83,6 +81,8 @@ struct cn_session {
     size_t in_end;
     size_t out_begin; /* what is to be sent: out[out_begin..out_end) */
     size_t out_end;
+    size_t held_at; /* out from here on may not leave before held_until_ms */
+    uint64_t held_until_ms;
     struct cn_mux_record record;
     uint8_t in[CN_SESSION_IN_SIZE];
     uint8_t out[CN_SESSION_OUT_SIZE];

@@ -1034,13 +1034,13 @@ static void two_who_both_call_do_not_meet(void **state)
         assert_int_equal(sides[i].session.state, CN_SESSION_WAITING);
 }
 
-static void with_rsa_the_answer_leaves_100_ms_after_the_prologue_came(void **state)
+/* Sides 0 and 1 anew, of which one has an RSA key. */
+static void rsa_start(void)
 {
     static struct subscriber rsa[2];
     static const struct cn_server_public any = { { 9 } };
     const struct cn_card_terms terms = { "partner", &any, NULL, NULL, 0 };
 
-    (void)state;
     identity_load(&crypto, CN_KEM_RSA2048, &rsa[0].identity);
     identity_load(&crypto, CN_KEM_X25519, &rsa[1].identity);
     for (int i = 0; i < 2; i++)
@@ -1051,16 +1051,66 @@ static void with_rsa_the_answer_leaves_100_ms_after_the_prologue_came(void **sta
             CN_OK);
         side_start(&sides[i], &rsa[i], i);
     }
-    run_pair(sides, SIZE_MAX);
-    for (int i = 0; i < 2; i++) {
-        assert_int_equal(sides[i].session.state, CN_SESSION_ANSWER);
-        assert_true(cn_session_deadline_ms(&sides[i].session, now) == now.ms + CN_ANSWER_DELAY_MS);
+}
+
+/* Both sides hold something back for so long, to the millisecond. */
+static void assert_held(enum cn_session_state state, enum at at, unsigned delay_ms)
+{
+    const uint64_t until_ms = now.ms + delay_ms;
+
+    for (int k = 0; k < 2; k++) {
+        run_pair(sides, SIZE_MAX);
+        for (int i = 0; i < 2; i++) {
+            assert_int_equal(sides[i].session.state, state);
+            assert_int_equal(sides[i].at, at);
+            assert_true(cn_session_deadline_ms(&sides[i].session, now) == until_ms);
+        }
+        now.ms = until_ms - 1;
     }
-    now.ms += CN_ANSWER_DELAY_MS - 1;
-    run_pair(sides, SIZE_MAX);
-    assert_int_equal(sides[0].session.state, CN_SESSION_ANSWER);
-    now.ms++;
+    now.ms = until_ms;
+}
+
+static void with_rsa_messages_leave_when_time_tells_no_size(void **state)
+{
+    (void)state;
+    rsa_start();
+    assert_held(CN_SESSION_PROLOGUE, AT_READY, CN_PROLOGUE_DELAY_MS);
+    assert_held(CN_SESSION_ANSWER, AT_RELAY, CN_ANSWER_DELAY_MS);
     run_call(SIZE_MAX);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(sides[i].session.state, CN_SESSION_CLOSED);
+}
+
+/* A server that has the partner's prologue in hand may pass it before ours has left. */
+static void a_prologue_that_comes_early_lets_nothing_out_early(void **state)
+{
+    enum { SIZE = CN_PROLOGUE_HEAD_SIZE + CN_PROLOGUE_SIZE };
+    struct side *s = &sides[0];
+
+    (void)state;
+    rsa_start();
+    run_pair(sides, SIZE_MAX);
+    memcpy(put(&s->out, SIZE), sides[1].session.out + CN_ADMISSION_SIZE, SIZE);
+    (void)side_receive(s, SIZE_MAX);
+    assert_false(side_send(s));
+    assert_int_equal(s->session.state, CN_SESSION_PROLOGUE);
+    now.ms += CN_PROLOGUE_DELAY_MS;
+    assert_true(side_send(s)); /* READY and F1 */
+    assert_int_equal(s->in.end - s->in.begin, CN_ADMISSION_SIZE + SIZE);
+    (void)side_receive(s, SIZE_MAX);
+    assert_int_equal(s->session.state, CN_SESSION_ANSWER);
+    assert_false(side_send(s));
+    now.ms += CN_ANSWER_DELAY_MS;
+    assert_true(side_send(s));
+}
+
+static void a_clock_that_begins_at_0_is_a_clock(void **state)
+{
+    (void)state;
+    now.ms = 0;
+    for (uint8_t i = 0; i < 2; i++)
+        side_start(&sides[i], &people[i], i);
+    run_pair(sides, SIZE_MAX); /* in no time */
     for (int i = 0; i < 2; i++)
         assert_int_equal(sides[i].session.state, CN_SESSION_CLOSED);
 }
@@ -1171,7 +1221,9 @@ int main(void)
         TEST(ends_whose_clocks_differ_by_minutes_meet_around_the_hour),
         TEST(the_want_that_was_met_is_the_one_joined),
         TEST(two_who_both_call_do_not_meet),
-        TEST(with_rsa_the_answer_leaves_100_ms_after_the_prologue_came),
+        TEST(with_rsa_messages_leave_when_time_tells_no_size),
+        TEST(a_prologue_that_comes_early_lets_nothing_out_early),
+        TEST(a_clock_that_begins_at_0_is_a_clock),
         TEST(much_data_passes_in_pieces_of_any_size),
     };
 
