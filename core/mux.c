@@ -63,14 +63,16 @@ static struct cn_stream *stream_find(const struct cn_mux *mux, uint32_t id)
     return stream;
 }
 
-/* NULL: no memory. */
+/* NULL: no memory, or as many held as it is for. */
 static struct cn_stream *stream_add(struct cn_mux *mux, uint32_t id, uint8_t kind,
                                     const void *parameters, size_t parameters_size)
 {
     const struct cn_memory *memory = mux->memory;
-    struct cn_stream *stream = memory->take(memory->context, sizeof *stream);
+    struct cn_stream *stream = NULL;
     uint8_t *copy = NULL;
 
+    if (mux->held_count < CN_MUX_HELD_COUNT_MAX)
+        stream = memory->take(memory->context, sizeof *stream);
     if (stream && parameters_size > 0)
         copy = memory->take(memory->context, parameters_size);
     if (!stream || (parameters_size > 0 && !copy)) {
@@ -98,7 +100,16 @@ static struct cn_stream *stream_add(struct cn_mux *mux, uint32_t id, uint8_t kin
     else
         mux->first = stream;
     mux->last = stream;
+    mux->held_count++;
     return stream;
+}
+
+void cn_mux_over(struct cn_mux *mux, const struct cn_stream *stream)
+{
+    if (stream->mine)
+        mux->my_count--;
+    else
+        mux->their_count--;
 }
 
 enum cn_err cn_mux_open(struct cn_mux *mux, uint8_t kind, const void *parameters,
@@ -143,10 +154,7 @@ static void streams_sweep(struct cn_mux *mux)
             mux->turn = NULL;
         if (mux->borrower == stream) /* all that was lent is consumed */
             mux->borrower = NULL;
-        if (stream->mine)
-            mux->my_count--;
-        else
-            mux->their_count--;
+        mux->held_count--;
         cn_stream_drop(stream);
     }
 }
@@ -190,7 +198,7 @@ static enum cn_err take_of_stream(struct cn_mux *mux, const struct cn_frame *fra
     uint32_t next = id_is_theirs(mux, frame->stream) ? mux->their_next_id : mux->next_id;
 
     if (stream)
-        return cn_stream_take(stream, frame);
+        return stream->open_due ? CN_E_FORMAT : cn_stream_take(stream, frame);
     return frame->stream < next ? CN_OK : CN_E_FORMAT;
 }
 
@@ -376,6 +384,7 @@ static void put_control(struct cn_mux *mux, struct draft *d, struct cn_stream *s
     if (received) {
         s->rx_received = cn_stream_expected(s);
         put_offset(d, s, CN_FRAME_RECEIVED, s->rx_received);
+        cn_stream_look_over(s);
     }
     if (window) {
         window_tune(mux, s);
@@ -477,10 +486,7 @@ static bool close_due(const struct cn_mux *mux)
     if (!mux->finish_wanted)
         return false;
     for (const struct cn_stream *s = mux->first; s; s = s->next) {
-        bool sent_all = s->tx_finished && s->tx_fin_received;
-        bool told_all = s->rx_ended && s->rx_received == cn_stream_expected(s);
-
-        if (!s->reset && !(sent_all && told_all))
+        if (!s->over)
             return false;
     }
     return true;

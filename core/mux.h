@@ -13,9 +13,10 @@
 enum {
     CN_MUX_PIECE_COUNT_MAX = 16,
     CN_MUX_SCRATCH_SIZE = 2048,
-    CN_MUX_STREAM_COUNT_MAX = 4096,                 /* that the partner may have open */
-    CN_MUX_WINDOW_SIZE = 1024 * 1024,               /* octets, at first */
-    CN_MUX_WINDOW_SIZE_MAX = 16 * 1024 * 1024,      /* as tuned */
+    CN_MUX_STREAM_COUNT_MAX = 4096,                      /* that the partner may have open */
+    CN_MUX_HELD_COUNT_MAX = 4 * CN_MUX_STREAM_COUNT_MAX, /* with those that are over, of both */
+    CN_MUX_WINDOW_SIZE = 1024 * 1024,                    /* octets, at first */
+    CN_MUX_WINDOW_SIZE_MAX = 16 * 1024 * 1024,           /* as tuned */
     CN_MUX_UNSENT_SIZE_MAX = 2 * CN_CHUNK_SIZE_MAX, /* written but not yet sent, on one stream */
     CN_MUX_RX_SIZE_MAX = 64 * 1024 * 1024,       /* memory for what has arrived, of all streams */
     CN_MUX_TX_SIZE_MAX = CN_MUX_RX_SIZE_MAX / 2, /* and for what is to be acknowledged */
@@ -35,8 +36,9 @@ struct cn_mux {
     struct cn_stream *last;
     struct cn_stream *turn;     /* whose data goes next; NULL: the first's */
     struct cn_stream *borrower; /* whose octets lie in the record in hand */
-    uint32_t my_count;          /* open streams, mine and the partner's */
+    uint32_t my_count; /* open streams, mine and the partner's, as PROTOCOL.md 6.3 counts */
     uint32_t their_count;
+    uint32_t held_count;    /* in the list, with those that are over and not yet released */
     uint32_t next_id;       /* of mine */
     uint32_t their_next_id; /* ids below it have been used */
     uint64_t now_ms;        /* of the last input or output */
@@ -109,6 +111,7 @@ void cn_mux_close(struct cn_mux *mux, uint32_t code);
 bool cn_mux_is_closed(const struct cn_mux *mux);
 
 /* For stream.c. */
+void cn_mux_over(struct cn_mux *mux, const struct cn_stream *stream);
 void cn_mux_received_due(struct cn_mux *mux, bool at_once);
 
 #endif

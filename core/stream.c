@@ -105,6 +105,7 @@ static void abandon(struct cn_stream *stream, uint32_t code)
     stream->tx.begin = received;
     stream->tx.end = written;
     cn_buffer_skip(&stream->rx, read);
+    cn_stream_look_over(stream);
 }
 
 void cn_stream_reset(struct cn_stream *stream, uint32_t code)
@@ -237,15 +238,27 @@ uint64_t cn_stream_expected(const struct cn_stream *stream)
     return arrived(stream) + (stream->rx_ended ? 1 : 0);
 }
 
+/* Both ends are sent and acknowledged; what came may not have been read yet. */
+static bool is_acknowledged(const struct cn_stream *stream)
+{
+    return stream->tx_fin_received && stream->rx_ended &&
+           stream->rx_received == cn_stream_expected(stream);
+}
+
+void cn_stream_look_over(struct cn_stream *stream)
+{
+    if (stream->over || !(stream->reset || is_acknowledged(stream)))
+        return;
+    stream->over = true;
+    cn_mux_over(stream->mux, stream);
+}
+
 bool cn_stream_done(const struct cn_stream *stream)
 {
-    bool sent_all = stream->tx_finished && stream->tx_fin_received;
-    bool read_all = cn_stream_state(stream) == CN_STREAM_ENDED &&
-                    stream->rx_received == cn_stream_expected(stream);
-
     if (stream->reset)
         return !stream->reset_due && !stream->open_due;
-    return sent_all && read_all && !stream->rx_durable_due;
+    return is_acknowledged(stream) && cn_stream_state(stream) == CN_STREAM_ENDED &&
+           !stream->rx_durable_due;
 }
 
 enum cn_err cn_stream_settle(struct cn_stream *stream)
@@ -294,10 +307,13 @@ static enum cn_err take_received(struct cn_stream *stream, const struct cn_frame
     if (stream->tx_fin_sent && offset == stream->tx.end + 1) {
         stream->tx_fin_received = true;
         offset--;
+    } else if (stream->tx_fin_received) {
+        return CN_E_FORMAT;
     }
     if (offset > stream->tx_sent || offset < stream->tx.begin)
         return CN_E_FORMAT;
     cn_buffer_release(&stream->tx, offset);
+    cn_stream_look_over(stream);
     tell(stream, CN_EVENT_PROGRESS);
     return CN_OK;
 }

@@ -51,6 +51,7 @@ struct cn_stream {
     bool reset; /* by either side */
     bool reset_told;
     uint32_t reset_code;
+    bool over;     /* reset, or finished and acknowledged both ways: it counts no more */
     bool released; /* the program has forgotten it */
 };
 
@@ -60,6 +61,8 @@ uint64_t cn_stream_sendable(const struct cn_stream *stream);
 uint64_t cn_stream_expected(const struct cn_stream *stream);
 /* Tell WRITABLE if it found no room and there is some now. */
 void cn_stream_tell_writable(struct cn_stream *stream);
+/* To be called whenever it may have become over. */
+void cn_stream_look_over(struct cn_stream *stream);
 /* True when nothing is left to be said about it in either direction. */
 bool cn_stream_done(const struct cn_stream *stream);
 /* Move what is borrowed into rx. CN_E_MEMORY. */

@@ -169,6 +169,15 @@ static void pass_all(void)
     }
 }
 
+/* Records go into the void; nothing is acknowledged. */
+static void send_all(int end)
+{
+    static uint8_t plain[CN_RECORD_PLAIN_SIZE_MAX];
+
+    while (take(&ends[end], plain) > 0)
+        ;
+}
+
 static struct cn_stream *open_at(int end)
 {
     struct cn_stream *stream = NULL;
@@ -293,6 +302,60 @@ static void no_more_streams_are_opened_than_allowed(void **state)
     assert_err(cn_mux_open(&ends[0].mux, 1, NULL, 0, &stream), CN_E_LIMIT);
 }
 
+static void a_stream_that_is_over_makes_room_before_it_is_released(void **state)
+{
+    struct cn_stream *stream;
+
+    (void)state;
+    for (uint32_t i = 0; i < CN_MUX_STREAM_COUNT_MAX; i++) {
+        assert_err(say_open(1, 2 * i + 1, 1), CN_OK);
+        assert_err(cn_mux_open(&ends[1].mux, 1, NULL, 0, &stream), CN_OK);
+    }
+    send_all(1);
+    /* reset */
+    assert_err(say(1, &(struct cn_frame) { .type = CN_FRAME_RESET, .stream = 1 }), CN_OK);
+    assert_err(say_open(1, 2 * CN_MUX_STREAM_COUNT_MAX + 1, 1), CN_OK);
+    assert_err(cn_mux_open(&ends[1].mux, 1, NULL, 0, &stream), CN_E_LIMIT);
+    cn_stream_reset(stream_of(1, 2), 0);
+    assert_err(cn_mux_open(&ends[1].mux, 1, NULL, 0, &stream), CN_OK);
+    /* finished both ways, and nothing of it read */
+    assert_err(say_data(1, 3, 0, 10), CN_OK);
+    assert_err(say_offset(1, CN_FRAME_FIN, 3, 10), CN_OK);
+    cn_stream_finish(stream_of(1, 3));
+    send_all(1);
+    assert_int_equal(ends[1].mux.their_count, CN_MUX_STREAM_COUNT_MAX);
+    assert_err(say_offset(1, CN_FRAME_RECEIVED, 3, 1), CN_OK);
+    assert_err(say_open(1, 2 * CN_MUX_STREAM_COUNT_MAX + 3, 1), CN_OK);
+    assert_err(say_open(1, 2 * CN_MUX_STREAM_COUNT_MAX + 5, 1), CN_E_LIMIT);
+    assert_int_equal(drain(stream_of(1, 3)), 10);
+}
+
+static void streams_that_nobody_releases_are_bounded(void **state)
+{
+    enum cn_err err = CN_OK;
+    uint32_t id;
+
+    (void)state;
+    for (id = 1; err == CN_OK; id += 2) {
+        err = say_open(1, id, 1);
+        if (err == CN_OK)
+            err = say(1, &(struct cn_frame) { .type = CN_FRAME_RESET, .stream = id });
+    }
+    assert_err(err, CN_E_MEMORY);
+    assert_int_equal(id / 2, CN_MUX_HELD_COUNT_MAX + 1);
+}
+
+static void frames_of_a_stream_of_mine_that_is_not_announced_are_refused(void **state)
+{
+    (void)state;
+    (void)open_at(0);
+    assert_err(say_data(0, 1, 0, 1), CN_E_FORMAT);
+    assert_err(say_offset(0, CN_FRAME_WINDOW, 1, 2 * WINDOW), CN_E_FORMAT);
+    assert_err(say(0, &(struct cn_frame) { .type = CN_FRAME_RESET, .stream = 1 }), CN_E_FORMAT);
+    send_all(0);
+    assert_err(say_data(0, 1, 0, 1), CN_OK);
+}
+
 static void data_beyond_the_window_is_refused(void **state)
 {
     uint64_t at = 0;
@@ -360,6 +423,8 @@ static void acknowledgements_of_what_was_not_sent_are_refused(void **state)
     assert_true(pass(0));
     assert_err(say_offset(0, CN_FRAME_RECEIVED, 1, 102), CN_E_FORMAT);
     assert_err(say_offset(0, CN_FRAME_DURABLE, 1, 101), CN_E_FORMAT); /* the end is no octet */
+    assert_err(say_offset(0, CN_FRAME_RECEIVED, 1, 101), CN_OK);
+    assert_err(say_offset(0, CN_FRAME_RECEIVED, 1, 100), CN_E_FORMAT); /* it never goes back */
     assert_err(say_offset(0, CN_FRAME_RECEIVED, 1, 101), CN_OK);
 }
 
@@ -679,15 +744,6 @@ static bool told_writable(int end, const struct cn_stream *stream)
     while (cn_mux_next_event(&ends[end].mux, &of, &type))
         told |= of == stream && type == CN_EVENT_WRITABLE;
     return told;
-}
-
-/* Records go into the void; nothing is acknowledged. */
-static void send_all(int end)
-{
-    static uint8_t plain[CN_RECORD_PLAIN_SIZE_MAX];
-
-    while (take(&ends[end], plain) > 0)
-        ;
 }
 
 static void writing_is_told_of_when_the_memory_of_the_call_comes_back(void **state)
@@ -1300,6 +1356,9 @@ int main(void)
         TEST(frames_of_streams_never_opened_are_refused),
         TEST(streams_are_opened_in_order_by_their_own_side),
         TEST(no_more_streams_are_opened_than_allowed),
+        TEST(a_stream_that_is_over_makes_room_before_it_is_released),
+        TEST(streams_that_nobody_releases_are_bounded),
+        TEST(frames_of_a_stream_of_mine_that_is_not_announced_are_refused),
         TEST(data_beyond_the_window_is_refused),
         TEST(data_across_the_window_is_refused),
         TEST(gaps_and_overlaps_are_refused),
