@@ -8,6 +8,7 @@
 #include <openssl/err.h>
 #include <openssl/evp.h>
 #include <openssl/kdf.h>
+#include <openssl/proverr.h>
 
 #include "writer.h"
 
@@ -40,7 +41,7 @@ enum cn_err cn_crypto_init(struct cn_crypto *crypto)
     ok &= (c.hkdf = EVP_KDF_fetch(NULL, "HKDF", NULL)) != NULL;
     if (!ok) {
         cn_crypto_wipe(&c);
-        return CN_E_CRYPTO;
+        return cn_crypto_done(CN_E_CRYPTO);
     }
     *crypto = c;
     return CN_OK;
@@ -57,6 +58,13 @@ void cn_crypto_wipe(struct cn_crypto *crypto)
     EVP_MAC_free(crypto->hmac);
     EVP_KDF_free(crypto->hkdf);
     memset(crypto, 0, sizeof *crypto);
+}
+
+enum cn_err cn_crypto_done(enum cn_err err)
+{
+    if (err != CN_OK)
+        ERR_clear_error();
+    return err;
 }
 
 const char *cn_crypto_library(void)
@@ -119,7 +127,7 @@ enum cn_err cn_hash_items(const struct cn_crypto *crypto, enum cn_hash hash,
     if (ok)
         memcpy(out, digest, hashes[hash].size);
     cn_wipe(digest, sizeof digest);
-    return ok ? CN_OK : CN_E_CRYPTO;
+    return cn_crypto_done(ok ? CN_OK : CN_E_CRYPTO);
 }
 
 enum cn_err cn_hash_two(const struct cn_crypto *crypto, enum cn_hash hash, const uint8_t *a,
@@ -136,7 +144,7 @@ enum cn_err cn_hash_two(const struct cn_crypto *crypto, enum cn_hash hash, const
     if (ok)
         memcpy(out, digest, hashes[hash].size);
     cn_wipe(digest, sizeof digest);
-    return ok ? CN_OK : CN_E_CRYPTO;
+    return cn_crypto_done(ok ? CN_OK : CN_E_CRYPTO);
 }
 
 enum cn_err cn_digest_init(struct cn_digest *digest, const struct cn_crypto *crypto,
@@ -146,7 +154,7 @@ enum cn_err cn_digest_init(struct cn_digest *digest, const struct cn_crypto *cry
 
     if (!context || EVP_DigestInit_ex2(context, crypto->hash[hash], NULL) != 1) {
         EVP_MD_CTX_free(context);
-        return CN_E_CRYPTO;
+        return cn_crypto_done(CN_E_CRYPTO);
     }
     *digest = (struct cn_digest) { context, hash };
     return CN_OK;
@@ -154,7 +162,8 @@ enum cn_err cn_digest_init(struct cn_digest *digest, const struct cn_crypto *cry
 
 enum cn_err cn_digest_update(struct cn_digest *digest, const void *in, size_t in_size)
 {
-    return EVP_DigestUpdate(digest->context, in, in_size) == 1 ? CN_OK : CN_E_CRYPTO;
+    return cn_crypto_done(EVP_DigestUpdate(digest->context, in, in_size) == 1 ? CN_OK
+                                                                              : CN_E_CRYPTO);
 }
 
 enum cn_err cn_digest_final(struct cn_digest *digest, uint8_t *out)
@@ -166,7 +175,7 @@ enum cn_err cn_digest_final(struct cn_digest *digest, uint8_t *out)
         memcpy(out, made, hashes[digest->hash].size);
     cn_wipe(made, sizeof made);
     cn_digest_wipe(digest);
-    return ok ? CN_OK : CN_E_CRYPTO;
+    return cn_crypto_done(ok ? CN_OK : CN_E_CRYPTO);
 }
 
 void cn_digest_wipe(struct cn_digest *digest)
@@ -204,7 +213,7 @@ static enum cn_err hmac_end(EVP_MAC_CTX *context, bool ok, enum cn_hash hash, ui
     if (ok)
         memcpy(out, mac, size);
     cn_wipe(mac, sizeof mac);
-    return ok ? CN_OK : CN_E_CRYPTO;
+    return cn_crypto_done(ok ? CN_OK : CN_E_CRYPTO);
 }
 
 enum cn_err cn_hmac(const struct cn_crypto *crypto, enum cn_hash hash, const uint8_t *key,
@@ -280,7 +289,7 @@ out:
     EVP_KDF_CTX_free(context);
     cn_wipe(made, sizeof made);
     cn_wipe(info, sizeof info);
-    return err;
+    return cn_crypto_done(err);
 }
 
 enum cn_err cn_cipher_init(struct cn_cipher *cipher, const struct cn_crypto *crypto,
@@ -290,7 +299,7 @@ enum cn_err cn_cipher_init(struct cn_cipher *cipher, const struct cn_crypto *cry
 
     if (!context || EVP_CipherInit_ex2(context, crypto->aead[aead], key, NULL, seal, NULL) != 1) {
         EVP_CIPHER_CTX_free(context);
-        return CN_E_CRYPTO;
+        return cn_crypto_done(CN_E_CRYPTO);
     }
     cipher->context = context;
     return CN_OK;
@@ -331,7 +340,7 @@ enum cn_err cn_cipher_seal(struct cn_cipher *cipher, const uint8_t nonce[CN_AEAD
     }
     ok = ok && EVP_CipherFinal_ex(cipher->context, out, &size) == 1 &&
          EVP_CIPHER_CTX_ctrl(cipher->context, EVP_CTRL_AEAD_GET_TAG, CN_AEAD_TAG_SIZE, out) == 1;
-    return ok ? CN_OK : CN_E_CRYPTO;
+    return cn_crypto_done(ok ? CN_OK : CN_E_CRYPTO);
 }
 
 enum cn_err cn_cipher_open(struct cn_cipher *cipher, const uint8_t nonce[CN_AEAD_NONCE_SIZE],
@@ -348,12 +357,11 @@ enum cn_err cn_cipher_open(struct cn_cipher *cipher, const uint8_t nonce[CN_AEAD
         (in_size > 0 && EVP_CipherUpdate(cipher->context, out, &size, in, (int)in_size) != 1) ||
         EVP_CIPHER_CTX_ctrl(cipher->context, EVP_CTRL_AEAD_SET_TAG, sizeof tag, tag) != 1) {
         cn_wipe(out, in_size);
-        return CN_E_CRYPTO;
+        return cn_crypto_done(CN_E_CRYPTO);
     }
     if (EVP_CipherFinal_ex(cipher->context, out + in_size, &size) != 1) {
         cn_wipe(out, in_size);
-        ERR_clear_error();
-        return CN_E_AUTH;
+        return cn_crypto_done(CN_E_AUTH);
     }
     return CN_OK;
 }
@@ -368,7 +376,7 @@ enum cn_err cn_aead_seal(const struct cn_crypto *crypto, const struct cn_aead_ca
     if (err == CN_OK)
         err = cn_cipher_seal(&cipher, call->nonce, call->aad, call->aad_size, &piece, 1, out);
     cn_cipher_wipe(&cipher);
-    return err;
+    return cn_crypto_done(err);
 }
 
 enum cn_err cn_aead_open(const struct cn_crypto *crypto, const struct cn_aead_call *call,
@@ -380,7 +388,7 @@ enum cn_err cn_aead_open(const struct cn_crypto *crypto, const struct cn_aead_ca
     if (err == CN_OK)
         err = cn_cipher_open(&cipher, call->nonce, call->aad, call->aad_size, in, in_size, out);
     cn_cipher_wipe(&cipher);
-    return err;
+    return cn_crypto_done(err);
 }
 
 static enum cn_err public_from_secret(int type, const uint8_t secret[32], uint8_t out[32])
@@ -393,7 +401,7 @@ static enum cn_err public_from_secret(int type, const uint8_t secret[32], uint8_
     EVP_PKEY_free(key);
     if (ok)
         memcpy(out, made, sizeof made);
-    return ok ? CN_OK : CN_E_CRYPTO;
+    return cn_crypto_done(ok ? CN_OK : CN_E_CRYPTO);
 }
 
 enum cn_err cn_x25519_public(const uint8_t secret[CN_X25519_SIZE], uint8_t out[CN_X25519_SIZE])
@@ -414,10 +422,10 @@ enum cn_err cn_x25519(const uint8_t secret[CN_X25519_SIZE], const uint8_t public
     if (!context || !theirs || EVP_PKEY_derive_init(context) != 1 ||
         EVP_PKEY_derive_set_peer_ex(context, theirs, 0) != 1)
         goto out;
-    /* libcrypto refuses an all-zero result here, and nothing else (RFC 7748 6.1) */
     if (EVP_PKEY_derive(context, shared, &size) != 1 || size != sizeof shared) {
-        ERR_clear_error();
-        err = CN_E_KEY;
+        /* so libcrypto says that the result would be all zero (RFC 7748 6.1) */
+        if (ERR_GET_REASON(ERR_peek_last_error()) == PROV_R_FAILED_DURING_DERIVATION)
+            err = CN_E_KEY;
         goto out;
     }
     memcpy(out, shared, sizeof shared);
@@ -427,7 +435,7 @@ out:
     EVP_PKEY_CTX_free(context);
     EVP_PKEY_free(theirs);
     EVP_PKEY_free(mine);
-    return err;
+    return cn_crypto_done(err);
 }
 
 enum cn_err cn_ed25519_public(const uint8_t seed[CN_ED25519_SEED_SIZE],
@@ -451,7 +459,7 @@ enum cn_err cn_ed25519_sign(const uint8_t seed[CN_ED25519_SEED_SIZE], const uint
     EVP_PKEY_free(key);
     if (ok)
         memcpy(out, made, sizeof made);
-    return ok ? CN_OK : CN_E_CRYPTO;
+    return cn_crypto_done(ok ? CN_OK : CN_E_CRYPTO);
 }
 
 enum cn_err cn_ed25519_verify(const uint8_t public[CN_ED25519_PUBLIC_SIZE], const uint8_t *in,
@@ -465,7 +473,6 @@ enum cn_err cn_ed25519_verify(const uint8_t public[CN_ED25519_PUBLIC_SIZE], cons
     if (!key || !context || EVP_DigestVerifyInit(context, NULL, NULL, NULL, key) != 1)
         goto out;
     if (EVP_DigestVerify(context, signature, CN_ED25519_SIGNATURE_SIZE, in, in_size) != 1) {
-        ERR_clear_error();
         err = CN_E_AUTH;
         goto out;
     }
@@ -473,5 +480,5 @@ enum cn_err cn_ed25519_verify(const uint8_t public[CN_ED25519_PUBLIC_SIZE], cons
 out:
     EVP_MD_CTX_free(context);
     EVP_PKEY_free(key);
-    return err;
+    return cn_crypto_done(err);
 }

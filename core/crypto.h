@@ -38,6 +38,9 @@ struct cn_crypto {
 
 CN_MUST_USE enum cn_err cn_crypto_init(struct cn_crypto *crypto);
 void cn_crypto_wipe(struct cn_crypto *crypto);
+/* err, after libcrypto's error queue was emptied if it is one. The last word of whatever called
+ * libcrypto: what is left there grows, and is taken by another for the cause of its own failure. */
+CN_MUST_USE enum cn_err cn_crypto_done(enum cn_err err);
 /* The name and version of the library in use; static. */
 const char *cn_crypto_library(void);
 

@@ -5,7 +5,7 @@
  * with SHA-256 and a label, of 32 random octets. ML-KEM-768 is FIPS 203.
  *
  * RSA key making and OAEP padding draw their randomness inside libcrypto, which takes none from us;
- * all else comes from the cn_random given. */
+ * all else comes from the cn_random given. Failure leaves keys untouched. */
 #ifndef CN_KEM_H
 #define CN_KEM_H
 
@@ -78,7 +78,7 @@ const char *cn_kem_mlkem768_source(void);
 /* A fresh private key. Slow for RSA. CN_E_RANDOM, CN_E_CRYPTO. */
 CN_MUST_USE enum cn_err cn_kem_generate(enum cn_kem kind, const struct cn_random *random,
                                         struct cn_kem_secret *secret);
-/* The public key of a private one. CN_E_KEY: not a key of the kind it says. */
+/* The public key of a private one. CN_E_KEY: not a key of the kind it says; CN_E_CRYPTO. */
 CN_MUST_USE enum cn_err cn_kem_public_of(const struct cn_kem_secret *secret,
                                          struct cn_kem_public *public);
 /* CN_E_KEY: wrong size; X25519 of low order; RSA modulus even or not exactly its size; an ML-KEM

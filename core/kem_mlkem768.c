@@ -1,3 +1,5 @@
+#include <string.h>
+
 #include "kem_mlkem768.h"
 
 enum {
@@ -13,20 +15,31 @@ const char *cn_kem_mlkem768_source(void)
 static enum cn_err generate(enum cn_kem kind, const struct cn_random *random,
                             struct cn_kem_secret *secret)
 {
-    enum cn_err err = cn_random_fill(random, secret->bytes, CN_MLKEM768_SEED_SIZE);
+    uint8_t made[CN_MLKEM768_SEED_SIZE];
+    enum cn_err err = cn_random_fill(random, made, sizeof made);
 
-    secret->kind = kind;
-    secret->size = CN_MLKEM768_SEED_SIZE;
+    if (err == CN_OK) {
+        memcpy(secret->bytes, made, sizeof made);
+        secret->kind = kind;
+        secret->size = sizeof made;
+    }
+    cn_wipe(made, sizeof made);
     return err;
 }
 
 static enum cn_err public_of(const struct cn_kem_secret *secret, struct cn_kem_public *public)
 {
-    if (secret->size != CN_MLKEM768_SEED_SIZE)
-        return CN_E_KEY;
+    uint8_t made[CN_MLKEM768_PUBLIC_SIZE];
+    enum cn_err err = CN_E_KEY;
+
+    if (secret->size == CN_MLKEM768_SEED_SIZE)
+        err = cn_mlkem768_public(secret->bytes, made);
+    if (err != CN_OK)
+        return err;
+    memcpy(public->bytes, made, sizeof made);
     public->kind = CN_KEM_MLKEM768;
-    public->size = CN_MLKEM768_PUBLIC_SIZE;
-    return cn_mlkem768_public(secret->bytes, public->bytes);
+    public->size = sizeof made;
+    return CN_OK;
 }
 
 /* FIPS 203 7.2: decoding and encoding again must give the same, so no coefficient is 3329 or more.

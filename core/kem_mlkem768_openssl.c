@@ -44,7 +44,7 @@ enum cn_err cn_mlkem768_public(const uint8_t seed[CN_MLKEM768_SEED_SIZE],
               size == CN_MLKEM768_PUBLIC_SIZE;
 
     EVP_PKEY_free(key);
-    return ok ? CN_OK : CN_E_CRYPTO;
+    return cn_crypto_done(ok ? CN_OK : CN_E_CRYPTO);
 }
 
 enum cn_err cn_mlkem768_encapsulate(const uint8_t public[CN_MLKEM768_PUBLIC_SIZE],
@@ -69,7 +69,7 @@ enum cn_err cn_mlkem768_encapsulate(const uint8_t public[CN_MLKEM768_PUBLIC_SIZE
 
     EVP_PKEY_CTX_free(context);
     EVP_PKEY_free(key);
-    return ok ? CN_OK : CN_E_CRYPTO;
+    return cn_crypto_done(ok ? CN_OK : CN_E_CRYPTO);
 }
 
 enum cn_err cn_mlkem768_decapsulate(const uint8_t seed[CN_MLKEM768_SEED_SIZE],
@@ -86,5 +86,5 @@ enum cn_err cn_mlkem768_decapsulate(const uint8_t seed[CN_MLKEM768_SEED_SIZE],
 
     EVP_PKEY_CTX_free(context);
     EVP_PKEY_free(key);
-    return ok ? CN_OK : CN_E_CRYPTO;
+    return cn_crypto_done(ok ? CN_OK : CN_E_CRYPTO);
 }

@@ -33,7 +33,7 @@ static enum cn_err generate(enum cn_kem kind, const struct cn_random *random,
         OPENSSL_clear_free(der, size > 0 ? (size_t)size : 0);
     PKCS8_PRIV_KEY_INFO_free(info);
     EVP_PKEY_free(key);
-    return err;
+    return cn_crypto_done(err);
 }
 
 /* NULL: not a whole PKCS #8 RSA key. */
@@ -47,7 +47,6 @@ static EVP_PKEY *secret_parse(const struct cn_kem_secret *secret)
     if (key && at == secret->bytes + secret->size && EVP_PKEY_is_a(key, "RSA"))
         return key;
     EVP_PKEY_free(key);
-    ERR_clear_error();
     return NULL;
 }
 
@@ -82,7 +81,7 @@ out:
     BN_free(n);
     BN_free(e);
     EVP_PKEY_free(key);
-    return err;
+    return cn_crypto_done(err);
 }
 
 /* NULL when libcrypto fails. */
@@ -150,7 +149,7 @@ out:
     cn_wipe(&made, sizeof made);
     EVP_PKEY_CTX_free(context);
     EVP_PKEY_free(key);
-    return err;
+    return cn_crypto_done(err);
 }
 
 static enum cn_err decapsulate(const struct cn_kem_secret *secret,
@@ -177,14 +176,14 @@ static enum cn_err decapsulate(const struct cn_kem_secret *secret,
                             cn_kem_ciphertext_size(secret->kind)) == 1;
     good &= size == sizeof shared->bytes;
     cn_select_ct(shared->bytes, good, opened, nobodys.bytes, sizeof shared->bytes);
-    ERR_clear_error();
+    ERR_clear_error(); /* good or not */
     err = CN_OK;
 out:
     cn_wipe(opened, sizeof opened);
     cn_wipe(&nobodys, sizeof nobodys);
     EVP_PKEY_CTX_free(context);
     EVP_PKEY_free(key);
-    return err;
+    return cn_crypto_done(err);
 }
 
 const struct cn_kem_methods cn_kem_rsa = { generate, public_of, check, encapsulate, decapsulate };

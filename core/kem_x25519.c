@@ -1,24 +1,34 @@
 #include <assert.h>
+#include <string.h>
 
 #include "kem.h"
 
 static enum cn_err generate(enum cn_kem kind, const struct cn_random *random,
                             struct cn_kem_secret *secret)
 {
-    enum cn_err err = cn_random_fill(random, secret->bytes, CN_X25519_SIZE);
+    uint8_t made[CN_X25519_SIZE];
+    enum cn_err err = cn_random_fill(random, made, sizeof made);
 
-    secret->kind = kind;
-    secret->size = CN_X25519_SIZE;
+    if (err == CN_OK) {
+        memcpy(secret->bytes, made, sizeof made);
+        secret->kind = kind;
+        secret->size = sizeof made;
+    }
+    cn_wipe(made, sizeof made);
     return err;
 }
 
 static enum cn_err public_of(const struct cn_kem_secret *secret, struct cn_kem_public *public)
 {
-    if (secret->size != CN_X25519_SIZE)
-        return CN_E_KEY;
+    enum cn_err err = CN_E_KEY;
+
+    if (secret->size == CN_X25519_SIZE)
+        err = cn_x25519_public(secret->bytes, public->bytes);
+    if (err != CN_OK)
+        return err;
     public->kind = CN_KEM_X25519;
     public->size = CN_X25519_SIZE;
-    return cn_x25519_public(secret->bytes, public->bytes);
+    return CN_OK;
 }
 
 /* Any private key finds out a public key of low order. */

@@ -2,6 +2,8 @@
  * ciphertext is answered with a secret that nobody else has. */
 #include "unit.h"
 
+#include <openssl/crypto.h>
+#include <openssl/err.h>
 #include <openssl/evp.h>
 
 #include "kem_mlkem768.h"
@@ -326,6 +328,133 @@ static void an_rsa_private_key_is_kept_as_pkcs8_alone(void **state)
 
 /* --- ML-KEM-768 ----------------------------------------------------------------------------- */
 
+/* --- failures ------------------------------------------------------------------------------- */
+
+/* How many blocks libcrypto still gets; then it gets none. */
+static size_t blocks_left = SIZE_MAX;
+
+static void *scarce_malloc(size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    if (blocks_left == 0)
+        return NULL;
+    blocks_left -= blocks_left == SIZE_MAX ? 0 : 1;
+    return malloc(size);
+}
+
+static void *scarce_realloc(void *block, size_t size, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    return blocks_left == 0 ? NULL : realloc(block, size);
+}
+
+static void scarce_free(void *block, const char *file, int line)
+{
+    (void)file;
+    (void)line;
+    free(block);
+}
+
+enum op { GENERATE, PUBLIC_OF, CHECK, ENCAPSULATE, DECAPSULATE, OP_COUNT };
+
+/* What an operation works with. */
+struct work {
+    struct cn_kem_secret secret;
+    struct cn_kem_public public;
+    struct cn_kem_shared shared;
+    uint8_t ciphertext[CN_KEM_CIPHERTEXT_SIZE_MAX];
+};
+
+static enum cn_err work_do(struct work *w, enum op op, const struct cn_random *random)
+{
+    enum cn_kem kind = w->public.kind;
+
+    switch (op) {
+    case GENERATE:
+        return cn_kem_generate(kind, random, &w->secret);
+    case PUBLIC_OF:
+        return cn_kem_public_of(&w->secret, &w->public);
+    case CHECK:
+        return cn_kem_check(&w->public);
+    case ENCAPSULATE:
+        return cn_kem_encapsulate(&w->public, &sender, random, w->ciphertext, &w->shared);
+    case DECAPSULATE:
+        return cn_kem_decapsulate(&w->secret, &receiver, random, w->ciphertext,
+                                  cn_kem_ciphertext_size(kind), &w->shared);
+    case OP_COUNT:
+        break;
+    }
+    return CN_E_UNEXPECTED;
+}
+
+/* Whoever has no memory says so: it is not the key that is bad. */
+static void libcrypto_without_memory_is_nobodys_fault(void **state)
+{
+    static const enum cn_kem kinds[] = { CN_KEM_X25519, CN_KEM_MLKEM768 };
+    static struct work w, before;
+    unsigned failures = 0;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        for (int op = 0; op < OP_COUNT; op++) {
+            enum cn_err err = CN_E_CRYPTO;
+
+            memset(&w, 7, sizeof w);
+            key_of(kinds[i], &w.secret, &w.public);
+            assert_err(work_do(&w, ENCAPSULATE, &seeded), CN_OK);
+            before = w;
+            for (size_t blocks = 0; err != CN_OK; blocks++) {
+                blocks_left = blocks;
+                err = work_do(&w, (enum op)op, &seeded);
+                blocks_left = SIZE_MAX;
+                assert_int_equal(ERR_peek_error(), 0);
+                if (err == CN_OK)
+                    break;
+                failures++;
+                assert_err(err, CN_E_CRYPTO);
+                assert_memory_equal(&w, &before, sizeof w);
+            }
+        }
+    }
+    assert_true(failures > 0);
+}
+
+static void no_randomness_makes_no_key(void **state)
+{
+    static const enum cn_kem kinds[] = { CN_KEM_X25519, CN_KEM_MLKEM768 };
+    static const struct cn_kem_secret none;
+    static struct cn_kem_secret secret;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(kinds); i++) {
+        memset(&secret, 0, sizeof secret);
+        assert_err(cn_kem_generate(kinds[i], &failing, &secret), CN_E_RANDOM);
+        assert_memory_equal(&secret, &none, sizeof none);
+    }
+}
+
+/* An error that is left in libcrypto's queue is found by the next who looks. */
+static void refusals_leave_nothing_in_the_queue_of_libcrypto(void **state)
+{
+    static struct work w;
+
+    (void)state;
+    for (int kind = CN_KEM_X25519; kind < CN_KEM_COUNT; kind++) {
+        key_of((enum cn_kem)kind, &w.secret, &w.public);
+        w.secret.size--;
+        (void)!cn_kem_public_of(&w.secret, &w.public);
+        memset(w.public.bytes, 0xff, sizeof w.public.bytes);
+        (void)!work_do(&w, CHECK, &seeded);
+        memset(w.public.bytes, 0, sizeof w.public.bytes);
+        (void)!work_do(&w, CHECK, &seeded);
+        (void)!work_do(&w, ENCAPSULATE, &seeded);
+        (void)!work_do(&w, DECAPSULATE, &seeded);
+        assert_int_equal(ERR_peek_error(), 0);
+    }
+}
+
 static void assert_arena_is_wiped(void)
 {
     size_t size;
@@ -557,6 +686,9 @@ int main(void)
         cmocka_unit_test(an_rsa_modulus_that_is_even_or_short_is_refused),
         cmocka_unit_test(a_private_key_of_another_kind_is_refused),
         cmocka_unit_test(an_rsa_private_key_is_kept_as_pkcs8_alone),
+        cmocka_unit_test(libcrypto_without_memory_is_nobodys_fault),
+        cmocka_unit_test(no_randomness_makes_no_key),
+        cmocka_unit_test(refusals_leave_nothing_in_the_queue_of_libcrypto),
         cmocka_unit_test(mlkem768_leaves_no_secret_behind),
         cmocka_unit_test(mlkem768_gives_the_published_results),
         cmocka_unit_test(a_coefficient_that_is_not_below_3329_is_refused),
@@ -567,5 +699,8 @@ int main(void)
         cmocka_unit_test(without_randomness_nothing_is_made),
     };
 
+    /* before libcrypto takes any */
+    if (CRYPTO_set_mem_functions(scarce_malloc, scarce_realloc, scarce_free) != 1)
+        return 1;
     return cmocka_run_group_tests(tests, setup, crypto_teardown);
 }
