@@ -255,9 +255,12 @@ enum cn_err cn_admission_seal(struct cn_admission_line *line, const struct cn_cr
 {
     uint8_t plain[CN_ADMISSION_PLAIN_SIZE];
     struct cn_writer w = { .at = plain, .left = sizeof plain };
+    enum cn_err err;
 
     message_encode(message, &w);
-    return cn_noise_seal(&line->send, crypto, plain, sizeof plain, out);
+    err = cn_noise_seal(&line->send, crypto, plain, sizeof plain, out);
+    cn_wipe(plain, sizeof plain); /* tags */
+    return err;
 }
 
 /* How many entries each type holds. */
@@ -317,5 +320,7 @@ enum cn_err cn_admission_open(struct cn_admission_line *line, const struct cn_cr
         err = message_decode(&m, &r);
     if (err == CN_OK)
         *message = m;
+    cn_wipe(plain, sizeof plain); /* tags */
+    cn_wipe(&m, sizeof m);
     return err;
 }

@@ -5,8 +5,17 @@
 
 enum { UPDATE_SPREAD_MS = 30000 };
 
+/* No secret waits for the owner's next start. The keys of a call that was open outlive its
+ * connection (PROTOCOL.md 5.4, 6.5). */
 static void fail(struct cn_session *s, enum cn_err err)
 {
+    cn_noise_wipe(&s->noise);
+    cn_admission_line_wipe(&s->line);
+    cn_handshake_wipe(&s->handshake);
+    cn_record_wipe(&s->send);
+    cn_record_wipe(&s->receive);
+    if (s->state != CN_SESSION_OPEN)
+        cn_call_keys_wipe(&s->keys);
     s->state = CN_SESSION_FAILED;
     s->error = err;
 }
@@ -119,7 +128,10 @@ static enum cn_err send_entries(struct cn_session *s, enum cn_admission_type typ
                               entry->tag);
         }
     }
-    return err == CN_OK ? send_message(s, &m) : err;
+    if (err == CN_OK)
+        err = send_message(s, &m);
+    cn_wipe(&m, sizeof m);
+    return err;
 }
 
 /* Whether the tags registered are those of now. The clock may have been set since. */

@@ -111,7 +111,7 @@ void cn_session_sent(struct cn_session *session, size_t size);
 /* When cn_session_step has something to do by itself; UINT64_MAX: never. */
 uint64_t cn_session_deadline_ms(const struct cn_session *session, struct cn_now now);
 
-/* In state FINISH or OPEN, once: the mux to carry. */
+/* In state OPEN, once: the mux to carry. */
 void cn_session_carry(struct cn_session *session, struct cn_mux *mux, struct cn_now now);
 
 #endif

@@ -644,6 +644,33 @@ static void a_line_that_ends_before_close_is_an_interruption(void **state)
     }
 }
 
+static void assert_zeros(const void *octets, size_t size)
+{
+    const uint8_t *at = octets;
+
+    for (size_t i = 0; i < size; i++)
+        assert_int_equal(at[i], 0);
+}
+
+static void a_session_that_failed_keeps_no_secret_but_an_open_calls(void **state)
+{
+    (void)state;
+    for (int at = CN_SESSION_HELLO; at <= CN_SESSION_OPEN; at++) {
+        const struct cn_session *s = &sides[0].session;
+
+        begin(NULL);
+        run_until(&sides[0], (enum cn_session_state)at);
+        cn_session_ended(&sides[0].session);
+        assert_zeros(&s->noise, sizeof s->noise);
+        assert_zeros(&s->line, sizeof s->line);
+        assert_zeros(&s->handshake, sizeof s->handshake);
+        assert_zeros(&s->send, sizeof s->send);
+        assert_zeros(&s->receive, sizeof s->receive);
+        if (at != CN_SESSION_OPEN)
+            assert_zeros(&s->keys, sizeof s->keys);
+    }
+}
+
 static void silence_of_the_server_runs_out(void **state)
 {
     static const enum cn_session_state states[] = { CN_SESSION_HELLO, CN_SESSION_REGISTER,
@@ -1203,6 +1230,7 @@ int main(void)
         TEST(a_prologue_of_another_length_is_refused),
         TEST(what_was_said_in_an_earlier_call_opens_no_other),
         TEST(a_line_that_ends_before_close_is_an_interruption),
+        TEST(a_session_that_failed_keeps_no_secret_but_an_open_calls),
         TEST(silence_of_the_server_runs_out),
         TEST(a_server_that_answers_no_keep_alive_is_given_up),
         TEST(no_octet_but_the_last_makes_an_end),
