@@ -36,6 +36,7 @@ void cn_mux_wipe(struct cn_mux *mux)
         cn_stream_drop(stream);
     }
     mux->last = mux->turn = mux->borrower = NULL;
+    memset(mux->by_id, 0, sizeof mux->by_id);
     cn_pool_wipe(&mux->rx_pool);
     cn_pool_wipe(&mux->tx_pool);
 }
@@ -54,13 +55,15 @@ void cn_mux_begin(struct cn_mux *mux, const struct cn_call_limits *theirs, uint6
 
 /* --- streams --------------------------------------------------------------------------------- */
 
-static struct cn_stream *stream_find(const struct cn_mux *mux, uint32_t id)
+/* The link to the stream of that id; it holds NULL if there is none. A record may be full of
+ * frames, each of another stream. */
+static struct cn_stream **stream_find(struct cn_mux *mux, uint32_t id)
 {
-    struct cn_stream *stream = mux->first;
+    struct cn_stream **link = &mux->by_id[id % CN_MUX_BUCKET_COUNT];
 
-    while (stream && stream->id != id)
-        stream = stream->next;
-    return stream;
+    while (*link && (*link)->id != id)
+        link = &(*link)->next_by_id;
+    return link;
 }
 
 /* NULL: no memory, or as many held as it is for. */
@@ -100,6 +103,7 @@ static struct cn_stream *stream_add(struct cn_mux *mux, uint32_t id, uint8_t kin
     else
         mux->first = stream;
     mux->last = stream;
+    *stream_find(mux, id) = stream;
     mux->held_count++;
     return stream;
 }
@@ -148,6 +152,7 @@ static void streams_sweep(struct cn_mux *mux)
             continue;
         }
         *link = stream->next;
+        *stream_find(mux, stream->id) = stream->next_by_id;
         if (mux->last == stream)
             mux->last = before;
         if (mux->turn == stream)
@@ -194,7 +199,7 @@ static enum cn_err take_open(struct cn_mux *mux, const struct cn_frame *frame)
 /* A frame of a stream that is gone is late, and harmless; of one that never was, nonsense. */
 static enum cn_err take_of_stream(struct cn_mux *mux, const struct cn_frame *frame)
 {
-    struct cn_stream *stream = stream_find(mux, frame->stream);
+    struct cn_stream *stream = *stream_find(mux, frame->stream);
     uint32_t next = id_is_theirs(mux, frame->stream) ? mux->their_next_id : mux->next_id;
 
     if (stream)

@@ -15,8 +15,9 @@ enum {
     CN_MUX_SCRATCH_SIZE = 2048,
     CN_MUX_STREAM_COUNT_MAX = 4096,                      /* that the partner may have open */
     CN_MUX_HELD_COUNT_MAX = 4 * CN_MUX_STREAM_COUNT_MAX, /* with those that are over, of both */
-    CN_MUX_WINDOW_SIZE = 1024 * 1024,                    /* octets, at first */
-    CN_MUX_WINDOW_SIZE_MAX = 16 * 1024 * 1024,           /* as tuned */
+    CN_MUX_BUCKET_COUNT = CN_MUX_STREAM_COUNT_MAX,
+    CN_MUX_WINDOW_SIZE = 1024 * 1024,               /* octets, at first */
+    CN_MUX_WINDOW_SIZE_MAX = 16 * 1024 * 1024,      /* as tuned */
     CN_MUX_UNSENT_SIZE_MAX = 2 * CN_CHUNK_SIZE_MAX, /* written but not yet sent, on one stream */
     CN_MUX_RX_SIZE_MAX = 64 * 1024 * 1024,       /* memory for what has arrived, of all streams */
     CN_MUX_TX_SIZE_MAX = CN_MUX_RX_SIZE_MAX / 2, /* and for what is to be acknowledged */
@@ -34,8 +35,9 @@ struct cn_mux {
     struct cn_call_limits theirs; /* what they allow us */
     struct cn_stream *first;      /* all streams */
     struct cn_stream *last;
-    struct cn_stream *turn;     /* whose data goes next; NULL: the first's */
-    struct cn_stream *borrower; /* whose octets lie in the record in hand */
+    struct cn_stream *by_id[CN_MUX_BUCKET_COUNT]; /* the same, by id modulo the count */
+    struct cn_stream *turn;                       /* whose data goes next; NULL: the first's */
+    struct cn_stream *borrower;                   /* whose octets lie in the record in hand */
     uint32_t my_count; /* open streams, mine and the partner's, as PROTOCOL.md 6.3 counts */
     uint32_t their_count;
     uint32_t held_count;    /* in the list, with those that are over and not yet released */

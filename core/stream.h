@@ -16,6 +16,7 @@ struct cn_mux;
 struct cn_stream {
     struct cn_mux *mux;     /* borrowed */
     struct cn_stream *next; /* in the mux's list */
+    struct cn_stream *next_by_id;
     uint32_t id;
     uint8_t kind;
     bool mine; /* opened by us */

@@ -1263,6 +1263,39 @@ static void a_thousand_streams_at_once(void **state)
     }
 }
 
+/* Streams come and go, a few stay; each frame finds its own. */
+static void streams_are_found_among_those_that_came_and_went(void **state)
+{
+    enum { COUNT_MAX = 3 * CN_MUX_BUCKET_COUNT, KEPT = 512 };
+    uint64_t random_state = 5;
+    uint32_t last = 0;
+
+    (void)state;
+    for (uint32_t i = 0; i < COUNT_MAX; i++) {
+        struct cn_stream *stream;
+        uint32_t dice;
+
+        assert_err(say_open(1, 2 * i + 1, 1), CN_OK);
+        stream = ends[1].mux.last;
+        (void)seeded_fill(&random_state, (uint8_t *)&dice, sizeof dice);
+        if (i % KEPT == 0)
+            last = stream->id;
+        else
+            cn_stream_release(stream);
+        if (dice % 16 == 0)
+            send_all(1);
+        assert_err(say_data(1, last, cn_stream_expected(stream_of(1, last)), 1 + dice % 100),
+                   CN_OK);
+    }
+    send_all(1);
+    for (uint32_t id = 1; id < 2 * COUNT_MAX; id += 2) {
+        if (id / 2 % KEPT == 0)
+            assert_err(say_offset(1, CN_FRAME_FIN, id, UINT64_MAX), CN_E_FORMAT);
+        else /* one that is gone takes anything */
+            assert_err(say_offset(1, CN_FRAME_FIN, id, UINT64_MAX), CN_OK);
+    }
+}
+
 static void one_busy_stream_does_not_starve_another(void **state)
 {
     struct cn_stream *busy = open_at(0);
@@ -1399,6 +1432,7 @@ int main(void)
         TEST(pings_are_answered_and_measure_the_round_trip),
         TEST(silence_after_a_ping_is_death),
         TEST(a_thousand_streams_at_once),
+        TEST(streams_are_found_among_those_that_came_and_went),
         TEST(one_busy_stream_does_not_starve_another),
         TEST(memory_is_bounded_whatever_the_partner_sends),
         TEST(memory_is_bounded_whatever_the_program_writes),
