@@ -1,3 +1,4 @@
+import shutil
 import signal
 import sys
 import tempfile
@@ -8,7 +9,7 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 from cn_helper import Person  # noqa: E402 (after the path is known)
-from ctl_helper import Ctl  # noqa: E402
+from ctl_helper import BUILD, Ctl  # noqa: E402
 
 
 TEST_LIMIT_S = 180
@@ -47,6 +48,18 @@ def open_tmp():
         path = Path(name)
         path.chmod(0o755)
         yield path
+
+
+@pytest.fixture(scope="session")
+def open_programs():
+    """The operator's programs where other users may run them, who may not get into this clone."""
+    with tempfile.TemporaryDirectory() as name:
+        place = Path(name)
+        place.chmod(0o755)
+        for program in ("cyphernetctl", "cyphernetd"):
+            shutil.copyfile(BUILD / program, place / program)
+            (place / program).chmod(0o755)
+        yield place
 
 
 @pytest.fixture

@@ -177,8 +177,8 @@ def test_a_damaged_registry_is_told_and_kept(server, args, content):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
-def test_a_directory_of_somebody_else_is_told(open_tmp):
-    ctl = Ctl(open_tmp).init()
+def test_a_directory_of_somebody_else_is_told(open_tmp, open_programs):
+    ctl = Ctl(open_tmp, open_programs).init()
     for args in VERBS:
         said = ctl.bad(1, *args, user=12345, group=12345, extra_groups=[])
         assert "Permission denied" in said
@@ -396,8 +396,8 @@ def test_a_file_that_cannot_be_made(server, name):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
-def test_a_directory_that_may_not_be_written(open_tmp):
-    ctl = Ctl(open_tmp)
+def test_a_directory_that_may_not_be_written(open_tmp, open_programs):
+    ctl = Ctl(open_tmp, open_programs)
     ctl.dir.mkdir()
     os.chown(ctl.dir, 12345, 12345)
     ctl.init()

@@ -9,7 +9,7 @@ import subprocess
 
 import pytest
 
-from ctl_helper import BUILD, Ctl
+from ctl_helper import Ctl
 
 
 def free_port():
@@ -21,7 +21,7 @@ def free_port():
 @contextlib.contextmanager
 def cyphernetd(ctl, **options):
     """A server that has said that it is ready."""
-    command = [BUILD / "cyphernetd", "--dir", ctl.dir]
+    command = [ctl.programs / "cyphernetd", "--dir", ctl.dir]
     with subprocess.Popen(
         command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True, **options
     ) as process:
@@ -52,8 +52,8 @@ def test_status_and_revocation_reach_the_server(ctl):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
-def test_root_and_a_server_that_is_not_root_share_the_directory(open_tmp):
-    ctl = Ctl(open_tmp)
+def test_root_and_a_server_that_is_not_root_share_the_directory(open_tmp, open_programs):
+    ctl = Ctl(open_tmp, open_programs)
     ctl.dir.mkdir(mode=0o700)
     os.chown(ctl.dir, 12345, 12345)
     ctl.ok("init", "--listen", f"127.0.0.1:{free_port()}")

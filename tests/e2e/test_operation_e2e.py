@@ -16,10 +16,10 @@ from lines import OTHER, TAG, Line, call_of, counts, invited, pair_of, prologue,
 from live import World, until
 
 
-def start(world, **options):
+def start(world, programs=BUILD, **options):
     """cyphernetd that is expected to refuse: what it says."""
     done = subprocess.run(
-        [BUILD / "cyphernetd", "--dir", options.pop("dir", world.ctl.dir)],
+        [programs / "cyphernetd", "--dir", options.pop("dir", world.ctl.dir)],
         capture_output=True, text=True, timeout=20, check=False, **options,
     )
     assert done.stdout == "", done.stdout
@@ -184,12 +184,12 @@ def test_root_becomes_the_owner_of_the_directory_for_good(open_tmp):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_it_runs_as_an_unprivileged_user(open_tmp):
+def test_it_runs_as_an_unprivileged_user(open_tmp, open_programs):
     world = World(open_tmp)
     give_to_nobody(world.ctl.dir)
-    command = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups", BUILD / "cyphernetd"]
+    command = ["setpriv", "--reuid", str(NOBODY), "--regid", str(NOBODY), "--clear-groups"]
     try:
-        world.server = world.run_program([*command, "--dir", world.ctl.dir])
+        world.server = world.run_program([*command, open_programs / "cyphernetd", "--dir", world.ctl.dir])
         until(lambda: b"ready" in world.server.got() or world.server.process.poll() is not None, "it is ready")
         assert world.server.process.poll() is None, world.server.said()
         works(*call_of(world))
@@ -198,14 +198,14 @@ def test_it_runs_as_an_unprivileged_user(open_tmp):
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
-def test_the_directory_of_another_user(own, open_tmp):
+def test_the_directory_of_another_user(own, open_tmp, open_programs):
     shutil.copytree(own.ctl.dir, open_tmp / "server")
     (open_tmp / "server").chmod(0o755)
     refuses(
         own,
         "the directory belongs to another user",
         "run as the owner of the directory, or as root, who becomes the owner",
-        dir=open_tmp / "server", user=NOBODY, group=NOBODY, extra_groups=[],
+        programs=open_programs, dir=open_tmp / "server", user=NOBODY, group=NOBODY, extra_groups=[],
     )
 
 

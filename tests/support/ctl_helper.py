@@ -11,15 +11,16 @@ BUILD = Path(os.environ.get("CYPHERNET_BUILD", Path(__file__).parents[2] / "buil
 
 
 class Ctl:
-    """cyphernetctl on one directory."""
+    """cyphernetctl on one directory; programs: where it is found."""
 
-    def __init__(self, tmp_path):
+    def __init__(self, tmp_path, programs=BUILD):
+        self.programs = programs
         self.tmp = tmp_path
         self.dir = tmp_path / "server"
 
     def run(self, *args, dir=None, **options):
         """The finished process: returncode, stdout, stderr as text."""
-        command = [BUILD / "cyphernetctl", "--dir", dir or self.dir, *args]
+        command = [self.programs / "cyphernetctl", "--dir", dir or self.dir, *args]
         options = {"capture_output": True, "text": True, "timeout": 60, "cwd": self.tmp, **options}
         return subprocess.run([str(word) for word in command], check=False, **options)
 
