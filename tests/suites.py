@@ -10,7 +10,7 @@ PYTEST_SUITES = ["cli", "e2e"]
 
 
 def count(junit):
-    """Passed, failed and skipped test cases of a JUnit file, and the names of those not passed."""
+    """Test cases of a JUnit file that passed and failed, and the names of those that did not pass, or run."""
     passed = failed = 0
     names = []
     for case in xml.parse(junit).iter("testcase"):
@@ -26,7 +26,8 @@ def count(junit):
 
 
 def report(title, junit, code):
-    """One line for a suite. A suite that broke, or ran nothing, counts as one failure."""
+    """One line for a suite: passed, failed, the names of the skipped. A suite that broke, or ran nothing, counts as
+    one failure."""
     passed, failed, names = count(junit) if junit.exists() else (0, 0, [])
     if failed == 0 and (code != 0 or passed == 0):
         failed = 1
@@ -34,7 +35,7 @@ def report(title, junit, code):
     print(f"{title}: {passed} passed, {failed} failed", flush=True)
     for name in names:
         print(f"  {name}", flush=True)
-    return passed, failed
+    return passed, failed, [name for name in names if name.startswith("skipped: ")]
 
 
 def unit(build):
@@ -70,6 +71,9 @@ def main():
                     if any((ROOT / "tests" / suite).glob("test_*.py"))]
     passed = sum(result[0] for result in results)
     failed = sum(result[1] for result in results)
+    skipped = [name for result in results for name in result[2]]
+    if skipped:
+        print(f"{len(skipped)} skipped; {sum(name.endswith(': needs root') for name in skipped)} of them need root")
     print(f"{passed} passed, {failed} failed")
     return failed > 0
 

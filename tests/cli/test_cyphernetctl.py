@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from ctl_helper import BUILD, Ctl, fingerprint, request, unarmor
+from ctl_helper import BUILD, Ctl, fingerprint, request, unarmor, needs_root
 
 VERBS = ["init", "invite", "admit", "renew", "revoke", "suspend", "unsuspend", "list", "status", "help"]
 
@@ -382,7 +382,7 @@ def test_revoke_json(server):
 # --- root working for the server's user
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+@needs_root
 def test_what_root_makes_belongs_to_the_owner_of_the_directory(open_tmp):
     ctl = Ctl(open_tmp)
     ctl.dir.mkdir(mode=0o700)

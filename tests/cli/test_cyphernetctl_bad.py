@@ -6,7 +6,7 @@ import subprocess
 
 import pytest
 
-from ctl_helper import BUILD, Ctl, armor, fingerprint, request
+from ctl_helper import BUILD, Ctl, armor, fingerprint, request, needs_root
 
 LONG = "a" * 65
 
@@ -176,7 +176,7 @@ def test_a_damaged_registry_is_told_and_kept(server, args, content):
     assert server.files() == before
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+@needs_root
 def test_a_directory_of_somebody_else_is_told(open_tmp, open_programs):
     ctl = Ctl(open_tmp, open_programs).init()
     for args in VERBS:
@@ -192,7 +192,7 @@ def test_a_directory_of_somebody_else_is_told(open_tmp, open_programs):
     assert ctl.files() == before
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+@needs_root
 def test_a_read_only_directory_is_told(open_tmp):
     ctl = Ctl(open_tmp)
     ctl.dir.mkdir()
@@ -395,7 +395,7 @@ def test_a_file_that_cannot_be_made(server, name):
     assert server.ok("list").stdout == ""
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+@needs_root
 def test_a_directory_that_may_not_be_written(open_tmp, open_programs):
     ctl = Ctl(open_tmp, open_programs)
     ctl.dir.mkdir()
@@ -477,7 +477,7 @@ $ctl list
 """
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to mount")
+@needs_root
 def test_a_full_file_system_loses_nothing(ctl):
     where = ctl.tmp / "mount"
     where.mkdir()
@@ -485,7 +485,7 @@ def test_a_full_file_system_loses_nothing(ctl):
     command = ["unshare", "-m", "sh", "-c", FULL_SCRIPT, "sh", where, BUILD / "cyphernetctl", said]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if "mount:" in done.stderr or "unshare:" in done.stderr:
-        pytest.skip("mounting is not permitted here")
+        pytest.skip("not allowed to mount")
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("failed: 1\n") == 3, done.stdout
     assert "bob.fp" not in done.stdout and "new.fp" not in done.stdout and ".cyphernet-" not in done.stdout

@@ -7,9 +7,7 @@ import select
 import socket
 import subprocess
 
-import pytest
-
-from ctl_helper import Ctl
+from ctl_helper import Ctl, needs_root
 
 
 def free_port():
@@ -51,7 +49,7 @@ def test_status_and_revocation_reach_the_server(ctl):
     assert "no server runs" in ctl.bad(1, "status")
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="needs root to become somebody else")
+@needs_root
 def test_root_and_a_server_that_is_not_root_share_the_directory(open_tmp, open_programs):
     ctl = Ctl(open_tmp, open_programs)
     ctl.dir.mkdir(mode=0o700)

@@ -29,7 +29,7 @@ exit $code
 def full(tmp_path):
     """Runs a command where the disk is full: its exit code, what it said, and where to find what it left."""
     if os.geteuid() != 0:
-        pytest.skip("needs root to mount")
+        pytest.skip("needs root")
     count = 0
 
     def run(home, *words, **options):

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ctl_helper import BUILD
+from ctl_helper import BUILD, needs_root
 from lines import OTHER, TAG, Line, call_of, counts, invited, pair_of, prologue, status
 from live import World, until
 
@@ -170,7 +170,7 @@ def give_to_nobody(directory):
         os.chown(path, NOBODY, NOBODY)
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@needs_root
 def test_root_becomes_the_owner_of_the_directory_for_good(open_tmp):
     world = World(open_tmp)
     give_to_nobody(world.ctl.dir)
@@ -183,7 +183,7 @@ def test_root_becomes_the_owner_of_the_directory_for_good(open_tmp):
         world.close()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@needs_root
 def test_it_runs_as_an_unprivileged_user(open_tmp, open_programs):
     world = World(open_tmp)
     give_to_nobody(world.ctl.dir)
@@ -197,7 +197,7 @@ def test_it_runs_as_an_unprivileged_user(open_tmp, open_programs):
         world.close()
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can become somebody else")
+@needs_root
 def test_the_directory_of_another_user(own, open_tmp, open_programs):
     shutil.copytree(own.ctl.dir, open_tmp / "server")
     (open_tmp / "server").chmod(0o755)

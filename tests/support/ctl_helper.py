@@ -7,7 +7,12 @@ import struct
 import subprocess
 from pathlib import Path
 
+import pytest
+
 BUILD = Path(os.environ.get("CYPHERNET_BUILD", Path(__file__).parents[2] / "build")).resolve()
+
+# To become another user, or to mount. suites.py counts who says so.
+needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
 class Ctl:

@@ -16,9 +16,20 @@ static const uint8_t key[CN_KEYFILE_KEY_SIZE] = { 1, 2, 3 };
 static char dir_path[64];
 static int dir;
 
+/* Whether we pass for somebody else; the linker puts this before the real geteuid. */
+static bool somebody_else;
+
+uid_t __real_geteuid(void);
+uid_t __wrap_geteuid(void);
+uid_t __wrap_geteuid(void)
+{
+    return __real_geteuid() + somebody_else;
+}
+
 static int begin(void **state)
 {
     (void)state;
+    somebody_else = false;
     strcpy(dir_path, "/tmp/test_keyfile.XXXXXX");
     if (!mkdtemp(dir_path))
         return -1;
@@ -118,9 +129,7 @@ static void one_that_others_may_touch_is_refused(void **state)
 static void one_of_another_user_is_refused(void **state)
 {
     (void)state;
-    if (geteuid() != 0)
-        skip();
-    assert_int_equal(fchownat(dir, "key", 12345, 12345, 0), 0);
+    somebody_else = true;
     assert_err(read_key(), CN_E_OPEN_MODE);
 }
 
