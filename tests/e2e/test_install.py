@@ -43,6 +43,17 @@ def test_the_unit_starts_the_installed_program(installed):
     assert "ExecStart=/usr/local/bin/cyphernetd" in (installed / EXPECTED[5]).read_text()
 
 
+def test_the_library_is_where_pkg_config_looks(installed):
+    searched = subprocess.run(
+        ["pkg-config", "--variable", "pc_path", "pkg-config"], check=True, capture_output=True, text=True
+    ).stdout.strip()
+    [described] = installed.rglob("libcyphernet.pc")
+    assert f"/usr/local/{described.parent.relative_to(installed)}" in searched.split(":")
+    for name in ("libcyphernet.a", "libcyphernet.so", "libcyphernet.so.0"):
+        assert (described.parents[1] / name).is_file()
+    assert described.read_text().count("-lcyphernet") == 1
+
+
 def test_a_program_builds_with_pkg_config_alone(installed, tmp_path):
     directory = next(installed.rglob("libcyphernet.pc")).parent
     env = dict(os.environ, PKG_CONFIG_PATH=str(directory), PKG_CONFIG_SYSROOT_DIR=str(installed.parents[1]))
