@@ -464,16 +464,18 @@ def test_invite_on_a_full_disk_leaves_nothing(server, size):
 FULL_SCRIPT = """
 set -e
 mount -t tmpfs -o size=256k tmpfs "$1"
-ctl="$2 --dir $1/server"
-$ctl -q init --listen 127.0.0.1:9
-$ctl -q invite alice -o "$1/alice.fp"
-head -c 1M /dev/zero >"$1/filler" 2>/dev/null || true
-for verb in "invite bob -o $1/bob.fp" "revoke alice" "renew alice -o $1/new.fp"; do
-    if $ctl $verb 2>>"$3"; then echo "done: $verb"; else echo "failed: $?"; fi
+cd "$1"
+program=$2
+ctl() { "$program" --dir server "$@"; }
+ctl -q init --listen 127.0.0.1:9
+ctl -q invite alice -o alice.fp
+head -c 1M /dev/zero >filler 2>/dev/null || true
+for verb in "invite bob -o bob.fp" "revoke alice" "renew alice -o new.fp"; do
+    if ctl $verb 2>>"$3"; then echo "done: $verb"; else echo "failed: $?"; fi
 done
-ls "$1" "$1/server"
-rm "$1/filler"
-$ctl list
+ls . server
+rm filler
+ctl list
 """
 
 
