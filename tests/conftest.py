@@ -6,6 +6,12 @@ from pathlib import Path
 
 import pytest
 
+# What is ignored when we begin, as nohup and background jobs of shells do, every program that we start would ignore,
+# too; what is caught they get as it should be, and we still ignore it.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, lambda *_: None)
+
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 from cn_helper import Person  # noqa: E402 (after the path is known)
