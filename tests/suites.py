@@ -6,7 +6,7 @@ import xml.etree.ElementTree as xml
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-PYTEST_SUITES = ["cli", "e2e"]
+PYTEST_SUITES = ["interop", "cli", "e2e"]
 
 
 def count(junit):

@@ -39,12 +39,15 @@ static inline void identity_load(const struct cn_crypto *with, enum cn_kem kind,
         abort();
 }
 
-/* Another identity of the same kind: the same classical key, so that RSA costs nothing, beside
- * another ML-KEM one. */
+/* Another identity of the same kind: other keys, but the same RSA key, since one is slow to make.
+ */
 static inline void identity_vary(const struct cn_crypto *with, struct cn_identity *identity)
 {
     identity->pq_secret.bytes[0] ^= 1;
-    if (cn_kem_public_of(&identity->pq_secret, &identity->pq_public) != CN_OK ||
+    if (identity->secret.kind == CN_KEM_X25519)
+        identity->secret.bytes[1] ^= 1;
+    if (cn_kem_public_of(&identity->secret, &identity->public) != CN_OK ||
+        cn_kem_public_of(&identity->pq_secret, &identity->pq_public) != CN_OK ||
         cn_identity_id(with, &identity->public, &identity->pq_public, identity->id) != CN_OK)
         abort();
 }

@@ -28,9 +28,9 @@ static int file_setup(void **state)
     if (writing)
         fputs("# Calls: everything that two ends come to, by suite. a and b are the roles; file "
               "from\n"
-              "# A to B. Made by tests/unit/test_vectors.c with CYPHERNET_VECTORS=write; checked "
-              "once\n"
-              "# against an implementation of PROTOCOL.md of its own, in Python.\n",
+              "# A to B. Made by tests/unit/test_vectors.c with CYPHERNET_VECTORS=write; "
+              "tests/interop\n"
+              "# makes it again, in Python, from PROTOCOL.md alone.\n",
               file);
     return 0;
 }
