@@ -1,8 +1,10 @@
-"""./run demo: a server and two subscribers on this machine, and what the server gets to see."""
+"""./run demo [--size MB]: a server and two subscribers on this machine, and what the server gets to see."""
+import argparse
 import hashlib
 import os
 import pty
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -11,9 +13,31 @@ import threading
 import time
 from pathlib import Path
 
-BUILD = Path(__file__).resolve().parent.parent / "build"
-FILE_SIZE = 200_000_000
+BUILD = Path(os.environ.get("CYPHERNET_BUILD", Path(__file__).parents[1] / "build")).resolve()
 SHOWN = 96  # octets of noise
+
+children = []
+
+
+def start(command, **options):
+    """A program that ends with the demo, however that ends."""
+    children.append(subprocess.Popen(command, **options))
+    return children[-1]
+
+
+def look_after_children(*_):
+    """Who waits for one that has failed would wait for ever."""
+    for child in children:
+        if child.poll():
+            sys.exit(f"demo: {Path(child.args[0]).name} {' '.join(map(str, child.args[1:]))} ended with "
+                     f"{child.returncode}")
+
+
+def line_of(process):
+    line = process.stdout.readline()
+    if not line:
+        sys.exit(f"demo: {Path(process.args[0]).name} ended before it said anything")
+    return line.strip()
 
 
 def title(text):
@@ -70,23 +94,23 @@ class Subscriber:
         self.name = name
         self.home = place / name
         self.home.mkdir()
+        self.place = {"cwd": self.home,
+                      "env": dict(os.environ, CYPHERNET_HOME=str(self.home / "cyphernet"))}
 
     def start(self, *arguments, **options):
-        env = dict(os.environ, CYPHERNET_HOME=str(self.home / "cyphernet"))
-        return subprocess.Popen([BUILD / "cyphernet", *arguments], env=env, cwd=self.home,
-                                **options)
+        return start([BUILD / "cyphernet", *arguments], **self.place, **options)
 
     def run(self, *arguments, show=True):
         if show:
             print(f"{self.name}$ cyphernet {' '.join(arguments)}", flush=True)
-        process = self.start(*arguments, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             stdin=subprocess.DEVNULL, text=True)
-        output = process.communicate(timeout=120)[0]
+        done = subprocess.run([BUILD / "cyphernet", *arguments], stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True,
+                              timeout=120, check=False, **self.place)
         if show:
-            print("".join(f"  {line}\n" for line in output.splitlines()), end="", flush=True)
-        if process.returncode:
-            sys.exit(f"demo: {self.name}: cyphernet {arguments[0]} failed:\n{output}")
-        return output
+            print("".join(f"  {line}\n" for line in done.stdout.splitlines()), end="", flush=True)
+        if done.returncode:
+            sys.exit(f"demo: {self.name}: cyphernet {arguments[0]} failed:\n{done.stdout}")
+        return done.stdout
 
 
 def both(first, second):
@@ -104,8 +128,7 @@ def conversation(alice, bob):
                                     ("Only sizes. Send me the file.", b, a)):
         speaker.stdin.write(said + "\n")
         speaker.stdin.flush()
-        print(f"  {'bob' if listener is b else 'alice'} reads: {listener.stdout.readline().strip()}",
-              flush=True)
+        print(f"  {'bob' if listener is b else 'alice'} reads: {line_of(listener)}", flush=True)
     a.stdin.close()
     b.stdin.close()
     both(a, b)
@@ -131,22 +154,23 @@ def on_terminal(subscriber, *arguments):
     process = subscriber.start(*arguments, stdin=slave, stdout=slave, stderr=slave)
     os.close(slave)
     output = b""
-    while True:
-        try:
-            piece = os.read(master, 65536)
-        except OSError:
-            break
-        if not piece:
-            break
-        output += piece
-    os.close(master)
-    process.wait(timeout=120)
+    try:
+        while piece := os.read(master, 65536):
+            output += piece
+    except OSError:  # the end of a terminal
+        pass
+    finally:
+        os.close(master)
+        draw(output)
+    return process.wait(timeout=120)
+
+
+def draw(output):
     # a terminal would show the states of the bar one over the other: print some of them
     states = [s for s in output.decode(errors="replace").replace("\r\n", "\n").split("\r\033[K") if s]
     for state in states[:-1:max(1, len(states) // 6)] + states[-1:]:
         print("".join(f"  {line}\n" for line in state.splitlines()), end="")
     sys.stdout.flush()
-    return process.returncode
 
 
 def digest(path):
@@ -154,9 +178,9 @@ def digest(path):
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def file(alice, bob):
+def file(alice, bob, megabytes):
     with open(alice.home / "holiday.tar", "wb") as out:
-        for _ in range(FILE_SIZE // 1_000_000):
+        for _ in range(megabytes):
             out.write(os.urandom(1_000_000))
     receiver = bob.start("-q", "receive", "alice")
     began = time.monotonic()
@@ -169,8 +193,7 @@ def file(alice, bob):
     print(f"  alice's SHA-256: {sent}\n  bob's SHA-256:   {received}")
     if sent != received:
         sys.exit("demo: the file is not the same")
-    print(f"  {FILE_SIZE / 1e6:.0f} MB in {seconds:.2f} s from start to end: "
-          f"{FILE_SIZE / 1e6 / seconds:.0f} MB/s")
+    print(f"  {megabytes} MB in {seconds:.2f} s from start to end: {megabytes / seconds:.0f} MB/s")
 
 
 def hex_lines(data):
@@ -193,7 +216,7 @@ def seen(tap, secrets):
         sys.exit("demo: the server could read something")
 
 
-def demo(place):
+def demo(place, megabytes):
     server_port = free_port()
     tap = Wiretap(server_port)
     ctl = [BUILD / "cyphernetctl", "--dir", place / "server"]
@@ -202,23 +225,20 @@ def demo(place):
     print(f"operator$ cyphernetctl init --listen 127.0.0.1:{server_port}; cyphernetd", flush=True)
     subprocess.run([*ctl, "-q", "init", "--listen", f"127.0.0.1:{server_port}", "--public",
                     f"127.0.0.1:{tap.port}"], check=True)
-    server = subprocess.Popen([BUILD / "cyphernetd", "--dir", place / "server"],
-                              stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-    try:
-        print(f"  {server.stdout.readline().strip()}")
-        print("operator$ cyphernetctl invite alice; cyphernetctl invite bob", flush=True)
-        for name in ("alice", "bob"):
-            subprocess.run([*ctl, "-q", "invite", name, "-o", place / f"{name}.fingerprint"],
-                           check=True)
-        calls(place, tap)
-        title("What the operator knows")
-        subprocess.run([*ctl, "status"], check=True)
-    finally:
-        server.terminate()
-        server.wait(timeout=120)
+    server = start([BUILD / "cyphernetd", "--dir", place / "server"], stdout=subprocess.PIPE,
+                   stderr=subprocess.DEVNULL, text=True)
+    print(f"  {line_of(server)}")
+    print("operator$ cyphernetctl invite alice; cyphernetctl invite bob", flush=True)
+    for name in ("alice", "bob"):
+        subprocess.run([*ctl, "-q", "invite", name, "-o", place / f"{name}.fingerprint"], check=True)
+    calls(place, tap, megabytes)
+    title("What the operator knows")
+    subprocess.run([*ctl, "status"], check=True)
+    server.terminate()
+    server.wait(timeout=120)
 
 
-def calls(place, tap):
+def calls(place, tap, megabytes):
     alice, bob = Subscriber(place, "alice"), Subscriber(place, "bob")
 
     title("Two subscribers join: Alice with an X25519 identity, Bob with RSA-3072")
@@ -240,16 +260,34 @@ def calls(place, tap):
     seen(tap, ["Hello Bob", "Only sizes", "alice", "bob"])
     title("They pipe, both ways at once")
     pipes(alice, bob)
-    title(f"Alice sends a file of {FILE_SIZE / 1e6:.0f} MB")
-    file(alice, bob)
+    title(f"Alice sends a file of {megabytes} MB")
+    file(alice, bob, megabytes)
+
+
+def clean_up(place):
+    for child in children:
+        child.kill()
+        child.wait()
+    shutil.rmtree(place)
 
 
 def main():
+    parser = argparse.ArgumentParser(prog="./run demo")
+    parser.add_argument("--size", type=int, default=200, metavar="MB", help="of the file that is sent (200)")
+    megabytes = parser.parse_args().size
+    stops = [number for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM)
+             if signal.getsignal(number) != signal.SIG_IGN]
     place = Path(tempfile.mkdtemp(prefix="cyphernet-demo-"))
     try:
-        demo(place)
+        for number in stops:
+            signal.signal(number, lambda number, _: sys.exit(128 + number))
+        signal.signal(signal.SIGCHLD, look_after_children)
+        demo(place, megabytes)
     finally:
-        shutil.rmtree(place)
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+        for number in stops:
+            signal.signal(number, signal.SIG_IGN)
+        clean_up(place)
     title("Done; everything has been cleaned up")
 
 
