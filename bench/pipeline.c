@@ -1,7 +1,7 @@
 /* pipeline.c - what a pipe costs at the least: encrypt, send through a splice relay, receive,
  * decrypt. Bare C, no protocol: the measure that `cyphernet pipe` is held against.
  *
- *   pipeline send PORT OCTETS | relay PORT TO-PORT | receive PORT | zeros OCTETS | sink */
+ *   pipeline send PORT OCTETS | relay PORT TO-PORT | receive PORT OCTETS | zeros OCTETS */
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
@@ -105,7 +105,8 @@ static void send_octets(const char *port, unsigned long long octets)
     close(fd);
 }
 
-static void receive(const char *port)
+/* Fewer than so many octets are a failure. */
+static void receive(const char *port, unsigned long long octets)
 {
     struct cn_cipher cipher = cipher_open(false);
     uint64_t nonce[2] = { 0 };
@@ -122,6 +123,12 @@ static void receive(const char *port)
             die("open");
         nonce[0]++;
         have = 0;
+    }
+    if (got < 0)
+        die("read");
+    if (have > 0 || nonce[0] * PLAIN_SIZE < octets) {
+        fputs("receive: an end too early\n", stderr);
+        exit(1);
     }
 }
 
@@ -171,8 +178,8 @@ int main(int argc, char **argv)
         send_octets(argv[2], strtoull(argv[3], NULL, 10));
     else if (strcmp(verb, "relay") == 0 && argc == 4)
         relay(argv[2], argv[3]);
-    else if (strcmp(verb, "receive") == 0 && argc == 3)
-        receive(argv[2]);
+    else if (strcmp(verb, "receive") == 0 && argc == 4)
+        receive(argv[2], strtoull(argv[3], NULL, 10));
     else if (strcmp(verb, "zeros") == 0 && argc == 3)
         zeros(strtoull(argv[2], NULL, 10));
     else
