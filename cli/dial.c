@@ -71,6 +71,9 @@ static const struct {
     [CN_REFUSAL_SUSPENDED] = { "the operator has suspended you", "ask the server's operator" },
     [CN_REFUSAL_OVER_LIMIT] = { "too many of your lines wait at the server already",
                                 "end some of your other calls, or ask the operator for more" },
+    [CN_REFUSAL_REPLACED] = { "another program of yours waits for the same now, in place of this "
+                              "one",
+                              "one is enough: end the one that you do not need" },
 };
 
 const char *cn_refusal_what(int refusal)

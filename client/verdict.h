@@ -14,6 +14,7 @@ static inline enum cn_refusal cn_refusal_of(enum cn_verdict verdict)
         [CN_VERDICT_REVOKED] = CN_REFUSAL_REVOKED,
         [CN_VERDICT_SUSPENDED] = CN_REFUSAL_SUSPENDED,
         [CN_VERDICT_OVER_LIMIT] = CN_REFUSAL_OVER_LIMIT,
+        [CN_VERDICT_REPLACED] = CN_REFUSAL_REPLACED,
     };
 
     return refusals[verdict];

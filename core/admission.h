@@ -45,6 +45,7 @@ enum cn_verdict {
     CN_VERDICT_REVOKED = 3,
     CN_VERDICT_SUSPENDED = 4,
     CN_VERDICT_OVER_LIMIT = 5,
+    CN_VERDICT_REPLACED = 6, /* of a line that waits: a newer one has taken its place */
     CN_VERDICT_COUNT
 };
 

@@ -99,7 +99,8 @@ enum cn_refusal {
     CN_REFUSAL_NOT_YET_VALID,
     CN_REFUSAL_REVOKED,
     CN_REFUSAL_SUSPENDED,
-    CN_REFUSAL_OVER_LIMIT
+    CN_REFUSAL_OVER_LIMIT,
+    CN_REFUSAL_REPLACED /* another call of this subscriber waits in place of this one */
 };
 
 /* Ask the server at one address of cn_admission_info whether it would admit us now, and what time

@@ -104,7 +104,7 @@ static void parts_plan(struct cn_line *line)
 static void on_replaced(void *context, struct cn_waiter *old)
 {
     (void)context;
-    cn_line_close(cn_line_of(old), CN_GATE_REPLACED);
+    cn_line_refuse(cn_line_of(old), CN_VERDICT_REPLACED);
 }
 
 static void heard(struct cn_line *line)

@@ -18,6 +18,7 @@ enum cn_gate_count cn_line_refusal_count(enum cn_verdict reason)
         [CN_VERDICT_REVOKED] = CN_GATE_REFUSED_REVOKED,
         [CN_VERDICT_SUSPENDED] = CN_GATE_REFUSED_SUSPENDED,
         [CN_VERDICT_OVER_LIMIT] = CN_GATE_REFUSED_OVER_LIMIT,
+        [CN_VERDICT_REPLACED] = CN_GATE_REPLACED,
     };
 
     return counts[reason];

@@ -70,7 +70,7 @@ def test_the_newer_of_two_lines_replaces_the_older(world):
     change = Change(world)
     old = Line(world, fingerprint).wait("input", TAG)
     new = Line(world, fingerprint).wait("input", TAG)
-    old.ended()
+    old.expect("refused replaced").ended()
     change.becomes(accepted=2, admitted=2, waiting=1, replaced=1)
     caller(world)
     new.joined("input")

@@ -657,3 +657,17 @@ def test_no_suite_in_common(shared):
     card = one.offer("only-2")
     said = other.bad(1, "contact", "accept", "only-1", input=card)
     assert "suite" in said
+
+
+@pytest.mark.parametrize("answer", [(), ("--answer",)])
+def test_two_programs_that_wait_for_the_same(world, answer):
+    """The older one is told, and does not come back to drive the newer one out."""
+    older = world.start(world.ann, "pipe", "bob", *answer)
+    older.says("waiting for bob")
+    newer = world.start(world.ann, "pipe", "bob", *answer)
+    assert older.end() == 7
+    assert "another program of yours waits for the same now" in older.said()
+    partner = world.start(world.bob, "pipe", "ann")
+    newer.end(0)
+    partner.end(0)
+    assert newer.said().count("waiting for bob") == 1

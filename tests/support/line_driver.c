@@ -44,6 +44,7 @@ static const char *const verdicts[CN_VERDICT_COUNT] = {
     [CN_VERDICT_ADMITTED] = "admitted",           [CN_VERDICT_EXPIRED] = "expired",
     [CN_VERDICT_NOT_YET_VALID] = "not_yet_valid", [CN_VERDICT_REVOKED] = "revoked",
     [CN_VERDICT_SUSPENDED] = "suspended",         [CN_VERDICT_OVER_LIMIT] = "over_limit",
+    [CN_VERDICT_REPLACED] = "replaced",
 };
 
 static void die(const char *what)

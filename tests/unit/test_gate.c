@@ -875,9 +875,12 @@ static void the_same_subscriber_again_replaces_its_line(void **state)
     struct peer old = peer_register(&rig, 1, CN_MODE_INPUT, 7);
     struct peer other_mode = peer_register(&rig, 1, CN_MODE_OUTPUT, 7);
     struct peer new = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+    struct cn_admission_message said;
 
     (void)state;
     assert_int_equal(peer_hear(&rig, &old, NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(peer_hear(&rig, &old, &said), CN_ADMISSION_REFUSED);
+    assert_int_equal(said.reason, CN_VERDICT_REPLACED);
     assert_int_equal(peer_state(&old), ENDED);
     assert_int_equal(peer_hear(&rig, &other_mode, NULL), CN_ADMISSION_WAITING);
     assert_int_equal(peer_state(&other_mode), OPEN);
