@@ -3,10 +3,12 @@ import os
 import subprocess
 import sys
 import xml.etree.ElementTree as xml
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 PYTEST_SUITES = ["interop", "cli", "e2e"]
+AT_ONCE = os.cpu_count() or 1  # files of tests: they wait more than they compute
 
 
 def count(junit):
@@ -25,13 +27,20 @@ def count(junit):
     return passed, failed, names
 
 
-def report(title, junit, code):
-    """One line for a suite: passed, failed, the names of the skipped. A suite that broke, or ran nothing, counts as
-    one failure."""
+def outcome(title, junit, code):
+    """The same of one run. One that broke, or ran nothing, counts as one failure."""
     passed, failed, names = count(junit) if junit.exists() else (0, 0, [])
     if failed == 0 and (code != 0 or passed == 0):
         failed = 1
         names.append(f"failed: {title}: exit code {code}, {passed} tests ran")
+    return passed, failed, names
+
+
+def report(title, outcomes):
+    """One line for a suite: passed, failed, the names of the skipped."""
+    passed = sum(one[0] for one in outcomes)
+    failed = sum(one[1] for one in outcomes)
+    names = [name for one in outcomes for name in one[2]]
     print(f"{title}: {passed} passed, {failed} failed", flush=True)
     for name in names:
         print(f"  {name}", flush=True)
@@ -45,30 +54,32 @@ def unit(build):
                           cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         print(done.stdout)
-    return report(f"{build.name}: unit", junit, done.returncode)
+    return outcome("unit", junit, done.returncode)
 
 
-def pytest_suite(build, suite):
-    junit = build / f"{suite}.junit.xml"
+def pytest_file(build, path):
+    junit = build / f"{path.parent.name}-{path.stem}.junit.xml"
     junit.unlink(missing_ok=True)
     env = dict(os.environ, CYPHERNET_BUILD=str(build), PYTHONDONTWRITEBYTECODE="1",
                PYTHONPATH=str(ROOT / "tests" / "support"))
     done = subprocess.run([sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider",
-                           f"--junitxml={junit}", f"tests/{suite}"],
+                           f"--junitxml={junit}", path],
                           cwd=ROOT, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
                           text=True)
     if done.returncode:
         print(done.stdout)
-    return report(f"{build.name}: {suite}", junit, done.returncode)
+    return outcome(path.name, junit, done.returncode)
 
 
 def main():
-    results = []
-    for name in sys.argv[1:]:
-        build = ROOT / name
-        results.append(unit(build))
-        results += [pytest_suite(build, suite) for suite in PYTEST_SUITES
-                    if any((ROOT / "tests" / suite).glob("test_*.py"))]
+    builds = [ROOT / name for name in sys.argv[1:]]
+    results = [report(f"{build.name}: unit", [unit(build)]) for build in builds]
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        runs = [(f"{build.name}: {suite}",
+                 [pool.submit(pytest_file, build, path)
+                  for path in sorted((ROOT / "tests" / suite).glob("test_*.py"))])
+                for build in builds for suite in PYTEST_SUITES]
+        results += [report(title, [each.result() for each in files]) for title, files in runs]
     passed = sum(result[0] for result in results)
     failed = sum(result[1] for result in results)
     skipped = [name for result in results for name in result[2]]
