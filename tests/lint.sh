@@ -127,7 +127,7 @@ conditionals() {
 core_symbols() {
     for archive in core_base core_call pqclean; do
         [ -d "build/core/lib$archive.a.p" ] || continue # no PQClean where libcrypto has ML-KEM
-        for object in $(find "build/core/lib$archive.a.p" -name '*.o'); do
+        find "build/core/lib$archive.a.p" -name '*.o' | while read -r object; do
             name=$(basename "$object" .c.o)
             nm -u "$object" | awk '{ print $2 }' | grep -vE '^(cn_|_GLOBAL_OFFSET_TABLE_)' |
                 grep -vxFf tests/lint/core-symbols.txt |
