@@ -1,4 +1,5 @@
-"""Run every suite on each build directory given, count test cases, end with `N passed, N failed`."""
+"""suites.py BUILD[=PART]...: run every suite on each build directory, count test cases, end with `N passed, N failed`.
+PART: `valgrind`, the unit tests under it alone; or the path of a pytest suite or file in tests/ alone."""
 import os
 import subprocess
 import sys
@@ -7,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+VALGRIND = "valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
 PYTEST_SUITES = ["interop", "cli", "e2e"]
 AT_ONCE = os.cpu_count() or 1  # files of tests: they wait more than they compute
 
@@ -47,14 +49,24 @@ def report(title, outcomes):
     return passed, failed, [name for name in names if name.startswith("skipped: ")]
 
 
-def unit(build):
-    junit = build / "meson-logs" / "testlog.junit.xml"
+def meson_suite(build, name, *options):
+    junit = build / "meson-logs" / f"{name}.junit.xml"
     junit.unlink(missing_ok=True)
-    done = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs"],
+    done = subprocess.run(["meson", "test", "-C", build, "--no-rebuild", "--print-errorlogs", *options],
                           cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     if done.returncode:
         print(done.stdout)
-    return outcome("unit", junit, done.returncode)
+    return outcome(name, junit, done.returncode)
+
+
+def unit(build):
+    return meson_suite(build, "unit", "--logbase", "unit")
+
+
+def unit_under_valgrind(build):
+    """meson adds the name of the wrapper to that of the log."""
+    return meson_suite(build, "unit-valgrind", "--logbase", "unit", "--suite", "unit", "--timeout-multiplier", "20",
+                       "--wrap", VALGRIND)
 
 
 def pytest_file(build, path):
@@ -71,15 +83,27 @@ def pytest_file(build, path):
     return outcome(path.name, junit, done.returncode)
 
 
+def files(suite):
+    """Of a suite, or the one named."""
+    path = ROOT / "tests" / suite
+    return sorted(path.glob("test_*.py")) if path.is_dir() else [path]
+
+
 def main():
-    builds = [ROOT / name for name in sys.argv[1:]]
-    results = [report(f"{build.name}: unit", [unit(build)]) for build in builds]
+    results = []
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        runs = [(f"{build.name}: {suite}",
-                 [pool.submit(pytest_file, build, path)
-                  for path in sorted((ROOT / "tests" / suite).glob("test_*.py"))])
-                for build in builds for suite in PYTEST_SUITES]
-        results += [report(title, [each.result() for each in files]) for title, files in runs]
+        runs = []
+        for word in sys.argv[1:]:
+            name, _, part = word.partition("=")
+            build = ROOT / name
+            if part == "valgrind":
+                results.append(report(f"{name}: unit-valgrind", [unit_under_valgrind(build)]))
+                continue
+            if not part:
+                results.append(report(f"{name}: unit", [unit(build)]))
+            runs += [(f"{name}: {suite}", [pool.submit(pytest_file, build, path) for path in files(suite)])
+                     for suite in ([part] if part else PYTEST_SUITES)]
+        results += [report(title, [each.result() for each in waited]) for title, waited in runs]
     passed = sum(result[0] for result in results)
     failed = sum(result[1] for result in results)
     skipped = [name for result in results for name in result[2]]
