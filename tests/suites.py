@@ -90,19 +90,13 @@ def files(suite):
 
 
 def main():
-    results = []
+    asked = [(ROOT / name, part) for name, _, part in (word.partition("=") for word in sys.argv[1:])]
+    results = [report(f"{build.name}: unit", [unit_under_valgrind(build) if part else unit(build)])
+               for build, part in asked if part in ("", "valgrind")]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        runs = []
-        for word in sys.argv[1:]:
-            name, _, part = word.partition("=")
-            build = ROOT / name
-            if part == "valgrind":
-                results.append(report(f"{name}: unit-valgrind", [unit_under_valgrind(build)]))
-                continue
-            if not part:
-                results.append(report(f"{name}: unit", [unit(build)]))
-            runs += [(f"{name}: {suite}", [pool.submit(pytest_file, build, path) for path in files(suite)])
-                     for suite in ([part] if part else PYTEST_SUITES)]
+        runs = [(f"{build.name}: {suite}", [pool.submit(pytest_file, build, path) for path in files(suite)])
+                for build, part in asked if part != "valgrind"
+                for suite in ([part] if part else PYTEST_SUITES)]
         results += [report(title, [each.result() for each in waited]) for title, waited in runs]
     passed = sum(result[0] for result in results)
     failed = sum(result[1] for result in results)
