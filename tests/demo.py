@@ -36,7 +36,7 @@ def look_after_children(*_):
 def line_of(process):
     line = process.stdout.readline()
     if not line:
-        sys.exit(f"demo: {Path(process.args[0]).name} ended before it said anything")
+        sys.exit(f"demo: {Path(process.args[0]).name} ended too early")
     return line.strip()
 
 

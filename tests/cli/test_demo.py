@@ -55,7 +55,7 @@ def test_without_its_server_it_fails_and_leaves_nothing(demo, tmp_path, moment):
     [server] = [pid for pid, command in of_demo(tmp_path).items() if "cyphernetd" in command]
     os.kill(server, signal.SIGKILL)
     assert demo.wait(20) == 1
-    assert "cyphernetd" in demo.stderr.read()
+    assert "\ndemo: " in "\n" + demo.stderr.read()
     assert (of_demo(tmp_path), list(tmp_path.iterdir())) == ({}, [])
 
 
