@@ -11,7 +11,7 @@ import time
 import pytest
 
 from cn_helper import exchange
-from ctl_helper import BUILD, Ctl
+from ctl_helper import BUILD, Ctl, preload
 from live import World, free_port
 
 
@@ -194,11 +194,7 @@ def test_of_a_fingerprint_out_of_its_time(world, begin, end, said):
 # 7: by a clock that is behind, a fingerprint of today is not valid yet
 @pytest.mark.parametrize("shift, said, code", [(-7300, "2 hours behind", 7), (660, "11 minutes ahead", 1)])
 def test_of_a_clock_that_is_wrong(world, tmp_path, shift, said, code):
-    if not (BUILD / "tests/support/shift_clock.so").exists():
-        pytest.skip("the sanitizers let nothing be preloaded")
-    shim = tmp_path / "shift_clock.so"  # LD_PRELOAD is split at blanks, which the path of the clone may have
-    shim.symlink_to(BUILD / "tests/support/shift_clock.so")
-    found = checks(world.ann, code, env={"LD_PRELOAD": str(shim), "CLOCK_SHIFT_S": str(shift)})
+    found = checks(world.ann, code, env={**preload("shift_clock.so", tmp_path), "CLOCK_SHIFT_S": str(shift)})
     assert said in bad(found, "clock") and found["server"][0]["good"]
 
 

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ctl_helper import BUILD, needs_root
+from ctl_helper import BUILD, needs_root, preload
 from lines import OTHER, TAG, Line, call_of, counts, invited, pair_of, prologue, status
 from live import World, until
 
@@ -211,11 +211,8 @@ def test_the_directory_of_another_user(own, open_tmp, open_programs):
 
 def watched(world, command):
     """How the process was guarded each time it opened a key: dumpable, core limit, KiB of locked memory."""
-    shim = BUILD / "tests/support/key_watch.so"
-    if not shim.exists():
-        pytest.skip("the sanitizers let nothing be preloaded")
     notes = world.tmp / "notes"
-    running = world.run_program(command, env={"LD_PRELOAD": str(shim), "KEY_WATCH": str(notes)})
+    running = world.run_program(command, env={**preload("key_watch.so", world.tmp), "KEY_WATCH": str(notes)})
     until(lambda: b"ready" in running.got() or running.process.poll() is not None, "it has read its keys")
     return running, [[int(word) for word in line.split()] for line in notes.read_text().splitlines()]
 

@@ -15,6 +15,16 @@ BUILD = Path(os.environ.get("CYPHERNET_BUILD", Path(__file__).parents[2] / "buil
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
+def preload(shim, place):
+    """The environment that puts this module of tests/support before the C library. `place` must have no blanks in its
+    path, where the loader would split it; the clone may."""
+    built = BUILD / "tests/support" / shim
+    if not built.exists():
+        pytest.skip("the sanitizers let nothing be preloaded")
+    (place / shim).symlink_to(built)
+    return {"LD_PRELOAD": str(place / shim)}
+
+
 class Ctl:
     """cyphernetctl on one directory; programs: where it is found."""
 
