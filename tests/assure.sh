@@ -1,5 +1,5 @@
 #!/bin/sh
-# The slow checks: ./run assure [--seconds N, of fuzzing for each decoder; 300]. The builds are made by ./run. Ends with
+# The slow checks: ./run assure [--seconds N, of fuzzing for each decoder; 300]. ./run has made the builds. Ends with
 # a summed count.
 set -u
 cd "$(dirname "$0")/.." || exit 1
