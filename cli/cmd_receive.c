@@ -521,7 +521,7 @@ static bool signals_catch(struct receiving *r, sigset_t *before)
     return r->signals >= 0 && pthread_sigmask(SIG_BLOCK, &caught, before) == 0;
 }
 
-static int receive_call(struct cn_cli *cli, int directory)
+static int receive_call(struct cn_cli *cli, int directory, bool *was_open)
 {
     struct receiving r = { .cli = cli,
                            .dial = { .name = cli->arguments[0], .partner_command = "send" },
@@ -529,6 +529,7 @@ static int receive_call(struct cn_cli *cli, int directory)
     int code = cn_dial(cli, &r.dial, CN_CALL_FILE, false, true);
     sigset_t before;
 
+    *was_open = r.dial.is_open;
     if (code != CN_EXIT_DONE)
         return code;
     if (!signals_catch(&r, &before)) {
@@ -549,6 +550,7 @@ static int run(struct cn_cli *cli)
 {
     const char *path = cli->directory ? cli->directory : ".";
     int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    bool was_open;
     int code;
 
     if (directory < 0) {
@@ -562,9 +564,9 @@ static int run(struct cn_cli *cli)
         close(directory);
         return CN_EXIT_FAILED;
     }
-    do {
-        code = receive_call(cli, directory);
-    } while (cli->keep &&
+    do { /* what keeps one call from beginning would keep the next from it, without end */
+        code = receive_call(cli, directory, &was_open);
+    } while (cli->keep && was_open &&
              (code == CN_EXIT_DONE || code == CN_EXIT_FAILED || code == CN_EXIT_INTERRUPTED));
     close(directory);
     return code;

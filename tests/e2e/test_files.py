@@ -192,6 +192,23 @@ def test_keep_takes_two_calls(world, source, target):
     assert listing(target) == {b"1": b"content", b"2": b"content", b"3": b"content"}
 
 
+def test_keep_ends_when_no_call_can_begin(world):
+    said = world.bob.bad(1, "receive", "nobody", "--keep")
+    assert said.count("nobody: not there") == 1, said
+
+
+def test_keep_ends_when_the_contact_is_gone(own, own_pair, source, target):
+    """The call that waits is still taken; there is no next one."""
+    one, other = own_pair
+    taking = own.start(other, "receive", "ann", "-d", target, "--keep")
+    taking.says("waiting for ann")
+    other.ok("contact", "remove", "ann")
+    own.start(one, "send", "bob", *write(source, {b"x": b"content"})).end(0)
+    taking.end(1)
+    assert taking.said().count("ann: not there") == 1, taking.said()
+    assert listing(target) == {b"x": b"content"}
+
+
 def test_json(world, source, target):
     taking = world.start(world.bob, "receive", "ann", "-d", target, "--json")
     giving = world.start(world.ann, "send", "bob", *write(source, {b"a \"b\"\n": b"1"}), "--json")
