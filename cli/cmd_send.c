@@ -100,19 +100,37 @@ static bool file_check(struct file *file)
     return true;
 }
 
+/* By name, and of one name in the order of the command line. */
+static int names_compare(const void *a, const void *b)
+{
+    const struct file *const *one = a;
+    const struct file *const *other = b;
+    int order = strcmp((*one)->name, (*other)->name);
+
+    return order ? order : (*one > *other) - (*one < *other);
+}
+
 static bool names_differ(const struct sending *s)
 {
-    for (uint32_t i = 0; i < s->count; i++) {
-        for (uint32_t k = 0; k < i && s->count <= 1000; k++) {
-            if (strcmp(s->files[i].name, s->files[k].name) == 0) {
-                cn_error("%s and %s would arrive under one name", s->files[k].path,
-                         s->files[i].path);
-                cn_hint("send them one after the other, or rename one");
-                return false;
-            }
-        }
+    const struct file **sorted = malloc(s->count * sizeof(*sorted));
+    bool differ = sorted != NULL;
+
+    if (!sorted) {
+        cn_error("no memory");
+        return false;
     }
-    return true;
+    for (uint32_t i = 0; i < s->count; i++)
+        sorted[i] = &s->files[i];
+    qsort(sorted, s->count, sizeof(*sorted), names_compare);
+    for (uint32_t i = 1; differ && i < s->count; i++) {
+        if (strcmp(sorted[i - 1]->name, sorted[i]->name) != 0)
+            continue;
+        cn_error("%s and %s would arrive under one name", sorted[i - 1]->path, sorted[i]->path);
+        cn_hint("send them one after the other, or rename one");
+        differ = false;
+    }
+    free(sorted);
+    return differ;
 }
 
 static bool files_check(struct sending *s)

@@ -318,6 +318,14 @@ def test_two_sources_of_one_name(world, source):
     assert "under one name" in world.ann.bad(1, "send", "bob", os.fsdecode(one), os.fsdecode(other))
 
 
+def test_two_sources_of_one_name_among_many(world, source):
+    (source / "other").mkdir()
+    paths = write(source, {b"%d" % number: b"" for number in range(1100)})
+    paths += write(source / "other", {b"7": b"another 7"})
+    said = world.ann.bad(1, "send", "bob", *map(os.fsdecode, paths))
+    assert f"{source}/7 and {source}/other/7 would arrive under one name" in said
+
+
 @pytest.mark.parametrize("what", ["touched", "shorter", "longer", "replaced", "removed"])
 def test_source_changes_before_it_is_sent(world, source, target, what):
     (path,) = write(source, {b"x": b"as it was"})
