@@ -59,7 +59,7 @@ struct receiving {
     struct cn_cli *cli;
     struct cn_dial dial;
     struct cn_control control; /* its stream is NULL until the sender opens it */
-    int directory;
+    struct cn_place place;
     int signals;     /* descriptor */
     int interrupted; /* the signal that asks to stop, or 0 */
     struct file *files;
@@ -107,7 +107,7 @@ static void file_over(struct receiving *r, struct file *file, enum cn_transfer_o
              : outcome == CN_TRANSFER_DISK_FULL ? "not taken: the disk is full"
              : outcome == CN_TRANSFER_FAILED    ? "could not be written"
                                                 : cn_transfer_outcome_text(outcome));
-    if (outcome == CN_TRANSFER_EXISTS)
+    if (outcome == CN_TRANSFER_EXISTS && !r->cli->overwrite)
         cn_hint("--overwrite replaces it, -d DIR puts it elsewhere");
     if (outcome == CN_TRANSFER_DISK_FULL)
         cn_hint("make room, and have it sent again; nothing of it was kept");
@@ -132,7 +132,7 @@ static void store_verified(struct receiving *r)
 
     if (r->verified == 0)
         return;
-    if (together && syncfs(r->directory) != 0)
+    if (together && syncfs(r->place.directory) != 0)
         together = false;
     for (uint32_t i = r->first; i < r->count; i++) {
         struct file *file = &r->files[i];
@@ -140,14 +140,14 @@ static void store_verified(struct receiving *r)
         if (file->state != FILE_VERIFIED)
             continue;
         if ((!together && !cn_incoming_sync(&file->incoming)) ||
-            !cn_incoming_name(&file->incoming, file->offered.name, r->cli->overwrite)) {
+            !cn_incoming_name(&file->incoming, file->offered.name)) {
             if (errno == EEXIST)
                 file_over(r, file, CN_TRANSFER_EXISTS);
             else
                 file_failed(r, file);
         }
     }
-    (void)fsync(r->directory); /* some file systems cannot */
+    (void)fsync(r->place.directory); /* some file systems cannot */
     for (uint32_t i = r->first; i < r->count; i++) {
         if (r->files[i].state == FILE_VERIFIED)
             file_over(r, &r->files[i], CN_TRANSFER_STORED);
@@ -174,7 +174,7 @@ static struct file *file_add(struct receiving *r)
     }
     file = &r->files[r->count++];
     memset(file, 0, sizeof *file);
-    cn_incoming_init(&file->incoming, r->directory);
+    cn_incoming_init(&file->incoming, &r->place);
     return file;
 }
 
@@ -197,7 +197,7 @@ static void take_offer(struct receiving *r, const struct cn_transfer_message *m)
         return;
     }
     file->offered = *m;
-    if (cn_incoming_judge(r->directory, m, r->cli->overwrite, &refusal))
+    if (cn_incoming_judge(&r->place, m, &refusal))
         file->state = FILE_ACCEPTED;
     else
         file_over(r, file, refusal);
@@ -501,6 +501,7 @@ static void receiving_end(struct receiving *r)
     for (uint32_t i = 0; i < r->count; i++)
         cn_incoming_close(&r->files[i].incoming);
     free(r->files);
+    cn_place_wipe(&r->place);
     cn_dial_end(&r->dial);
 }
 
@@ -525,7 +526,7 @@ static int receive_call(struct cn_cli *cli, int directory, bool *was_open)
 {
     struct receiving r = { .cli = cli,
                            .dial = { .name = cli->arguments[0], .partner_command = "send" },
-                           .directory = directory };
+                           .place = { .directory = directory, .overwrite = cli->overwrite } };
     int code = cn_dial(cli, &r.dial, CN_CALL_FILE, false, true);
     sigset_t before;
 

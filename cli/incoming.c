@@ -3,7 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
+#include <search.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -15,19 +17,56 @@
 
 enum { SPARE_SIZE = 4 * 1024 * 1024 /* left free on the disk when a file is accepted */ };
 
-void cn_incoming_init(struct cn_incoming *incoming, int directory)
+/* --- what this call has stored -------------------------------------------------------------- */
+
+static int inodes_compare(const void *a, const void *b)
 {
-    *incoming = (struct cn_incoming) { .directory = directory, .fd = -1 };
+    const ino_t *one = a;
+    const ino_t *other = b;
+
+    return (*one > *other) - (*one < *other);
 }
 
-/* --- judging -------------------------------------------------------------------------------- */
+/* Remember what fd is open on. */
+static bool stored_add(struct cn_place *place, int fd)
+{
+    ino_t *inode = malloc(sizeof *inode);
+    struct stat st;
+    void *node;
 
-static bool exists(int directory, const char *name)
+    if (!inode || fstat(fd, &st) != 0) {
+        free(inode);
+        return false;
+    }
+    *inode = st.st_ino;
+    node = tsearch(inode, &place->stored, inodes_compare);
+    if (!node || *(ino_t **)node != inode)
+        free(inode);
+    return node != NULL;
+}
+
+/* Whether a name may be given, or offered: it leads to no file that must stay. */
+static bool is_free(const struct cn_place *place, const char *name)
 {
     struct stat st;
 
-    return fstatat(directory, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+    if (fstatat(place->directory, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+        return true;
+    return place->overwrite && !tfind(&st.st_ino, &place->stored, inodes_compare);
 }
+
+void cn_place_wipe(struct cn_place *place)
+{
+    tdestroy(place->stored, free);
+    place->stored = NULL;
+}
+
+void cn_incoming_init(struct cn_incoming *incoming, struct cn_place *place)
+{
+    *incoming = (struct cn_incoming) { .place = place, .fd = -1 };
+}
+
+/* --- judging -------------------------------------------------------------------------------- */
 
 static bool is_directory(int directory, const char *name)
 {
@@ -45,16 +84,16 @@ static bool disk_has(int directory, uint64_t size)
     return (uint64_t)fs.f_bavail * fs.f_frsize >= size + SPARE_SIZE || size == 0;
 }
 
-bool cn_incoming_judge(int directory, const struct cn_transfer_message *offered, bool overwrite,
+bool cn_incoming_judge(const struct cn_place *place, const struct cn_transfer_message *offered,
                        enum cn_transfer_outcome *refusal)
 {
     const char *name = offered->name;
 
-    if (!cn_transfer_name_valid(name, strlen(name)) || is_directory(directory, name))
+    if (!cn_transfer_name_valid(name, strlen(name)) || is_directory(place->directory, name))
         *refusal = CN_TRANSFER_BAD_NAME;
-    else if (!overwrite && exists(directory, name))
+    else if (!is_free(place, name))
         *refusal = CN_TRANSFER_EXISTS;
-    else if (!disk_has(directory, offered->size))
+    else if (!disk_has(place->directory, offered->size))
         *refusal = CN_TRANSFER_DISK_FULL;
     else
         return true;
@@ -87,7 +126,7 @@ static bool temporary_open(struct cn_incoming *in, const struct cn_home *home)
     snprintf(in->temporary, sizeof in->temporary,
              ".cyphernet-%02x%02x%02x%02x%02x%02x%02x%02x.part", random[0], random[1], random[2],
              random[3], random[4], random[5], random[6], random[7]);
-    in->fd = open_beneath(in->directory, in->temporary, O_RDWR | O_CREAT | O_EXCL, 0600);
+    in->fd = open_beneath(in->place->directory, in->temporary, O_RDWR | O_CREAT | O_EXCL, 0600);
     if (in->fd < 0)
         in->temporary[0] = '\0';
     return in->fd >= 0;
@@ -154,11 +193,17 @@ bool cn_incoming_sync(const struct cn_incoming *incoming)
     return fsync(incoming->fd) == 0;
 }
 
-bool cn_incoming_name(struct cn_incoming *incoming, const char *name, bool overwrite)
+bool cn_incoming_name(struct cn_incoming *incoming, const char *name)
 {
-    unsigned flags = overwrite ? 0 : RENAME_NOREPLACE;
+    struct cn_place *place = incoming->place;
+    unsigned flags = place->overwrite ? 0 : RENAME_NOREPLACE;
 
-    if (renameat2(incoming->directory, incoming->temporary, incoming->directory, name, flags) != 0)
+    if (!is_free(place, name)) {
+        errno = EEXIST;
+        return false;
+    }
+    if ((place->overwrite && !stored_add(place, incoming->fd)) ||
+        renameat2(place->directory, incoming->temporary, place->directory, name, flags) != 0)
         return false;
     incoming->temporary[0] = '\0';
     return true;
@@ -172,6 +217,6 @@ void cn_incoming_close(struct cn_incoming *incoming)
         close(incoming->fd);
     incoming->fd = -1;
     if (incoming->temporary[0])
-        (void)unlinkat(incoming->directory, incoming->temporary, 0);
+        (void)unlinkat(incoming->place->directory, incoming->temporary, 0);
     incoming->temporary[0] = '\0';
 }

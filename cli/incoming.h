@@ -11,8 +11,17 @@
 
 enum { CN_INCOMING_TEMPORARY_SIZE = 48 };
 
+/* Where the files of one call go. Zeroed but for the first two, it is ready. */
+struct cn_place {
+    int directory;  /* borrowed */
+    bool overwrite; /* what was there before; never what this call has stored */
+    void *stored; /* the inodes of that, for cn_place_wipe: so one file is known by any spelling */
+};
+
+void cn_place_wipe(struct cn_place *place);
+
 struct cn_incoming {
-    int directory;                              /* borrowed */
+    struct cn_place *place;                     /* borrowed */
     int fd;                                     /* of the temporary file, or -1 */
     char temporary[CN_INCOMING_TEMPORARY_SIZE]; /* its name; empty: none */
     uint64_t written;                           /* octets */
@@ -20,9 +29,9 @@ struct cn_incoming {
 };
 
 /* Nothing is open yet; cn_incoming_close is fine from here on. */
-void cn_incoming_init(struct cn_incoming *incoming, int directory);
+void cn_incoming_init(struct cn_incoming *incoming, struct cn_place *place);
 /* Whether what is offered may come; else *refusal says why not. */
-bool cn_incoming_judge(int directory, const struct cn_transfer_message *offered, bool overwrite,
+bool cn_incoming_judge(const struct cn_place *place, const struct cn_transfer_message *offered,
                        enum cn_transfer_outcome *refusal);
 /* Make the temporary file for size octets, and begin to hash it. */
 bool cn_incoming_open(struct cn_incoming *incoming, const struct cn_home *home, uint64_t size);
@@ -38,8 +47,8 @@ bool cn_incoming_sum(struct cn_incoming *incoming, uint8_t sum[CN_TRANSFER_SUM_S
 bool cn_incoming_set_attributes(const struct cn_incoming *incoming,
                                 const struct cn_transfer_message *offered);
 bool cn_incoming_sync(const struct cn_incoming *incoming);
-/* Its own name; never over another file unless overwrite says so: EEXIST. */
-bool cn_incoming_name(struct cn_incoming *incoming, const char *name, bool overwrite);
+/* Its own name; never over another file unless the place says so: EEXIST. */
+bool cn_incoming_name(struct cn_incoming *incoming, const char *name);
 /* What has not got its name is removed. */
 void cn_incoming_close(struct cn_incoming *incoming);
 

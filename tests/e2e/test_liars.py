@@ -28,10 +28,10 @@ def digest(content, index=0):
     return message(SUM, struct.pack(">I", index) + hashlib.sha256(content).digest())
 
 
-def lie(world, service, control, data=None):
-    """Ann lies."""
+def lie(world, service, control, *data):
+    """Ann lies; data: of file 0, 1 and so on."""
     return world.run_program(
-        [BUILD / "tests" / "support" / "liar", "bob", service, control.hex(), "-" if data is None else data.hex()],
+        [BUILD / "tests" / "support" / "liar", "bob", service, control.hex(), *[one.hex() for one in data]],
         env={"CYPHERNET_HOME": str(world.ann.home)},
     )
 
@@ -63,7 +63,7 @@ def everything(inner):
 
 def received(world, inner, control, data=None, words=()):
     taking = world.start(world.bob, "receive", "ann", "-d", inner, *words)
-    liar = lie(world, "send", control, data)
+    liar = lie(world, "send", control, *([] if data is None else [data]))
     code = taking.end()
     liar.end()
     return code, taking, liar
@@ -148,6 +148,20 @@ def test_two_of_one_name(world, inner):
     assert taking.end() != 0
     liar.end()
     assert all((inner / name).read_bytes() == b"text" for name in os.listdir(inner)), "whole or not there"
+
+
+def test_two_of_one_name_overwrite_each_other_never(world, inner):
+    """--overwrite is for what was there before the call."""
+    (inner / "x").write_bytes(b"old")
+    control = offer(b"x", 4) + offer(b"x", 5, index=1) + end(2) + digest(b"text") + digest(b"other", 1)
+    taking = world.start(world.bob, "receive", "ann", "-d", inner, "--overwrite")
+    liar = lie(world, "send", control, b"text", b"other")
+    taking.end(1)
+    liar.end()
+    stored, refused = sorted(outcomes(liar).items(), key=lambda told: told[1])
+    assert (stored[1], refused[1]) == (STORED, EXISTS)
+    assert (inner / "x").read_bytes() == [b"text", b"other"][stored[0]]
+    assert everything(inner) == ["inner", "inner/x"]
 
 
 NONSENSE = {

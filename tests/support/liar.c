@@ -1,6 +1,6 @@
-/* liar NAME SERVICE CONTROL DATA: a partner who holds the right keys and says what it likes.
+/* liar NAME SERVICE CONTROL [DATA...]: a partner who holds the right keys and says what it likes.
  * SERVICE is talk, send or receive; CONTROL (hexadecimal) goes out on the first stream of the call,
- * whoever opens it, and DATA, unless it is "-", on one opened as the data of file 0. Prints in
+ * whoever opens it, and each DATA on one opened as the data of file 0, 1 and so on. Prints in
  * hexadecimal what came on the first stream. The home is that of the environment. */
 #include <cyphernet.h>
 
@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIZE_MAX_HERE = 65536, DATA_KIND = 2 };
+enum { SIZE_MAX_HERE = 65536, DATA_KIND = 2, DATA_COUNT_MAX = 4 };
 
 struct saying {
     struct cn_stream *stream;
@@ -16,7 +16,8 @@ struct saying {
     size_t size, at;
 };
 
-static struct saying control, data;
+static struct saying control, data[DATA_COUNT_MAX];
+static uint8_t data_count;
 
 static size_t hex_read(const char *text, uint8_t *out)
 {
@@ -51,31 +52,38 @@ static void hear(struct cn_stream *stream, bool shown)
     }
 }
 
-static enum cn_err lie(struct cn_home *home, const char *name, const char *service, bool with_data)
+static void streams_open(struct cn_call *call)
+{
+    if (cn_stream_open(call, 1, NULL, 0, &control.stream) != CN_OK)
+        exit(2);
+    for (uint8_t i = 0; i < data_count; i++) {
+        const uint8_t index[4] = { 0, 0, 0, i };
+
+        if (cn_stream_open(call, DATA_KIND, index, sizeof index, &data[i].stream) != CN_OK)
+            exit(2);
+    }
+}
+
+static enum cn_err lie(struct cn_home *home, const char *name, const char *service)
 {
     bool talk = strcmp(service, "talk") == 0;
     const struct cn_call_options options = { name, talk ? CN_CALL_TALK : CN_CALL_FILE,
                                              strcmp(service, "send") == 0, 30000 };
-    const uint8_t index[4] = { 0 };
     struct cn_event event = { CN_EVENT_NONE, NULL, CN_OK };
     struct cn_call *call = NULL;
     enum cn_err err = cn_call_open(&call, home, &options);
 
     while (err == CN_OK && event.type != CN_EVENT_CLOSED) {
         err = cn_call_wait(call, 30000, &event);
-        if (event.type == CN_EVENT_OPEN && cn_call_is_caller(call)) {
-            if (cn_stream_open(call, 1, NULL, 0, &control.stream) != CN_OK)
-                exit(2);
-            if (with_data &&
-                cn_stream_open(call, DATA_KIND, index, sizeof index, &data.stream) != CN_OK)
-                exit(2);
-        }
+        if (event.type == CN_EVENT_OPEN && cn_call_is_caller(call))
+            streams_open(call);
         if (event.type == CN_EVENT_STREAM && !control.stream)
             control.stream = event.stream;
         if (event.type == CN_EVENT_READABLE)
             hear(event.stream, event.stream == control.stream);
         say(&control);
-        say(&data);
+        for (uint8_t i = 0; i < data_count; i++)
+            say(&data[i]);
         if (control.stream && cn_stream_state(control.stream) == CN_STREAM_ENDED)
             cn_call_finish(call);
         if (event.type == CN_EVENT_CLOSED)
@@ -90,11 +98,12 @@ int main(int argc, char **argv)
     struct cn_home *home;
     enum cn_err err;
 
-    if (argc != 5 || cn_home_open(&home, NULL) != CN_OK)
+    if (argc < 4 || argc > 4 + DATA_COUNT_MAX || cn_home_open(&home, NULL) != CN_OK)
         return 2;
     control.size = hex_read(argv[3], control.bytes);
-    data.size = hex_read(argv[4], data.bytes);
-    err = lie(home, argv[1], argv[2], strcmp(argv[4], "-") != 0);
+    for (; data_count < argc - 4; data_count++)
+        data[data_count].size = hex_read(argv[4 + data_count], data[data_count].bytes);
+    err = lie(home, argv[1], argv[2]);
     cn_home_close(home);
     printf("\n");
     fprintf(stderr, "liar: %s\n", cn_err_text(err));
