@@ -71,10 +71,16 @@ static const char *last_part(const char *path)
     return slash ? slash + 1 : path;
 }
 
+/* Without waiting for the other end of a FIFO, which a path may name at any time. */
+static int source_open(const struct file *file)
+{
+    return open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+}
+
 /* Everything that can be found wrong is found before anybody is called. */
 static bool file_check(struct file *file)
 {
-    int fd = open(file->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    int fd = source_open(file);
     bool good = fd >= 0 && fstat(fd, &file->st) == 0;
 
     if (!good)
@@ -222,13 +228,13 @@ static bool unchanged(const struct file *file)
 {
     struct stat now;
 
-    return fstat(file->fd, &now) == 0 && same_file(&now, &file->st);
+    return fstat(file->fd, &now) == 0 && S_ISREG(now.st_mode) && same_file(&now, &file->st);
 }
 
 static void file_start(struct sending *s, struct file *file)
 {
     cn_progress_begin(&file->progress, s->cli, file->name, (uint64_t)file->st.st_size);
-    file->fd = open(file->path, O_RDONLY | O_CLOEXEC);
+    file->fd = source_open(file);
     if (file->fd < 0 || !unchanged(file)) {
         source_failed(s, file, file->fd < 0 ? strerror(errno) : "changed after it was offered");
         return;

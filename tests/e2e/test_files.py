@@ -326,7 +326,7 @@ def test_two_sources_of_one_name_among_many(world, source):
     assert f"{source}/7 and {source}/other/7 would arrive under one name" in said
 
 
-@pytest.mark.parametrize("what", ["touched", "shorter", "longer", "replaced", "removed"])
+@pytest.mark.parametrize("what", ["touched", "shorter", "longer", "replaced", "removed", "a FIFO"])
 def test_source_changes_before_it_is_sent(world, source, target, what):
     (path,) = write(source, {b"x": b"as it was"})
     path = os.fsdecode(path)
@@ -336,6 +336,9 @@ def test_source_changes_before_it_is_sent(world, source, target, what):
         os.utime(path, ns=(1, 1))
     elif what == "removed":
         os.unlink(path)
+    elif what == "a FIFO":
+        os.unlink(path)
+        os.mkfifo(path)
     else:
         if what == "replaced":
             os.unlink(path)
