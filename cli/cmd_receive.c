@@ -60,15 +60,14 @@ struct receiving {
     struct cn_dial dial;
     struct cn_control control; /* its stream is NULL until the sender opens it */
     struct cn_place place;
-    int signals;     /* descriptor */
-    int interrupted; /* the signal that asks to stop, or 0 */
-    struct file *files;
-    uint32_t count, room;
-    bool ended; /* END came: count is final */
+    int signals;        /* descriptor */
+    int interrupted;    /* the signal that asks to stop, or 0 */
+    struct file *files; /* CN_TRANSFER_OFFER_COUNT_MAX of them, used in a circle: file_at */
+    uint32_t count;     /* offered so far */
+    bool ended;         /* END came: count is final */
     uint32_t accepted_told;
-    uint32_t results_told; /* all before it have been told */
-    uint32_t first;        /* all before it are over */
-    uint32_t verified;     /* waiting to be synced together */
+    uint32_t first;    /* all before it are over, and their results told; they are forgotten */
+    uint32_t verified; /* waiting to be synced together */
     uint64_t verified_size;
     uint32_t not_stored;
     bool finished, closed;
@@ -76,6 +75,12 @@ struct receiving {
 };
 
 /* --- one file ------------------------------------------------------------------------------- */
+
+/* index: from first up to count. */
+static struct file *file_at(const struct receiving *r, uint32_t index)
+{
+    return &r->files[index % CN_TRANSFER_OFFER_COUNT_MAX];
+}
 
 static const char *shown_name(const struct file *file, char out[256])
 {
@@ -135,7 +140,7 @@ static void store_verified(struct receiving *r)
     if (together && syncfs(r->place.directory) != 0)
         together = false;
     for (uint32_t i = r->first; i < r->count; i++) {
-        struct file *file = &r->files[i];
+        struct file *file = file_at(r, i);
 
         if (file->state != FILE_VERIFIED)
             continue;
@@ -149,33 +154,10 @@ static void store_verified(struct receiving *r)
     }
     (void)fsync(r->place.directory); /* some file systems cannot */
     for (uint32_t i = r->first; i < r->count; i++) {
-        if (r->files[i].state == FILE_VERIFIED)
-            file_over(r, &r->files[i], CN_TRANSFER_STORED);
+        if (file_at(r, i)->state == FILE_VERIFIED)
+            file_over(r, file_at(r, i), CN_TRANSFER_STORED);
     }
     r->verified_size = 0;
-}
-
-static struct file *file_add(struct receiving *r)
-{
-    struct file *file;
-
-    if (r->count == r->room) {
-        uint32_t room = r->room ? 2 * r->room : 16;
-        struct file *more = realloc(r->files, room * sizeof *more);
-
-        if (!more)
-            return NULL;
-        r->files = more;
-        r->room = room;
-        for (uint32_t i = 0; i < r->count; i++) { /* they have moved */
-            if (r->files[i].stream)
-                cn_stream_set_user(r->files[i].stream, (void *)(uintptr_t)(i + 1));
-        }
-    }
-    file = &r->files[r->count++];
-    memset(file, 0, sizeof *file);
-    cn_incoming_init(&file->incoming, &r->place);
-    return file;
 }
 
 static void protocol_failed(struct receiving *r)
@@ -187,16 +169,17 @@ static void protocol_failed(struct receiving *r)
 
 static void take_offer(struct receiving *r, const struct cn_transfer_message *m)
 {
-    struct file *file = NULL;
+    struct file *file = file_at(r, r->count);
     enum cn_transfer_outcome refusal;
 
-    if (m->index == r->count && !r->ended && r->count < CN_TRANSFER_FILE_COUNT_MAX)
-        file = file_add(r);
-    if (!file) {
+    if (m->index != r->count || r->ended || r->count == CN_TRANSFER_FILE_COUNT_MAX ||
+        r->count - r->first == CN_TRANSFER_OFFER_COUNT_MAX) {
         protocol_failed(r);
         return;
     }
-    file->offered = *m;
+    r->count++;
+    *file = (struct file) { .offered = *m };
+    cn_incoming_init(&file->incoming, &r->place);
     if (cn_incoming_judge(&r->place, m, &refusal))
         file->state = FILE_ACCEPTED;
     else
@@ -205,9 +188,11 @@ static void take_offer(struct receiving *r, const struct cn_transfer_message *m)
 
 static void take_sum(struct receiving *r, const struct cn_transfer_message *m)
 {
-    struct file *file = m->index < r->count ? &r->files[m->index] : NULL;
+    struct file *file = file_at(r, m->index);
 
-    if (!file || file->has_sum) {
+    if (m->index < r->first) /* said before its result arrived */
+        return;
+    if (m->index >= r->count || file->has_sum) {
         protocol_failed(r);
         return;
     }
@@ -221,7 +206,7 @@ static bool said_all(const struct receiving *r)
     if (!r->ended || r->control.in_size > 0)
         return false;
     for (uint32_t i = r->first; i < r->count; i++) {
-        if (r->files[i].state != FILE_OVER && !r->files[i].has_sum)
+        if (file_at(r, i)->state != FILE_OVER && !file_at(r, i)->has_sum)
             return false;
     }
     return true;
@@ -255,18 +240,18 @@ static void take_stream(struct receiving *r, struct cn_stream *stream)
     index = cn_reader_u32be(&reader);
     cn_stream_finish(stream); /* nothing goes back on it */
     if (cn_stream_kind(stream) == CN_TRANSFER_DATA_KIND && cn_reader_done(&reader) &&
-        index < r->count && !r->files[index].stream)
-        file = &r->files[index];
-    if (!file || (file->state != FILE_ACCEPTED && file->state != FILE_OVER)) {
-        protocol_failed(r);
-        return;
-    }
-    if (file->state == FILE_OVER) {
+        index < r->count)
+        file = file_at(r, index);
+    if (file && (index < r->first || file->state == FILE_OVER)) {
         cn_stream_release(stream);
         return;
     }
+    if (!file || file->state != FILE_ACCEPTED) {
+        protocol_failed(r);
+        return;
+    }
     file->stream = stream;
-    cn_stream_set_user(stream, (void *)(uintptr_t)(index + 1));
+    cn_stream_set_user(stream, file);
     cn_progress_begin(&file->progress, r->cli, file->offered.name, file->offered.size);
     if (!cn_incoming_open(&file->incoming, r->cli->home, file->offered.size)) {
         file_failed(r, file);
@@ -343,16 +328,15 @@ static void file_verify(struct receiving *r, struct file *file)
 static void answer(struct receiving *r)
 {
     while (r->accepted_told < r->count) {
-        const struct file *file = &r->files[r->accepted_told];
         const struct cn_transfer_message m = { .type = CN_TRANSFER_ACCEPT,
                                                .index = r->accepted_told };
 
-        if (file->state == FILE_ACCEPTED && !cn_control_put(&r->control, &m))
+        if (file_at(r, m.index)->state == FILE_ACCEPTED && !cn_control_put(&r->control, &m))
             return;
         r->accepted_told++;
     }
-    for (uint32_t i = r->results_told; i < r->count; i++) {
-        struct file *file = &r->files[i];
+    for (uint32_t i = r->first; i < r->count; i++) {
+        struct file *file = file_at(r, i);
         const struct cn_transfer_message m = { .type = CN_TRANSFER_RESULT,
                                                .index = i,
                                                .outcome = file->outcome };
@@ -362,8 +346,8 @@ static void answer(struct receiving *r)
                 return;
             file->result_told = true;
         }
-        if (i == r->results_told && file->result_told)
-            r->results_told++;
+        if (i == r->first && file->result_told)
+            r->first++;
     }
 }
 
@@ -372,14 +356,14 @@ static bool unverified(struct receiving *r, bool *hashing)
 {
     bool any = false;
 
-    while (r->first < r->count && r->files[r->first].state == FILE_OVER)
-        r->first++;
     for (uint32_t i = r->first; i < r->count; i++) {
-        if (r->files[i].state == FILE_WHOLE) {
-            file_verify(r, &r->files[i]);
-            *hashing |= r->files[i].state == FILE_WHOLE;
+        struct file *file = file_at(r, i);
+
+        if (file->state == FILE_WHOLE) {
+            file_verify(r, file);
+            *hashing |= file->state == FILE_WHOLE;
         }
-        any |= r->files[i].state < FILE_VERIFIED;
+        any |= file->state < FILE_VERIFIED;
     }
     return any;
 }
@@ -396,7 +380,7 @@ static void check_said(struct receiving *r)
 
 static void check_done(struct receiving *r)
 {
-    if (!r->ended || r->results_told < r->count || r->finished || !cn_control_flush(&r->control))
+    if (!r->ended || r->first < r->count || r->finished || !cn_control_flush(&r->control))
         return;
     cn_stream_finish(r->control.stream);
     if (cn_stream_state(r->control.stream) != CN_STREAM_ENDED)
@@ -407,7 +391,7 @@ static void check_done(struct receiving *r)
 
 static void take_event(struct receiving *r, const struct cn_event *event)
 {
-    uintptr_t user;
+    struct file *file;
 
     switch (event->type) {
     case CN_EVENT_STREAM:
@@ -417,16 +401,16 @@ static void take_event(struct receiving *r, const struct cn_event *event)
             take_stream(r, event->stream);
         break;
     case CN_EVENT_READABLE:
-        user = (uintptr_t)cn_stream_user(event->stream);
+        file = cn_stream_user(event->stream);
         if (event->stream == r->control.stream)
             take_messages(r);
-        else if (user > 0 && user <= r->count)
-            file_ready(r, &r->files[user - 1]);
+        else if (file)
+            file_ready(r, file);
         break;
     case CN_EVENT_CLOSED:
         r->closed = true;
         for (uint32_t i = r->first; i < r->count; i++)
-            cn_progress_clear(&r->files[i].progress);
+            cn_progress_clear(&file_at(r, i)->progress);
         if (r->code == CN_EXIT_DONE)
             r->code = cn_dial_ended(r->cli, &r->dial, event->err);
         break;
@@ -498,8 +482,8 @@ static int outcome_code(const struct receiving *r)
  */
 static void receiving_end(struct receiving *r)
 {
-    for (uint32_t i = 0; i < r->count; i++)
-        cn_incoming_close(&r->files[i].incoming);
+    for (uint32_t i = r->first; i < r->count; i++)
+        cn_incoming_close(&file_at(r, i)->incoming);
     free(r->files);
     cn_place_wipe(&r->place);
     cn_dial_end(&r->dial);
@@ -533,9 +517,10 @@ static int receive_call(struct cn_cli *cli, int directory, bool *was_open)
     *was_open = r.dial.is_open;
     if (code != CN_EXIT_DONE)
         return code;
-    if (!signals_catch(&r, &before)) {
-        cn_error("signals: %s", strerror(errno));
-        cn_dial_end(&r.dial);
+    r.files = calloc(CN_TRANSFER_OFFER_COUNT_MAX, sizeof *r.files);
+    if (!r.files || !signals_catch(&r, &before)) {
+        cn_error("beginning: %s", strerror(errno));
+        receiving_end(&r);
         return CN_EXIT_FAILED;
     }
     receive_all(&r);

@@ -38,6 +38,7 @@ struct file {
     const char *name; /* the last part of it */
     enum file_state state;
     enum cn_transfer_outcome outcome;
+    bool has_result; /* the receiver's */
     struct stat st;
     int fd; /* open while sending and hashing, else -1 */
     uint64_t at;
@@ -52,7 +53,8 @@ struct sending {
     struct cn_control control;
     struct file *files;
     uint32_t count;
-    uint32_t told; /* FILE messages said */
+    uint32_t told;     /* FILE messages said */
+    uint32_t answered; /* all before it have their results */
     bool end_told;
     uint32_t first; /* all before it are over */
     uint32_t next;  /* the first that is not being sent yet */
@@ -304,9 +306,10 @@ static void file_sum(struct sending *s, struct file *file)
 
 /* --- the call ------------------------------------------------------------------------------- */
 
+/* No more at a time than the receiver has to keep in mind. */
 static void offer(struct sending *s)
 {
-    while (s->told < s->count) {
+    while (s->told < s->count && s->told - s->answered < CN_TRANSFER_OFFER_COUNT_MAX) {
         const struct file *file = &s->files[s->told];
         struct cn_transfer_message m = {
             .type = CN_TRANSFER_FILE,
@@ -322,7 +325,7 @@ static void offer(struct sending *s)
             return;
         s->told++;
     }
-    if (!s->end_told) {
+    if (s->told == s->count && !s->end_told) {
         const struct cn_transfer_message m = { .type = CN_TRANSFER_END, .index = s->count };
 
         s->end_told = cn_control_put(&s->control, &m);
@@ -336,6 +339,14 @@ static void protocol_failed(struct sending *s)
     cn_call_cancel(s->dial.call, CN_E_FORMAT);
 }
 
+static void take_result(struct sending *s, struct file *file, enum cn_transfer_outcome outcome)
+{
+    file->has_result = true;
+    while (s->answered < s->told && s->files[s->answered].has_result)
+        s->answered++;
+    file_over(s, file, outcome);
+}
+
 static void take_message(struct sending *s, const struct cn_transfer_message *m)
 {
     struct file *file = m->index < s->told ? &s->files[m->index] : NULL;
@@ -344,7 +355,7 @@ static void take_message(struct sending *s, const struct cn_transfer_message *m)
         file->state = FILE_ACCEPTED;
     else if (file && m->type == CN_TRANSFER_RESULT &&
              (file->state == FILE_SENT || m->outcome != CN_TRANSFER_STORED))
-        file_over(s, file, m->outcome);
+        take_result(s, file, m->outcome);
     else
         protocol_failed(s);
 }

@@ -15,7 +15,8 @@ enum {
     CN_TRANSFER_NAME_SIZE_MAX = 255,
     CN_TRANSFER_SUM_SIZE = 32, /* SHA-256 */
     CN_TRANSFER_MESSAGE_SIZE_MAX = 512,
-    CN_TRANSFER_FILE_COUNT_MAX = 1000000
+    CN_TRANSFER_FILE_COUNT_MAX = 1000000,
+    CN_TRANSFER_OFFER_COUNT_MAX = 1024 /* files from the first without RESULT to the last offered */
 };
 
 enum cn_transfer_type {

@@ -183,6 +183,7 @@ NONSENSE = {
     "short body": message(FILE, b"abc"),
     "long body": message(END, b"\0" * 5),
     "size beyond all": offer(b"x", 1 << 63) + end(),
+    "too many files at once": b"".join(offer(b"%d" % index, 4, index) for index in range(1025)),
     "nanoseconds beyond a second": offer(b"x", 4, nanoseconds=1_000_000_000) + end(),
 }
 
@@ -194,6 +195,13 @@ def test_messages_that_make_no_sense(world, inner, nonsense):
     assert code not in (0, None), taking.said()
     assert "cyphernet: error: " in taking.said()
     assert everything(inner) == ["inner"]
+
+
+def test_as_many_files_at_once_as_may_be(world, inner):
+    (inner / "x").write_bytes(b"old")
+    code, _, liar = received(world, inner, b"".join(offer(b"x", 4, index) for index in range(1024)) + end(1024))
+    assert code == 1
+    assert outcomes(liar) == {index: EXISTS for index in range(1024)}
 
 
 def test_data_for_a_file_that_was_not_offered(world, inner):
