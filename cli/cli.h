@@ -91,7 +91,8 @@ void cn_json_string(const char *text);
  * does. */
 char *cn_json_text(char *out, size_t size, const char *text, size_t text_size);
 
-/* input.c: whole small texts in, and asked-for texts out. */
+/* input.c: whole small texts in, and asked-for texts out. They are secrets, for the caller to wipe;
+ * no copy stays behind. */
 /* A descriptor of our own for the pipe or terminal that fd is (flags: O_RDONLY or O_WRONLY), so
  * that not waiting for it changes nothing for others; fd itself where that cannot be had. */
 int cn_own_end(int fd, int flags);
@@ -106,8 +107,6 @@ bool cn_seconds(const char *text, int64_t *ms);
 
 /* admission.c: what every command that uses the fingerprint says of its expiry. */
 void cn_tell_expiry(struct cn_cli *cli);
-
-enum { CN_TEXT_SIZE_MAX = 65536 };
 
 /* Of a file of ours. */
 #define CN_HINT_DAMAGED "restore it from a copy, or move it away and begin anew"

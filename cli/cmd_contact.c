@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "crypto.h"
+
 static const struct cn_option options[] = {
     { "output", 'o', "FILE", offsetof(struct cn_cli, output),
       "write my card there; offer: instead of standard output" },
@@ -58,11 +60,10 @@ static int write_card(struct cn_cli *cli, const char *name, bool fresh)
     char text[CN_TEXT_SIZE_MAX];
     size_t size = sizeof text;
     enum cn_err err = cn_contact_offer(cli->home, name, fresh, text, &size);
-    int code;
+    int code =
+        err == CN_OK ? cn_text_write(cli->output, text, size) : failed(cli, err, "making the card");
 
-    if (err != CN_OK)
-        return failed(cli, err, "making the card");
-    code = cn_text_write(cli->output, text, size);
+    cn_wipe(text, sizeof text);
     if (code == CN_EXIT_DONE)
         cn_say(cli, "the card is a secret between you and %s: hand it over in person", name);
     return code;
@@ -78,26 +79,37 @@ static int offer(struct cn_cli *cli)
     return write_card(cli, cli->arguments[1], cli->fresh);
 }
 
+/* Take the card that is read. */
+static int read_card(struct cn_cli *cli, const char *name, struct cn_contact_info *info)
+{
+    char text[CN_TEXT_SIZE_MAX];
+    size_t size = 0;
+    enum cn_err err;
+    int code =
+        cn_text_read(cli->argument_count > 2 ? cli->arguments[2] : NULL, text, sizeof text, &size);
+
+    if (code == CN_EXIT_DONE) {
+        cn_tell_expiry(cli);
+        err = cn_contact_accept(cli->home, name, text, size, cli->replace);
+        if (err == CN_OK)
+            err = cn_contact_show(cli->home, name, info);
+        if (err != CN_OK)
+            code = failed(cli, err, "accepting the card");
+    }
+    cn_wipe(text, sizeof text);
+    return code;
+}
+
 static int accept_card(struct cn_cli *cli)
 {
     const char *name = cli->arguments[1];
-    char text[CN_TEXT_SIZE_MAX];
     struct cn_contact_info info;
-    size_t size = 0;
-    enum cn_err err;
     int code = cn_text_writable(cli->output);
 
     if (code == CN_EXIT_DONE)
-        code = cn_text_read(cli->argument_count > 2 ? cli->arguments[2] : NULL, text, sizeof text,
-                            &size);
+        code = read_card(cli, name, &info);
     if (code != CN_EXIT_DONE)
         return code;
-    cn_tell_expiry(cli);
-    err = cn_contact_accept(cli->home, name, text, size, cli->replace);
-    if (err == CN_OK)
-        err = cn_contact_show(cli->home, name, &info);
-    if (err != CN_OK)
-        return failed(cli, err, "accepting the card");
     if (cli->output)
         code = write_card(cli, name, false);
     if (code != CN_EXIT_DONE)

@@ -3,6 +3,8 @@
 #include <stddef.h>
 #include <time.h>
 
+#include "crypto.h"
+
 static const struct cn_option options[] = {
     { "replace", 0, NULL, offsetof(struct cn_cli, replace),
       "go to another server, although your contacts are of the present one" },
@@ -44,9 +46,10 @@ static int run(struct cn_cli *cli)
     int code =
         cn_text_read(cli->argument_count ? cli->arguments[0] : NULL, text, sizeof text, &size);
 
+    err = code == CN_EXIT_DONE ? cn_home_join(cli->home, text, size, cli->replace) : CN_OK;
+    cn_wipe(text, sizeof text);
     if (code != CN_EXIT_DONE)
         return code;
-    err = cn_home_join(cli->home, text, size, cli->replace);
     if (err == CN_OK)
         err = cn_home_admission(cli->home, &info);
     if (err != CN_OK)

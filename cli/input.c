@@ -17,28 +17,37 @@ int cn_own_end(int fd, int flags)
     return own >= 0 ? own : fd;
 }
 
+static int read_all(int fd, char *text, size_t size_max, size_t *size)
+{
+    *size = 0;
+    while (*size < size_max) {
+        ssize_t got = read(fd, text + *size, size_max - *size);
+
+        if (got == 0)
+            break;
+        if (got < 0 && errno != EINTR)
+            return errno;
+        *size += got > 0 ? (size_t)got : 0;
+    }
+    return 0;
+}
+
 int cn_text_read(const char *path, char *text, size_t size_max, size_t *size)
 {
     bool standard = !path || strcmp(path, "-") == 0;
     const char *name = standard ? "standard input" : path;
-    FILE *file = standard ? stdin : fopen(path, "re");
+    int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    int error;
 
-    if (!file) {
-        cn_error("%s: %s", name, strerror(errno));
-        return CN_EXIT_FAILED;
-    }
     if (standard && isatty(STDIN_FILENO))
         fprintf(stderr, "cyphernet: paste the text, then press Ctrl-D\n");
-    errno = 0;
-    *size = fread(text, 1, size_max, file);
-    if (ferror(file)) {
-        cn_error("%s: %s", name, strerror(errno));
-        if (!standard)
-            fclose(file);
+    error = fd < 0 ? errno : read_all(fd, text, size_max, size);
+    if (fd >= 0 && !standard)
+        close(fd);
+    if (error) {
+        cn_error("%s: %s", name, strerror(error));
         return CN_EXIT_FAILED;
     }
-    if (!standard)
-        fclose(file);
     if (*size == size_max) {
         cn_error("%s: far too long to be a file of ours", name);
         cn_hint("is it the right file?");
@@ -70,23 +79,28 @@ int cn_text_writable(const char *path)
     return CN_EXIT_DONE;
 }
 
-int cn_text_write(const char *path, const char *text, size_t size)
+static int write_all(int fd, const char *text, size_t size)
 {
-    int fd, error = 0;
-
-    if (!path || strcmp(path, "-") == 0)
-        return fwrite(text, 1, size, stdout) == size ? CN_EXIT_DONE
-                                                     : write_failed("standard output", errno);
-    fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return write_failed(path, errno);
-    for (size_t done = 0; done < size && !error;) {
+    for (size_t done = 0; done < size;) {
         ssize_t put = write(fd, text + done, size - done);
 
         if (put < 0 && errno != EINTR)
-            error = errno;
+            return errno;
         done += put > 0 ? (size_t)put : 0;
     }
+    return 0;
+}
+
+int cn_text_write(const char *path, const char *text, size_t size)
+{
+    bool standard = !path || strcmp(path, "-") == 0;
+    int fd = standard ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    int error = fd < 0 ? errno : write_all(fd, text, size);
+
+    if (standard)
+        return error ? write_failed("standard output", error) : CN_EXIT_DONE;
+    if (fd < 0)
+        return write_failed(path, error);
     if (!error && fsync(fd) != 0)
         error = errno;
     if (close(fd) != 0 && !error)

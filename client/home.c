@@ -311,6 +311,8 @@ static enum cn_err admission_key_create(struct cn_home *home, struct cn_admissio
     return err;
 }
 
+_Static_assert((int)CN_ARMOR_TEXT_SIZE_MAX <= (int)CN_TEXT_SIZE_MAX, "as cyphernet.h promises");
+
 enum cn_err cn_home_request(struct cn_home *home, char *text, size_t *text_size)
 {
     struct cn_admission_secret secret;

@@ -64,8 +64,13 @@ CN_API CN_MUST_USE enum cn_err cn_home_identity_kind(struct cn_home *home, const
  * CN_E_VERSION, CN_E_FORMAT, CN_E_KEY, CN_E_OPEN_MODE (others may read a secret: detail names the
  * file), CN_E_SYSTEM. The same holds for text given as an argument. */
 
+/* Octets in which any text that a function here makes has room, and which one that it takes may
+ * have. A text is not ended by a NUL. */
+enum { CN_TEXT_SIZE_MAX = 32768 };
+
 /* A request for admission, armoured text, for `cyphernetctl admit`. Makes and keeps the admission
- * key; the same request each time until joined. text_size in: room; out: octets written. */
+ * key; the same request each time until joined. *text_size in: room, CN_TEXT_SIZE_MAX is always
+ * enough; out: octets written. CN_E_FULL: it is not; errors of reading and writing a file. */
 CN_API CN_MUST_USE enum cn_err cn_home_request(struct cn_home *home, char *text, size_t *text_size);
 /* Take a fingerprint file's text. CN_E_ABSENT: it holds no admission key, and no request was made
  * here; CN_E_KEY: it answers another request; CN_E_SERVER: contacts were exchanged for another
@@ -126,8 +131,10 @@ struct cn_contact_info {
 };
 
 /* My card for NAME, made at first and the same from then on; fresh, or if another server has been
- * joined meanwhile: a new one, after which both must exchange again. CN_E_NAME; CN_E_ABSENT: not
- * joined yet. */
+ * joined meanwhile: a new one, after which both must exchange again. *text_size as for
+ * cn_home_request; the text is a secret of the two. CN_E_NAME; CN_E_ABSENT: not joined yet, or no
+ * identity (detail); CN_E_FORMAT: also of the preferences (detail names the line); CN_E_FULL, when
+ * the card is made and kept all the same; errors of reading and writing a file. */
 CN_API CN_MUST_USE enum cn_err cn_contact_offer(struct cn_home *home, const char *name, bool fresh,
                                                 char *text, size_t *text_size);
 /* Take NAME's card. CN_E_OWN: mine; CN_E_KNOWN: this card or identity is held under another name

@@ -1,0 +1,48 @@
+"""What is secret is gone from memory when it has been used."""
+
+import pytest
+
+from ctl_helper import BUILD
+
+WATCH = BUILD / "tests/support/secret_watch.so"
+
+
+def left(person, text, *words, **options):
+    """In how many places of its memory the command had a line of the text when it ended."""
+    if not WATCH.exists():
+        pytest.skip("preloading does not go together with the sanitizers")
+    seen = person.tmp / "seen"
+    env = {"LD_PRELOAD": str(WATCH), "SECRET_WATCH": str(seen), "SECRET_REVERSED": text.splitlines()[3][::-1]}
+    person.run(*words, env=env, **options)
+    return int(seen.read_text())
+
+
+def test_the_watch_finds_what_is_there(ann):
+    assert left(ann, "\n" * 3 + "as it is an argument", "version", "as it is an argument") > 0
+
+
+@pytest.mark.parametrize("words", [["-"], ["card"], ["-", "-o", "reply"], ["-", "--json", "-o", "-"]])
+def test_a_card_that_is_taken(ann, bob, words):
+    card = ann.offer("bob")
+    (bob.tmp / "card").write_text(card)
+    assert left(bob, card, "contact", "accept", "ann", *words, input=card) == 0
+    assert bob.state("ann") == "unverified"
+
+
+def test_a_card_that_is_refused(ann):
+    card = ann.offer("bob")
+    assert left(ann, card, "contact", "accept", "bob", input=card) == 0
+
+
+@pytest.mark.parametrize("words", [[], ["-o", "card"], ["--json"]])
+def test_a_card_that_is_offered(ann, words):
+    card = ann.offer("bob")
+    assert left(ann, card, "contact", "offer", "bob", *words) == 0
+
+
+@pytest.mark.parametrize("words", [["-"], ["ann.fp"]])
+def test_a_fingerprint(stranger, server, words):
+    server.ok("invite", "ann", "-o", "ann.fp")
+    fingerprint = (server.tmp / "ann.fp").read_text()
+    assert left(stranger, fingerprint, "join", *words, input=fingerprint) == 0
+    assert (stranger.home / "fingerprint").exists()
