@@ -160,6 +160,8 @@ static int verify(struct cn_cli *cli)
     if (err != CN_OK)
         return failed(cli, err, "verifying");
     print_safety(cli, &info);
+    if (ferror(stdout)) /* what nobody has seen nobody has compared */
+        return CN_EXIT_FAILED;
     if (!cli->yes && !isatty(STDIN_FILENO)) {
         cn_say(cli, "%s; compare, then say --yes", info.verified ? "verified" : "not verified yet");
         return CN_EXIT_DONE;

@@ -111,6 +111,18 @@ static const struct cn_command *asked_for(const char *name)
     return cn_command_find(name);
 }
 
+/* Whether something that was asked for could not be printed, now or at an earlier flush. */
+static bool output_lost(void)
+{
+    if (fflush(stdout) != 0)
+        cn_error("standard output: %s", strerror(errno));
+    else if (ferror(stdout))
+        cn_error("standard output: not all of it could be written");
+    else
+        return false;
+    return true;
+}
+
 int main(int argc, char **argv)
 {
     struct cn_cli cli = { 0 };
@@ -141,9 +153,5 @@ int main(int argc, char **argv)
             cn_warn(CN_WARN_UNLOCKED);
         code = run(&cli);
     }
-    if (fflush(stdout) != 0 && code == CN_EXIT_DONE) {
-        cn_error("standard output: %s", strerror(errno));
-        code = CN_EXIT_FAILED;
-    }
-    return code;
+    return output_lost() && code == CN_EXIT_DONE ? CN_EXIT_FAILED : code;
 }

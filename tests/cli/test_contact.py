@@ -287,6 +287,16 @@ def test_a_full_disk_is_told(ann):
     assert done.returncode == 1 and "No space left" in done.stderr
 
 
+@pytest.mark.parametrize("words", [["verify", "bob"], ["verify", "bob", "--yes"], ["verify", "bob", "--json"],
+                                   ["show", "bob"], ["list"], ["list", "--json"]])
+def test_an_answer_that_is_lost_is_told(ann, bob, words):
+    exchange(ann, bob)
+    with open("/dev/full", "w") as full:
+        done = ann.run("contact", *words, capture_output=False, stdout=full, stderr=-1)
+    assert done.returncode == 1 and "error: standard output: " in done.stderr
+    assert ann.state("bob") == "unverified"
+
+
 def test_offers_at_the_same_time_are_one_card(ann):
     env = {**os.environ, "CYPHERNET_HOME": str(ann.home)}
     command = [BUILD / "cyphernet", "contact", "offer", "bob"]
