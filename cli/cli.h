@@ -98,11 +98,20 @@ char *cn_json_text(char *out, size_t size, const char *text, size_t text_size);
 int cn_own_end(int fd, int flags);
 /* path NULL or "-": standard input. Says what is wrong itself; the exit code. */
 int cn_text_read(const char *path, char *text, size_t size_max, size_t *size);
-/* Whether cn_text_write would refuse, since there is such a file: to be asked before anything is
- * changed. Says so itself; the exit code. */
-int cn_text_writable(const char *path);
-/* path NULL or "-": standard output. Never replaces; mode 0600. */
-int cn_text_write(const char *path, const char *text, size_t size);
+/* Where an asked-for text goes. It is opened before anything is changed, so that one that cannot be
+ * written changes nothing. */
+struct cn_output {
+    const char *path; /* borrowed; NULL: standard output */
+    int fd;
+};
+
+/* path NULL or "-": standard output. Never one that exists; mode 0600. These two say what is wrong
+ * themselves, and return the exit code. */
+int cn_output_open(struct cn_output *output, const char *path);
+/* Write all of it, and close; what could not be written whole is removed. */
+int cn_output_write(struct cn_output *output, const char *text, size_t size);
+/* There is nothing to write: remove it again. */
+void cn_output_drop(struct cn_output *output);
 bool cn_seconds(const char *text, int64_t *ms);
 
 /* admission.c: what every command that uses the fingerprint says of its expiry. */

@@ -55,14 +55,20 @@ static void print_safety(const struct cn_cli *cli, const struct cn_contact_info 
     fflush(stdout);
 }
 
-static int write_card(struct cn_cli *cli, const char *name, bool fresh)
+/* Closes the output, whatever happens. */
+static int write_card(struct cn_cli *cli, const char *name, bool fresh, struct cn_output *output)
 {
     char text[CN_TEXT_SIZE_MAX];
     size_t size = sizeof text;
     enum cn_err err = cn_contact_offer(cli->home, name, fresh, text, &size);
-    int code =
-        err == CN_OK ? cn_text_write(cli->output, text, size) : failed(cli, err, "making the card");
+    int code;
 
+    if (err == CN_OK) {
+        code = cn_output_write(output, text, size);
+    } else {
+        code = failed(cli, err, "making the card");
+        cn_output_drop(output);
+    }
     cn_wipe(text, sizeof text);
     if (code == CN_EXIT_DONE)
         cn_say(cli, "the card is a secret between you and %s: hand it over in person", name);
@@ -71,12 +77,13 @@ static int write_card(struct cn_cli *cli, const char *name, bool fresh)
 
 static int offer(struct cn_cli *cli)
 {
-    int code = cn_text_writable(cli->output);
+    struct cn_output output;
+    int code = cn_output_open(&output, cli->output);
 
     if (code != CN_EXIT_DONE)
         return code;
     cn_tell_expiry(cli);
-    return write_card(cli, cli->arguments[1], cli->fresh);
+    return write_card(cli, cli->arguments[1], cli->fresh, &output);
 }
 
 /* Take the card that is read. */
@@ -100,31 +107,41 @@ static int read_card(struct cn_cli *cli, const char *name, struct cn_contact_inf
     return code;
 }
 
-static int accept_card(struct cn_cli *cli)
+/* Whatever becomes of the reply: the card is taken. */
+static void tell_accepted(const struct cn_cli *cli, const struct cn_contact_info *info)
 {
-    const char *name = cli->arguments[1];
-    struct cn_contact_info info;
-    int code = cn_text_writable(cli->output);
-
-    if (code == CN_EXIT_DONE)
-        code = read_card(cli, name, &info);
-    if (code != CN_EXIT_DONE)
-        return code;
-    if (cli->output)
-        code = write_card(cli, name, false);
-    if (code != CN_EXIT_DONE)
-        return code;
     cn_say(cli, "card of %s taken: %s and ML-KEM-768; it was made for \"%s\", which should be you",
-           name, info.kind, info.made_for);
+           info->name, info->kind, info->made_for);
     cn_say(cli,
            "compare this safety number with %s over another way, then `cyphernet contact "
            "verify %s`:",
-           name, name);
+           info->name, info->name);
     if (cli->output && strcmp(cli->output, "-") == 0)
-        cn_say(cli, "%s", info.safety); /* standard output is the card's */
+        cn_say(cli, "%s", info->safety); /* standard output is the card's */
     else
-        print_safety(cli, &info);
-    return CN_EXIT_DONE;
+        print_safety(cli, info);
+}
+
+static int accept_card(struct cn_cli *cli)
+{
+    const char *name = cli->arguments[1];
+    struct cn_output output;
+    struct cn_contact_info info;
+    int code = CN_EXIT_DONE;
+
+    if (cli->output)
+        code = cn_output_open(&output, cli->output);
+    if (code != CN_EXIT_DONE)
+        return code;
+    code = read_card(cli, name, &info);
+    if (code == CN_EXIT_DONE)
+        tell_accepted(cli, &info);
+    if (!cli->output)
+        return code;
+    if (code == CN_EXIT_DONE)
+        return write_card(cli, name, false, &output);
+    cn_output_drop(&output);
+    return code;
 }
 
 static bool ask(const char *question)

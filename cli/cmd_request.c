@@ -12,15 +12,18 @@ static int run(struct cn_cli *cli)
 {
     char text[CN_TEXT_SIZE_MAX];
     size_t size = sizeof text;
-    int code = cn_text_writable(cli->output);
+    struct cn_output output;
+    int code = cn_output_open(&output, cli->output);
     enum cn_err err;
 
     if (code != CN_EXIT_DONE)
         return code;
     err = cn_home_request(cli->home, text, &size);
-    if (err != CN_OK)
+    if (err != CN_OK) {
+        cn_output_drop(&output);
         return cn_fail(cli, err, "making the request");
-    code = cn_text_write(cli->output, text, size);
+    }
+    code = cn_output_write(&output, text, size);
     if (code == CN_EXIT_DONE)
         cn_say(cli,
                "hand it to the operator, who makes your fingerprint with `cyphernetctl admit`");

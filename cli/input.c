@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 int cn_own_end(int fd, int flags)
@@ -68,15 +67,14 @@ static int write_failed(const char *path, int error)
     return CN_EXIT_FAILED;
 }
 
-int cn_text_writable(const char *path)
+int cn_output_open(struct cn_output *output, const char *path)
 {
-    struct stat st;
+    bool standard = !path || strcmp(path, "-") == 0;
 
-    if (!path || strcmp(path, "-") == 0)
-        return CN_EXIT_DONE;
-    if (lstat(path, &st) == 0)
-        return write_failed(path, EEXIST);
-    return CN_EXIT_DONE;
+    output->path = standard ? NULL : path;
+    output->fd =
+        standard ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+    return output->fd >= 0 ? CN_EXIT_DONE : write_failed(path, errno);
 }
 
 static int write_all(int fd, const char *text, size_t size)
@@ -91,25 +89,29 @@ static int write_all(int fd, const char *text, size_t size)
     return 0;
 }
 
-int cn_text_write(const char *path, const char *text, size_t size)
+int cn_output_write(struct cn_output *output, const char *text, size_t size)
 {
-    bool standard = !path || strcmp(path, "-") == 0;
-    int fd = standard ? STDOUT_FILENO : open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-    int error = fd < 0 ? errno : write_all(fd, text, size);
+    int error = write_all(output->fd, text, size);
 
-    if (standard)
+    if (!output->path)
         return error ? write_failed("standard output", error) : CN_EXIT_DONE;
-    if (fd < 0)
-        return write_failed(path, error);
-    if (!error && fsync(fd) != 0)
+    if (!error && fsync(output->fd) != 0)
         error = errno;
-    if (close(fd) != 0 && !error)
+    if (close(output->fd) != 0 && !error)
         error = errno;
     if (error) {
-        (void)unlink(path); /* half a card must not look like one */
-        return write_failed(path, error);
+        (void)unlink(output->path); /* half a card must not look like one */
+        return write_failed(output->path, error);
     }
     return CN_EXIT_DONE;
+}
+
+void cn_output_drop(struct cn_output *output)
+{
+    if (!output->path)
+        return;
+    close(output->fd);
+    (void)unlink(output->path);
 }
 
 bool cn_seconds(const char *text, int64_t *ms)

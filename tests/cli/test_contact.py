@@ -196,6 +196,23 @@ def test_the_output_is_there_already(ann, bob, what):
     assert bob.state("ann") is None
 
 
+def test_an_output_that_cannot_be_made_changes_nothing(ann, bob, stranger):
+    card = ann.offer("bob")
+    assert "No such file" in bob.bad(1, "contact", "accept", "ann", "-o", "no/where", input=card)
+    assert "No such file" in bob.bad(1, "contact", "offer", "ann", "-o", "no/where")
+    assert bob.state("ann") is None
+    stranger.bad(1, "request", "-o", "no/where")
+    assert not stranger.home.exists()
+
+
+def test_a_reply_that_is_lost_hides_no_safety_number(ann, bob):
+    card = ann.offer("bob")
+    with open("/dev/full", "w") as full:
+        done = bob.run("contact", "accept", "ann", "-o", "-", input=card, capture_output=False, stdout=full, stderr=-1)
+    assert done.returncode == 1 and "No space left" in done.stderr
+    assert bob.safety("ann") in done.stderr
+
+
 def test_a_card_file_is_for_its_owner_alone(ann):
     ann.ok("contact", "offer", "bob", "-o", "bob.card")
     assert (ann.tmp / "bob.card").stat().st_mode & 0o777 == 0o600
