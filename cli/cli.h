@@ -53,6 +53,7 @@ struct cn_command {
     const char *help;                 /* paragraphs, or NULL */
     const struct cn_option *options;  /* up to one without a name; NULL: none of its own */
     int arguments_min, arguments_max; /* max -1: any number */
+    bool json;                        /* prints something that --json changes */
     int (*run)(struct cn_cli *cli);
 };
 
@@ -108,14 +109,18 @@ struct cn_output {
 /* path NULL or "-": standard output. Never one that exists; mode 0600. These two say what is wrong
  * themselves, and return the exit code. */
 int cn_output_open(struct cn_output *output, const char *path);
-/* Write all of it, and close; what could not be written whole is removed. */
-int cn_output_write(struct cn_output *output, const char *text, size_t size);
+/* Write all of it, and close; what could not be written whole is removed. Under --json, standard
+ * output gets it as the text of an event. text: armoured. */
+int cn_output_write(const struct cn_cli *cli, struct cn_output *output, const char *event,
+                    const char *text, size_t size);
 /* There is nothing to write: remove it again. */
 void cn_output_drop(struct cn_output *output);
 bool cn_seconds(const char *text, int64_t *ms);
 
 /* admission.c: what every command that uses the fingerprint says of its expiry. */
 void cn_tell_expiry(struct cn_cli *cli);
+
+#define CN_NO_JSON "prints nothing that --json could change"
 
 /* Of a file of ours. */
 #define CN_HINT_DAMAGED "restore it from a copy, or move it away and begin anew"

@@ -64,7 +64,7 @@ static int write_card(struct cn_cli *cli, const char *name, bool fresh, struct c
     int code;
 
     if (err == CN_OK) {
-        code = cn_output_write(output, text, size);
+        code = cn_output_write(cli, output, "card", text, size);
     } else {
         code = failed(cli, err, "making the card");
         cn_output_drop(output);
@@ -116,7 +116,7 @@ static void tell_accepted(const struct cn_cli *cli, const struct cn_contact_info
            "compare this safety number with %s over another way, then `cyphernet contact "
            "verify %s`:",
            info->name, info->name);
-    if (cli->output && strcmp(cli->output, "-") == 0)
+    if (cli->output && strcmp(cli->output, "-") == 0 && !cli->json)
         cn_say(cli, "%s", info->safety); /* standard output is the card's */
     else
         print_safety(cli, info);
@@ -294,15 +294,16 @@ static int remove_contact(struct cn_cli *cli)
 static const struct {
     const char *name;
     int arguments_min, arguments_max;
+    bool json;
     int (*run)(struct cn_cli *cli);
 } verbs[] = {
-    { "offer", 2, 2, offer },
-    { "accept", 2, 3, accept_card },
-    { "verify", 2, 2, verify },
-    { "list", 1, 1, list },
-    { "show", 2, 2, show },
-    { "rename", 3, 3, rename_contact },
-    { "remove", 2, 2, remove_contact },
+    { "offer", 2, 2, true, offer },
+    { "accept", 2, 3, true, accept_card },
+    { "verify", 2, 2, true, verify },
+    { "list", 1, 1, true, list },
+    { "show", 2, 2, true, show },
+    { "rename", 3, 3, false, rename_contact },
+    { "remove", 2, 2, false, remove_contact },
 };
 
 static int run(struct cn_cli *cli)
@@ -313,6 +314,8 @@ static int run(struct cn_cli *cli)
         if (cli->argument_count < verbs[i].arguments_min ||
             cli->argument_count > verbs[i].arguments_max)
             return cn_misuse(cli, "contact %s: wrong number of arguments", verbs[i].name);
+        if (cli->json && !verbs[i].json)
+            return cn_misuse(cli, "contact %s: " CN_NO_JSON, verbs[i].name);
         return verbs[i].run(cli);
     }
     return cn_misuse(cli, "contact: there is no '%s'", cli->arguments[0]);
@@ -333,5 +336,6 @@ const struct cn_command cn_cmd_contact = {
     .options = options,
     .arguments_min = 1,
     .arguments_max = 3,
+    .json = true,
     .run = run,
 };

@@ -262,5 +262,6 @@ const struct cn_command cn_cmd_doctor = {
     .summary = "Tell what is set up, what is missing, and whether the server admits you",
     .help = "Changes nothing, here or at the server. The exit code is that of the first thing that "
             "is\nwrong; 0: all is well.\n",
+    .json = true,
     .run = run,
 };

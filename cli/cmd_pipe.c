@@ -314,7 +314,7 @@ static int run(struct cn_cli *cli)
         return code;
     ends_open(&p);
     piping_run(&p);
-    cn_dial_event(cli, &p.dial, p.code == CN_EXIT_DONE ? "done" : "failed", "");
+    cn_dial_over(cli, &p.dial, p.code);
     cn_dial_end(&p.dial);
     return p.code;
 }
@@ -330,5 +330,6 @@ const struct cn_command cn_cmd_pipe = {
     .options = options,
     .arguments_min = 1,
     .arguments_max = 1,
+    .json = true, /* for --events, as is said */
     .run = run,
 };

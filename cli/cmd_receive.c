@@ -99,6 +99,7 @@ static void file_over(struct receiving *r, struct file *file, enum cn_transfer_o
     cn_progress_clear(&file->progress);
     file->state = FILE_OVER;
     file->outcome = outcome;
+    cn_progress_outcome(r->cli, file->offered.name, file->offered.size, outcome);
     if (file->stream)
         cn_stream_release(file->stream);
     file->stream = NULL;
@@ -525,7 +526,7 @@ static int receive_call(struct cn_cli *cli, int directory, bool *was_open)
     }
     receive_all(&r);
     code = outcome_code(&r);
-    cn_dial_event(cli, &r.dial, code == CN_EXIT_DONE ? "done" : "failed", "");
+    cn_dial_over(cli, &r.dial, code);
     receiving_end(&r);
     close(r.signals);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
@@ -569,5 +570,6 @@ const struct cn_command cn_cmd_receive = {
     .options = options,
     .arguments_min = 1,
     .arguments_max = 1,
+    .json = true,
     .run = run,
 };

@@ -23,7 +23,7 @@ static int run(struct cn_cli *cli)
         cn_output_drop(&output);
         return cn_fail(cli, err, "making the request");
     }
-    code = cn_output_write(&output, text, size);
+    code = cn_output_write(cli, &output, "request", text, size);
     if (code == CN_EXIT_DONE)
         cn_say(cli,
                "hand it to the operator, who makes your fingerprint with `cyphernetctl admit`");
@@ -37,5 +37,6 @@ const struct cn_command cn_cmd_request = {
     .help = "Not needed if the operator sends you a fingerprint file made by `cyphernetctl "
             "invite`.\nThe same request comes out until you have joined.\n",
     .options = options,
+    .json = true,
     .run = run,
 };

@@ -175,6 +175,7 @@ static void file_over(struct sending *s, struct file *file, enum cn_transfer_out
     file->state = FILE_OVER;
     file->outcome = outcome;
     s->over++;
+    cn_progress_outcome(s->cli, file->name, (uint64_t)file->st.st_size, outcome);
     if (file->stream) /* the receiver has it, or wants no more of it */
         cn_stream_release(file->stream);
     file->stream = NULL;
@@ -519,7 +520,7 @@ static int run(struct cn_cli *cli)
     if (code == CN_EXIT_DONE) {
         send_all(&s);
         code = outcome_code(&s);
-        cn_dial_event(cli, &s.dial, code == CN_EXIT_DONE ? "done" : "failed", "");
+        cn_dial_over(cli, &s.dial, code);
         cn_dial_end(&s.dial);
     }
     for (uint32_t i = 0; i < s.count; i++)
@@ -536,5 +537,6 @@ const struct cn_command cn_cmd_send = {
     .options = options,
     .arguments_min = 2,
     .arguments_max = -1,
+    .json = true,
     .run = run,
 };

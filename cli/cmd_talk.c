@@ -288,6 +288,7 @@ static int run(struct cn_cli *cli)
         cn_say(cli, "type, and press Enter; Ctrl-D ends the call");
     output_open(&t);
     talk(&t);
+    cn_dial_over(cli, &t.dial, t.code);
     cn_dial_end(&t.dial);
     return t.code;
 }
@@ -302,5 +303,6 @@ const struct cn_command cn_cmd_talk = {
     .options = options,
     .arguments_min = 1,
     .arguments_max = 1,
+    .json = true,
     .run = run,
 };

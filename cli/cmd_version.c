@@ -19,5 +19,6 @@ const struct cn_command cn_cmd_version = {
     .name = "version",
     .usage = "version [--json]",
     .summary = "Tell the version, and which cryptographic library is in use",
+    .json = true,
     .run = run,
 };

@@ -12,9 +12,11 @@ enum { CALLER_WAIT_S = 600 };
 void cn_dial_event(const struct cn_cli *cli, const struct cn_dial *dial, const char *event,
                    const char *extra)
 {
+    char name[512]; /* it may be anything, and then there is no such contact */
     char line[1024];
-    int size = snprintf(line, sizeof line, "{\"v\":1,\"event\":\"%s\",\"contact\":\"%s\"%s}\n",
-                        event, dial->name, extra);
+    int size =
+        snprintf(line, sizeof line, "{\"v\":1,\"event\":\"%s\",\"contact\":\"%s\"%s}\n", event,
+                 cn_json_text(name, sizeof name, dial->name, strlen(dial->name)), extra);
 
     if (size < 0 || (size_t)size >= sizeof line)
         return;
@@ -24,6 +26,29 @@ void cn_dial_event(const struct cn_cli *cli, const struct cn_dial *dial, const c
         fputs(line, stdout);
         fflush(stdout);
     }
+}
+
+void cn_dial_over(const struct cn_cli *cli, const struct cn_dial *dial, int code)
+{
+    static const char *const reasons[] = {
+        [CN_EXIT_FAILED] = "failed",
+        [CN_EXIT_USAGE] = "usage",
+        [CN_EXIT_NOT_AUTHENTIC] = "not-authentic",
+        [CN_EXIT_UNREACHABLE] = "unreachable",
+        [CN_EXIT_INTERRUPTED] = "interrupted",
+        [CN_EXIT_NO_PARTNER] = "no-partner",
+        [CN_EXIT_NOT_ADMITTED] = "not-admitted",
+        [CN_EXIT_REFUSED] = "refused",
+    };
+    char extra[64];
+
+    if (code == CN_EXIT_DONE) {
+        cn_dial_event(cli, dial, "done", "");
+        return;
+    }
+    snprintf(extra, sizeof extra, ",\"code\":%d,\"reason\":\"%s\"", code,
+             (size_t)code < sizeof reasons / sizeof reasons[0] ? reasons[code] : "signal");
+    cn_dial_event(cli, dial, "failed", extra);
 }
 
 void cn_span_text(int64_t seconds, char out[CN_SPAN_TEXT_SIZE])
@@ -180,7 +205,6 @@ static int dialled(struct cn_cli *cli, struct cn_dial *dial, const struct cn_eve
         opened(cli, dial);
         return CN_EXIT_DONE;
     case CN_EVENT_CLOSED:
-        cn_dial_event(cli, dial, "failed", "");
         return cn_dial_ended(cli, dial, event->err);
     case CN_EVENT_JOINED:
     case CN_EVENT_NONE:
@@ -247,8 +271,11 @@ int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service servi
         return cn_misuse(cli, "--events wants an open file descriptor");
     cn_tell_expiry(cli);
     err = cn_call_open(&dial->call, cli->home, &options);
-    if (err != CN_OK)
-        return not_ready(cli, err, dial->name);
+    if (err != CN_OK) {
+        code = not_ready(cli, err, dial->name);
+        cn_dial_over(cli, dial, code);
+        return code;
+    }
     if (cn_call_admission_note(dial->call)->unlocked && !cli->told_unlocked)
         cn_warn(CN_WARN_UNLOCKED);
     if (cn_contact_show(cli->home, dial->name, &info) == CN_OK)
@@ -259,8 +286,10 @@ int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service servi
         err = cn_call_wait(dial->call, -1, &event);
         code = err == CN_OK ? dialled(cli, dial, &event) : cn_fail(cli, err, "waiting");
     }
-    if (code != CN_EXIT_DONE)
+    if (code != CN_EXIT_DONE) {
+        cn_dial_over(cli, dial, code);
         cn_dial_end(dial);
+    }
     return code;
 }
 

@@ -89,9 +89,33 @@ static int write_all(int fd, const char *text, size_t size)
     return 0;
 }
 
-int cn_output_write(struct cn_output *output, const char *text, size_t size)
+/* Line by line, since stdio would keep a copy. Armour holds nothing else that JSON would escape. */
+static int write_json(int fd, const char *event, const char *text, size_t size)
 {
-    int error = write_all(output->fd, text, size);
+    char head[64];
+    int error;
+
+    snprintf(head, sizeof head, "{\"v\":1,\"event\":\"%s\",\"text\":\"", event);
+    error = write_all(fd, head, strlen(head));
+    while (!error && size > 0) {
+        const char *end = memchr(text, '\n', size);
+        size_t line = end ? (size_t)(end - text) : size;
+
+        error = write_all(fd, text, line);
+        if (!error && end)
+            error = write_all(fd, "\\n", 2);
+        line += end != NULL;
+        text += line;
+        size -= line;
+    }
+    return error ? error : write_all(fd, "\"}\n", 3);
+}
+
+int cn_output_write(const struct cn_cli *cli, struct cn_output *output, const char *event,
+                    const char *text, size_t size)
+{
+    int error = cli->json && !output->path ? write_json(output->fd, event, text, size)
+                                           : write_all(output->fd, text, size);
 
     if (!output->path)
         return error ? write_failed("standard output", error) : CN_EXIT_DONE;

@@ -123,6 +123,8 @@ int cn_options_take(struct cn_cli *cli, int argc, char **argv, bool *told)
         return cn_misuse(cli, "too few arguments");
     if (cli->command->arguments_max >= 0 && cli->argument_count > cli->command->arguments_max)
         return cn_misuse(cli, "too many arguments");
+    if (cli->json && !cli->command->json)
+        return cn_misuse(cli, "%s: " CN_NO_JSON, cli->command->name);
     return CN_EXIT_DONE;
 }
 

@@ -158,3 +158,21 @@ void cn_progress_end(struct cn_progress *progress, const char *verb)
            cn_size_text(size, (double)progress->total), seconds,
            cn_size_text(rate, (double)progress->total / seconds));
 }
+
+void cn_progress_outcome(const struct cn_cli *cli, const char *name, uint64_t size,
+                         enum cn_transfer_outcome outcome)
+{
+    static const char *const words[CN_TRANSFER_OUTCOME_COUNT] = {
+        [CN_TRANSFER_STORED] = "stored",       [CN_TRANSFER_EXISTS] = "exists",
+        [CN_TRANSFER_BAD_NAME] = "bad-name",   [CN_TRANSFER_DISK_FULL] = "disk-full",
+        [CN_TRANSFER_MISMATCH] = "mismatch",   [CN_TRANSFER_FAILED] = "failed",
+        [CN_TRANSFER_WITHDRAWN] = "withdrawn",
+    };
+
+    if (!cli->json)
+        return;
+    printf("{\"v\":1,\"event\":\"file\",\"name\":");
+    cn_json_string(name);
+    printf(",\"size\":%llu,\"outcome\":\"%s\"}\n", (unsigned long long)size, words[outcome]);
+    fflush(stdout);
+}

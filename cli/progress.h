@@ -3,6 +3,7 @@
 #define CN_PROGRESS_H
 
 #include "cli.h"
+#include "transfer.h"
 
 struct cn_progress {
     const struct cn_cli *cli;
@@ -27,6 +28,9 @@ void cn_progress_update(struct cn_progress *progress, uint64_t done);
 void cn_progress_clear(struct cn_progress *progress);
 /* The last word, with verb ("sent", "received"). */
 void cn_progress_end(struct cn_progress *progress, const char *verb);
+/* Under --json: what became of a file. */
+void cn_progress_outcome(const struct cn_cli *cli, const char *name, uint64_t size,
+                         enum cn_transfer_outcome outcome);
 /* "12.3 MB"; out holds 32. Returns out. */
 char *cn_size_text(char *out, double size);
 

@@ -406,6 +406,18 @@ def test_accept_and_verify_as_json(ann, bob):
     assert json.loads(bob.ok("contact", "verify", "ann", "--json").stdout) == row
 
 
+def test_cards_as_json(ann, bob, stranger):
+    row = json.loads(ann.ok("contact", "offer", "bob", "--json").stdout)
+    assert row == {"v": 1, "event": "card", "text": ann.offer("bob")}
+    safety, reply = map(json.loads, bob.accept("ann", row["text"], "--json", "-o", "-").stdout.splitlines())
+    assert reply == {"v": 1, "event": "card", "text": bob.offer("ann")}
+    assert safety == {"v": 1, "event": "safety", "name": "ann", "safety": bob.safety("ann")}
+    row = json.loads(stranger.ok("request", "--json").stdout)
+    assert row == {"v": 1, "event": "request", "text": stranger.ok("request").stdout}
+    ann.ok("contact", "offer", "bob", "--json", "-o", "file")
+    assert (ann.tmp / "file").read_text() == ann.offer("bob")
+
+
 def test_an_offer_is_the_same_until_new(ann):
     first = ann.offer("bob")
     assert ann.offer("bob") == first

@@ -1,6 +1,8 @@
 """Help, versions and misuse."""
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 
@@ -28,6 +30,12 @@ COMMANDS = ["init", "request", "join", "contact", "pipe", "talk", "send", "recei
         (["contact", "rename", "bob"], "arguments"),
         (["doctor", "more"], "too many"),
         (["version", "more"], "too many"),
+        (["init", "--json"], "--json"),
+        (["join", "--json", "file"], "--json"),
+        (["help", "--json"], "--json"),
+        (["--json", "help", "pipe"], "--json"),
+        (["contact", "rename", "bob", "carl", "--json"], "--json"),
+        (["contact", "remove", "bob", "--json"], "--json"),
     ],
 )
 def test_misuse_is_exit_2_with_a_reason(stranger, args, said):
@@ -57,6 +65,18 @@ def test_versions(stranger):
     assert stranger.ok("--version").stdout == done.stdout
     row = json.loads(stranger.ok("version", "--json").stdout)
     assert row["v"] == 1 and row["version"] in done.stdout
+
+
+def test_the_manual_names_every_event():
+    root = Path(__file__).parents[2]
+    told = set()
+    for source in (root / "cli").glob("*.c"):
+        for said in (r'\\"event\\":\\"([a-z]+)\\"', r'\bcn_(?:dial_event|output_write)\([^;"]*"([a-z]+)"'):
+            told |= set(re.findall(said, source.read_text()))
+    section = (root / "docs/man/cyphernet.1.scd").read_text().split("\n# EVENTS\n")[1].split("\n# ")[0]
+    named = [re.findall(r"\*([a-z]+)\*", line) for line in section.splitlines() if line.startswith("*")]
+    assert {word for words in named for word in words} == told
+    assert {"open", "done", "failed", "card", "file", "line", "check", "contact"} <= told
 
 
 def test_behind_two_dashes_nothing_is_an_option(stranger):

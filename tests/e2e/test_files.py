@@ -209,6 +209,36 @@ def test_keep_ends_when_the_contact_is_gone(own, own_pair, source, target):
     assert listing(target) == {b"x": b"content"}
 
 
+def outcomes(running):
+    """The events of files, by name, and the last event."""
+    events = [json.loads(line) for line in running.got().splitlines()]
+    files = {event["name"]: (event["size"], event["outcome"]) for event in events if event["event"] == "file"}
+    assert len(files) == sum(event["event"] == "file" for event in events), "one for each file"
+    return files, events[-1]
+
+
+def test_what_became_of_each_file_as_json(world, source, target):
+    paths = write(source, {b"x": b"1", b"y": b"22", b"z": b""})
+    write(target, {b"y": b"old"})
+    taking = world.start(world.bob, "receive", "ann", "-d", target, "--json")
+    giving = world.start(world.ann, "send", "bob", *paths, "--json")
+    giving.end(8)
+    taking.end(1)
+    became = {"x": (1, "stored"), "y": (2, "exists"), "z": (0, "stored")}
+    last = {"v": 1, "event": "failed"}
+    assert outcomes(giving) == (became, last | {"contact": "bob", "code": 8, "reason": "refused"})
+    assert outcomes(taking) == (became, last | {"contact": "ann", "code": 1, "reason": "failed"})
+
+
+def test_a_call_that_cannot_begin_as_json(own, own_pair, source):
+    own.server.stop()
+    (path,) = write(source, {b"x": b"1"})
+    for words, code, reason in ((["send", "bob", os.fsdecode(path)], 4, "unreachable"), (["talk", "bob"], 4, "unreachable"),
+                                (["receive", "nobody"], 1, "failed"), (["talk", 'no "name"'], 2, "usage")):
+        last = own_pair[0].run(*words, "--json").stdout.splitlines()[-1]
+        assert json.loads(last) == {"v": 1, "event": "failed", "contact": words[1], "code": code, "reason": reason}
+
+
 def test_json(world, source, target):
     taking = world.start(world.bob, "receive", "ann", "-d", target, "--json")
     giving = world.start(world.ann, "send", "bob", *write(source, {b"a \"b\"\n": b"1"}), "--json")

@@ -142,6 +142,7 @@ def test_json(world):
     events = [json.loads(line) for line in output.splitlines()]
     assert all(event["v"] == 1 for event in events)
     assert [event["event"] for event in events if event["event"] == "line"] == ["line", "line"]
+    assert events[-1]["event"] == "done"
     lines = [event for event in events if event["event"] == "line"]
     assert lines[0]["contact"] == "ann"
     assert lines[0]["text"].startswith('quote " backslash \\')
