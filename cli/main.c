@@ -87,14 +87,19 @@ static int run(struct cn_cli *cli)
     return code;
 }
 
-/* `cyphernet -q pipe NAME` means `cyphernet pipe -q NAME`: the command goes before the options. */
-static void command_first(int argc, char **argv)
+/* `cyphernet -q pipe NAME` means `cyphernet pipe -q NAME`: the command goes before the options.
+ * `--` ends those that stand before it. */
+static void command_first(int *argc, char **argv)
 {
     int at = 1;
 
-    while (at < argc && argv[at][0] == '-' && cn_option_is_common(argv[at]))
+    while (at < *argc && argv[at][0] == '-' && cn_option_is_common(argv[at]))
         at++;
-    if (at == 1 || at >= argc)
+    if (at < *argc && strcmp(argv[at], "--") == 0) {
+        memmove(&argv[at], &argv[at + 1], (size_t)(*argc - at) * sizeof argv[0]);
+        --*argc;
+    }
+    if (at == 1 || at >= *argc)
         return;
     char *command = argv[at];
 
@@ -132,7 +137,7 @@ int main(int argc, char **argv)
     standard_descriptors_fill();
     if (!standard_open())
         return CN_EXIT_FAILED;
-    command_first(argc, argv);
+    command_first(&argc, argv);
     if (argc < 2) {
         cn_error("no command given");
         cn_hint("cyphernet help");

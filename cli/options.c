@@ -91,9 +91,16 @@ static int take_letters(struct cn_cli *cli, char **argv, int *i, int argc)
     return CN_EXIT_DONE;
 }
 
-static bool asks_help(const char *argument)
+/* What stands for another command wherever it stands: telling about this one, or the version. */
+static bool told_instead(struct cn_cli *cli, const char *argument)
 {
-    return strcmp(argument, "-h") == 0 || strcmp(argument, "--help") == 0;
+    if (strcmp(argument, "-h") == 0 || strcmp(argument, "--help") == 0)
+        cn_options_help(cli->command);
+    else if (strcmp(argument, "--version") == 0)
+        (void)cn_cmd_version.run(cli);
+    else
+        return false;
+    return true;
 }
 
 int cn_options_take(struct cn_cli *cli, int argc, char **argv, bool *told)
@@ -107,8 +114,7 @@ int cn_options_take(struct cn_cli *cli, int argc, char **argv, bool *told)
             argv[cli->argument_count++] = argv[i];
         } else if (strcmp(argv[i], "--") == 0) {
             only_arguments = true;
-        } else if (asks_help(argv[i])) {
-            cn_options_help(cli->command);
+        } else if (told_instead(cli, argv[i])) {
             *told = true;
             return CN_EXIT_DONE;
         } else if (argv[i][1] == '-') {
@@ -148,5 +154,6 @@ void cn_options_help(const struct cn_command *command)
     puts("\nOptions:");
     help_options(command->options);
     help_options(common);
-    puts("  -h, --help                 tell this");
+    puts("  -h, --help                 tell this\n"
+         "      --version              tell the version");
 }

@@ -63,6 +63,11 @@ def test_versions(stranger):
     done = stranger.ok("version")
     assert done.stdout.startswith("cyphernet ") and "ML-KEM-768" in done.stdout
     assert stranger.ok("--version").stdout == done.stdout
+    for words in (["--", "version"], ["-q", "--", "version"], ["pipe", "--version"], ["pipe", "bob", "--version"],
+                  ["contact", "--version"], ["help", "--version"]):
+        assert stranger.ok(*words).stdout == done.stdout
+    assert "no command" in stranger.bad(2, "--")
+    assert "--version: not there" in stranger.bad(1, "talk", "--", "--version")
     row = json.loads(stranger.ok("version", "--json").stdout)
     assert row["v"] == 1 and row["version"] in done.stdout
 
