@@ -56,20 +56,6 @@ static bool stack_lock(void)
     return mlock(below, sizeof below) == 0;
 }
 
-/* Descriptors 0 to 2 shall be what they are called, or nothing: else the socket of a call could
- * become standard output. A closed one becomes the null device, opened so that using it fails. */
-static bool standard_open(void)
-{
-    int fd;
-
-    do {
-        fd = open("/dev/null", O_RDONLY); /* takes the lowest number that is free */
-    } while (fd >= 0 && fd <= STDERR_FILENO);
-    if (fd >= 0)
-        close(fd);
-    return fd >= 0;
-}
-
 static int run(struct cn_cli *cli)
 {
     enum cn_err err = cn_home_open(&cli->home, NULL);
@@ -135,8 +121,6 @@ int main(int argc, char **argv)
     int code;
 
     standard_descriptors_fill();
-    if (!standard_open())
-        return CN_EXIT_FAILED;
     command_first(&argc, argv);
     if (argc < 2) {
         cn_error("no command given");
