@@ -250,7 +250,8 @@ static bool events_open(struct cn_cli *cli, struct cn_dial *dial)
     if (!cli->events)
         return true;
     fd = strtol(cli->events, &end, 10);
-    if (*end || fd < 0 || fd > 1000000 || fcntl((int)fd, F_GETFD) < 0)
+    if (cli->events[0] < '0' || cli->events[0] > '9' || *end || fd > 1000000 ||
+        fcntl((int)fd, F_GETFD) < 0)
         return false;
     dial->events_fd = (int)fd;
     return true;

@@ -84,6 +84,11 @@ def test_the_manual_names_every_event():
     assert {"open", "done", "failed", "card", "file", "line", "check", "contact"} <= told
 
 
+@pytest.mark.parametrize("number", ["", "x", "-1", " 1", "+1", "1x", "99", "99999999999999999999"])
+def test_what_is_no_descriptor_for_events(ann, number):
+    assert "--events wants" in ann.bad(2, "pipe", "bob", f"--events={number}")
+
+
 def test_behind_two_dashes_nothing_is_an_option(stranger):
     assert "valid name" in stranger.bad(2, "contact", "offer", "--", "--new")
 
