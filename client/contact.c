@@ -395,10 +395,24 @@ enum cn_err cn_contact_verify(struct cn_home *home, const char *name)
     return err;
 }
 
+/* Whoever reads a contact and writes it back under the lock must not bring it back. */
+static enum cn_err moved(struct cn_home *home, int failed, const char *path, const char *name)
+{
+    if (failed == 0) {
+        cn_file_sync_directory_of(path);
+        return CN_OK;
+    }
+    if (errno == ENOENT)
+        return cn_home_fail(home, CN_E_ABSENT, 0, name);
+    return cn_home_fail(home, CN_E_SYSTEM, errno, path);
+}
+
 enum cn_err cn_contact_rename(struct cn_home *home, const char *old_name, const char *new_name)
 {
     char old_file[CN_CONTACT_FILE_SIZE_MAX], new_file[CN_CONTACT_FILE_SIZE_MAX];
     char old_path[PATH_MAX], new_path[PATH_MAX];
+    enum cn_err err;
+    int lock, failed;
 
     if (!cn_name_valid(old_name) || !cn_name_valid(new_name))
         return cn_home_fail(home, CN_E_NAME, 0, cn_name_valid(old_name) ? new_name : old_name);
@@ -406,33 +420,31 @@ enum cn_err cn_contact_rename(struct cn_home *home, const char *old_name, const 
     cn_contact_file(new_name, new_file);
     cn_home_path(home, old_file, old_path);
     cn_home_path(home, new_file, new_path);
-    if (renameat2(AT_FDCWD, old_path, AT_FDCWD, new_path, RENAME_NOREPLACE) == 0) {
-        cn_file_sync_directory_of(new_path);
-        return CN_OK;
-    }
-    if (errno == EEXIST)
-        return cn_home_fail(home, CN_E_EXISTS, 0, new_name);
-    if (errno == ENOENT)
-        return cn_home_fail(home, CN_E_ABSENT, 0, old_name);
-    return cn_home_fail(home, CN_E_SYSTEM, errno, old_path);
+    lock = cn_home_lock(home);
+    failed = renameat2(AT_FDCWD, old_path, AT_FDCWD, new_path, RENAME_NOREPLACE);
+    if (failed && errno == EEXIST)
+        err = cn_home_fail(home, CN_E_EXISTS, 0, new_name);
+    else
+        err = moved(home, failed, old_path, old_name);
+    cn_home_unlock(lock);
+    return err;
 }
 
 enum cn_err cn_contact_remove(struct cn_home *home, const char *name)
 {
     char file[CN_CONTACT_FILE_SIZE_MAX];
     char path[PATH_MAX];
+    enum cn_err err;
+    int lock;
 
     if (!cn_name_valid(name))
         return cn_home_fail(home, CN_E_NAME, 0, name);
     cn_contact_file(name, file);
     cn_home_path(home, file, path);
-    if (unlink(path) == 0) {
-        cn_file_sync_directory_of(path);
-        return CN_OK;
-    }
-    if (errno == ENOENT)
-        return cn_home_fail(home, CN_E_ABSENT, 0, name);
-    return cn_home_fail(home, CN_E_SYSTEM, errno, path);
+    lock = cn_home_lock(home);
+    err = moved(home, unlink(path), path, name);
+    cn_home_unlock(lock);
+    return err;
 }
 
 /* --- for calls ------------------------------------------------------------------------------ */

@@ -1,14 +1,17 @@
 """Contacts: what is refused, with nothing written or lost; then what works."""
 
+import fcntl
 import json
 import os
 import random
 import subprocess
+from pathlib import Path
 
 import pytest
 
 from cn_helper import Person, exchange
 from ctl_helper import BUILD, Ctl, armor, unarmor
+from live import until
 
 LONG = "a" * 65
 
@@ -321,6 +324,21 @@ def test_offers_at_the_same_time_are_one_card(ann):
     cards = {process.communicate(timeout=60)[0] for process in running}
     assert len(cards) == 1 and ann.offer("bob") in cards
     assert [path.name for path in (ann.home / "contacts").iterdir()] == ["bob"]
+
+
+@pytest.mark.parametrize("words", [["rename", "bob", "carl"], ["remove", "bob"], ["offer", "bob"]])
+def test_another_process_is_waited_for(ann, words):
+    """One that has read the contact and will write it back."""
+    ann.offer("bob")
+    lock = os.open(ann.home, os.O_RDONLY)
+    fcntl.flock(lock, fcntl.LOCK_EX)
+    env = {**os.environ, "CYPHERNET_HOME": str(ann.home)}
+    running = subprocess.Popen([BUILD / "cyphernet", "contact", *words], env=env, stdout=subprocess.DEVNULL)
+    waits = f"-> FLOCK  ADVISORY  WRITE {running.pid} "
+    until(lambda: waits in Path("/proc/locks").read_text() or running.poll() is not None, "it waits")
+    assert running.poll() is None and (ann.home / "contacts/bob").exists()
+    os.close(lock)
+    assert running.wait(60) == 0
 
 
 # --- verifying
