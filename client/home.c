@@ -280,12 +280,14 @@ static enum cn_err admission_key_read(struct cn_home *home, struct cn_admission_
                           &r.left);
     if (err == CN_OK) {
         uint8_t version = cn_reader_u8(&r);
+        const uint8_t *key = cn_reader_take(&r, sizeof secret->bytes);
 
-        cn_reader_copy(&r, secret->bytes, sizeof secret->bytes);
         if (version != ADMISSION_KEY_VERSION)
             err = CN_E_VERSION;
         else if (!cn_reader_done(&r))
             err = CN_E_FORMAT;
+        else
+            memcpy(secret->bytes, key, sizeof secret->bytes);
     }
     cn_wipe(text, sizeof text);
     cn_wipe(body, sizeof body);
@@ -315,7 +317,7 @@ _Static_assert((int)CN_ARMOR_TEXT_SIZE_MAX <= (int)CN_TEXT_SIZE_MAX, "as cyphern
 
 enum cn_err cn_home_request(struct cn_home *home, char *text, size_t *text_size)
 {
-    struct cn_admission_secret secret;
+    struct cn_admission_secret secret = { 0 };
     uint8_t public[CN_X25519_SIZE];
     int lock = cn_home_lock(home);
     enum cn_err err = admission_key_read(home, &secret);
@@ -323,9 +325,8 @@ enum cn_err cn_home_request(struct cn_home *home, char *text, size_t *text_size)
     if (err == CN_E_ABSENT)
         err = admission_key_create(home, &secret);
     cn_home_unlock(lock);
-    if (err != CN_OK)
-        return err;
-    err = cn_x25519_public(secret.bytes, public);
+    if (err == CN_OK)
+        err = cn_x25519_public(secret.bytes, public);
     if (err == CN_OK)
         err = cn_request_encode(&home->crypto, public, text, *text_size, text_size);
     cn_wipe(&secret, sizeof secret);
