@@ -62,6 +62,16 @@ def test_after_moving_accepting_makes_a_new_card_too(ann, bob, elsewhere):
     assert ann.safety("bob") == bob.safety("ann")
 
 
+def test_staying_where_one_is_asks_for_no_replace(ann, bob, elsewhere):
+    """A renewed fingerprint is taken whatever the contacts are, and how they are."""
+    ann.offer("bob")
+    move(ann)
+    ann.ok("join", "elsewhere/ann.fp")
+    (ann.home / "contacts/bob").write_text("damaged")
+    ann.ok("join", "elsewhere/ann.fp")
+    assert str(ann.home / "contacts/bob") in ann.bad(1, "join", "ann.fp")  # it may be of the one or the other
+
+
 def test_the_card_held_is_taken_again_whatever_it_answers(ann, bob):
     exchange(ann, bob)
     held = bob.offer("ann")
