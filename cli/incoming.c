@@ -12,6 +12,7 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#include "file.h"
 #include "hasher.h"
 #include "home.h"
 
@@ -196,14 +197,18 @@ bool cn_incoming_sync(const struct cn_incoming *incoming)
 bool cn_incoming_name(struct cn_incoming *incoming, const char *name)
 {
     struct cn_place *place = incoming->place;
-    unsigned flags = place->overwrite ? 0 : RENAME_NOREPLACE;
+    int failed;
 
     if (!is_free(place, name)) {
         errno = EEXIST;
         return false;
     }
-    if ((place->overwrite && !stored_add(place, incoming->fd)) ||
-        renameat2(place->directory, incoming->temporary, place->directory, name, flags) != 0)
+    if (place->overwrite && !stored_add(place, incoming->fd))
+        return false;
+    failed = place->overwrite
+                 ? renameat(place->directory, incoming->temporary, place->directory, name)
+                 : cn_file_rename_new(place->directory, incoming->temporary, name);
+    if (failed)
         return false;
     incoming->temporary[0] = '\0';
     return true;

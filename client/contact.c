@@ -421,7 +421,7 @@ enum cn_err cn_contact_rename(struct cn_home *home, const char *old_name, const 
     cn_home_path(home, old_file, old_path);
     cn_home_path(home, new_file, new_path);
     lock = cn_home_lock(home);
-    failed = renameat2(AT_FDCWD, old_path, AT_FDCWD, new_path, RENAME_NOREPLACE);
+    failed = cn_file_rename_new(AT_FDCWD, old_path, new_path);
     if (failed && errno == EEXIST)
         err = cn_home_fail(home, CN_E_EXISTS, 0, new_name);
     else

@@ -85,6 +85,16 @@ void cn_file_sync_directory_of(const char *path)
     close(fd);
 }
 
+int cn_file_rename_new(int directory, const char *from, const char *to)
+{
+    if (renameat2(directory, from, directory, to, RENAME_NOREPLACE) == 0)
+        return 0;
+    /* EINVAL, ENOSYS: a file system, or a kernel, that has no such call */
+    if ((errno != EINVAL && errno != ENOSYS) || linkat(directory, from, directory, to, 0) != 0)
+        return -1;
+    return unlinkat(directory, from, 0);
+}
+
 enum cn_err cn_file_write(const char *path, bool replace, const char *text, size_t size)
 {
     char temporary[PATH_MAX];
@@ -111,7 +121,7 @@ enum cn_err cn_file_write(const char *path, bool replace, const char *text, size
         saved = errno;
     }
     if (err == CN_OK &&
-        renameat2(AT_FDCWD, temporary, AT_FDCWD, path, replace ? 0 : RENAME_NOREPLACE) != 0) {
+        (replace ? rename(temporary, path) : cn_file_rename_new(AT_FDCWD, temporary, path)) != 0) {
         saved = errno;
         err = errno == EEXIST ? CN_E_EXISTS : CN_E_SYSTEM;
     }

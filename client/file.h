@@ -19,6 +19,9 @@ CN_MUST_USE enum cn_err cn_file_write(const char *path, bool replace, const char
                                       size_t size);
 /* Make a directory and those above it, mode 0700. CN_E_SYSTEM (errno). */
 CN_MUST_USE enum cn_err cn_file_directories(const char *path);
+/* Rename inside a directory (AT_FDCWD: paths as they are), never over another file: EEXIST. 0, or
+ * -1 and errno. */
+int cn_file_rename_new(int directory, const char *from, const char *to);
 /* What was renamed or removed in this directory stays so after a power cut. Best effort. */
 void cn_file_sync_directory_of(const char *path);
 

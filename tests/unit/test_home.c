@@ -16,7 +16,7 @@ enum { TEXT_SIZE_MAX = 65536 };
 
 /* --- system calls that fail when told; the linker puts these before the real ones ----------- */
 
-enum { FAIL_NONE, FAIL_WRITE, FAIL_FSYNC, FAIL_RENAME, FAIL_MKDIR, FAIL_READ };
+enum { FAIL_NONE, FAIL_WRITE, FAIL_FSYNC, FAIL_RENAME, FAIL_MKDIR, FAIL_READ, FAIL_NOREPLACE };
 
 static struct {
     int call;
@@ -68,11 +68,20 @@ int __wrap_fsync(int fd)
     return faulty(FAIL_FSYNC) ? -1 : __real_fsync(fd);
 }
 
+int __real_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to);
+int __wrap_rename(const char *from, const char *to)
+{
+    return faulty(FAIL_RENAME) ? -1 : __real_rename(from, to);
+}
+
 int __real_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
 int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
 int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
 {
-    return faulty(FAIL_RENAME) ? -1 : __real_renameat2(from_dir, from, to_dir, to, flags);
+    return faulty(FAIL_RENAME) || (flags && faulty(FAIL_NOREPLACE))
+               ? -1
+               : __real_renameat2(from_dir, from, to_dir, to, flags);
 }
 
 int __real_mkdir(const char *path, mode_t mode);
@@ -463,6 +472,33 @@ static void the_first_files_are_whole_or_not_there(void **state)
     }
 }
 
+static void a_file_system_that_only_renames_replaces_nothing_either(void **state)
+{
+    static const int errors[] = { EINVAL, ENOSYS };
+    static char text[TEXT_SIZE_MAX];
+    size_t size;
+
+    (void)state;
+    join(home, 1); /* makes the directory */
+    for (size_t i = 0; i < COUNT(errors); i++) {
+        struct cn_home *other = other_open(i == 0 ? "einval" : "enosys", 1);
+
+        fault.call = FAIL_NOREPLACE;
+        fault.error = errors[i];
+        assert_err(cn_home_identity_create(home, 0), CN_E_EXISTS);
+        size = sizeof text;
+        assert_err(cn_home_request(other, text, &size), CN_OK);
+        offer(home, "ann", text);
+        offer(home, "bob", text);
+        assert_err(cn_contact_rename(home, "ann", "bob"), CN_E_EXISTS);
+        assert_err(cn_contact_rename(home, "ann", "carol"), CN_OK);
+        assert_int_equal(entries("contacts"), 2);
+        assert_err(cn_contact_remove(home, "carol"), CN_OK);
+        fault.call = FAIL_NONE;
+        cn_home_close(other);
+    }
+}
+
 static void a_directory_that_cannot_be_made_is_told(void **state)
 {
     (void)state;
@@ -713,6 +749,7 @@ int main(void)
         HOME_TEST(a_file_is_read_up_to_its_limit_and_no_further),
         HOME_TEST(nothing_is_half_written_whatever_fails),
         HOME_TEST(the_first_files_are_whole_or_not_there),
+        HOME_TEST(a_file_system_that_only_renames_replaces_nothing_either),
         HOME_TEST(a_directory_that_cannot_be_made_is_told),
         HOME_TEST(reading_that_fails_is_told),
         HOME_TEST(interruptions_and_short_counts_are_no_failures),
