@@ -398,8 +398,10 @@ static void take_event(struct receiving *r, const struct cn_event *event)
     case CN_EVENT_STREAM:
         if (cn_stream_kind(event->stream) == CN_TRANSFER_CONTROL_KIND && !r->control.stream)
             r->control.stream = event->stream;
-        else
+        else if (cn_stream_kind(event->stream) <= CN_TRANSFER_DATA_KIND)
             take_stream(r, event->stream);
+        else
+            cn_stream_release(event->stream); /* of a version to come: resets it */
         break;
     case CN_EVENT_READABLE:
         file = cn_stream_user(event->stream);

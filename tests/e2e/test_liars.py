@@ -28,10 +28,10 @@ def digest(content, index=0):
     return message(SUM, struct.pack(">I", index) + hashlib.sha256(content).digest())
 
 
-def lie(world, service, control, *data):
-    """Ann lies; data: of file 0, 1 and so on."""
+def lie(world, service, control, *data, kind=2):
+    """Ann lies; data: of file 0, 1 and so on, in streams of this kind."""
     return world.run_program(
-        [BUILD / "tests" / "support" / "liar", "bob", service, control.hex(), *[one.hex() for one in data]],
+        [BUILD / "tests" / "support" / "liar", "bob", service, control.hex(), *[f"{kind}:{one.hex()}" for one in data]],
         env={"CYPHERNET_HOME": str(world.ann.home)},
     )
 
@@ -207,6 +207,15 @@ def test_as_many_files_at_once_as_may_be(world, inner):
 def test_data_for_a_file_that_was_not_offered(world, inner):
     code, taking, _ = received(world, inner, end(0), b"text")
     assert code != 0
+    assert everything(inner) == ["inner"]
+
+
+def test_a_stream_of_a_kind_to_come_harms_nothing(world, inner):
+    """Later versions may open others: PROTOCOL.md 7.1."""
+    taking = world.start(world.bob, "receive", "ann", "-d", inner)
+    liar = lie(world, "send", end(0), b"whatever", kind=3)
+    taking.end(0)
+    liar.end(0)
     assert everything(inner) == ["inner"]
 
 

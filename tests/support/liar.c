@@ -1,7 +1,8 @@
 /* liar NAME SERVICE CONTROL [DATA...]: a partner who holds the right keys and says what it likes.
  * SERVICE is talk, send or receive; CONTROL (hexadecimal) goes out on the first stream of the call,
- * whoever opens it, and each DATA on one opened as the data of file 0, 1 and so on. Prints in
- * hexadecimal what came on the first stream. The home is that of the environment. */
+ * whoever opens it, and each DATA on one opened as the data of file 0, 1 and so on, or, as
+ * KIND:DATA, as another kind of stream. Prints in hexadecimal what came on the first stream. The
+ * home is that of the environment. */
 #include <cyphernet.h>
 
 #include <stdio.h>
@@ -12,6 +13,7 @@ enum { SIZE_MAX_HERE = 65536, DATA_KIND = 2, DATA_COUNT_MAX = 4 };
 
 struct saying {
     struct cn_stream *stream;
+    uint8_t kind;
     uint8_t bytes[SIZE_MAX_HERE];
     size_t size, at;
 };
@@ -31,6 +33,14 @@ static size_t hex_read(const char *text, uint8_t *out)
         out[i] = (uint8_t)strtoul(digits, NULL, 16);
     }
     return size;
+}
+
+static void data_read(const char *text, struct saying *s)
+{
+    const char *colon = strchr(text, ':');
+
+    s->kind = colon ? (uint8_t)strtoul(text, NULL, 10) : DATA_KIND;
+    s->size = hex_read(colon ? colon + 1 : text, s->bytes);
 }
 
 static void say(struct saying *s)
@@ -59,7 +69,7 @@ static void streams_open(struct cn_call *call)
     for (uint8_t i = 0; i < data_count; i++) {
         const uint8_t index[4] = { 0, 0, 0, i };
 
-        if (cn_stream_open(call, DATA_KIND, index, sizeof index, &data[i].stream) != CN_OK)
+        if (cn_stream_open(call, data[i].kind, index, sizeof index, &data[i].stream) != CN_OK)
             exit(2);
     }
 }
@@ -102,7 +112,7 @@ int main(int argc, char **argv)
         return 2;
     control.size = hex_read(argv[3], control.bytes);
     for (; data_count < argc - 4; data_count++)
-        data[data_count].size = hex_read(argv[4 + data_count], data[data_count].bytes);
+        data_read(argv[4 + data_count], &data[data_count]);
     err = lie(home, argv[1], argv[2]);
     cn_home_close(home);
     printf("\n");
