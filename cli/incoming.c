@@ -16,8 +16,6 @@
 #include "hasher.h"
 #include "home.h"
 
-enum { SPARE_SIZE = 4 * 1024 * 1024 /* left free on the disk when a file is accepted */ };
-
 /* --- what this call has stored -------------------------------------------------------------- */
 
 static int inodes_compare(const void *a, const void *b)
@@ -82,7 +80,7 @@ static bool disk_has(int directory, uint64_t size)
 
     if (fstatvfs(directory, &fs) != 0)
         return true; /* unknown: writing will tell */
-    return (uint64_t)fs.f_bavail * fs.f_frsize >= size + SPARE_SIZE || size == 0;
+    return (uint64_t)fs.f_bavail * fs.f_frsize >= size;
 }
 
 bool cn_incoming_judge(const struct cn_place *place, const struct cn_transfer_message *offered,

@@ -450,6 +450,13 @@ def test_no_room_for_a_file(world, source, tmp_path):
     assert "make room" in heard
 
 
+def test_disk_that_is_almost_full(world, source, tmp_path):
+    files = {b"x": noise(1 << 20) * 5, b"y": noise(1 << 20)}
+    with small_disk(tmp_path / "small", 8 << 20) as target:
+        transfer(world, write(source, files), target)
+        assert listing(target) == files
+
+
 def test_disk_fills_while_receiving(world, source, tmp_path):
     """There is room for each, but not for all."""
     files = {b"%d" % number: noise(1 << 20, number) * 3 for number in range(4)}
