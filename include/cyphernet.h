@@ -200,7 +200,7 @@ struct cn_event {
 
 /* Begin: nothing has been sent yet on return. CN_E_ABSENT: not joined, no such contact (detail), or
  * cards not yet exchanged both ways (detail); CN_E_SERVER: they are for a server that was left;
- * CN_E_MEMORY; errors of reading files. */
+ * CN_E_NAME; CN_E_USAGE: no contact, or no such service; CN_E_MEMORY; errors of reading files. */
 CN_API CN_MUST_USE enum cn_err cn_call_open(struct cn_call **call, struct cn_home *home,
                                             const struct cn_call_options *options);
 /* Ends at once whatever is going on, wipes and frees; NULL is fine. Streams go with it. */
@@ -230,7 +230,8 @@ CN_API const char *cn_call_suite(const struct cn_call *call); /* static */
 CN_API bool cn_call_is_caller(const struct cn_call *call);
 CN_API bool cn_call_verified(const struct cn_call *call); /* contact's safety number compared */
 CN_API const struct cn_admission_note *cn_call_admission_note(const struct cn_call *call);
-/* 32 octets that only the two ends know, for binding other protocols to this call. Once open. */
+/* 32 octets that only the two ends know, for binding other protocols to this call.
+ * CN_E_UNEXPECTED: it is not open yet; CN_E_CRYPTO. */
 CN_API CN_MUST_USE enum cn_err cn_call_export(const struct cn_call *call, uint8_t out[32]);
 
 /* --- Streams -------------------------------------------------------------------------------- */
@@ -242,8 +243,8 @@ enum cn_stream_state {
 };
 
 /* Open a stream of a kind (1 to 255: the service's own meaning), with up to 1024 octets that the
- * partner gets with it. CN_E_LIMIT: too many; CN_E_MEMORY; CN_E_UNEXPECTED: the call is not open.
- */
+ * partner gets with it. CN_E_USAGE: kind 0, or more octets; CN_E_LIMIT: too many; CN_E_MEMORY;
+ * CN_E_UNEXPECTED: the call is not open. */
 CN_API CN_MUST_USE enum cn_err cn_stream_open(struct cn_call *call, uint8_t kind,
                                               const void *parameters, size_t parameters_size,
                                               struct cn_stream **stream);

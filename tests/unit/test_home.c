@@ -630,7 +630,7 @@ static void a_contact_that_cannot_be_used_is_listed_with_the_reason(void **state
     assert_string_equal(cn_home_detail(home)->about, path);
 }
 
-static void a_buffer_that_is_too_small_for_the_card_is_told(void **state)
+static void a_buffer_that_is_too_small_is_told(void **state)
 {
     char small[100];
     size_t size = sizeof small;
@@ -638,6 +638,8 @@ static void a_buffer_that_is_too_small_for_the_card_is_told(void **state)
     (void)state;
     join(home, 1);
     assert_err(cn_contact_offer(home, "bob", false, small, &size), CN_E_FULL);
+    assert_int_equal(size, sizeof small);
+    assert_err(cn_home_request(home, small, &size), CN_E_FULL);
     assert_int_equal(size, sizeof small);
 }
 
@@ -757,7 +759,7 @@ int main(void)
         HOME_TEST(a_fingerprint_that_is_refused_leaves_the_one_held),
         HOME_TEST(contacts_come_in_order_and_only_what_is_one),
         HOME_TEST(a_contact_that_cannot_be_used_is_listed_with_the_reason),
-        HOME_TEST(a_buffer_that_is_too_small_for_the_card_is_told),
+        HOME_TEST(a_buffer_that_is_too_small_is_told),
         HOME_TEST(a_pair_needs_both_cards),
         HOME_TEST(every_refusal_leaves_everything),
         HOME_TEST(a_random_contact_file_is_refused),
