@@ -2,17 +2,14 @@
 
 import pytest
 
-from ctl_helper import BUILD
-
-WATCH = BUILD / "tests/support/secret_watch.so"
+from ctl_helper import preload
 
 
 def left(person, text, *words, **options):
     """In how many places of its memory the command had a line of the text when it ended."""
-    if not WATCH.exists():
-        pytest.skip("preloading does not go together with the sanitizers")
     seen = person.tmp / "seen"
-    env = {"LD_PRELOAD": str(WATCH), "SECRET_WATCH": str(seen), "SECRET_REVERSED": text.splitlines()[3][::-1]}
+    env = {"SECRET_WATCH": str(seen), "SECRET_REVERSED": text.splitlines()[3][::-1]}
+    env |= preload("secret_watch.so", person.tmp)
     person.run(*words, env=env, **options)
     return int(seen.read_text())
 
