@@ -21,6 +21,7 @@ enum cn_exit {
 /* Values of all options of all commands, and the arguments left. */
 struct cn_cli {
     const struct cn_command *command;
+    const char *usage;    /* of the verb of a command that has verbs; NULL: the command's */
     struct cn_home *home; /* open while a command runs */
     bool json, quiet, verbose;
     bool fresh, replace, yes, keep, overwrite, no_input, answer;
@@ -82,6 +83,9 @@ int cn_misuse(const struct cn_cli *cli, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* CN_EXIT_USAGE */
 /* What went wrong while doing `what`, with the home's detail and the usual hint; the exit code. */
 int cn_fail(const struct cn_cli *cli, enum cn_err err, const char *what);
+/* Whether err is about a file of ours, of whose absence cn_fail says what to do, and not about a
+ * contact: names hold no slash. */
+bool cn_is_missing_file(enum cn_err err, const char *about);
 int cn_exit_code(enum cn_err err);
 /* Text from a partner or a file, safe for a terminal: control characters and bad UTF-8 as \xNN.
  * out is always ended; size 1 or more. Returns out. */

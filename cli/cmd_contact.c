@@ -39,8 +39,8 @@ static int failed(struct cn_cli *cli, enum cn_err err, const char *what)
                 "(`cyphernet contact offer NAME --new`)");
     if (err == CN_E_KEY && !about[0])
         cn_hint("ask for another card: this one can hardly be what its owner made");
-    if (err == CN_E_ABSENT)
-        cn_hint("`cyphernet contact list` shows your contacts; `cyphernet join` must come first");
+    if (err == CN_E_ABSENT && !cn_is_missing_file(err, about))
+        cn_hint("`cyphernet contact list` shows your contacts");
     return code;
 }
 
@@ -280,8 +280,13 @@ static int show(struct cn_cli *cli)
 static int rename_contact(struct cn_cli *cli)
 {
     enum cn_err err = cn_contact_rename(cli->home, cli->arguments[1], cli->arguments[2]);
+    int code;
 
-    return err == CN_OK ? CN_EXIT_DONE : failed(cli, err, "renaming");
+    if (err != CN_E_EXISTS)
+        return err == CN_OK ? CN_EXIT_DONE : failed(cli, err, "renaming");
+    code = cn_fail(cli, err, "renaming");
+    cn_hint("choose another name, or remove that contact first");
+    return code;
 }
 
 static int remove_contact(struct cn_cli *cli)
@@ -295,15 +300,16 @@ static const struct {
     const char *name;
     int arguments_min, arguments_max;
     bool json;
+    const char *usage;
     int (*run)(struct cn_cli *cli);
 } verbs[] = {
-    { "offer", 2, 2, true, offer },
-    { "accept", 2, 3, true, accept_card },
-    { "verify", 2, 2, true, verify },
-    { "list", 1, 1, true, list },
-    { "show", 2, 2, true, show },
-    { "rename", 3, 3, false, rename_contact },
-    { "remove", 2, 2, false, remove_contact },
+    { "offer", 2, 2, true, "contact offer NAME [-o FILE] [--new]", offer },
+    { "accept", 2, 3, true, "contact accept NAME [FILE|-] [-o FILE] [--replace]", accept_card },
+    { "verify", 2, 2, true, "contact verify NAME [--yes]", verify },
+    { "list", 1, 1, true, "contact list [--json]", list },
+    { "show", 2, 2, true, "contact show NAME [--json]", show },
+    { "rename", 3, 3, false, "contact rename OLD NEW", rename_contact },
+    { "remove", 2, 2, false, "contact remove NAME", remove_contact },
 };
 
 static int run(struct cn_cli *cli)
@@ -311,6 +317,7 @@ static int run(struct cn_cli *cli)
     for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
         if (strcmp(cli->arguments[0], verbs[i].name) != 0)
             continue;
+        cli->usage = verbs[i].usage;
         if (cli->argument_count < verbs[i].arguments_min ||
             cli->argument_count > verbs[i].arguments_max)
             return cn_misuse(cli, "contact %s: wrong number of arguments", verbs[i].name);

@@ -7,7 +7,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { CALLER_WAIT_S = 600 };
+enum { CALLER_WAIT_S = 600, CLOCK_TEXT_SIZE = CN_SPAN_TEXT_SIZE + 16 };
 
 void cn_dial_event(const struct cn_cli *cli, const struct cn_dial *dial, const char *event,
                    const char *extra)
@@ -69,17 +69,27 @@ void cn_span_text(int64_t seconds, char out[CN_SPAN_TEXT_SIZE])
     snprintf(out, CN_SPAN_TEXT_SIZE, "%lld %s", (long long)n, unit);
 }
 
-static void tell_clock(const struct cn_dial *dial)
+/* "2 hours ahead of"; false: it is right, or unknown. */
+static bool clock_is_off(const struct cn_dial *dial, char by[CLOCK_TEXT_SIZE])
 {
     int64_t ahead = cn_call_admission_note(dial->call)->clock_ahead_s;
-    char by[CN_SPAN_TEXT_SIZE];
+    char span[CN_SPAN_TEXT_SIZE];
 
     if (ahead < CN_CLOCK_OFF_S && ahead > -CN_CLOCK_OFF_S)
-        return;
-    cn_span_text(ahead, by);
-    cn_warn("your clock is %s %s the server's; if it is off by more than ten minutes you may not "
-            "find %s",
-            by, ahead > 0 ? "ahead of" : "behind", dial->name);
+        return false;
+    cn_span_text(ahead, span);
+    snprintf(by, CLOCK_TEXT_SIZE, "%s %s", span, ahead > 0 ? "ahead of" : "behind");
+    return true;
+}
+
+static void tell_clock(const struct cn_dial *dial)
+{
+    char by[CLOCK_TEXT_SIZE];
+
+    if (clock_is_off(dial, by))
+        cn_warn("your clock is %s the server's; if it is off by more than ten minutes you may not "
+                "find %s",
+                by, dial->name);
 }
 
 static const struct {
@@ -129,12 +139,18 @@ static void hint_partner(const struct cn_dial *dial)
 
 int cn_dial_ended(struct cn_cli *cli, struct cn_dial *dial, enum cn_err err)
 {
+    char by[CLOCK_TEXT_SIZE];
+
     if (err == CN_OK)
         return CN_EXIT_DONE;
     if (err == CN_E_ADMISSION)
         return refused(dial);
     if (err == CN_E_TIMEOUT && !dial->is_open) {
         cn_error("%s did not come in time", dial->name);
+        if (clock_is_off(dial, by))
+            cn_hint("your clock is %s the server's, and of two whose clocks differ by more than "
+                    "ten minutes neither finds the other: is it right?",
+                    by);
         hint_partner(dial);
         cn_hint("if that was so, one of you has an older card of the other: compare the numbers of "
                 "`cyphernet contact verify` at both ends");
@@ -222,7 +238,8 @@ static int not_ready(struct cn_cli *cli, enum cn_err err, const char *name)
     struct cn_contact_info info;
     int code = CN_EXIT_FAILED;
 
-    if (err == CN_E_ABSENT && cn_contact_show(cli->home, name, &info) == CN_OK) {
+    if (err == CN_E_ABSENT && cn_contact_show(cli->home, name, &info) == CN_OK &&
+        !(info.offered && info.accepted)) {
         cn_error("%s: the cards are not exchanged yet", name);
         cn_hint(info.accepted ? "hand over yours: cyphernet contact offer %s -o FILE"
                               : "take the other's card: cyphernet contact accept %s FILE",
@@ -230,7 +247,7 @@ static int not_ready(struct cn_cli *cli, enum cn_err err, const char *name)
         return code;
     }
     code = cn_fail(cli, err, "calling");
-    if (err == CN_E_ABSENT)
+    if (err == CN_E_ABSENT && !cn_is_missing_file(err, cn_home_detail(cli->home)->about))
         cn_hint("`cyphernet contact list` shows your contacts; `cyphernet doctor` what is missing");
     return code;
 }

@@ -64,6 +64,8 @@ static int write_failed(const char *path, int error)
     cn_error("%s: %s", path, strerror(error));
     if (error == EEXIST)
         cn_hint("choose another name, or remove that file first");
+    if (error == ENOSPC || error == EDQUOT)
+        cn_hint("make room on the disk and ask for it again");
     return CN_EXIT_FAILED;
 }
 

@@ -67,7 +67,7 @@ int cn_misuse(const struct cn_cli *cli, const char *format, ...)
     va_start(args, format);
     put("error: ", format, args);
     va_end(args);
-    cn_hint("usage: cyphernet %s", cli->command->usage);
+    cn_hint("usage: cyphernet %s", cli->usage ? cli->usage : cli->command->usage);
     return CN_EXIT_USAGE;
 }
 
@@ -104,6 +104,8 @@ static const struct {
     [CN_E_REFUSED] = { CN_EXIT_REFUSED, NULL },
     [CN_E_CANCELLED] = { CN_EXIT_INTERRUPTED, NULL },
     [CN_E_MEMORY] = { 0, "close other programs" },
+    [CN_E_CONFIG] = { 0, "cyphernet(1) says under FILES what it may hold; without it the defaults "
+                         "are used" },
 };
 
 int cn_exit_code(enum cn_err err)
@@ -120,6 +122,11 @@ static bool is_damage(enum cn_err err)
            err == CN_E_FORMAT;
 }
 
+bool cn_is_missing_file(enum cn_err err, const char *about)
+{
+    return err == CN_E_ABSENT && strchr(about, '/');
+}
+
 int cn_fail(const struct cn_cli *cli, enum cn_err err, const char *what)
 {
     const struct cn_detail *detail = cn_home_detail(cli->home);
@@ -134,6 +141,11 @@ int cn_fail(const struct cn_cli *cli, enum cn_err err, const char *what)
         cn_hint("chmod 600 '%s', which must be a file of yours", about);
     else if (detail->system_error == ENOSPC || detail->system_error == EDQUOT)
         cn_hint("make room on the disk and try again; nothing was changed");
+    else if (detail->system_error == ELOOP)
+        cn_hint("a file with secrets must be there itself: move it to where the link is");
+    else if (cn_is_missing_file(err, about))
+        cn_hint("`cyphernet join FILE` comes first, with the fingerprint file of a server's "
+                "operator; it makes the identity too, as `cyphernet init` does");
     else if (about[0] && is_damage(err)) /* a file of ours: nobody can send it again */
         cn_hint(CN_HINT_DAMAGED);
     else if (rows[err].hint)

@@ -531,12 +531,12 @@ enum cn_err cn_home_suites(struct cn_home *home, uint16_t *suite, size_t suite_m
     if (err == CN_E_ABSENT)
         return CN_OK;
     if (err != CN_OK)
-        return file_failed(home, cn_home_text_err(err), path);
+        return file_failed(home, err == CN_E_FULL ? CN_E_CONFIG : err, path);
     text[size] = '\0';
     line = strlen(text) == size ? ini_parse_string(text, preference, &p) : 1;
     if (line != 0 || p.suite_count > suite_max) {
         snprintf(where, sizeof where, "%s, line %d", path, line);
-        return cn_home_fail(home, CN_E_FORMAT, 0, where);
+        return cn_home_fail(home, CN_E_CONFIG, 0, where);
     }
     memcpy(suite, p.suite, p.suite_count * sizeof suite[0]);
     *count = p.suite_count;

@@ -54,7 +54,7 @@ CN_MUST_USE enum cn_err cn_home_fingerprint(struct cn_home *home,
                                             struct cn_fingerprint *fingerprint);
 CN_MUST_USE enum cn_err cn_home_identity(struct cn_home *home, struct cn_identity *identity);
 /* The order of suites for new cards, from the preferences: how many, 0 for the default.
- * CN_E_FORMAT: detail says what is wrong. */
+ * CN_E_CONFIG: detail says which line is wrong. */
 CN_MUST_USE enum cn_err cn_home_suites(struct cn_home *home, uint16_t *suite, size_t suite_max,
                                        size_t *count);
 

@@ -133,8 +133,8 @@ struct cn_contact_info {
 /* My card for NAME, made at first and the same from then on; fresh, or if another server has been
  * joined meanwhile: a new one, after which both must exchange again. *text_size as for
  * cn_home_request; the text is a secret of the two. CN_E_NAME; CN_E_ABSENT: not joined yet, or no
- * identity (detail); CN_E_FORMAT: also of the preferences (detail names the line); CN_E_FULL, when
- * the card is made and kept all the same; errors of reading and writing a file. */
+ * identity (detail); CN_E_CONFIG: the preferences (detail names the line); CN_E_FULL, when the card
+ * is made and kept all the same; errors of reading and writing a file. */
 CN_API CN_MUST_USE enum cn_err cn_contact_offer(struct cn_home *home, const char *name, bool fresh,
                                                 char *text, size_t *text_size);
 /* Take NAME's card. CN_E_OWN: mine; CN_E_KNOWN: this card or identity is held under another name

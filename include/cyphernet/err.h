@@ -42,7 +42,8 @@
     X(CN_E_RANDOM, CN_BLAME_SYSTEM, 0x07, "no randomness") \
     X(CN_E_MEMORY, CN_BLAME_SYSTEM, 0x07, "out of memory") \
     X(CN_E_SYSTEM, CN_BLAME_SYSTEM, 0x07, "a system call failed") \
-    X(CN_E_HUNG_UP, CN_BLAME_SYSTEM, 0x00, "the server hung up without a word")
+    X(CN_E_HUNG_UP, CN_BLAME_SYSTEM, 0x00, "the server hung up without a word") \
+    X(CN_E_CONFIG, CN_BLAME_US, 0x00, "not understood")
 
 enum cn_blame { CN_BLAME_NOBODY = 0, CN_BLAME_PEER, CN_BLAME_US, CN_BLAME_SYSTEM };
 

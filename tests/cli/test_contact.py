@@ -304,7 +304,24 @@ def test_a_contact_file_that_is_a_link(ann):
 def test_a_full_disk_is_told(ann):
     with open("/dev/full", "w") as full:
         done = ann.run("contact", "offer", "bob", capture_output=False, stdout=full, stderr=-1)
-    assert done.returncode == 1 and "No space left" in done.stderr
+    assert done.returncode == 1 and "No space left" in done.stderr and "hint: make room" in done.stderr
+
+
+def test_an_identity_that_is_a_link(ann):
+    (ann.home / "identity").rename(ann.tmp / "elsewhere")
+    (ann.home / "identity").symlink_to(ann.tmp / "elsewhere")
+    assert "hint: a file with secrets must be there itself" in ann.bad(1, "contact", "offer", "bob")
+
+
+@pytest.mark.parametrize("missing", ["identity", "fingerprint"])
+def test_a_file_that_is_missing(ann, bob, missing):
+    exchange(ann, bob)
+    (ann.home / missing).unlink()
+    for words in (["contact", "offer", "bob", "--new"], ["contact", "accept", "zoe", "card"], ["pipe", "bob"]):
+        (ann.tmp / "card").write_text(bob.offer("zoe"))
+        said = ann.bad(1, *words)
+        assert str(ann.home / missing) in said and "hint: `cyphernet join FILE`" in said
+        assert "contact list" not in said
 
 
 @pytest.mark.parametrize("words", [["verify", "bob"], ["verify", "bob", "--yes"], ["verify", "bob", "--json"],
@@ -365,7 +382,8 @@ def test_without_a_terminal_nothing_is_verified_by_itself(ann, bob):
 def test_a_name_that_is_taken(ann):
     ann.offer("bob")
     ann.offer("carol")
-    assert "carol" in ann.bad(1, "contact", "rename", "bob", "carol")
+    said = ann.bad(1, "contact", "rename", "bob", "carol")
+    assert "carol" in said and "another name" in said and "--replace" not in said
     assert ann.state("bob") == ann.state("carol") == "offered"
 
 
@@ -475,7 +493,7 @@ def test_list_and_show_as_json(ann, bob):
 def test_preferences_that_are_not_understood(ann, text):
     (ann.home / "config").write_text(text)
     said = ann.bad(1, "contact", "offer", "bob")
-    assert str(ann.home / "config") in said
+    assert str(ann.home / "config") in said and "not understood" in said and "hint: cyphernet(1)" in said
 
 
 def test_preferred_suites_are_offered_in_order(ann, bob):

@@ -89,6 +89,10 @@ def test_what_is_no_descriptor_for_events(ann, number):
     assert "--events wants" in ann.bad(2, "pipe", "bob", f"--events={number}")
 
 
+def test_misuse_of_a_verb_shows_its_usage(stranger):
+    assert "usage: cyphernet contact rename OLD NEW\n" in stranger.bad(2, "contact", "rename", "bob")
+
+
 def test_behind_two_dashes_nothing_is_an_option(stranger):
     assert "valid name" in stranger.bad(2, "contact", "offer", "--", "--new")
 

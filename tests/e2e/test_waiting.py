@@ -5,7 +5,7 @@ import time
 
 import pytest
 from cn_helper import exchange
-from ctl_helper import BUILD
+from ctl_helper import BUILD, preload
 from lines import status
 from live import until
 
@@ -56,3 +56,12 @@ def test_whose_waiting_time_is_over_does_not_wait_longer_than_its_user_would(own
     waiting = own.start(ann, "pipe", "bob", wait=3)
     waiting.end(6)
     assert status(own)["waited_out"] >= 1
+
+
+@pytest.mark.parametrize("shift, how", [(7300, "2 hours ahead of"), (-7300, "2 hours behind"), (0, None)])
+def test_a_clock_that_is_off_is_among_the_hints(world, tmp_path, shift, how):
+    env = {**preload("shift_clock.so", tmp_path), "CLOCK_SHIFT_S": str(shift)}
+    done = world.ann.run("pipe", "bob", "--wait", "0.2", env=env)
+    assert done.returncode == 6
+    after = done.stderr.split("error: bob did not come in time\n")[1]
+    assert (f"hint: your clock is {how} the server's" in after) if how else ("clock" not in done.stderr)
