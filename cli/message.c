@@ -4,7 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
-enum { TEXT_SIZE_MAX = 6144 };
+enum { TEXT_SIZE_MAX = 6144, MARKS_MAX = 4 /* more of them climb over the lines above */ };
 
 static void put(const char *kind, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
@@ -153,8 +153,17 @@ int cn_fail(const struct cn_cli *cli, enum cn_err err, const char *what)
     return cn_exit_code(err);
 }
 
+/* Marks that are put over the character before them, of any script's or none's. */
+static bool is_mark(unsigned code)
+{
+    return (code >= 0x0300 && code <= 0x036f) || (code >= 0x0483 && code <= 0x0489) ||
+           (code >= 0x1ab0 && code <= 0x1aff) || (code >= 0x1dc0 && code <= 0x1dff) ||
+           (code >= 0x20d0 && code <= 0x20ff) || (code >= 0xfe00 && code <= 0xfe0f) ||
+           (code >= 0xfe20 && code <= 0xfe2f);
+}
+
 /* The octets of a whole UTF-8 character that may be shown, or 0. */
-static size_t shown(const unsigned char *c, size_t left)
+static size_t shown(const unsigned char *c, size_t left, bool *mark)
 {
     static const struct {
         unsigned char mask, lead;
@@ -177,10 +186,12 @@ static size_t shown(const unsigned char *c, size_t left)
         }
         /* control characters, overlong forms, surrogates, and what turns the text around */
         if (code < forms[n].least || code == 0x7f || code > 0x10ffff ||
-            (code >= 0xd800 && code <= 0xdfff) || (code >= 0x200b && code <= 0x200f) ||
-            (code >= 0x2028 && code <= 0x202e) || (code >= 0x2060 && code <= 0x2069) ||
-            code == 0xfeff || (code >= 0xe0000 && code <= 0xe007f))
+            (code >= 0xd800 && code <= 0xdfff) || code == 0x061c ||
+            (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
+            (code >= 0x2060 && code <= 0x2069) || code == 0xfeff ||
+            (code >= 0xe0000 && code <= 0xe007f))
             return 0;
+        *mark = is_mark(code);
         return n + 1;
     }
     return 0;
@@ -190,11 +201,16 @@ char *cn_printable(char *out, size_t size, const char *text, size_t text_size)
 {
     const unsigned char *c = (const unsigned char *)text;
     size_t used = 0;
+    size_t marks = 0; /* one after the other */
 
     for (size_t i = 0; i < text_size;) {
-        size_t n = shown(c + i, text_size - i);
+        bool mark = false;
+        size_t n = shown(c + i, text_size - i, &mark);
         char piece[5] = { 0 };
 
+        marks = mark ? marks + 1 : 0;
+        if (marks > MARKS_MAX)
+            n = 0;
         if (n > 0)
             memcpy(piece, c + i, n);
         else
@@ -212,7 +228,8 @@ char *cn_printable(char *out, size_t size, const char *text, size_t text_size)
 /* The first character of text as a JSON string has it; how many octets of text that was. */
 static size_t json_piece(char piece[8], const unsigned char *c, size_t left)
 {
-    size_t n = shown(c, left);
+    bool mark;
+    size_t n = shown(c, left, &mark);
 
     if (n == 0)
         snprintf(piece, 8, "\\\\x%02x",

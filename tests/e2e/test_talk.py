@@ -87,6 +87,7 @@ def test_utf8(world):
         b"\xf4\x90\x80\x80 too high",
         b"cut off \xe4\xb8",
         "\u202egnp.exe".encode(),
+        "left\u061cright".encode(),
         "\u2066isolate".encode(),
         "\u2028line separator".encode(),
         b"\x0e\x0f\x11\x13\x05",
@@ -98,8 +99,15 @@ def test_what_cannot_drive_the_terminal(world, said):
     assert len(shown(output)) == 2, "one line stays one line"
     for sign in text.replace("\n", ""):
         assert sign >= " " and not 0x7F <= ord(sign) <= 0x9F, repr(text)
-        assert sign not in "\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069", repr(text)
+        assert sign not in "\u061c\u2028\u2029\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069", repr(text)
     assert shown(output)[1] == "next"
+
+
+@pytest.mark.parametrize("mark", ["\u0301", "\u0489", "\u20dd", "\ufe0f", "\ufe20"])
+def test_marks_climb_over_no_other_line(world, mark):
+    (line,) = shown(talked(world, ("e" + 2000 * mark + " ü" + 4 * mark + "\n").encode()))
+    assert mark in line and 5 * mark not in line
+    assert line.endswith(" ü" + 4 * mark)
 
 
 def test_every_octet(world):
