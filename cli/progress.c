@@ -80,13 +80,34 @@ static void left_text(const struct cn_progress *p, char out[32])
         snprintf(out, 32, "%d:%02d", (int)seconds / 60, (int)seconds % 60);
 }
 
+/* The octets of the whole characters of a name that fit, and the blanks that fill the rest. A
+ * character of three octets or more is taken to be two columns wide, as most of them are. */
+static int name_fit(const char *name, int *blanks)
+{
+    int fit = 0;
+    int left = NAME_WIDTH;
+
+    while (name[fit]) {
+        int size = 1;
+
+        while (((unsigned char)name[fit + size] & 0xc0) == 0x80)
+            size++;
+        if (left < (size < 3 ? 1 : 2))
+            break;
+        left -= size < 3 ? 1 : 2;
+        fit += size;
+    }
+    *blanks = left;
+    return fit;
+}
+
 static void draw(struct cn_progress *p)
 {
     char done[32], rate[32], left[32], right[160];
     char bar[256];
     double part = p->total > 0 ? (double)p->done / (double)p->total : 1;
     int width = terminal_width();
-    int room, full;
+    int room, full, fit, blanks;
 
     left_text(p, left);
     snprintf(right, sizeof right, " %3d%%  %8s  %10s/s  %s", (int)(part * 100),
@@ -103,7 +124,8 @@ static void draw(struct cn_progress *p)
         if (full < room)
             bar[full] = '>';
         bar[room] = '\0';
-        fprintf(stderr, "\r\033[K%-*.*s [%s]%s", NAME_WIDTH, NAME_WIDTH, p->name, bar, right);
+        fit = name_fit(p->name, &blanks);
+        fprintf(stderr, "\r\033[K%.*s%*s [%s]%s", fit, p->name, blanks, "", bar, right);
     }
     fflush(stderr);
     p->is_drawn = true;

@@ -13,6 +13,7 @@ import subprocess
 
 import pytest
 
+from ctl_helper import BUILD
 from live import LIMIT, until
 
 
@@ -248,6 +249,32 @@ def test_json(world, source, target):
         events = [json.loads(line) for line in running.got().splitlines()]
         assert events[-1]["event"] == "done"
         assert all(event["v"] == 1 for event in events)
+
+
+@pytest.mark.parametrize("name", ["Grüße-世界-世界-世界-世界.bin", "x" * 40, "ü", "ü" * 17, "a" + "世" * 9])
+def test_a_name_in_the_bar_is_cut_between_characters(world, source, target, name):
+    ours, theirs = os.openpty()
+    os.set_blocking(ours, False)
+    taking = world.start(world.bob, "receive", "ann", "-d", target)
+    env = {**os.environ, "CYPHERNET_HOME": str(world.ann.home)}
+    (path,) = write(source, {name.encode(): noise(1 << 20)})
+    giving = subprocess.Popen([BUILD / "cyphernet", "send", "bob", path], env=env, stderr=theirs, stdin=subprocess.DEVNULL)
+    os.close(theirs)
+    shown = b""
+
+    def ended():
+        nonlocal shown
+        with contextlib.suppress(OSError):
+            while more := os.read(ours, 65536):
+                shown += more
+        return giving.poll() is not None
+
+    until(ended, "it is sent")
+    ended()
+    os.close(ours)
+    taking.end(0)
+    bars = re.findall(r"\r\x1b\[K([^\r]+?) +\[", shown.decode())
+    assert bars and all(name.startswith(bar) and len(bar) >= min(len(name), 8) for bar in bars)
 
 
 # --- what is refused
