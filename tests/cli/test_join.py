@@ -1,6 +1,7 @@
 """Joining a server: what is refused, with nothing written or lost; then what works."""
 
 import random
+import re
 
 import pytest
 
@@ -160,6 +161,12 @@ def test_an_end_within_fourteen_days_is_announced(server, stranger, days, told):
     server.ok("invite", "ann", "--days", days, "-o", "ann.fp")
     assert ("expires in" in stranger.ok("join", "ann.fp").stderr) is told
     assert ("expires in" in stranger.ok("contact", "offer", "bob").stderr) is told
+
+
+@pytest.mark.parametrize("days, said", [("1", "in 2[34] hours;"), ("2", "in (2 days|47 hours);"), ("14", "in 1[34] days;")])
+def test_an_end_is_announced_in_words(server, stranger, days, said):
+    server.ok("invite", "ann", "--days", days, "-o", "ann.fp")
+    assert re.search(f"expires {said}", stranger.ok("join", "ann.fp").stderr)
 
 
 def test_with_a_request_the_secret_never_leaves(server, stranger):
