@@ -24,13 +24,36 @@ static void names_free(char **names, size_t count)
     free(names);
 }
 
+/* Add the names that are in dir, as far as they can be read. CN_E_MEMORY, CN_E_SYSTEM (errno). */
+static enum cn_err names_read(DIR *dir, char ***names, size_t *count)
+{
+    struct dirent *entry;
+
+    while (errno = 0, (entry = readdir(dir))) {
+        char **more;
+
+        if (!cn_name_valid(entry->d_name))
+            continue;
+        more = realloc(*names, (*count + 1) * sizeof *more);
+        if (!more)
+            return CN_E_MEMORY;
+        *names = more;
+        more[*count] = strdup(entry->d_name);
+        if (!more[*count])
+            return CN_E_MEMORY;
+        ++*count;
+    }
+    return errno == 0 ? CN_OK : CN_E_SYSTEM;
+}
+
 /* The names of all contacts, in order; for names_free. Other files in there are none of ours. */
 static enum cn_err names_list(struct cn_home *home, char ***names, size_t *count)
 {
     char path[PATH_MAX];
-    struct dirent *entry;
     char **list = NULL;
     size_t have = 0;
+    enum cn_err err;
+    int failure;
     DIR *dir;
 
     cn_home_path(home, "contacts", path);
@@ -39,22 +62,13 @@ static enum cn_err names_list(struct cn_home *home, char ***names, size_t *count
     dir = opendir(path);
     if (!dir)
         return errno == ENOENT ? CN_OK : cn_home_fail(home, CN_E_SYSTEM, errno, path);
-    while ((entry = readdir(dir))) {
-        char **more;
-
-        if (!cn_name_valid(entry->d_name))
-            continue;
-        more = realloc(list, (have + 1) * sizeof *list);
-        if (more)
-            list = more;
-        if (!more || !(list[have] = strdup(entry->d_name))) {
-            names_free(list, have);
-            closedir(dir);
-            return CN_E_MEMORY;
-        }
-        have++;
-    }
+    err = names_read(dir, &list, &have);
+    failure = err == CN_E_SYSTEM ? errno : 0;
     closedir(dir);
+    if (err != CN_OK) {
+        names_free(list, have);
+        return cn_home_fail(home, err, failure, path);
+    }
     if (have > 0)
         qsort(list, have, sizeof *list, names_compare);
     *names = list;

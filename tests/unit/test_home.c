@@ -16,7 +16,16 @@ enum { TEXT_SIZE_MAX = 65536 };
 
 /* --- system calls that fail when told; the linker puts these before the real ones ----------- */
 
-enum { FAIL_NONE, FAIL_WRITE, FAIL_FSYNC, FAIL_RENAME, FAIL_MKDIR, FAIL_READ, FAIL_NOREPLACE };
+enum {
+    FAIL_NONE,
+    FAIL_WRITE,
+    FAIL_FSYNC,
+    FAIL_RENAME,
+    FAIL_MKDIR,
+    FAIL_READ,
+    FAIL_NOREPLACE,
+    FAIL_READDIR
+};
 
 static struct {
     int call;
@@ -66,6 +75,13 @@ int __wrap_fsync(int fd);
 int __wrap_fsync(int fd)
 {
     return faulty(FAIL_FSYNC) ? -1 : __real_fsync(fd);
+}
+
+struct dirent64 *__real_readdir64(DIR *dir);
+struct dirent64 *__wrap_readdir64(DIR *dir);
+struct dirent64 *__wrap_readdir64(DIR *dir)
+{
+    return faulty(FAIL_READDIR) ? NULL : __real_readdir64(dir);
 }
 
 int __real_rename(const char *from, const char *to);
@@ -520,6 +536,33 @@ static void reading_that_fails_is_told(void **state)
     assert_int_equal(cn_home_detail(home)->system_error, EIO);
 }
 
+static void contacts_that_cannot_be_listed_are_told(void **state)
+{
+    static char card[TEXT_SIZE_MAX];
+    struct cn_contact_info *list = NULL;
+    struct cn_home *bob;
+    size_t count = 9, card_size;
+
+    (void)state;
+    join(home, 1);
+    bob = other_open("bob", 2);
+    card_size = offer(bob, "ann", card);
+    fault.call = FAIL_READDIR;
+    fault.error = EIO;
+    assert_err(cn_contact_list(home, &list, &count), CN_OK); /* no contacts yet: nothing to read */
+    free(list);
+    fault.call = FAIL_NONE;
+    assert_err(cn_contact_accept(home, "bob", card, card_size, false), CN_OK);
+    fault.call = FAIL_READDIR;
+    assert_err(cn_contact_list(home, &list, &count), CN_E_SYSTEM);
+    assert_int_equal(cn_home_detail(home)->system_error, EIO);
+    /* whether it is known under another name cannot be said */
+    assert_err(cn_contact_accept(home, "robert", card, card_size, false), CN_E_SYSTEM);
+    fault.call = FAIL_NONE;
+    assert_int_equal(entries("contacts"), 1);
+    cn_home_close(bob);
+}
+
 static void interruptions_and_short_counts_are_no_failures(void **state)
 {
     const char *kind;
@@ -754,6 +797,7 @@ int main(void)
         HOME_TEST(a_file_system_that_only_renames_replaces_nothing_either),
         HOME_TEST(a_directory_that_cannot_be_made_is_told),
         HOME_TEST(reading_that_fails_is_told),
+        HOME_TEST(contacts_that_cannot_be_listed_are_told),
         HOME_TEST(interruptions_and_short_counts_are_no_failures),
         HOME_TEST(joining_tells_what_the_fingerprint_says),
         HOME_TEST(a_fingerprint_that_is_refused_leaves_the_one_held),
