@@ -149,7 +149,9 @@ enum cn_err cn_file_directories(const char *path)
         if (kept != '/' && kept != '\0')
             continue;
         *c = '\0';
-        if (mkdir(part, 0700) != 0 && errno != EEXIST)
+        if (mkdir(part, 0700) == 0)
+            cn_file_sync_directory_of(part);
+        else if (errno != EEXIST)
             return CN_E_SYSTEM;
         *c = kept;
         if (kept == '\0')

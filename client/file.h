@@ -22,7 +22,7 @@ CN_MUST_USE enum cn_err cn_file_directories(const char *path);
 /* Rename inside a directory (AT_FDCWD: paths as they are), never over another file: EEXIST. 0, or
  * -1 and errno. */
 int cn_file_rename_new(int directory, const char *from, const char *to);
-/* What was renamed or removed in this directory stays so after a power cut. Best effort. */
+/* What was made, renamed or removed beside path stays so after a power cut. Best effort. */
 void cn_file_sync_directory_of(const char *path);
 
 #endif

@@ -70,10 +70,17 @@ ssize_t __wrap_read(int fd, void *out, size_t size)
     return __real_read(fd, out, fault.slow && size > 0 ? 1 : size);
 }
 
+static ino_t synced[64]; /* what has been synced since the test began */
+static size_t synced_count;
+
 int __real_fsync(int fd);
 int __wrap_fsync(int fd);
 int __wrap_fsync(int fd)
 {
+    struct stat st;
+
+    if (fstat(fd, &st) == 0 && synced_count < sizeof synced / sizeof synced[0])
+        synced[synced_count++] = st.st_ino;
     return faulty(FAIL_FSYNC) ? -1 : __real_fsync(fd);
 }
 
@@ -298,6 +305,37 @@ static void everything_is_for_its_owner_alone(void **state)
 }
 
 /* --- identity ------------------------------------------------------------------------------- */
+
+static bool is_synced(const char *path)
+{
+    struct stat st;
+
+    assert_int_equal(stat(path, &st), 0);
+    for (size_t i = 0; i < synced_count; i++) {
+        if (synced[i] == st.st_ino)
+            return true;
+    }
+    return false;
+}
+
+static void what_is_made_is_synced_with_the_directories_above(void **state)
+{
+    static const char *const names[] = { "identity", "fingerprint", "contacts", "contacts/bob" };
+    static char text[TEXT_SIZE_MAX];
+    char path[PATH_MAX];
+
+    (void)state;
+    synced_count = 0;
+    join(home, 1);
+    offer(home, "bob", text);
+    for (size_t i = 0; i < COUNT(names); i++) {
+        path_of(names[i], path);
+        assert_true(is_synced(path));
+    }
+    path_of("", path);
+    assert_true(is_synced(path));
+    assert_true(is_synced(top));
+}
 
 static void an_identity_is_made_once(void **state)
 {
@@ -786,6 +824,7 @@ int main(void)
         HOME_TEST(without_a_place_there_is_no_home),
         HOME_TEST(opening_writes_nothing),
         HOME_TEST(everything_is_for_its_owner_alone),
+        HOME_TEST(what_is_made_is_synced_with_the_directories_above),
         HOME_TEST(an_identity_is_made_once),
         HOME_TEST(without_randomness_nothing_is_written),
         HOME_TEST(a_secret_that_others_may_use_is_refused),
