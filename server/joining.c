@@ -81,7 +81,7 @@ void cn_joining_partner_returns(struct cn_line *line)
     assert(line->bound);
     if (line->state == CN_LINE_HELD)
         held_plan(line);
-    line->waiter.alive_until_ms = line->timer.due_ms;
+    line->waiter.alive_until_ms = UINT64_MAX; /* no keep-alive is owed: its timer ends it */
     do {
         err = cn_switchboard_return(&gate->board, &line->waiter, &line->entry, cn_gate_now_ms(gate),
                                     &match);

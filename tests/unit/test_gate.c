@@ -527,6 +527,30 @@ static void who_has_a_new_partner_waits_for_its_prologue(void **state)
     drop(&a, &c);
 }
 
+/* Given back before its READY came, or after it, and met past the deadline of READY. */
+static void who_was_given_back_is_matched_for_as_long_as_it_is_there(void **state)
+{
+    (void)state;
+    for (int ready_first = 0; ready_first < 2; ready_first++) {
+        struct peer a, b, c;
+
+        peer_pair(&rig, &a, &b);
+        if (ready_first)
+            peer_ready(&rig, &a, 10, 'a');
+        peer_close(&b);
+        rig_turn(&rig);
+        if (!ready_first)
+            peer_ready(&rig, &a, 10, 'a');
+        rig_later(&rig, 4000);
+        c = peer_register(&rig, 3, CN_MODE_OUTPUT, 7);
+        assert_int_equal(peer_hear(&rig, &c, NULL), CN_ADMISSION_JOINED);
+        peer_ready(&rig, &c, 3, 'c');
+        assert_true(peer_has_prologue(&a, 3, 'c'));
+        assert_true(peer_has_prologue(&c, 10, 'a'));
+        drop(&a, &c);
+    }
+}
+
 static void who_has_got_a_part_of_a_prologue_ends_with_its_partner(void **state)
 {
     struct peer a, b;
@@ -1182,6 +1206,7 @@ int main(void)
         TEST(no_octet_of_a_prologue_prolongs_its_time),
         TEST(two_slow_prologues_end_both_lines),
         TEST(who_has_a_new_partner_waits_for_its_prologue),
+        TEST(who_was_given_back_is_matched_for_as_long_as_it_is_there),
         TEST(who_has_got_a_part_of_a_prologue_ends_with_its_partner),
         TEST(a_dead_partner_costs_no_registration),
         TEST(silence_ends_a_waiting_line_and_keep_alives_do_not),
