@@ -87,7 +87,7 @@ void cn_joining_partner_returns(struct cn_line *line)
                                     &match);
     } while (err == CN_OK && match.partner && !cn_joining_begin(line, &match));
     if (err != CN_OK)
-        cn_line_close(line, CN_GATE_REFUSED_OVER_LIMIT);
+        cn_line_close(line, err == CN_E_EXISTS ? CN_GATE_REPLACED : CN_GATE_REFUSED_OVER_LIMIT);
 }
 
 /* --- prologues ------------------------------------------------------------------------------ */

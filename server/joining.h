@@ -8,7 +8,8 @@
  * the partner's end; it is gone, and line, which has heard nothing, is to look for another. True:
  * line may be gone. */
 CN_MUST_USE bool cn_joining_begin(struct cn_line *line, const struct cn_match *match);
-/* A line whose partner failed goes back to the head of its queue, and keeps what it has said. */
+/* A line whose partner failed goes back to the head of its queue, and keeps what it has said. It
+ * may be gone: a newer line of its subscriber is in its place. */
 void cn_joining_partner_returns(struct cn_line *line);
 
 /* After READY: the length of the prologue. The line may be gone. */

@@ -185,22 +185,30 @@ static struct cn_waiter *partner_for(struct cn_switchboard *board, const struct 
     return NULL;
 }
 
-/* Lines of the same subscriber under the same entry leave the board. */
-static void replace_older(struct cn_switchboard *board, const struct cn_waiter *waiter,
-                          const struct cn_entry *entry, cn_replaced *replaced, void *context)
+/* Another line of the same subscriber under this entry; NULL: none. */
+static struct cn_waiter *twin_of(struct cn_switchboard *board, const struct cn_waiter *waiter,
+                                 const struct cn_entry *entry)
 {
     uint32_t seat = *first_of(board, bucket_of(board, entry->tag));
 
-    while (seat != CN_SEAT_NONE) {
+    for (; seat != CN_SEAT_NONE; seat = board->seats[seat].next_in_bucket) {
         const struct cn_seat *s = &board->seats[seat];
-        struct cn_waiter *old = s->waiter;
 
-        seat = s->next_in_bucket;
-        if (old == waiter || !sits_under(s, entry->tag, entry->mode) || !same_key(old, waiter))
-            continue;
+        if (s->waiter != waiter && sits_under(s, entry->tag, entry->mode) &&
+            same_key(s->waiter, waiter))
+            return s->waiter;
+    }
+    return NULL;
+}
+
+static void replace_older(struct cn_switchboard *board, const struct cn_waiter *waiter,
+                          const struct cn_entry *entry, cn_replaced *replaced, void *context)
+{
+    struct cn_waiter *old;
+
+    while ((old = twin_of(board, waiter, entry)) != NULL) {
         cn_switchboard_leave(board, old);
         replaced(context, old);
-        seat = *first_of(board, bucket_of(board, entry->tag)); /* the chain has changed */
     }
 }
 
@@ -257,6 +265,8 @@ enum cn_err cn_switchboard_return(struct cn_switchboard *board, struct cn_waiter
     struct cn_match found = { partner_for(board, waiter, entry, now_ms), *entry };
 
     assert(waiter->seat_count == 0);
+    if (twin_of(board, waiter, entry))
+        return CN_E_EXISTS;
     if (found.partner)
         cn_switchboard_leave(board, found.partner);
     else if (!seat_add(board, waiter, entry, true))

@@ -64,7 +64,8 @@ CN_MUST_USE enum cn_err cn_switchboard_register(struct cn_switchboard *board,
                                                 uint64_t now_ms, cn_replaced *replaced,
                                                 void *context, struct cn_match *match);
 /* Its partner failed: it waits on under the entry that matched, before all others. Matches at once
- * if somebody is there. CN_E_LIMIT as above. */
+ * if somebody is there. CN_E_EXISTS: a line of the same admission key waits under that entry by
+ * now, which is the one to go on; CN_E_LIMIT as above. */
 CN_MUST_USE enum cn_err cn_switchboard_return(struct cn_switchboard *board,
                                               struct cn_waiter *waiter,
                                               const struct cn_entry *entry, uint64_t now_ms,

@@ -527,6 +527,31 @@ static void who_has_a_new_partner_waits_for_its_prologue(void **state)
     drop(&a, &c);
 }
 
+/* Whoever lost a connection unnoticed has come again meanwhile: the new line is the one to join. */
+static void who_is_given_back_gives_way_to_a_newer_line_of_its_subscriber(void **state)
+{
+    struct peer a, b, newer, other_mode, c;
+
+    (void)state;
+    peer_pair(&rig, &a, &b);
+    peer_ready(&rig, &a, 10, 'a');
+    other_mode = peer_register(&rig, 1, CN_MODE_OUTPUT, 7);
+    newer = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+    assert_int_equal(peer_hear(&rig, &other_mode, NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(peer_hear(&rig, &newer, NULL), CN_ADMISSION_WAITING);
+    peer_close(&b);
+    rig_turn(&rig);
+    assert_int_equal(peer_state(&a), ENDED);
+    assert_int_equal(rig_count(&rig, CN_GATE_REPLACED), 1);
+    assert_int_equal(peer_state(&other_mode), OPEN);
+    c = peer_register(&rig, 3, CN_MODE_OUTPUT, 7);
+    assert_int_equal(peer_hear(&rig, &c, NULL), CN_ADMISSION_JOINED);
+    assert_int_equal(peer_hear(&rig, &newer, NULL), CN_ADMISSION_JOINED);
+    peer_close(&a);
+    peer_close(&other_mode);
+    drop(&newer, &c);
+}
+
 /* Given back before its READY came, or after it, and met past the deadline of READY. */
 static void who_was_given_back_is_matched_for_as_long_as_it_is_there(void **state)
 {
@@ -1206,6 +1231,7 @@ int main(void)
         TEST(no_octet_of_a_prologue_prolongs_its_time),
         TEST(two_slow_prologues_end_both_lines),
         TEST(who_has_a_new_partner_waits_for_its_prologue),
+        TEST(who_is_given_back_gives_way_to_a_newer_line_of_its_subscriber),
         TEST(who_was_given_back_is_matched_for_as_long_as_it_is_there),
         TEST(who_has_got_a_part_of_a_prologue_ends_with_its_partner),
         TEST(a_dead_partner_costs_no_registration),

@@ -406,6 +406,21 @@ static void who_returns_under_a_tag_is_not_under_others(void **state)
     assert_null(out(&c, 8));
 }
 
+static void who_returns_does_not_shadow_a_newer_line_of_its_subscriber(void **state)
+{
+    struct cn_waiter old = waiter(1), b = waiter(2), new = waiter(1), c = waiter(3);
+    const struct cn_entry e = entry(CN_MODE_INPUT, 7);
+    struct cn_match match;
+
+    (void)state;
+    assert_null(in(&old, 7));
+    assert_ptr_equal(out(&b, 7), &old);
+    assert_null(in(&new, 7));
+    assert_err(cn_switchboard_return(&board, &old, &e, 0, &match), CN_E_EXISTS);
+    assert_int_equal(old.seat_count, 0);
+    assert_ptr_equal(out(&c, 7), &new);
+}
+
 /* --- against a model ------------------------------------------------------------------------- */
 
 enum { LINES = 12, ENTRIES_MAX = 4, STEPS = 200000, MODEL_SEATS = 16 };
@@ -516,20 +531,32 @@ static bool model_register(struct model_line *line, const struct cn_entry *e, in
     return false;
 }
 
-static bool model_return(struct model_line *line, const struct cn_entry *e, uint64_t now,
-                         struct model_line **partner)
+static bool model_has_twin(const struct model_line *line, const struct cn_entry *e)
 {
+    for (int i = 0; i < LINES; i++) {
+        if (&model[i] != line && model_has(&model[i], e->mode, e->tag) &&
+            model[i].waiter.admission_key[0] == line->waiter.admission_key[0])
+            return true;
+    }
+    return false;
+}
+
+static enum cn_err model_return(struct model_line *line, const struct cn_entry *e, uint64_t now,
+                                struct model_line **partner)
+{
+    if (model_has_twin(line, e))
+        return CN_E_EXISTS;
     *partner = model_partner(line, e, now);
     if (*partner)
         (*partner)->entry_count = 0;
     else if (model_seats() == MODEL_SEATS)
-        return false;
+        return CN_E_LIMIT;
     else {
         line->entry[0] = *e;
         line->entry_count = 1;
         line->order = --model_head;
     }
-    return true;
+    return CN_OK;
 }
 
 static void check_against_model(void)
@@ -554,8 +581,7 @@ static void one_step(void)
     int count = (int)dice(ENTRIES_MAX + 1);
     unsigned what = dice(8);
     uint64_t now = dice(3);
-    bool fits;
-    enum cn_err err;
+    enum cn_err expected, err;
 
     for (int i = 0; i < count; i++)
         e[i] = entry(dice(2) ? CN_MODE_INPUT : CN_MODE_OUTPUT, (uint8_t)dice(6));
@@ -569,14 +595,14 @@ static void one_step(void)
     line->waiter.alive_until_ms = dice(4);
     if (what == 1 && line->entry_count == 0) {
         e[0] = entry(dice(2) ? CN_MODE_INPUT : CN_MODE_OUTPUT, (uint8_t)dice(6));
-        fits = model_return(line, &e[0], now, &partner);
+        expected = model_return(line, &e[0], now, &partner);
         err = cn_switchboard_return(&board, &line->waiter, &e[0], now, &match);
     } else {
-        fits = model_register(line, e, count, now, &partner);
+        expected = model_register(line, e, count, now, &partner) ? CN_OK : CN_E_LIMIT;
         err = cn_switchboard_register(&board, &line->waiter, e, (size_t)count, now, note_replaced,
                                       NULL, &match);
     }
-    assert_int_equal(err, fits ? CN_OK : CN_E_LIMIT);
+    assert_int_equal(err, expected);
     assert_ptr_equal(match.partner, partner ? &partner->waiter : NULL);
 }
 
@@ -621,6 +647,7 @@ int main(void)
         TEST(an_older_line_is_replaced_even_by_one_that_matches),
         TEST(who_returns_is_at_the_head),
         TEST(who_returns_under_a_tag_is_not_under_others),
+        TEST(who_returns_does_not_shadow_a_newer_line_of_its_subscriber),
         TEST(random_operations_agree_with_a_model),
     };
 
