@@ -1,11 +1,13 @@
 #include "ctl.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "control.h"
+#include "keyfile.h"
 
 static const struct {
     const char *event;
@@ -58,16 +60,28 @@ static bool change_allowed(const struct cn_subscriber *s, enum cn_subscriber_sta
     return false;
 }
 
-/* Make it known to the running server. The registry has it in any case. */
-static bool server_tell(const struct cn_ctl *ctl, const struct cn_ctl_place *place, uint64_t *cut,
-                        bool *running)
+/* Make it known to the running server, which must have it then. The registry has it in any case. */
+static bool server_tell(const struct cn_ctl *ctl, const struct cn_ctl_place *place,
+                        const struct cn_subscriber *s, enum cn_subscriber_status status,
+                        uint64_t *cut, bool *running)
 {
+    char request[CN_CONTROL_REQUEST_SIZE_MAX];
     char reply[CN_CONTROL_REPLY_SIZE_MAX];
-    enum cn_err err = cn_ctl_ask(place->dir, CN_CONTROL_REGISTRY, "registry", reply, sizeof reply);
+    uint64_t blocked;
+    enum cn_err err;
 
+    snprintf(request, sizeof request, CN_CONTROL_REGISTRY "%" PRIu64 "\n", s->certificate.serial);
+    err = cn_ctl_ask(place->dir, request, "registry", reply, sizeof reply);
     *running = err != CN_E_ABSENT;
-    if (err == CN_OK && !cn_ctl_json_number(reply, "cut", cut))
+    if (err == CN_OK && (!cn_ctl_json_number(reply, "cut", cut) ||
+                         !cn_ctl_json_number(reply, "serial_blocked", &blocked)))
         err = CN_E_FORMAT;
+    if (err == CN_OK && blocked != (status != CN_SUBSCRIBER_ACTIVE)) {
+        cn_ctl_error("the running server has read another registry: it does not know of this");
+        cn_ctl_hint("was %s/%s replaced just now? do this again", ctl->arguments.dir,
+                    CN_REGISTRY_FILE);
+        return false;
+    }
     if (err == CN_E_ABSENT)
         cn_ctl_note("no server runs on %s: it takes effect at the next start", ctl->arguments.dir);
     if (err == CN_OK || err == CN_E_ABSENT)
@@ -87,7 +101,7 @@ static int change_tell(const struct cn_ctl *ctl, const struct cn_ctl_place *plac
     bool told;
 
     cn_ctl_note("%s %s%s", s->label, words[status].done, changed ? "" : " already");
-    told = server_tell(ctl, place, &cut, &running);
+    told = server_tell(ctl, place, s, status, &cut, &running);
     if (ctl->arguments.json)
         printf("{\"v\":1,\"event\":\"%s\",\"label\":\"%s\",\"serial\":\"%llu\",\"running\":%s,"
                "\"cut\":%llu}\n",

@@ -294,6 +294,13 @@ enum cn_err cn_gate_registry(struct cn_gate *gate, const struct cn_settings *set
     return CN_OK;
 }
 
+bool cn_gate_blocks(const struct cn_gate *gate, uint64_t serial)
+{
+    static const uint8_t nobody[CN_X25519_SIZE] = { 0 };
+
+    return cn_blocklist_find(&gate->blocked, serial, nobody) != NULL;
+}
+
 void cn_gate_goaway(struct cn_gate *gate)
 {
     struct cn_line *line = gate->first;

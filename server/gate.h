@@ -76,6 +76,8 @@ void cn_gate_configure(struct cn_gate *gate, const struct cn_config *config);
 CN_MUST_USE enum cn_err cn_gate_registry(struct cn_gate *gate, const struct cn_settings *settings,
                                          const struct cn_blocked *blocked, size_t blocked_count,
                                          uint32_t *cut);
+/* Whether the holder of this certificate is blocked, as far as the gate knows. */
+bool cn_gate_blocks(const struct cn_gate *gate, uint64_t serial);
 
 /* Whether there is room for one line more. */
 bool cn_gate_has_room(const struct cn_gate *gate);

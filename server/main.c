@@ -46,7 +46,6 @@ struct server {
     struct cn_admission_server admission;
     struct cn_config config;
     struct cn_settings settings;
-    struct cn_registry *registry;
     struct cn_loop loop;
     struct cn_gate *gate;
     struct cn_listeners listeners;
@@ -104,16 +103,21 @@ static bool config_load(struct cn_config *config)
     return true;
 }
 
+/* Opened anew each time: another file may have taken its place, brought back from a backup, say. */
 static enum cn_err registry_apply(uint32_t *cut, size_t *blocked_count)
 {
+    struct cn_registry *registry = NULL;
     struct cn_blocked *blocked = NULL;
-    enum cn_err err = cn_settings_read(server.registry, &server.settings);
+    enum cn_err err = cn_registry_open(&registry, ".", false);
 
     if (err == CN_OK)
-        err = cn_registry_blocked(server.registry, &blocked, blocked_count);
+        err = cn_settings_read(registry, &server.settings);
+    if (err == CN_OK)
+        err = cn_registry_blocked(registry, &blocked, blocked_count);
     if (err == CN_OK)
         err = cn_gate_registry(server.gate, &server.settings, blocked, *blocked_count, cut);
     free(blocked);
+    cn_registry_close(registry);
     return err;
 }
 
@@ -131,15 +135,26 @@ static enum cn_err registry_reload(uint32_t *cut, size_t *blocked_count)
 
 /* --- control -------------------------------------------------------------------------------- */
 
-static void answer_registry(char *reply, size_t size)
+/* SERIAL, and the end of the line. */
+static bool serial_take(const char *text, uint64_t *serial)
+{
+    char *end;
+
+    *serial = strtoull(text, &end, 10);
+    return end > text && strcmp(end, "\n") == 0;
+}
+
+static void answer_registry(uint64_t serial, char *reply, size_t size)
 {
     uint32_t cut = 0;
     size_t blocked = 0;
     enum cn_err err = registry_reload(&cut, &blocked);
 
     if (err == CN_OK)
-        snprintf(reply, size, "{\"v\":1,\"event\":\"registry\",\"blocked\":%zu,\"cut\":%u}",
-                 blocked, cut);
+        snprintf(reply, size,
+                 "{\"v\":1,\"event\":\"registry\",\"blocked\":%zu,\"cut\":%u,"
+                 "\"serial_blocked\":%d}",
+                 blocked, cut, cn_gate_blocks(server.gate, serial));
     else
         snprintf(reply, size, "{\"v\":1,\"event\":\"error\",\"text\":\"registry: %s\"}",
                  cn_err_text(err));
@@ -212,9 +227,13 @@ static void answer_status(char *reply, size_t size)
 
 static void answer(void *context, const char *request, char *reply, size_t size)
 {
+    const size_t prefix = strlen(CN_CONTROL_REGISTRY);
+    uint64_t serial;
+
     (void)context;
-    if (strcmp(request, CN_CONTROL_REGISTRY) == 0)
-        answer_registry(reply, size);
+    if (strncmp(request, CN_CONTROL_REGISTRY, prefix) == 0 &&
+        serial_take(request + prefix, &serial))
+        answer_registry(serial, reply, size);
     else if (strcmp(request, CN_CONTROL_STATUS) == 0)
         answer_status(reply, size);
     else
@@ -401,19 +420,25 @@ static int gate_open(void)
     struct cn_gate_setup setup = { &server.loop,      &server.crypto, &cn_system_random,
                                    &server.admission, &server.config, lines_max() };
     enum cn_err err = cn_loop_init(&server.loop, 2 * (size_t)setup.lines_max + 64);
-    uint32_t cut = 0;
-    size_t blocked = 0;
 
     server.shutdown.fire = shutdown_fire;
     if (err == CN_OK)
         err = cn_gate_create(&server.gate, &setup);
-    if (err == CN_OK)
-        err = registry_apply(&cut, &blocked);
     if (err != CN_OK)
         return fail_err(err, "starting", NULL);
     server.loop.after = after;
     server.started_ms = server.loop.now_ms;
     return EXIT_DONE;
+}
+
+static int registry_load(void)
+{
+    uint32_t cut;
+    size_t blocked;
+    enum cn_err err = registry_apply(&cut, &blocked);
+
+    return err == CN_OK ? EXIT_DONE
+                        : fail_err(err, CN_REGISTRY_FILE, "`cyphernetctl init` makes it");
 }
 
 /* Else nobody who holds a fingerprint could say a hello that is understood, and hear why. */
@@ -475,12 +500,10 @@ static int start(void)
     if (err != CN_OK)
         return fail_err(err, "libcrypto", NULL);
     code = key_load();
-    if (code != EXIT_DONE)
-        return code;
-    err = cn_registry_open(&server.registry, ".", false);
-    if (err != CN_OK)
-        return fail_err(err, CN_REGISTRY_FILE, "`cyphernetctl init` makes it");
-    code = gate_open();
+    if (code == EXIT_DONE)
+        code = gate_open();
+    if (code == EXIT_DONE)
+        code = registry_load();
     if (code == EXIT_DONE)
         code = key_check();
     if (code != EXIT_DONE)
@@ -509,7 +532,6 @@ static void stop(void)
     cn_gate_destroy(server.gate);
     if (server.loop.heap)
         cn_loop_wipe(&server.loop);
-    cn_registry_close(server.registry);
     cn_admission_server_wipe(&server.admission);
     cn_crypto_wipe(&server.crypto);
     if (server.signals.fd >= 0)

@@ -81,32 +81,45 @@ def alice(server):
     return server
 
 
+def serial_of(alice):
+    return json.loads(alice.ok("list", "--json").stdout)["serial"]
+
+
 @pytest.mark.parametrize("cut, said", [(0, "0 lines cut"), (1, "1 line cut"), (7, "7 lines cut")])
 @pytest.mark.parametrize("verb", ["revoke", "suspend"])
 def test_the_server_is_told_and_says_how_many_lines_it_cut(alice, running, verb, cut, said):
-    played = running({"v": 1, "event": "registry", "blocked": 1, "cut": cut})
+    played = running({"v": 1, "event": "registry", "blocked": 1, "cut": cut, "serial_blocked": 1})
     assert said in alice.ok(verb, "alice").stderr
-    assert played.asked == [b"registry\n"]
+    assert played.asked == [f"registry {serial_of(alice)}\n".encode()]
 
 
 def test_unsuspending_tells_the_server_too(alice, running):
     alice.ok("suspend", "alice")
-    played = running({"v": 1, "event": "registry", "blocked": 0, "cut": 0})
+    played = running({"v": 1, "event": "registry", "blocked": 0, "cut": 0, "serial_blocked": 0})
     assert "cut" not in alice.ok("unsuspend", "alice").stderr
-    assert played.asked == [b"registry\n"]
+    assert played.asked == [f"registry {serial_of(alice)}\n".encode()]
 
 
 def test_revoke_json_says_what_was_cut(alice, running):
-    running({"v": 1, "event": "registry", "blocked": 1, "cut": 3})
+    running({"v": 1, "event": "registry", "blocked": 1, "cut": 3, "serial_blocked": 1})
     line = json.loads(alice.ok("revoke", "alice", "--json").stdout)
     assert (line["event"], line["running"], line["cut"]) == ("revoked", True, 3)
 
 
 def test_a_second_revocation_tells_the_server_again(alice, running):
     alice.ok("revoke", "alice")
-    played = running({"v": 1, "event": "registry", "blocked": 1, "cut": 2})
+    played = running({"v": 1, "event": "registry", "blocked": 1, "cut": 2, "serial_blocked": 1})
     assert "2 lines cut" in alice.ok("revoke", "alice").stderr
-    assert played.asked == [b"registry\n"]
+    assert len(played.asked) == 1
+
+
+@pytest.mark.parametrize("verb, told", [("revoke", 0), ("suspend", 0), ("unsuspend", 1)])
+def test_a_server_that_has_not_taken_the_change_in_is_not_believed(alice, running, verb, told):
+    alice.ok("suspend", "alice")
+    running({"v": 1, "event": "registry", "blocked": 1, "cut": 0, "serial_blocked": told})
+    done = alice.run(verb, "alice")
+    assert done.returncode == 1
+    assert "the running server has read another registry" in done.stderr and "hint: " in done.stderr
 
 
 def test_a_socket_that_a_dead_server_left(alice):
@@ -122,6 +135,8 @@ def test_a_socket_that_a_dead_server_left(alice):
         b"\n",
         b"nonsense\n",
         b'{"v":1,"event":"registry"}\n',
+        b'{"v":1,"event":"registry","cut":3}\n',
+        b'{"v":1,"event":"registry","serial_blocked":1}\n',
         b'{"v":1,"event":"registry","cut":"3"}\n',
         b'{"v":1,"event":"registry","cut":-3}\n',
         b'{"v":1,"event":"registry","cut":3',
@@ -148,7 +163,7 @@ def test_an_answer_that_makes_no_sense(alice, running, answer):
 
 
 def test_status_is_printed_for_people(alice, running):
-    serial = json.loads(alice.ok("list", "--json").stdout)["serial"]
+    serial = serial_of(alice)
     played = running({**STATUS, "subscribers": [*STATUS["subscribers"], {"serial": serial, "waiting": 1, "joined": 2}]})
     text = alice.ok("status").stdout
     assert played.asked == [b"status\n"]

@@ -505,6 +505,23 @@ def test_a_revocation_reaches_lines_under_a_renewed_certificate(own):
     assert Line(own, old).hello().ask("verdict") == "revoked"
 
 
+def test_a_revocation_reaches_a_server_whose_registry_was_brought_back_from_a_backup(own):
+    own.serve()
+    fingerprint = invited(own, "eve")
+    with sqlite3.connect(own.ctl.dir / "registry.db") as db, sqlite3.connect(own.tmp / "backup.db") as copy:
+        db.backup(copy)
+    db.close()
+    copy.close()
+    line = Line(own, fingerprint).wait()
+    for journal in ("registry.db-wal", "registry.db-shm"):
+        (own.ctl.dir / journal).unlink(missing_ok=True)
+    (own.tmp / "backup.db").replace(own.ctl.dir / "registry.db")
+    assert "1 line cut" in own.ctl.ok("revoke", "eve").stderr
+    line.expect("refused revoked")
+    line.ended()
+    assert Line(own, fingerprint).hello().ask("verdict") == "revoked"
+
+
 def test_nobody_without_the_key_of_the_operator_is_needed_to_revoke(own):
     own.serve()
     line = Line(own, invited(own, "mallory")).wait()
@@ -533,7 +550,7 @@ def control(world, octets, ends=True):
 
 def test_what_is_no_request_is_told_or_ended(own):
     own.serve()
-    for octets in (b"nonsense\n", b"x" * 63, b"STATUS\n", b"status \n", b"status\nstatus\n"):
+    for octets in (b"nonsense\n", b"x" * 63, b"STATUS\n", b"status \n", b"status\nstatus\n", b"registry\n", b"registry \n", b"registry 1x\n"):
         assert b'"event":"error"' in control(own, octets).recv(1000)
     for octets in (b"", b"status", b"\0" * 10):
         assert control(own, octets).recv(1000) == b""
