@@ -6,6 +6,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "hint.h"
 #include "keyfile.h"
 #include "process.h"
 
@@ -60,40 +61,19 @@ void cn_ctl_place_close(struct cn_ctl_place *place)
     close(place->dir);
 }
 
-/* What to do about a failure of the system; nothing if we do not know. */
-static void system_hint(const struct cn_ctl *ctl, int number)
+static void hint(const char *text)
 {
-    if (number == ENOSPC || number == EFBIG || number == EDQUOT)
-        cn_ctl_hint("make room on the disk; nothing has been changed");
-    else if (number == EBUSY)
-        cn_ctl_hint("another cyphernetctl is at work: try again");
-    else if (number == EACCES || number == EPERM)
-        cn_ctl_hint("run this as the owner of %s, or as root", ctl->arguments.dir);
-    else if (number == EROFS)
-        cn_ctl_hint("%s must be writable to whoever runs this", ctl->arguments.dir);
+    if (text)
+        cn_ctl_hint("%s", text);
 }
 
 void cn_ctl_registry_error(const struct cn_ctl *ctl, enum cn_err err)
 {
-    const char *dir = ctl->arguments.dir;
     int number = errno;
 
-    if (err == CN_E_ABSENT) {
-        cn_ctl_error("%s holds no registry", dir);
-        cn_ctl_hint("cyphernetctl --dir DIR init --listen HOST:PORT makes one; name the directory"
-                    " with --dir if it is elsewhere");
-    } else if (err == CN_E_FORMAT) {
-        cn_ctl_error("%s/%s is damaged, or `cyphernetctl init` did not finish", dir,
-                     CN_REGISTRY_FILE);
-        cn_ctl_hint("bring it back from a backup; if it was never used, remove it with the key"
-                    " files beside it and run init again");
-    } else if (err == CN_E_VERSION) {
-        cn_ctl_error("%s/%s was made by a later cyphernetctl", dir, CN_REGISTRY_FILE);
-        cn_ctl_hint("upgrade this one");
-    } else {
-        cn_ctl_error("%s/%s: %s", dir, CN_REGISTRY_FILE, cn_ctl_reason(err));
-        system_hint(ctl, err == CN_E_SYSTEM ? number : 0);
-    }
+    cn_ctl_error("%s/%s: %s", ctl->arguments.dir, CN_REGISTRY_FILE,
+                 cn_hint_registry_reason(err, number));
+    hint(cn_hint_registry(err, number));
 }
 
 void cn_ctl_keyfile_error(const struct cn_ctl *ctl, const char *name, enum cn_err err)
@@ -112,7 +92,7 @@ void cn_ctl_keyfile_error(const struct cn_ctl *ctl, const char *name, enum cn_er
     else if (err == CN_E_VERSION)
         cn_ctl_hint("it was made by a later cyphernetctl: upgrade this one");
     else if (err == CN_E_SYSTEM)
-        system_hint(ctl, number);
+        hint(cn_hint_system(number));
 }
 
 static enum cn_err registry_open(struct cn_ctl_place *place, const struct cn_ctl *ctl)

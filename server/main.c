@@ -19,6 +19,7 @@
 #include "control.h"
 #include "control_socket.h"
 #include "gate.h"
+#include "hint.h"
 #include "keyfile.h"
 #include "listener.h"
 #include "log.h"
@@ -129,7 +130,7 @@ static enum cn_err registry_reload(uint32_t *cut, size_t *blocked_count)
     if (err == CN_OK)
         cn_log("registry", "blocked=%zu cut=%u", *blocked_count, *cut);
     else
-        cn_log("registry_failed", "reason=\"%s\"", cn_err_text(err));
+        cn_log("registry_failed", "reason=\"%s\"", cn_hint_registry_reason(err, errno));
     return err;
 }
 
@@ -157,7 +158,7 @@ static void answer_registry(uint64_t serial, char *reply, size_t size)
                  blocked, cut, cn_gate_blocks(server.gate, serial));
     else
         snprintf(reply, size, "{\"v\":1,\"event\":\"error\",\"text\":\"registry: %s\"}",
-                 cn_err_text(err));
+                 cn_hint_registry_reason(err, errno));
 }
 
 /* Text being put together; what does not fit is left out. */
@@ -436,9 +437,13 @@ static int registry_load(void)
     uint32_t cut;
     size_t blocked;
     enum cn_err err = registry_apply(&cut, &blocked);
+    int number = errno;
+    char what[512];
 
-    return err == CN_OK ? EXIT_DONE
-                        : fail_err(err, CN_REGISTRY_FILE, "`cyphernetctl init` makes it");
+    if (err == CN_OK)
+        return EXIT_DONE;
+    snprintf(what, sizeof what, CN_REGISTRY_FILE ": %s", cn_hint_registry_reason(err, number));
+    return fail(what, cn_hint_registry(err, number));
 }
 
 /* Else nobody who holds a fingerprint could say a hello that is understood, and hear why. */

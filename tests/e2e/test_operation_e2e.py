@@ -92,19 +92,43 @@ def test_the_key_of_another_server(own, tmp_path):
     )
 
 
-def test_a_registry_that_is_none(own):
-    (own.ctl.dir / "registry.db").write_bytes(b"rubbish" * 1000)
-    code, said = start(own)
-    assert code == 1
-    assert "cyphernetd: error: registry.db: " in said
+REGISTRY_ERRORS = {
+    "none": ("it is damaged, or `cyphernetctl init` did not finish", "bring it back from a backup; if it was never"),
+    "cut": ("it is damaged, or `cyphernetctl init` did not finish", "bring it back from a backup; if it was never"),
+    "bare": ("it is damaged, or `cyphernetctl init` did not finish", "bring it back from a backup; if it was never"),
+    "later": ("it was made by a later cyphernetctl", "upgrade this program"),
+    "absent": ("the directory holds no registry", "cyphernetctl --dir DIR init --listen HOST:PORT makes one"),
+    "locked": ("Device or resource busy", "another cyphernetctl is at work: try again"),
+}
 
 
-def test_a_registry_that_is_absent(own):
-    (own.ctl.dir / "registry.db").unlink()
-    code, said = start(own)
+@pytest.mark.parametrize("damage", REGISTRY_ERRORS)
+def test_a_registry_that_cannot_be_read_is_told_with_what_to_do_by_both_programs(own, damage):
+    path = own.ctl.dir / "registry.db"
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        if damage == "later":
+            db.execute("PRAGMA user_version = 9")
+        if damage == "bare":
+            db.execute("DELETE FROM address")
+        if damage == "locked":
+            db.execute("PRAGMA locking_mode = EXCLUSIVE")
+            db.execute("BEGIN EXCLUSIVE")
+        if damage == "none":
+            path.write_bytes(b"rubbish" * 1000)
+        if damage == "cut":
+            os.truncate(path, 5000)
+        if damage == "absent":
+            path.unlink()
+        error, hint = REGISTRY_ERRORS[damage]
+        code, said = start(own)
+        told = own.ctl.run("list").stderr
     assert code == 1
-    assert "cyphernetd: error: registry.db: " in said
-    assert not (own.ctl.dir / "registry.db").exists()
+    assert said.splitlines()[-2] == f"cyphernetd: error: registry.db: {error}"
+    assert said.splitlines()[-1].startswith(f"cyphernetd: hint: {hint}")
+    assert told.splitlines()[0].endswith(f"registry.db: {error}")
+    assert told.splitlines()[1].startswith(f"cyphernetctl: hint: {hint}")
+    assert path.exists() == (damage != "absent")
 
 
 def test_a_configuration_that_is_wrong(own):
