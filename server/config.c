@@ -25,6 +25,8 @@ static const struct key {
     { "waiting.tags_per_line", U32, FIELD(tags_per_line), 1, 4096, 1024 },
     { "waiting.tags_per_subscriber", U32, FIELD(tags_per_subscriber), 1, 10000000, 4096 },
     { "waiting.tags_max", U32, FIELD(tags_max), 2, 10000000, 131072 },
+    { "waiting.lists_max", U32, FIELD(lists_max), 1, 100000, 256 },
+    { "waiting.lists_per_subscriber", U32, FIELD(lists_per_subscriber), 1, 100000, 4 },
     { "waiting.updates_per_minute", U32, FIELD(updates_per_minute), 1, 6000, 30 },
     { "waiting.waiting_time", U32, FIELD(waiting_time), 0, 31536000, 0 },
     { "waiting.keep_alive", U32, FIELD(keep_alive), 1, 3600, 60 },

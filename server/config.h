@@ -20,7 +20,9 @@ struct cn_config {
     uint32_t lines_per_subscriber; /* waiting */
     uint32_t tags_per_line;
     uint32_t tags_per_subscriber;
-    uint32_t tags_max;           /* in all */
+    uint32_t tags_max;  /* in all */
+    uint32_t lists_max; /* tags coming in several messages just now, in all */
+    uint32_t lists_per_subscriber;
     uint32_t updates_per_minute; /* of one line */
     uint32_t waiting_time;       /* seconds; 0: no limit */
     uint32_t keep_alive;         /* seconds between keep-alives */

@@ -11,8 +11,6 @@
 #include "line.h"
 #include "log.h"
 
-enum { ENTRY_LISTS_MAX = 256 }; /* lines at once whose entries come in several messages */
-
 static const char *const count_names[CN_GATE_COUNT_COUNT] = {
     [CN_GATE_ACCEPTED] = "accepted",
     [CN_GATE_DROPPED_PENDING] = "dropped_pending",
@@ -200,7 +198,7 @@ enum cn_err cn_gate_create(struct cn_gate **gate, const struct cn_gate_setup *se
                            setup->lines_max);
     if (err == CN_OK)
         err = cn_blocks_init(&g->entry_lists, g->config.tags_per_line * sizeof(struct cn_entry),
-                             ENTRY_LISTS_MAX);
+                             g->config.lists_max);
     if (err == CN_OK)
         err = cn_switch_create(&g->sw, setup->loop, &limits, on_ended, g);
     if (err != CN_OK) {

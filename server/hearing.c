@@ -114,7 +114,7 @@ static void heard(struct cn_line *line)
     line->waiter.alive_until_ms = cn_gate_now_ms(line->gate) + 2 * keep_alive_ms + 1000;
 }
 
-/* The first REGISTER is what admits: everything before could be a replay. */
+/* The first REGISTER, or part of it, is what admits: everything before could be a replay. */
 static void become_owner(struct cn_line *line)
 {
     struct cn_gate *gate = line->gate;
@@ -162,8 +162,6 @@ static void register_entries(struct cn_line *line, const struct cn_entry *entrie
         cn_line_refuse(line, CN_VERDICT_OVER_LIMIT);
         return;
     }
-    if (first)
-        become_owner(line);
     heard(line);
     do {
         if (cn_switchboard_register(&gate->board, &line->waiter, entries, count,
@@ -190,6 +188,24 @@ static void register_entries(struct cn_line *line, const struct cn_entry *entrie
         cn_line_close(line, CN_GATE_LOST);
 }
 
+/* Whether there is a list for entries of which more are to come. There are few, so nobody has many.
+ */
+static bool list_take(struct cn_line *line)
+{
+    struct cn_gate *gate = line->gate;
+
+    if (line->entries)
+        return true;
+    if (cn_line_owner(line)->lists < gate->config.lists_per_subscriber)
+        line->entries = cn_blocks_take(&gate->entry_lists);
+    if (!line->entries)
+        return false;
+    cn_line_owner(line)->lists++;
+    if (line->state == CN_LINE_WAITING)
+        parts_plan(line);
+    return true;
+}
+
 /* REGISTER or UPDATE: entries may come in several messages. */
 static void take_entries(struct cn_line *line, const struct cn_admission_message *m)
 {
@@ -201,18 +217,16 @@ static void take_entries(struct cn_line *line, const struct cn_admission_message
         cn_line_refuse(line, CN_VERDICT_OVER_LIMIT);
         return;
     }
-    if (!m->more && line->entry_count == 0) {
+    if (line->owner == UINT32_MAX)
+        become_owner(line);
+    if (!m->more && !line->entries) {
         register_entries(line, m->entry, m->entry_count);
         return;
     }
-    if (!line->entries)
-        line->entries = cn_blocks_take(&gate->entry_lists);
-    if (!line->entries) {
+    if (!list_take(line)) {
         cn_line_refuse(line, CN_VERDICT_OVER_LIMIT);
         return;
     }
-    if (line->entry_count == 0 && line->state == CN_LINE_WAITING)
-        parts_plan(line);
     memcpy(line->entries + line->entry_count, m->entry, m->entry_count * sizeof m->entry[0]);
     line->entry_count = count;
     if (m->more)
@@ -220,6 +234,7 @@ static void take_entries(struct cn_line *line, const struct cn_admission_message
     list = line->entries;
     line->entries = NULL;
     line->entry_count = 0;
+    cn_line_owner(line)->lists--;
     register_entries(line, list, count);
     cn_blocks_give(&gate->entry_lists, list);
 }

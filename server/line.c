@@ -63,8 +63,19 @@ void cn_line_pending_end(struct cn_line *line)
     cn_people_source_give(&line->gate->people, (const struct sockaddr *)&line->address);
 }
 
+static void list_end(struct cn_line *line)
+{
+    if (!line->entries)
+        return;
+    cn_blocks_give(&line->gate->entry_lists, line->entries);
+    line->entries = NULL;
+    line->entry_count = 0;
+    cn_line_owner(line)->lists--;
+}
+
 void cn_line_waiting_end(struct cn_line *line)
 {
+    list_end(line);
     if (!line->counts_as_waiting)
         return;
     line->counts_as_waiting = false;
@@ -85,7 +96,6 @@ void cn_line_forget(struct cn_line *line)
     cn_blocks_give(&gate->messages, line->in);
     cn_blocks_give(&gate->messages, line->out);
     cn_blocks_give(&gate->prologues, line->prologue);
-    cn_blocks_give(&gate->entry_lists, line->entries);
     if (line->next)
         line->next->before = line->before;
     if (line->before)

@@ -59,7 +59,7 @@ struct cn_line {
     size_t in_size;
     uint8_t *out; /* block: what could not be sent at once; NULL mostly */
     size_t out_begin, out_end;
-    struct cn_entry *entries; /* block: of REGISTER or UPDATE with more to come */
+    struct cn_entry *entries; /* block: of REGISTER or UPDATE with more to come; counts in owner */
     size_t entry_count;
     uint8_t *prologue; /* block: length and prologue */
     size_t prologue_size;
@@ -115,7 +115,8 @@ static inline bool cn_line_hears(const struct cn_line *line)
 /* The only writer of line->state. */
 void cn_line_enter(struct cn_line *line, enum cn_line_state state);
 void cn_line_timer_set(struct cn_line *line, uint64_t seconds);
-/* It counts against its address, or as waiting in its owner, no more. Fine if it did not. */
+/* It counts against its address, or as waiting in its owner, no more; a list of entries that was
+ * not whole is given back with that. Fine if it did not. */
 void cn_line_pending_end(struct cn_line *line);
 void cn_line_waiting_end(struct cn_line *line);
 

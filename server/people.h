@@ -19,6 +19,7 @@ struct cn_owner {
     uint32_t lines;   /* of any state: while more than 0 the number is taken */
     uint32_t waiting; /* lines that count against the limit */
     uint32_t tags;    /* of those lines, likewise */
+    uint32_t lists;   /* of entries of which more are to come, likewise */
     uint32_t joined;
 };
 

@@ -194,6 +194,29 @@ def test_a_thousand_tags_on_a_line(own):
     line.joined("input", tags[777].ljust(64, "0"))
 
 
+def test_lists_per_subscriber(own):
+    own.serve("[waiting]\nlists_per_subscriber = 1\n")
+    fingerprint = invited(own)
+    first, second = Line(own, fingerprint).admit(), Line(own, fingerprint).admit()
+    first.ok("register+", "input", "01")
+    counts(own, admitted=1, pending=1)
+    second.ok("register+", "input", "02")
+    second.expect("refused over_limit")
+    second.ended()
+    first.ok("register", "input", "03")
+    first.expect("waiting")
+    counts(own, admitted=2, refused_over_limit=1, waiting=1)
+
+
+def test_lists_max(own):
+    own.serve("[waiting]\nlists_max = 1\n")
+    first, second = Line(own, invited(own)).admit(), Line(own, invited(own)).admit()
+    first.ok("register+", "input", "01")
+    counts(own, admitted=1)
+    second.ok("register+", "input", "02")
+    second.expect("refused over_limit")
+
+
 def test_tags_per_subscriber(own):
     own.serve("[waiting]\ntags_per_subscriber = 3\n")
     fingerprint = invited(own)

@@ -230,7 +230,7 @@ static void every_key_sets_a_field_of_its_own(void **state)
         for (size_t other = 0; other < count; other++)
             assert_memory_not_equal(&got[other], &got[count], sizeof got[other]);
     }
-    assert_int_equal(count, 24);
+    assert_int_equal(count, 26);
     assert_null(cn_config_key(count + 1));
 }
 

@@ -866,6 +866,88 @@ static void an_update_in_parts_counts_once(void **state)
     peer_close(&p);
 }
 
+/* Entries of which more are to come: what the gate answers, or CN_ADMISSION_TYPE_COUNT if nothing.
+ */
+static enum cn_admission_type begin_list(struct peer *p, enum cn_admission_type type, uint8_t tag)
+{
+    struct cn_admission_message m = {
+        .type = type, .more = true, .entry_count = 1, .entry = { { CN_MODE_INPUT, { tag } } }
+    };
+
+    peer_message(&rig, p, &m);
+    rig_turn(&rig);
+    return peer_hear(&rig, p, NULL);
+}
+
+static void a_subscriber_with_many_unfinished_lists_denies_them_to_nobody_else(void **state)
+{
+    struct peer p[3], other;
+
+    (void)state;
+    rig.config.lists_max = 4;
+    rig.config.lists_per_subscriber = 2;
+    restart();
+    for (uint8_t i = 0; i < 3; i++) {
+        p[i] = peer_admit(&rig, 1);
+        assert_int_equal(begin_list(&p[i], CN_ADMISSION_REGISTER, i),
+                         i < 2 ? CN_ADMISSION_TYPE_COUNT : CN_ADMISSION_REFUSED);
+    }
+    other = peer_register(&rig, 2, CN_MODE_INPUT, 7);
+    assert_int_equal(peer_hear(&rig, &other, NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(begin_list(&other, CN_ADMISSION_UPDATE, 8), CN_ADMISSION_TYPE_COUNT);
+    assert_int_equal(peer_state(&other), OPEN);
+    peer_close(&p[0]); /* which makes room for another */
+    peer_close(&p[2]);
+    rig_turn(&rig);
+    p[0] = peer_admit(&rig, 1);
+    assert_int_equal(begin_list(&p[0], CN_ADMISSION_REGISTER, 9), CN_ADMISSION_TYPE_COUNT);
+    assert_int_equal(peer_state(&p[0]), OPEN);
+    rig_later(&rig, 5001); /* nor are they held for long */
+    for (uint8_t i = 0; i < 2; i++) {
+        assert_int_equal(peer_state(&p[i]), ENDED);
+        peer_close(&p[i]);
+    }
+    peer_close(&other);
+    rig_turn(&rig);
+    nobody_is_left();
+}
+
+static void there_are_so_many_unfinished_lists_and_no_more(void **state)
+{
+    struct peer p[3];
+
+    (void)state;
+    rig.config.lists_max = 2;
+    restart();
+    for (uint8_t i = 0; i < 3; i++) {
+        p[i] = peer_admit(&rig, i);
+        assert_int_equal(begin_list(&p[i], CN_ADMISSION_REGISTER, i),
+                         i < 2 ? CN_ADMISSION_TYPE_COUNT : CN_ADMISSION_REFUSED);
+    }
+    for (uint8_t i = 0; i < 3; i++)
+        peer_close(&p[i]);
+}
+
+/* What crossed JOINED means nothing any more, and holds nothing. */
+static void who_is_joined_amid_an_update_gives_its_list_back(void **state)
+{
+    struct peer a, b, again;
+
+    (void)state;
+    rig.config.lists_max = 1;
+    restart();
+    a = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+    assert_int_equal(peer_hear(&rig, &a, NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(begin_list(&a, CN_ADMISSION_UPDATE, 8), CN_ADMISSION_TYPE_COUNT);
+    b = peer_register(&rig, 2, CN_MODE_OUTPUT, 7);
+    assert_int_equal(peer_hear(&rig, &a, NULL), CN_ADMISSION_JOINED);
+    again = peer_admit(&rig, 3);
+    assert_int_equal(begin_list(&again, CN_ADMISSION_REGISTER, 9), CN_ADMISSION_TYPE_COUNT);
+    assert_int_equal(peer_state(&again), OPEN);
+    peer_close(&again);
+    drop(&a, &b);
+}
+
 static void a_subscriber_has_only_so_many_tags_over_all_its_lines(void **state)
 {
     struct cn_admission_message m = { .type = CN_ADMISSION_REGISTER };
@@ -1246,6 +1328,9 @@ int main(void)
         TEST(an_update_that_is_never_whole_ends_the_line_in_time),
         TEST(an_update_in_parts_that_is_whole_in_time_ends_nothing),
         TEST(an_update_in_parts_counts_once),
+        TEST(a_subscriber_with_many_unfinished_lists_denies_them_to_nobody_else),
+        TEST(there_are_so_many_unfinished_lists_and_no_more),
+        TEST(who_is_joined_amid_an_update_gives_its_list_back),
         TEST(a_subscriber_has_only_so_many_tags_over_all_its_lines),
         TEST(too_many_waiting_lines_are_refused_and_the_rest_stay),
         TEST(the_same_subscriber_again_replaces_its_line),
