@@ -44,26 +44,38 @@ const char *cn_gate_count_name(enum cn_gate_count count)
 
 /* --- accepting ------------------------------------------------------------------------------ */
 
+/* How many lines more there is room for. */
+static uint32_t lines_left(const struct cn_gate *gate)
+{
+    uint32_t used = gate->lines.used + 2 * cn_switch_counts(gate->sw).pairs;
+
+    return used < gate->setup.lines_max ? gate->setup.lines_max - used : 0;
+}
+
 bool cn_gate_has_room(const struct cn_gate *gate)
 {
-    return gate->lines.used + 2 * cn_switch_counts(gate->sw).pairs < gate->setup.lines_max;
+    return lines_left(gate) > 0;
 }
 
 /* Beyond half of what may be pending, drop at random, the more the fuller: a flood then cannot keep
  * everybody else out, as it could if only the late were dropped. */
 static bool drop_early(struct cn_gate *gate)
 {
-    uint32_t half = gate->config.pending_max / 2;
     uint32_t pending = gate->pending;
+    uint32_t most = pending + lines_left(gate);
+    uint32_t half;
     uint8_t dice = 0;
 
-    if (pending >= gate->config.pending_max)
+    if (most > gate->config.pending_max)
+        most = gate->config.pending_max;
+    half = most / 2;
+    if (pending >= most)
         return true;
     if (pending <= half)
         return false;
     if (cn_random_fill(gate->setup.random, &dice, 1) != CN_OK)
         return true;
-    return (uint64_t)dice * (gate->config.pending_max - half) < (uint64_t)256 * (pending - half);
+    return (uint64_t)dice * (most - half) < (uint64_t)256 * (pending - half);
 }
 
 static bool may_enter(struct cn_gate *gate, const struct sockaddr *address)

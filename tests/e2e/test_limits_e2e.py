@@ -478,15 +478,18 @@ def test_few_descriptors_make_few_lines(own):
     serve_with(own, 74, "[calls]\npipes_max = 1\n")
     assert "descriptors allow only 8 lines" in own.server.said()
     one, other = call_of(own)
-    held = [connect(own) for _ in range(12)]
-    counts(own, pending=6)
+    fingerprint = invited(own)
+    waiting = [Line(own, fingerprint).wait("input", f"{n:02x}") for n in range(1, 7)]
+    held = [connect(own) for _ in range(6)]
+    until(lambda: "accepting_paused" in own.server.said(), "it is full", 5)
     before = cpu_s(own)
     time.sleep(1)
     assert cpu_s(own) - before < 0.2
     works(one, other)
     for line in held:
         line.close()
-    Line(own, invited(own)).wait()
+    waiting[0].ok("close")
+    Line(own, fingerprint).wait("input", OTHER)
 
 
 def test_descriptors_taken_away_are_survived(own):

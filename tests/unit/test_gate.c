@@ -1235,28 +1235,55 @@ static void goaway_reaches_waiting_lines_and_lines_that_join_go_on(void **state)
 
 /* --- room ------------------------------------------------------------------------------------ */
 
-static void a_flood_of_pending_lines_is_thinned_out_early(void **state)
+/* A flood of silent lines, of which the gate is to hold so many at most. */
+static void flood_is_thinned_out(uint32_t most)
 {
     struct peer p[RIG_LINES];
     unsigned dropped = 0;
 
-    (void)state;
-    rig.config.pending_max = 20;
-    restart();
-    for (uint8_t i = 0; i < 10; i++)
+    for (uint8_t i = 0; i < most / 2; i++)
         p[i] = peer_connect(&rig, i, i);
     assert_int_equal(rig_count(&rig, CN_GATE_DROPPED_PENDING), 0);
-    for (uint8_t i = 10; i < RIG_LINES; i++)
+    for (uint8_t i = (uint8_t)(most / 2); i < RIG_LINES; i++)
         p[i] = peer_connect(&rig, i, i);
-    assert_true(rig_status(&rig).pending <= 20);
+    assert_true(rig_status(&rig).pending <= most);
     for (uint8_t i = 0; i < RIG_LINES; i++) {
         dropped += peer_state(&p[i]) == ENDED;
         peer_close(&p[i]);
     }
-    assert_true(dropped >= RIG_LINES - 20);
+    assert_true(dropped >= RIG_LINES - most);
+    assert_true(dropped > 0);
     assert_int_equal(rig_count(&rig, CN_GATE_DROPPED_PENDING), dropped);
     rig_turn(&rig);
+}
+
+static void a_flood_of_pending_lines_is_thinned_out_early(void **state)
+{
+    (void)state;
+    rig.config.pending_max = 20;
+    restart();
+    flood_is_thinned_out(20);
     nobody_is_left();
+}
+
+/* Else a gate for few lines would be full of those who say nothing. */
+static void a_flood_is_thinned_out_by_the_room_that_there_is(void **state)
+{
+    struct peer waiting[8];
+
+    (void)state;
+    flood_is_thinned_out(RIG_LINES);
+    nobody_is_left();
+    restart();
+    for (uint8_t i = 0; i < COUNT(waiting); i++) {
+        waiting[i] = peer_register(&rig, i, CN_MODE_INPUT, i);
+        assert_int_equal(peer_hear(&rig, &waiting[i], NULL), CN_ADMISSION_WAITING);
+    }
+    flood_is_thinned_out(RIG_LINES - COUNT(waiting));
+    for (uint8_t i = 0; i < COUNT(waiting); i++) {
+        assert_int_equal(peer_state(&waiting[i]), OPEN);
+        peer_close(&waiting[i]);
+    }
 }
 
 static unsigned rooms;
@@ -1275,7 +1302,7 @@ static void a_full_gate_says_when_there_is_room_again(void **state)
     rooms = 0;
     for (uint8_t i = 0; i < RIG_LINES; i++) {
         assert_true(cn_gate_has_room(rig.gate));
-        p[i] = peer_connect(&rig, i, i);
+        p[i] = peer_register(&rig, i, CN_MODE_INPUT, i);
     }
     assert_false(cn_gate_has_room(rig.gate));
     cn_gate_on_room(rig.gate, note_room, NULL);
@@ -1343,6 +1370,7 @@ int main(void)
         TEST(the_key_of_the_blocked_is_blocked_under_any_serial),
         TEST(goaway_reaches_waiting_lines_and_lines_that_join_go_on),
         TEST(a_flood_of_pending_lines_is_thinned_out_early),
+        TEST(a_flood_is_thinned_out_by_the_room_that_there_is),
         TEST(a_full_gate_says_when_there_is_room_again),
     };
 
