@@ -2,15 +2,30 @@
  * fails harms nobody else. */
 #include "unit.h"
 
+#include <netinet/tcp.h>
 #include <time.h>
 
 #include "rig.h"
 
 static struct rig rig;
+static time_t utc_s; /* 0: what it is */
+
+int __real_clock_gettime(clockid_t clock, struct timespec *out);
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out);
+
+int __wrap_clock_gettime(clockid_t clock, struct timespec *out)
+{
+    int failed = __real_clock_gettime(clock, out);
+
+    if (failed == 0 && clock == CLOCK_REALTIME && utc_s != 0)
+        out->tv_sec = utc_s;
+    return failed;
+}
 
 static int begin(void **state)
 {
     (void)state;
+    utc_s = 0;
     rig_init(&rig, &crypto);
     rig_start(&rig);
     return 0;
@@ -195,6 +210,61 @@ static struct peer expired(uint8_t who, uint8_t address)
     peer_hello(&rig, &p);
     assert_int_equal(peer_verdict(&p), CN_VERDICT_EXPIRED);
     return p;
+}
+
+/* A certificate valid from 1000000 up to, and not at, 1000100. */
+static struct peer valid_a_while(time_t now)
+{
+    struct peer p = peer_connect(&rig, 1, 1);
+
+    p.fingerprint.certificate.not_before = 1000000;
+    p.fingerprint.certificate.not_after = 1000100;
+    assert_err(cn_certificate_sign(&p.fingerprint.certificate, &rig.operator_secret), CN_OK);
+    utc_s = now;
+    peer_hello(&rig, &p);
+    return p;
+}
+
+static void a_certificate_is_valid_from_its_first_second_to_the_one_before_its_end(void **state)
+{
+    static const struct {
+        time_t now;
+        enum cn_verdict verdict;
+    } rows[] = {
+        { 999999, CN_VERDICT_NOT_YET_VALID },
+        { 1000000, CN_VERDICT_ADMITTED },
+        { 1000099, CN_VERDICT_ADMITTED },
+        { 1000100, CN_VERDICT_EXPIRED },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct peer p = valid_a_while(rows[i].now);
+
+        assert_int_equal(peer_verdict(&p), rows[i].verdict);
+        peer_close(&p);
+    }
+}
+
+static void who_waits_is_sent_away_at_the_second_its_certificate_ends(void **state)
+{
+    struct peer p = valid_a_while(1000000);
+    struct cn_admission_message m;
+
+    (void)state;
+    assert_int_equal(peer_verdict(&p), CN_VERDICT_ADMITTED);
+    peer_say(&rig, &p, CN_ADMISSION_REGISTER, CN_MODE_INPUT, 7);
+    rig_turn(&rig);
+    assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_WAITING);
+    utc_s += 99;
+    rig_later(&rig, 99999);
+    assert_int_equal(peer_state(&p), OPEN);
+    utc_s += 1;
+    rig_later(&rig, 1);
+    assert_int_equal(peer_hear(&rig, &p, &m), CN_ADMISSION_REFUSED);
+    assert_int_equal(m.reason, CN_VERDICT_EXPIRED);
+    assert_int_equal(peer_state(&p), ENDED);
+    peer_close(&p);
 }
 
 static void who_was_refused_in_the_verdict_is_pending_until_it_has_gone(void **state)
@@ -1233,6 +1303,59 @@ static void goaway_reaches_waiting_lines_and_lines_that_join_go_on(void **state)
     assert_int_equal(cn_gate_busy(rig.gate), 0);
 }
 
+/* --- sockets --------------------------------------------------------------------------------- */
+
+/* A connection over loopback; the gate's end is out[1]. */
+static void connect_tcp(int out[2])
+{
+    struct sockaddr_in a = { .sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK) };
+    socklen_t size = sizeof a;
+    int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+    assert_int_equal(bind(listener, (struct sockaddr *)&a, sizeof a), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&a, &size), 0);
+    out[0] = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    assert_int_equal(connect(out[0], (struct sockaddr *)&a, sizeof a), 0);
+    out[1] = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+    assert_true(out[1] >= 0);
+    close(listener);
+}
+
+static void congestion_control_of(int fd, char out[CN_CONFIG_WORD_SIZE])
+{
+    socklen_t size = CN_CONFIG_WORD_SIZE;
+
+    memset(out, 0, CN_CONFIG_WORD_SIZE);
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_CONGESTION, out, &size), 0);
+}
+
+static void lines_get_the_congestion_control_that_is_asked_for(void **state)
+{
+    const struct sockaddr_in from = { .sin_family = AF_INET };
+    char systems[CN_CONFIG_WORD_SIZE], got[CN_CONFIG_WORD_SIZE];
+    const char *other;
+    int plain[2], asked[2];
+
+    (void)state;
+    connect_tcp(plain);
+    connect_tcp(asked);
+    congestion_control_of(plain[1], systems);
+    other = strcmp(systems, "reno") == 0 ? "cubic" : "reno"; /* which every system has */
+    cn_gate_accept(rig.gate, plain[1], (const struct sockaddr *)&from);
+    snprintf(rig.config.congestion_control, CN_CONFIG_WORD_SIZE, "%s", other);
+    cn_gate_configure(rig.gate, &rig.config);
+    cn_gate_accept(rig.gate, asked[1], (const struct sockaddr *)&from);
+    congestion_control_of(plain[1], got);
+    assert_string_equal(got, systems);
+    congestion_control_of(asked[1], got);
+    assert_string_equal(got, other);
+    close(plain[0]);
+    close(asked[0]);
+    rig_turn(&rig);
+    nobody_is_left();
+}
+
 /* --- room ------------------------------------------------------------------------------------ */
 
 /* A flood of silent lines, of which the gate is to hold so many at most. */
@@ -1324,6 +1447,8 @@ int main(void)
         TEST(a_message_in_single_octets_is_one_message),
         TEST(messages_sent_at_once_are_taken_one_by_one),
         TEST(a_keep_alive_amid_an_update_ends_the_line),
+        TEST(a_certificate_is_valid_from_its_first_second_to_the_one_before_its_end),
+        TEST(who_waits_is_sent_away_at_the_second_its_certificate_ends),
         TEST(who_was_refused_in_the_verdict_is_pending_until_it_has_gone),
         TEST(who_was_refused_counts_once),
         TEST(who_was_refused_and_stays_is_closed_in_time),
@@ -1369,6 +1494,7 @@ int main(void)
         TEST(a_call_of_the_blocked_is_cut_at_both_ends),
         TEST(the_key_of_the_blocked_is_blocked_under_any_serial),
         TEST(goaway_reaches_waiting_lines_and_lines_that_join_go_on),
+        TEST(lines_get_the_congestion_control_that_is_asked_for),
         TEST(a_flood_of_pending_lines_is_thinned_out_early),
         TEST(a_flood_is_thinned_out_by_the_room_that_there_is),
         TEST(a_full_gate_says_when_there_is_room_again),
