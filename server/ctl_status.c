@@ -107,6 +107,7 @@ static void status_print(const char *json, struct cn_registry *registry)
 {
     struct cn_ctl_member m, list = { .value = "" };
     const char *at = json;
+    uint64_t left_out = 0;
     uint64_t number;
 
     if (!cn_ctl_json_enter(&at))
@@ -116,6 +117,8 @@ static void status_print(const char *json, struct cn_registry *registry)
             continue;
         if (named(&m, "subscribers"))
             list = m;
+        else if (named(&m, "subscribers_left_out"))
+            (void)cn_ctl_json_value(&m, &left_out);
         else if (named(&m, "uptime_s") && cn_ctl_json_value(&m, &number))
             uptime_print(number);
         else if (named(&m, "bytes") && cn_ctl_json_value(&m, &number))
@@ -124,6 +127,8 @@ static void status_print(const char *json, struct cn_registry *registry)
             member_print(&m);
     }
     subscribers_print(&list, registry);
+    if (left_out > 0)
+        printf("and %" PRIu64 " more\n", left_out);
 }
 
 static int status_run(struct cn_ctl *ctl)

@@ -5,7 +5,6 @@
 #include <getopt.h>
 #include <grp.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +25,7 @@
 #include "process.h"
 #include "random.h"
 #include "registry.h"
+#include "status.h"
 
 #define DIR_DEFAULT   "/var/lib/cyphernet"
 #define CONFIG_SYSTEM "/etc/cyphernet/cyphernetd.conf"
@@ -161,71 +161,6 @@ static void answer_registry(uint64_t serial, char *reply, size_t size)
                  cn_hint_registry_reason(err, errno));
 }
 
-/* Text being put together; what does not fit is left out. */
-struct text {
-    char *at;
-    size_t left;
-};
-
-static void add(struct text *t, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-static void add(struct text *t, const char *format, ...)
-{
-    va_list args;
-    int size;
-
-    va_start(args, format);
-    size = vsnprintf(t->at, t->left, format, args);
-    va_end(args);
-    if (size < 0 || (size_t)size >= t->left) {
-        *t->at = '\0';
-        return;
-    }
-    t->at += size;
-    t->left -= (size_t)size;
-}
-
-static void add_subscribers(struct text *t)
-{
-    uint32_t number = 0, waiting, joined;
-    uint64_t serial;
-    const char *comma = "";
-
-    add(t, ",\"subscribers\":[");
-    while (t->left > 256 && cn_gate_next_owner(server.gate, &number, &serial, &waiting, &joined)) {
-        add(t, "%s{\"serial\":\"%llu\",\"waiting\":%u,\"joined\":%u}", comma,
-            (unsigned long long)serial, waiting, joined);
-        comma = ",";
-    }
-    add(t, "]");
-}
-
-static void answer_status(char *reply, size_t size)
-{
-    static const char *const outcomes[CN_SWITCH_OUTCOME_COUNT] = {
-        [CN_SWITCH_DONE] = "done",       [CN_SWITCH_BROKEN] = "broken", [CN_SWITCH_IDLE] = "idle",
-        [CN_SWITCH_STALLED] = "stalled", [CN_SWITCH_CUT] = "cut",
-    };
-    struct text t = { reply, size };
-    struct cn_gate_status s;
-
-    cn_gate_status(server.gate, &s);
-    add(&t,
-        "{\"v\":1,\"event\":\"status\",\"running\":true,\"uptime_s\":%llu,\"pending\":%u,"
-        "\"waiting\":%u,\"joining\":%u,\"calls\":%u,\"calls_total\":%llu,\"bytes\":%llu,"
-        "\"pipes\":%u",
-        (unsigned long long)((server.loop.now_ms - server.started_ms) / 1000), s.pending, s.waiting,
-        s.joining, s.calls.pairs, (unsigned long long)s.calls.pairs_total,
-        (unsigned long long)s.calls.bytes_total, s.calls.pipes);
-    for (int i = 0; i < CN_GATE_COUNT_COUNT; i++)
-        add(&t, ",\"%s\":%llu", cn_gate_count_name((enum cn_gate_count)i),
-            (unsigned long long)s.count[i]);
-    for (int i = 0; i < CN_SWITCH_OUTCOME_COUNT; i++)
-        add(&t, ",\"ended_%s\":%llu", outcomes[i], (unsigned long long)s.calls.outcome[i]);
-    add_subscribers(&t);
-    add(&t, "}");
-}
-
 static void answer(void *context, const char *request, char *reply, size_t size)
 {
     const size_t prefix = strlen(CN_CONTROL_REGISTRY);
@@ -236,7 +171,7 @@ static void answer(void *context, const char *request, char *reply, size_t size)
         serial_take(request + prefix, &serial))
         answer_registry(serial, reply, size);
     else if (strcmp(request, CN_CONTROL_STATUS) == 0)
-        answer_status(reply, size);
+        cn_status_write(server.gate, (server.loop.now_ms - server.started_ms) / 1000, reply, size);
     else
         snprintf(reply, size, "{\"v\":1,\"event\":\"error\",\"text\":\"no such request\"}");
 }

@@ -184,6 +184,14 @@ alice                         1       2
 """
 
 
+@pytest.mark.parametrize("left_out, end", [(0, "4"), (1, "and 1 more"), (1798, "and 1798 more")])
+def test_status_says_how_many_are_left_out(server, running, left_out, end):
+    running({**STATUS, "subscribers_left_out": left_out})
+    said = server.ok("status").stdout
+    assert said.splitlines()[-1].endswith(end)
+    assert "left out" not in said
+
+
 def test_an_error_of_the_server_is_passed_on(alice, running):
     running({"v": 1, "event": "error", "text": "it is \x1b[1m tired"})
     assert "did not answer: it is" in alice.bad(1, "status")

@@ -1,0 +1,90 @@
+/* What the server tells of itself: nobody disappears from it unsaid. */
+#include "unit.h"
+
+#include "rig.h"
+#include "status.h"
+
+enum { EVERYBODY = RIG_LINES };
+
+static struct rig rig;
+static struct peer peers[EVERYBODY];
+static char reply[8192];
+
+static int begin(void **state)
+{
+    (void)state;
+    rig_init(&rig, &crypto);
+    rig_start(&rig);
+    for (uint8_t i = 0; i < EVERYBODY; i++)
+        peers[i] = peer_register(&rig, i, CN_MODE_INPUT, i);
+    return 0;
+}
+
+static int end(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < EVERYBODY; i++)
+        peer_close(&peers[i]);
+    rig_stop(&rig);
+    return 0;
+}
+
+static unsigned occurrences(const char *text, const char *of)
+{
+    unsigned count = 0;
+
+    for (; (text = strstr(text, of)) != NULL; text++)
+        count++;
+    return count;
+}
+
+static unsigned left_out(void)
+{
+    static const char name[] = "\"subscribers_left_out\":";
+    const char *at = strstr(reply, name);
+
+    assert_non_null(at);
+    return (unsigned)strtoul(at + strlen(name), NULL, 10);
+}
+
+static void with_room_everybody_is_listed(void **state)
+{
+    (void)state;
+    cn_status_write(rig.gate, 5, reply, sizeof reply);
+    assert_int_equal(occurrences(reply, "\"serial\":"), EVERYBODY);
+    assert_int_equal(left_out(), 0);
+    assert_non_null(strstr(reply, "\"uptime_s\":5,"));
+    assert_non_null(strstr(reply, "\"waiting\":32,"));
+}
+
+static void who_does_not_fit_is_counted_whatever_the_size(void **state)
+{
+    unsigned fewest = EVERYBODY;
+
+    (void)state;
+    for (size_t size = CN_STATUS_SIZE_MIN; size < sizeof reply; size++) {
+        unsigned listed;
+
+        memset(reply, 'x', sizeof reply);
+        cn_status_write(rig.gate, UINT64_MAX, reply, size);
+        assert_true(strlen(reply) < size);
+        assert_int_equal(reply[strlen(reply) - 1], '}');
+        assert_int_equal(reply[size], 'x');
+        listed = occurrences(reply, "\"serial\":");
+        assert_int_equal(listed + left_out(), EVERYBODY);
+        if (listed < fewest)
+            fewest = listed;
+    }
+    assert_true(fewest < EVERYBODY);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+        TEST(with_room_everybody_is_listed),
+        TEST(who_does_not_fit_is_counted_whatever_the_size),
+    };
+
+    return cmocka_run_group_tests_name("status", tests, crypto_setup, crypto_teardown);
+}
