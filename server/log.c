@@ -1,20 +1,59 @@
 #include "log.h"
 
+#include <poll.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
+#include <unistd.h>
+
+enum { LINE_SIZE_MAX = 1024 };
+
+static unsigned long lost; /* lines, since the last that was written */
+
+/* One line, whole or not at all: who does not read the log must not stop the calls. A pipe that
+ * poll calls writable takes PIPE_BUF octets, a socket likewise more than a line. Standard error may
+ * be others' too, so it stays blocking. */
+static bool line_write(const char *line, size_t size)
+{
+    struct pollfd p = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+    if (poll(&p, 1, 0) != 1 || !(p.revents & POLLOUT))
+        return false;
+    return write(STDERR_FILENO, line, size) == (ssize_t)size; /* ENOSPC, EPIPE: lost too */
+}
+
+/* Say how many lines were lost. False: there is still no room. */
+static bool lost_tell(void)
+{
+    char line[LINE_SIZE_MAX];
+    int size;
+
+    if (lost == 0)
+        return true;
+    size = snprintf(line, sizeof line, "cyphernetd: event=log_lost lines=%lu\n", lost);
+    if (!line_write(line, (size_t)size))
+        return false;
+    lost = 0;
+    return true;
+}
 
 void cn_log(const char *event, const char *format, ...)
 {
-    char line[1024] = "";
+    char text[LINE_SIZE_MAX] = "";
+    char line[LINE_SIZE_MAX + 128];
     va_list args;
+    int size;
 
     va_start(args, format);
-    if (format && vsnprintf(line, sizeof line, format, args) < 0)
-        line[0] = '\0';
+    if (format && vsnprintf(text, sizeof text, format, args) < 0)
+        text[0] = '\0';
     va_end(args);
-    for (char *c = line; *c; c++) {
+    for (char *c = text; *c; c++) {
         if ((unsigned char)*c < ' ' || *c == 127)
             *c = '?';
     }
-    fprintf(stderr, "cyphernetd: event=%s%s%s\n", event, line[0] ? " " : "", line);
+    size = snprintf(line, sizeof line, "cyphernetd: event=%.64s%s%s\n", event, text[0] ? " " : "",
+                    text);
+    if (!lost_tell() || !line_write(line, (size_t)size))
+        lost++;
 }

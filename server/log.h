@@ -1,4 +1,5 @@
-/* log.h - the server's log: one event a line, key=value, to stderr. No other file prints. */
+/* log.h - the server's log: one event a line, key=value, to stderr. No other file prints. A line
+ * for which stderr has no room is lost, and counted; the next that has room tells how many were. */
 #ifndef CN_LOG_H
 #define CN_LOG_H
 

@@ -35,6 +35,7 @@ enum {
     EXIT_DONE = 0,
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
+    CONFIG_WHAT_SIZE = CN_CONFIG_COMPLAINT_SIZE + 64,
     DESCRIPTORS_RESERVED = 64 /* listeners, control, registry, log ... */
 };
 
@@ -81,12 +82,12 @@ static int fail_err(enum cn_err err, const char *about, const char *hint)
 
 /* --- configuration and registry ------------------------------------------------------------- */
 
-/* /etc/cyphernet/cyphernetd.conf, else DIR/cyphernetd.conf, else the built-in values. */
-static bool config_load(struct cn_config *config)
+/* /etc/cyphernet/cyphernetd.conf, else DIR/cyphernetd.conf, else the built-in values. False: what
+ * says why. */
+static bool config_load(struct cn_config *config, char what[CONFIG_WHAT_SIZE])
 {
     static const char *const paths[] = { CONFIG_SYSTEM, CONFIG_LOCAL };
     char complaint[CN_CONFIG_COMPLAINT_SIZE];
-    char what[CN_CONFIG_COMPLAINT_SIZE + 64];
 
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         enum cn_err err = cn_config_read(config, paths[i], complaint);
@@ -95,9 +96,8 @@ static bool config_load(struct cn_config *config)
             return true;
         if (err == CN_E_ABSENT)
             continue;
-        snprintf(what, sizeof what, "%s: %s", paths[i],
+        snprintf(what, CONFIG_WHAT_SIZE, "%s: %s", paths[i],
                  err == CN_E_FORMAT ? complaint : strerror(errno));
-        fail(what, "cyphernetd.conf(5) describes every key");
         return false;
     }
     cn_config_defaults(config);
@@ -201,11 +201,12 @@ static void shutdown_begin(void)
 static void reload(void)
 {
     struct cn_config config;
+    char what[CONFIG_WHAT_SIZE];
     uint32_t cut = 0;
     size_t blocked = 0;
 
-    if (!config_load(&config)) {
-        cn_log("reload_failed", "kept=old");
+    if (!config_load(&config, what)) {
+        cn_log("reload_failed", "kept=old reason=\"%s\"", what);
         return;
     }
     server.config = config;
@@ -421,6 +422,7 @@ static int ready_say(void)
 static int start(void)
 {
     uid_t started = geteuid();
+    char what[CONFIG_WHAT_SIZE];
     enum cn_err err;
     int code;
 
@@ -434,8 +436,8 @@ static int start(void)
     if (!act_as_owner())
         return fail_err(CN_E_SYSTEM, "becoming the directory's owner", NULL);
     cn_process_harden();
-    if (!config_load(&server.config))
-        return EXIT_FAILED;
+    if (!config_load(&server.config, what))
+        return fail(what, "cyphernetd.conf(5) describes every key");
     err = cn_crypto_init(&server.crypto);
     if (err != CN_OK)
         return fail_err(err, "libcrypto", NULL);
