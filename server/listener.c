@@ -11,16 +11,15 @@
 
 enum { BACKLOG = 4096, ACCEPTS_PER_TURN = 64, RESUME_MS = 100 };
 
-static enum cn_err bind_one(struct cn_listeners *listeners, const struct addrinfo *a)
+/* False: errno. */
+static bool bind_one(struct cn_listeners *listeners, const struct addrinfo *a)
 {
     const int on = 1;
     int fd = socket(a->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     struct cn_listener *l = &listeners->listener[listeners->count];
 
-    if (fd < 0 && errno == EAFNOSUPPORT)
-        return CN_E_ABSENT; /* a machine without IPv6, say */
     if (fd < 0)
-        return CN_E_SYSTEM;
+        return false;
     if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) != 0 ||
         (a->ai_family == AF_INET6 &&
          setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) != 0) ||
@@ -29,12 +28,19 @@ static enum cn_err bind_one(struct cn_listeners *listeners, const struct addrinf
 
         close(fd);
         errno = saved;
-        return CN_E_SYSTEM;
+        return false;
     }
     l->watch.fd = fd;
     l->all = listeners;
     listeners->count++;
-    return CN_OK;
+    return true;
+}
+
+/* An address of the name that this machine has not, IPv6 where that is off, say: another will do.
+ */
+static bool not_here(int number)
+{
+    return number == EAFNOSUPPORT || number == EADDRNOTAVAIL;
 }
 
 /* HOST:PORT, where HOST may be * for every address. */
@@ -46,8 +52,8 @@ static enum cn_err bind_address(struct cn_listeners *listeners, const char *addr
     struct addrinfo *found = NULL;
     size_t size = colon ? (size_t)(colon - address) : 0;
     bool any = size == 1 && address[0] == '*';
-    enum cn_err err = CN_E_NAME;
     size_t bound = 0;
+    int number = 0;
 
     if (!colon)
         return CN_E_NAME;
@@ -57,16 +63,19 @@ static enum cn_err bind_address(struct cn_listeners *listeners, const char *addr
         memcpy(host, address, size);
     if (getaddrinfo(any ? NULL : host, colon + 1, &hints, &found) != 0)
         return CN_E_NAME;
-    for (const struct addrinfo *a = found; a; a = a->ai_next) {
+    for (const struct addrinfo *a = found; a && (number == 0 || not_here(number)); a = a->ai_next) {
         if (listeners->count == sizeof listeners->listener / sizeof listeners->listener[0])
             break;
-        err = bind_one(listeners, a);
-        bound += err == CN_OK;
-        if (err == CN_E_SYSTEM)
-            break;
+        if (bind_one(listeners, a))
+            bound++;
+        else
+            number = errno;
     }
     freeaddrinfo(found);
-    return err == CN_E_ABSENT && bound > 0 ? CN_OK : err;
+    if (bound > 0 && (number == 0 || not_here(number)))
+        return CN_OK;
+    errno = number;
+    return number != 0 ? CN_E_SYSTEM : CN_E_NAME;
 }
 
 enum cn_err cn_listeners_bind(struct cn_listeners *listeners, struct cn_loop *loop,
