@@ -1,11 +1,14 @@
 #include "config.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 enum type { U32, U64, BOOL, WORD };
 
@@ -245,15 +248,41 @@ enum cn_err cn_config_parse(struct cn_config *config, const char *text,
     return CN_OK;
 }
 
+/* NULL: errno, or a complaint if it is not a file. Nobody is waited for who might write to a pipe.
+ */
+static FILE *file_open(const char *path, char complaint[CN_CONFIG_COMPLAINT_SIZE])
+{
+    int fd = open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC);
+    FILE *file = NULL;
+    struct stat st;
+    int saved;
+
+    if (fd < 0)
+        return NULL;
+    if (fstat(fd, &st) == 0 && !S_ISREG(st.st_mode))
+        snprintf(complaint, CN_CONFIG_COMPLAINT_SIZE, "not a regular file");
+    else
+        file = fdopen(fd, "r");
+    if (file)
+        return file;
+    saved = errno;
+    close(fd);
+    errno = saved;
+    return NULL;
+}
+
 enum cn_err cn_config_read(struct cn_config *config, const char *path,
                            char complaint[CN_CONFIG_COMPLAINT_SIZE])
 {
-    FILE *file = fopen(path, "re");
+    FILE *file;
     char *text = NULL;
     size_t size = 0;
     enum cn_err err = CN_E_SYSTEM;
 
     complaint[0] = '\0';
+    file = file_open(path, complaint);
+    if (!file && complaint[0])
+        return CN_E_FORMAT;
     if (!file)
         return errno == ENOENT ? CN_E_ABSENT : CN_E_SYSTEM;
     text = malloc(FILE_SIZE_MAX + 1);

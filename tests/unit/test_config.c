@@ -382,13 +382,28 @@ static void a_file_that_is_none_is_told(void **state)
 
     (void)state;
     assert_err(cn_config_read(&config, "/nowhere/at/all", complaint), CN_E_ABSENT);
-    assert_err(cn_config_read(&config, "/", complaint), CN_E_SYSTEM);
+    assert_err(cn_config_read(&config, "/", complaint), CN_E_FORMAT);
+    assert_string_equal(complaint, "not a regular file");
     assert_err(read_these("[server]\n\0port", 14, &config), CN_E_FORMAT);
     assert_string_equal(complaint, "not a configuration file: it holds a NUL octet");
     memset(big, '\n', sizeof big);
     assert_err(read_these(big, sizeof big, &config), CN_E_FORMAT);
     assert_string_equal(complaint, "not a configuration file: over 64 KiB");
     assert_err(read_these(big, sizeof big - 1, &config), CN_OK);
+}
+
+/* Nor is its writer waited for. */
+static void a_pipe_is_no_configuration_file(void **state)
+{
+    struct cn_config config;
+
+    (void)state;
+    assert_int_equal(unlink(path), 0);
+    assert_int_equal(mkfifo(path, 0600), 0);
+    alarm(20);
+    assert_err(cn_config_read(&config, path, complaint), CN_E_FORMAT);
+    alarm(0);
+    assert_string_equal(complaint, "not a regular file");
 }
 
 static void a_file_cut_anywhere_is_read_or_refused(void **state)
@@ -427,6 +442,7 @@ int main(void)
         cmocka_unit_test_setup(the_manual_tells_default_and_bounds_of_every_key, manual_read),
         cmocka_unit_test_setup(the_manual_tells_of_no_key_that_is_not_there, manual_read),
         FILE_TEST(a_file_that_is_none_is_told),
+        FILE_TEST(a_pipe_is_no_configuration_file),
         FILE_TEST(a_file_cut_anywhere_is_read_or_refused),
     };
 
