@@ -56,5 +56,8 @@ CN_MUST_USE enum cn_err cn_config_parse(struct cn_config *config, const char *te
 
 /* The i-th key as "section.key", for the test of the manual; NULL: no more. */
 const char *cn_config_key(size_t i);
+/* Whether its value in wanted cannot be had by a process that began with started. */
+bool cn_config_needs_restart(size_t i, const struct cn_config *started,
+                             const struct cn_config *wanted);
 
 #endif

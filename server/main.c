@@ -47,6 +47,7 @@ struct server {
     struct cn_crypto crypto;
     struct cn_admission_server admission;
     struct cn_config config;
+    struct cn_config started_with;
     struct cn_settings settings;
     struct cn_loop loop;
     struct cn_gate *gate;
@@ -198,6 +199,24 @@ static void shutdown_begin(void)
                       server.loop.now_ms + (uint64_t)server.config.shutdown_timeout * 1000);
 }
 
+/* The configuration is in force, but for what takes another start. */
+static void reload_tell(void)
+{
+    char keys[512] = "";
+    const char *key;
+
+    for (size_t i = 0; (key = cn_config_key(i)) != NULL; i++) {
+        size_t size = strlen(keys);
+
+        if (cn_config_needs_restart(i, &server.started_with, &server.config))
+            snprintf(keys + size, sizeof keys - size, "%s%s", size > 0 ? "," : "", key);
+    }
+    if (keys[0])
+        cn_log("reloaded", "needs_restart=%s", keys);
+    else
+        cn_log("reloaded", NULL);
+}
+
 static void reload(void)
 {
     struct cn_config config;
@@ -211,7 +230,7 @@ static void reload(void)
     }
     server.config = config;
     cn_gate_configure(server.gate, &config);
-    cn_log("reloaded", NULL);
+    reload_tell();
     (void)registry_reload(&cut, &blocked); /* it has said so */
 }
 
@@ -438,6 +457,7 @@ static int start(void)
     cn_process_harden();
     if (!config_load(&server.config, what))
         return fail(what, "cyphernetd.conf(5) describes every key");
+    server.started_with = server.config;
     err = cn_crypto_init(&server.crypto);
     if (err != CN_OK)
         return fail_err(err, "libcrypto", NULL);

@@ -413,6 +413,14 @@ def test_sighup_with_a_bad_file_keeps_the_old_limits_and_says_so(own):
     assert tags_allowed(own) == "tags=1024" or tags_allowed(own) == "tags=100"  # the pool is fixed upwards
 
 
+def test_sighup_says_what_takes_a_restart(own):
+    own.serve("[waiting]\ntags_max = 100\n")
+    reload(own, "[waiting]\ntags_max = 50\nspread = 7\n[calls]\npipes_max = 1000\n")
+    assert "event=reloaded needs_restart=waiting.tags_max,calls.pipes_max\n" in own.server.said()
+    reload(own, "[waiting]\ntags_max = 100\nspread = 7\n[calls]\npipes_max = 1\n")
+    assert "event=reloaded\n" in own.server.said()
+
+
 def test_sighup_goes_back_to_the_defaults_when_the_file_has_gone(own):
     own.serve("[waiting]\nspread = 77\n")
     (own.ctl.dir / "cyphernetd.conf").unlink()

@@ -333,6 +333,46 @@ static void the_manual_tells_default_and_bounds_of_every_key(void **state)
     }
 }
 
+/* A value other than it began with. */
+static bool restarts(size_t i, unsigned long long value)
+{
+    struct cn_config started, wanted;
+    char digits[32];
+
+    cn_config_defaults(&started);
+    snprintf(digits, sizeof digits, "%llu", value);
+    wanted = taken(setting(cn_config_key(i), digits));
+    return cn_config_needs_restart(i, &started, &wanted);
+}
+
+static void the_manual_tells_which_keys_take_a_restart(void **state)
+{
+    unsigned fixed = 0;
+    const char *name;
+
+    (void)state;
+    for (size_t i = 0; (name = cn_config_key(i)); i++) {
+        const char *dot = strchr(name, '.');
+        const char *said = manual_entry(name, (size_t)(dot - name), dot + 1);
+        const char *next = strstr(said, "\n\n");
+        const char *word = strstr(said, "Fixed");
+        unsigned long long min, max, preset;
+        bool upwards;
+
+        if (sscanf(said, "%*[^,.;], %llu to %llu; default %llu", &min, &max, &preset) != 3)
+            continue;
+        if (word && next && word > next)
+            word = NULL;
+        upwards = word && strncmp(word + strlen("Fixed"), ".", 1) != 0;
+        assert_false(restarts(i, preset));
+        if (restarts(i, max) != (word != NULL) ||
+            (preset > min && restarts(i, min) != (word && !upwards)))
+            fail_msg("the manual does not tell whether %s takes a restart", name);
+        fixed += word != NULL;
+    }
+    assert_int_equal(fixed, 6);
+}
+
 static void the_manual_tells_of_no_key_that_is_not_there(void **state)
 {
     size_t entries = 0, keys = 0;
@@ -440,6 +480,7 @@ int main(void)
         cmocka_unit_test(answers_have_three_spellings),
         cmocka_unit_test(every_key_sets_a_field_of_its_own),
         cmocka_unit_test_setup(the_manual_tells_default_and_bounds_of_every_key, manual_read),
+        cmocka_unit_test_setup(the_manual_tells_which_keys_take_a_restart, manual_read),
         cmocka_unit_test_setup(the_manual_tells_of_no_key_that_is_not_there, manual_read),
         FILE_TEST(a_file_that_is_none_is_told),
         FILE_TEST(a_pipe_is_no_configuration_file),
