@@ -320,6 +320,8 @@ void cn_gate_goaway(struct cn_gate *gate)
 
         if (line->state == CN_LINE_HELLO)
             cn_line_close(line, CN_GATE_CUT); /* too late to begin */
+        else if (line->state == CN_LINE_DEAF)
+            cn_line_end(line);
         else if (cn_line_hears(line))
             cn_line_send_away(line, gate->config.spread, CN_GATE_CUT);
         line = next;

@@ -35,6 +35,15 @@ static enum cn_verdict judge(const struct cn_gate *gate, const struct cn_certifi
     return CN_VERDICT_ADMITTED;
 }
 
+/* It ends when a hello that is not whole would, by the timer that runs, and stays pending: else the
+ * size of a hello could be measured from outside. */
+static void go_deaf(struct cn_line *line)
+{
+    line->gate->count[CN_GATE_BAD_HELLO]++;
+    cn_line_log_address(line->gate, CN_GATE_BAD_HELLO, (const struct sockaddr *)&line->address);
+    cn_line_enter(line, CN_LINE_DEAF);
+}
+
 static void take_hello(struct cn_line *line, const uint8_t in[CN_ADMISSION_SIZE])
 {
     struct cn_gate *gate = line->gate;
@@ -52,7 +61,7 @@ static void take_hello(struct cn_line *line, const uint8_t in[CN_ADMISSION_SIZE]
                                               gate->operator_count, in, &hello);
 
     if (err != CN_OK) {
-        cn_line_close(line, CN_GATE_BAD_HELLO);
+        go_deaf(line);
         return;
     }
     line->keep_alive_s = verdict.keep_alive_s;
@@ -323,6 +332,7 @@ static void dispatch(struct cn_line *line, const uint8_t *in)
     case CN_LINE_HELD:
     case CN_LINE_PASSING:
     case CN_LINE_CLOSING:
+    case CN_LINE_DEAF:
     case CN_LINE_STATE_COUNT:
         assert(false && "not a state that reads messages");
     }
@@ -392,8 +402,8 @@ static enum progress read_prologue(struct cn_line *line)
     return GONE;
 }
 
-/* A closing line's last words are thrown away, so that its close is no reset; a few in each turn,
- * however many it has. */
+/* What is said is thrown away, so that the close is no reset; a little in each turn, however much
+ * there is. */
 static enum progress read_nothing(struct cn_line *line)
 {
     uint8_t rest[4 * CN_ADMISSION_SIZE];
@@ -410,7 +420,7 @@ static void readable(struct cn_line *line)
     while (progress == WENT_ON) {
         if (line->state == CN_LINE_PROLOGUE)
             progress = read_prologue(line);
-        else if (line->state == CN_LINE_CLOSING)
+        else if (cn_line_discards(line))
             progress = read_nothing(line);
         else if (cn_line_reads(line))
             progress = read_message(line);
@@ -432,7 +442,7 @@ static bool writable(struct cn_line *line)
         (void)shutdown(line->watch.fd, SHUT_WR);
     if (line->state == CN_LINE_PASSING)
         return cn_joining_pass(line);
-    cn_line_watch(line, cn_line_reads(line) || line->state == CN_LINE_CLOSING, false);
+    cn_line_watch(line, cn_line_reads(line) || cn_line_discards(line), false);
     return true;
 }
 
@@ -443,7 +453,7 @@ void cn_hearing_ready(struct cn_watch *watch, uint32_t epoll_events)
     if (epoll_events & EPOLLOUT && !writable(line))
         return;
     if (epoll_events & (EPOLLERR | EPOLLHUP) ||
-        (epoll_events & EPOLLRDHUP && !cn_line_reads(line) && line->state != CN_LINE_CLOSING)) {
+        (epoll_events & EPOLLRDHUP && !cn_line_reads(line) && !cn_line_discards(line))) {
         cn_line_lost(line);
         return;
     }
@@ -481,7 +491,7 @@ void cn_hearing_timer(struct cn_timer *timer)
 
     if (line->state == CN_LINE_WAITING)
         waiting_over(line);
-    else if (line->state == CN_LINE_CLOSING)
+    else if (cn_line_discards(line))
         cn_line_end(line);
     else
         cn_line_close(line, reasons[line->state]);

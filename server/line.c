@@ -139,7 +139,7 @@ void cn_line_close(struct cn_line *line, enum cn_gate_count why)
 
 void cn_line_lost(struct cn_line *line)
 {
-    if (line->state == CN_LINE_CLOSING)
+    if (cn_line_discards(line))
         cn_line_end(line); /* why it closes has been counted */
     else
         cn_line_close(line, line->state == CN_LINE_HELLO ? CN_GATE_BAD_HELLO : CN_GATE_LOST);
@@ -158,6 +158,11 @@ void cn_line_watch(struct cn_line *line, bool in, bool out)
 bool cn_line_reads(const struct cn_line *line)
 {
     return line->state < CN_LINE_HELD;
+}
+
+bool cn_line_discards(const struct cn_line *line)
+{
+    return line->state == CN_LINE_CLOSING || line->state == CN_LINE_DEAF;
 }
 
 bool cn_line_flush(struct cn_line *line)

@@ -30,6 +30,7 @@ enum cn_line_state {
     CN_LINE_HELD, /* its prologue is here; its partner's is awaited */
     CN_LINE_PASSING,
     CN_LINE_CLOSING, /* what is to be said is being said */
+    CN_LINE_DEAF,    /* its hello was bad, and it is not to see when */
     CN_LINE_STATE_COUNT
 };
 
@@ -136,8 +137,9 @@ void cn_line_log_address(const struct cn_gate *gate, enum cn_gate_count why,
 
 /* --- saying ---------------------------------------------------------------------------------- */
 
-/* Whether it is listened to in its state. */
+/* Whether it is listened to in its state; whether what it says is thrown away. */
 bool cn_line_reads(const struct cn_line *line);
+bool cn_line_discards(const struct cn_line *line);
 void cn_line_watch(struct cn_line *line, bool in, bool out);
 /* Send what waits to be sent. False: the connection is broken. EAGAIN, EINTR: later. */
 CN_MUST_USE bool cn_line_flush(struct cn_line *line);

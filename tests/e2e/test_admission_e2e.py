@@ -236,6 +236,18 @@ def test_a_hello_that_never_ends_ends_in_time(own):
     counts(own, hello_timeout=1, pending=0)
 
 
+def test_a_bad_hello_of_any_length_ends_like_one_that_never_ends(own):
+    """No reset, no end of its own, for rubbish shorter than a hello, as long, or longer."""
+    own.serve("[admission]\nhello_timeout = 1\n")
+    lines = [connect(own) for _ in range(5)]
+    for line, size in zip(lines, (1, SIZE - 1, SIZE, SIZE + 1, 20 * SIZE), strict=True):
+        line.sendall(os.urandom(size))
+    counts(own, pending=5, bad_hello=3)
+    for line in lines:
+        assert line.recv(1) == b""
+    counts(own, pending=0, bad_hello=3, hello_timeout=2)
+
+
 def test_a_certificate_that_ends_while_waiting_ends_the_line(own):
     own.serve()
     line = Line(own, forged(own, -10, 2)).wait()
@@ -270,5 +282,6 @@ def test_status_counts_no_scanner_as_a_subscriber(world):
     before = status(world)["subscribers"]
     for line in [connect(world) for _ in range(20)]:
         line.sendall(os.urandom(SIZE))
+        line.shutdown(socket.SHUT_WR)
         silence(line)
     assert status(world)["subscribers"] == before

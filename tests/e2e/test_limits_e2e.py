@@ -428,6 +428,7 @@ def a_day_at(world):
     Line(world, forged(world, -10, -5)).hello().ask("verdict")
     with connect(world) as rubbish:
         rubbish.sendall(random.Random(3).randbytes(1024))
+        rubbish.shutdown(socket.SHUT_WR)
         rubbish.recv(1)
     one, other = call_of(world, fingerprints=(fingerprint, invited(world)))
     one.ok("close")

@@ -199,6 +199,80 @@ static void a_keep_alive_amid_an_update_ends_the_line(void **state)
     peer_close(&p);
 }
 
+/* --- a bad hello ------------------------------------------------------------------------------ */
+
+/* So many octets that are no hello, or begin like none. */
+static struct peer rubbish(size_t size, uint8_t address)
+{
+    static uint8_t octets[8 * CN_ADMISSION_SIZE];
+    struct peer p = peer_connect(&rig, 1, address);
+
+    fill(1, octets, sizeof octets);
+    assert_true(peer_raw(&p, octets, size));
+    rig_turn(&rig);
+    return p;
+}
+
+/* Else whoever looks for servers could measure the hello. */
+static void a_bad_hello_of_any_size_ends_like_one_that_is_not_whole(void **state)
+{
+    static const size_t sizes[] = { 1, CN_ADMISSION_SIZE - 1, CN_ADMISSION_SIZE,
+                                    CN_ADMISSION_SIZE + 1, 8 * CN_ADMISSION_SIZE };
+    uint8_t octet;
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(sizes); i++) {
+        struct peer p = rubbish(sizes[i], 1);
+
+        assert_true(peer_raw(&p, "more", 4));
+        rig_later(&rig, 4999);
+        assert_int_equal(peer_state(&p), OPEN);
+        rig_later(&rig, 1);
+        assert_int_equal(recv(p.fd, &octet, 1, 0), 0); /* an end, and no reset */
+        peer_close(&p);
+        nobody_is_left();
+    }
+    assert_int_equal(rig_count(&rig, CN_GATE_HELLO_TIMEOUT), 1);
+    assert_int_equal(rig_count(&rig, CN_GATE_BAD_HELLO), COUNT(sizes) - 1); /* "more" made 1027 */
+}
+
+static void who_said_a_bad_hello_and_hangs_up_is_gone_and_counted_once(void **state)
+{
+    struct peer p = rubbish(CN_ADMISSION_SIZE, 1);
+
+    (void)state;
+    peer_close(&p);
+    rig_turn(&rig);
+    nobody_is_left();
+    assert_int_equal(rig_count(&rig, CN_GATE_BAD_HELLO), 1);
+    assert_int_equal(rig_count(&rig, CN_GATE_LOST), 0);
+}
+
+static void who_said_a_bad_hello_is_pending_until_it_has_gone(void **state)
+{
+    struct peer p, another;
+
+    (void)state;
+    rig.config.pending_per_address = 1;
+    restart();
+    p = rubbish(CN_ADMISSION_SIZE, 9);
+    assert_int_equal(rig_status(&rig).pending, 1);
+    another = peer_connect(&rig, 2, 9);
+    assert_int_equal(peer_state(&another), ENDED);
+    drop(&p, &another);
+}
+
+static void who_said_a_bad_hello_does_not_delay_the_end(void **state)
+{
+    struct peer p = rubbish(CN_ADMISSION_SIZE, 1);
+
+    (void)state;
+    cn_gate_goaway(rig.gate);
+    assert_int_equal(peer_state(&p), ENDED);
+    assert_int_equal(cn_gate_busy(rig.gate), 0);
+    peer_close(&p);
+}
+
 /* --- before REGISTER: nothing counts --------------------------------------------------------- */
 
 static struct peer expired(uint8_t who, uint8_t address)
@@ -322,19 +396,27 @@ static int unread_by_the_gate(const struct peer *p)
 }
 
 /* Else the gate would read for as long as somebody can write. */
-static void who_was_refused_and_speaks_on_gets_no_more_than_its_turn(void **state)
+static void gets_no_more_than_its_turn(struct peer *p)
 {
     static const uint8_t words[4096];
-    struct peer p = expired(1, 1);
     int before;
 
-    (void)state;
-    while (peer_raw(&p, words, sizeof words))
+    while (peer_raw(p, words, sizeof words))
         ;
-    before = unread_by_the_gate(&p);
+    before = unread_by_the_gate(p);
     assert_err(cn_loop_turn(&rig.loop, false), CN_OK);
-    assert_true(unread_by_the_gate(&p) > before / 2);
-    peer_close(&p);
+    assert_true(unread_by_the_gate(p) > before / 2);
+    peer_close(p);
+}
+
+static void who_is_not_listened_to_and_speaks_on_gets_no_more_than_its_turn(void **state)
+{
+    struct peer refused = expired(1, 1);
+    struct peer bad = rubbish(CN_ADMISSION_SIZE, 1);
+
+    (void)state;
+    gets_no_more_than_its_turn(&refused);
+    gets_no_more_than_its_turn(&bad);
 }
 
 static void a_hello_alone_changes_nothing(void **state)
@@ -1447,12 +1529,16 @@ int main(void)
         TEST(a_message_in_single_octets_is_one_message),
         TEST(messages_sent_at_once_are_taken_one_by_one),
         TEST(a_keep_alive_amid_an_update_ends_the_line),
+        TEST(a_bad_hello_of_any_size_ends_like_one_that_is_not_whole),
+        TEST(who_said_a_bad_hello_and_hangs_up_is_gone_and_counted_once),
+        TEST(who_said_a_bad_hello_is_pending_until_it_has_gone),
+        TEST(who_said_a_bad_hello_does_not_delay_the_end),
         TEST(a_certificate_is_valid_from_its_first_second_to_the_one_before_its_end),
         TEST(who_waits_is_sent_away_at_the_second_its_certificate_ends),
         TEST(who_was_refused_in_the_verdict_is_pending_until_it_has_gone),
         TEST(who_was_refused_counts_once),
         TEST(who_was_refused_and_stays_is_closed_in_time),
-        TEST(who_was_refused_and_speaks_on_gets_no_more_than_its_turn),
+        TEST(who_is_not_listened_to_and_speaks_on_gets_no_more_than_its_turn),
         TEST(a_hello_alone_changes_nothing),
         TEST(a_pair_is_handed_over_when_both_prologues_have_been_written),
         TEST(nothing_is_read_past_the_prologue),
