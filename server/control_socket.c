@@ -75,15 +75,29 @@ static void asker_ready(struct cn_watch *watch, uint32_t epoll_events)
         asker_answer(a);
 }
 
-/* False: no place for it, or it cannot be waited for. */
+/* A place that is free, or that of who has said nothing for the longest: whoever means to ask does
+ * so at once, and what he said in this turn is heard first. */
+static struct asker *place_for_one(struct cn_control *c)
+{
+    struct asker *first = c->askers;
+
+    for (struct asker *a = c->askers; a < c->askers + ASKER_COUNT; a++) {
+        if (a->watch.fd < 0)
+            return a;
+        if (a->timer.due_ms < first->timer.due_ms)
+            first = a;
+    }
+    asker_ready(&first->watch, EPOLLIN);
+    if (first->watch.fd >= 0)
+        asker_close(first);
+    return first;
+}
+
+/* False: it cannot be waited for. */
 static bool asker_take(struct cn_control *c, int fd)
 {
-    struct asker *a = c->askers;
+    struct asker *a = place_for_one(c);
 
-    while (a < c->askers + ASKER_COUNT && a->watch.fd >= 0)
-        a++;
-    if (a == c->askers + ASKER_COUNT)
-        return false;
     *a = (struct asker) { .watch = { fd, asker_ready },
                           .timer = { .fire = asker_timer },
                           .control = c };

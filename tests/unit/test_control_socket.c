@@ -1,4 +1,5 @@
-/* DIR/control: who asks gets one answer, who does not gets none, and nobody takes another's place.
+/* DIR/control: who asks gets one answer, who does not gets none, and has his place until another
+ * needs it.
  */
 #include "unit.h"
 
@@ -163,18 +164,26 @@ static void a_request_without_an_end_is_cut_at_its_limit(void **state)
     hears(fd, expected);
 }
 
-static void one_more_than_there_are_places_is_closed_and_the_rest_stay(void **state)
+static void who_says_nothing_for_the_longest_gives_way_and_the_rest_stay(void **state)
 {
     int fd[PLACES];
+    int one_more;
 
     (void)state;
-    for (int i = 0; i < PLACES; i++)
-        fd[i] = asker();
-    was_closed(asker());
-    say(fd[3], "hello\n");
-    hears(fd[3], "you said hello\n");
-    fd[3] = asker(); /* there is a place again */
     for (int i = 0; i < PLACES; i++) {
+        fd[i] = asker();
+        clock_now_ms++;
+    }
+    say(fd[0], "hello\n");
+    hears(fd[0], "you said hello\n");
+    fd[0] = asker(); /* the last to come, in the first place */
+    one_more = asker();
+    was_closed(fd[1]);
+    say(one_more, "me too\n");
+    hears(one_more, "you said me too\n");
+    for (int i = 0; i < PLACES; i++) {
+        if (i == 1)
+            continue;
         say(fd[i], "well\n");
         hears(fd[i], "you said well\n");
     }
@@ -210,16 +219,16 @@ static void a_request_in_pieces_is_one_request(void **state)
 static void several_at_once_are_all_answered(void **state)
 {
     const struct sockaddr_un address = { AF_UNIX, CN_CONTROL_SOCKET };
-    int fd[PLACES];
+    int fd[PLACES + 1]; /* and one more than there are places */
 
     (void)state;
-    for (int i = 0; i < PLACES; i++) { /* they all come in one turn */
+    for (int i = 0; i <= PLACES; i++) { /* they all come in one turn */
         fd[i] = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
         assert_int_equal(connect(fd[i], (const struct sockaddr *)&address, sizeof address), 0);
         assert_int_equal(send(fd[i], "hello\n", 6, MSG_NOSIGNAL), 6);
     }
     turns();
-    for (int i = 0; i < PLACES; i++)
+    for (int i = 0; i <= PLACES; i++)
         hears(fd[i], "you said hello\n");
 }
 
@@ -239,7 +248,7 @@ int main(void)
         TEST(who_says_nothing_is_closed_in_time),
         TEST(who_goes_in_the_middle_gets_no_answer),
         TEST(a_request_without_an_end_is_cut_at_its_limit),
-        TEST(one_more_than_there_are_places_is_closed_and_the_rest_stay),
+        TEST(who_says_nothing_for_the_longest_gives_way_and_the_rest_stay),
         TEST(one_that_cannot_be_waited_for_takes_no_place),
         TEST(a_request_in_pieces_is_one_request),
         TEST(several_at_once_are_all_answered),
