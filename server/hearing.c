@@ -86,7 +86,8 @@ static void take_hello(struct cn_line *line, const uint8_t in[CN_ADMISSION_SIZE]
 
 /* --- registering ---------------------------------------------------------------------------- */
 
-/* When a waiting line is to be looked at again: overdue, out of time, or certificate over. */
+/* When a waiting line is to be looked at again: overdue, out of time, certificate or UPDATE over.
+ */
 static void waiting_plan(struct cn_line *line)
 {
     uint64_t now = utc_s();
@@ -98,16 +99,9 @@ static void waiting_plan(struct cn_line *line)
         due = cn_gate_now_ms(line->gate) + valid_s * 1000;
     if (line->waits_until_ms < due)
         due = line->waits_until_ms;
+    if (line->entries && line->entries_until_ms < due)
+        due = line->entries_until_ms;
     cn_loop_timer_set(line->gate->setup.loop, &line->timer, due);
-}
-
-/* The first part of an UPDATE has come: there are few lists, so they are not lent for long. */
-static void parts_plan(struct cn_line *line)
-{
-    uint64_t due = cn_gate_now_ms(line->gate) + (uint64_t)line->gate->config.hello_timeout * 1000;
-
-    if (due < line->timer.due_ms)
-        cn_loop_timer_set(line->gate->setup.loop, &line->timer, due);
 }
 
 static void on_replaced(void *context, struct cn_waiter *old)
@@ -210,8 +204,9 @@ static bool list_take(struct cn_line *line)
     if (!line->entries)
         return false;
     cn_line_owner(line)->lists++;
+    line->entries_until_ms = cn_gate_now_ms(gate) + (uint64_t)gate->config.hello_timeout * 1000;
     if (line->state == CN_LINE_WAITING)
-        parts_plan(line);
+        waiting_plan(line); /* few lists, so they are not lent for long */
     return true;
 }
 
@@ -251,7 +246,7 @@ static void take_entries(struct cn_line *line, const struct cn_admission_message
 static void take_keep_alive(struct cn_line *line, const struct cn_admission_message *m)
 {
     /* between the parts of an UPDATE it would let a list be held for ever */
-    if (line->entry_count > 0) {
+    if (line->entries) {
         cn_line_close(line, CN_GATE_BAD_MESSAGE);
         return;
     }
@@ -472,7 +467,7 @@ static void waiting_over(struct cn_line *line)
         cn_line_refuse(line, CN_VERDICT_EXPIRED);
     else if (now_ms >= line->waits_until_ms)
         cn_line_send_away(line, 0, CN_GATE_WAITED_OUT); /* it may come back at once */
-    else if (line->entry_count > 0)
+    else if (line->entries && now_ms >= line->entries_until_ms)
         cn_line_close(line, CN_GATE_OVERDUE);
     else
         waiting_plan(line);

@@ -881,6 +881,33 @@ static void a_certificate_ends_by_the_clock_and_not_by_the_time_that_has_passed(
     peer_close(&p);
 }
 
+/* The certificate's end, as it was planned for, comes amid an UPDATE; the clock has been set back.
+ */
+static void a_clock_that_is_set_back_ends_no_valid_line_amid_an_update(void **state)
+{
+    struct cn_admission_message m = { .type = CN_ADMISSION_UPDATE,
+                                      .more = true,
+                                      .entry_count = 1,
+                                      .entry = { { CN_MODE_INPUT, { 8 } } } };
+    struct peer p = valid_a_while(1000097);
+
+    (void)state;
+    assert_int_equal(peer_verdict(&p), CN_VERDICT_ADMITTED);
+    peer_say(&rig, &p, CN_ADMISSION_REGISTER, CN_MODE_INPUT, 7);
+    rig_turn(&rig);
+    assert_int_equal(peer_hear(&rig, &p, NULL), CN_ADMISSION_WAITING);
+    peer_message(&rig, &p, &m);
+    rig_turn(&rig);
+    utc_s = 1000050;
+    rig_later(&rig, 4999);
+    assert_int_equal(peer_state(&p), OPEN);
+    m.more = false;
+    peer_message(&rig, &p, &m);
+    rig_later(&rig, 40000);
+    assert_int_equal(peer_state(&p), OPEN);
+    peer_close(&p);
+}
+
 static void waiting_time_begins_anew_for_who_comes_back(void **state)
 {
     struct peer p, partner;
@@ -1560,6 +1587,7 @@ int main(void)
         TEST(waiting_time_ends_a_line_that_is_alive),
         TEST(who_is_silent_when_its_waiting_time_is_over_hears_nothing),
         TEST(a_certificate_ends_by_the_clock_and_not_by_the_time_that_has_passed),
+        TEST(a_clock_that_is_set_back_ends_no_valid_line_amid_an_update),
         TEST(waiting_time_begins_anew_for_who_comes_back),
         TEST(too_many_updates_at_once_end_the_line_and_no_other),
         TEST(updates_at_an_even_rate_are_taken_for_ever_and_faster_ones_are_not),
