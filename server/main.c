@@ -306,8 +306,12 @@ static bool act_as_started(uid_t started)
 /* For good, when started by root and DIR is not root's. */
 static bool become_owner(uid_t started)
 {
-    if (started != 0 || server.uid == 0)
+    if (started != 0)
         return true;
+    if (server.uid == 0) {
+        cn_log("warning", "text=\"runs as root, as the directory is root's: chown it to another\"");
+        return true;
+    }
     return setgroups(0, NULL) == 0 && setresgid(server.gid, server.gid, server.gid) == 0 &&
            setresuid(server.uid, server.uid, server.uid) == 0;
 }

@@ -202,9 +202,22 @@ def test_root_becomes_the_owner_of_the_directory_for_good(open_tmp):
         world.serve()
         assert ids_of(world.server.process) == [4 * [str(NOBODY)], 4 * [str(NOBODY)], []]
         assert (world.ctl.dir / "control").stat().st_uid == NOBODY
+        assert WARNING_ROOT not in world.server.said()
         works(*call_of(world))
     finally:
         world.close()
+
+
+WARNING_ROOT = "cyphernetd: event=warning text=\"runs as root, as the directory is root's: chown it to another\"\n"
+
+
+@needs_root
+def test_root_in_a_directory_of_its_own_is_warned_once(own):
+    own.serve()
+    assert own.server.said().count(WARNING_ROOT) == 1
+    own.server.signal(signal.SIGHUP)
+    until(lambda: "event=registry " in own.server.said(), "it has read its files again", 5)
+    assert own.server.said().count("as root") == 1
 
 
 @needs_root
