@@ -8,6 +8,7 @@
 
 enum { LINE_SIZE_MAX = 1024 };
 
+static enum cn_log_level level = CN_LOG_EVENTS;
 static unsigned long lost; /* lines, since the last that was written */
 
 /* One line, whole or not at all: who does not read the log must not stop the calls. A pipe that
@@ -37,17 +38,17 @@ static bool lost_tell(void)
     return true;
 }
 
-void cn_log(const char *event, const char *format, ...)
+static void vlog(const char *event, const char *format, va_list args)
+    __attribute__((format(printf, 2, 0)));
+
+static void vlog(const char *event, const char *format, va_list args)
 {
     char text[LINE_SIZE_MAX] = "";
     char line[LINE_SIZE_MAX + 128];
-    va_list args;
     int size;
 
-    va_start(args, format);
     if (format && vsnprintf(text, sizeof text, format, args) < 0)
         text[0] = '\0';
-    va_end(args);
     for (char *c = text; *c; c++) {
         if ((unsigned char)*c < ' ' || *c == 127)
             *c = '?';
@@ -56,4 +57,20 @@ void cn_log(const char *event, const char *format, ...)
                     text);
     if (!lost_tell() || !line_write(line, (size_t)size))
         lost++;
+}
+
+void cn_log_level_set(enum cn_log_level wanted)
+{
+    level = wanted;
+}
+
+void cn_log_at(enum cn_log_level at, const char *event, const char *format, ...)
+{
+    va_list args;
+
+    if (at > level)
+        return;
+    va_start(args, format);
+    vlog(event, format, args);
+    va_end(args);
 }

@@ -3,8 +3,20 @@
 #ifndef CN_LOG_H
 #define CN_LOG_H
 
+enum cn_log_level {
+    CN_LOG_FAILURES, /* all that --quiet leaves */
+    CN_LOG_EVENTS,
+    CN_LOG_DETAILS /* with --verbose */
+};
+
+/* What is said from now on: this level and those before it. CN_LOG_EVENTS until set. */
+void cn_log_level_set(enum cn_log_level wanted);
+
 /* event is a word; format makes further key=value pairs, or is NULL. Nobody's name or address goes
  * in unless the configuration says so: the callers see to it. */
-void cn_log(const char *event, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void cn_log_at(enum cn_log_level at, const char *event, const char *format, ...)
+    __attribute__((format(printf, 3, 4)));
+
+#define cn_log(...) cn_log_at(CN_LOG_EVENTS, __VA_ARGS__)
 
 #endif

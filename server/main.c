@@ -70,14 +70,18 @@ static int fail(const char *what, const char *hint)
     return EXIT_FAILED;
 }
 
+/* Without a hint of the caller's the error may have one. */
 static int fail_err(enum cn_err err, const char *about, const char *hint)
 {
+    int number = errno;
     char what[512];
 
-    if (err == CN_E_SYSTEM)
-        snprintf(what, sizeof what, "%s: %s", about, strerror(errno));
-    else
-        snprintf(what, sizeof what, "%s: %s", about, cn_err_text(err));
+    snprintf(what, sizeof what, "%s: %s", about,
+             err == CN_E_SYSTEM ? strerror(number) : cn_err_text(err));
+    if (!hint && err == CN_E_SYSTEM)
+        hint = cn_hint_system(number);
+    if (!hint && err == CN_E_MEMORY)
+        hint = "allow it more memory, or lower lines_max and tags_max in cyphernetd.conf";
     return fail(what, hint);
 }
 
@@ -93,8 +97,10 @@ static bool config_load(struct cn_config *config, char what[CONFIG_WHAT_SIZE])
     for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
         enum cn_err err = cn_config_read(config, paths[i], complaint);
 
-        if (err == CN_OK)
+        if (err == CN_OK) {
+            cn_log_at(CN_LOG_DETAILS, "configuration", "file=%s", paths[i]);
             return true;
+        }
         if (err == CN_E_ABSENT)
             continue;
         snprintf(what, CONFIG_WHAT_SIZE, "%s: %s", paths[i],
@@ -102,6 +108,7 @@ static bool config_load(struct cn_config *config, char what[CONFIG_WHAT_SIZE])
         return false;
     }
     cn_config_defaults(config);
+    cn_log_at(CN_LOG_DETAILS, "configuration", "file=none");
     return true;
 }
 
@@ -131,7 +138,8 @@ static enum cn_err registry_reload(uint32_t *cut, size_t *blocked_count)
     if (err == CN_OK)
         cn_log("registry", "blocked=%zu cut=%u", *blocked_count, *cut);
     else
-        cn_log("registry_failed", "reason=\"%s\"", cn_hint_registry_reason(err, errno));
+        cn_log_at(CN_LOG_FAILURES, "registry_failed", "reason=\"%s\"",
+                  cn_hint_registry_reason(err, errno));
     return err;
 }
 
@@ -225,7 +233,7 @@ static void reload(void)
     size_t blocked = 0;
 
     if (!config_load(&config, what)) {
-        cn_log("reload_failed", "kept=old reason=\"%s\"", what);
+        cn_log_at(CN_LOG_FAILURES, "reload_failed", "kept=old reason=\"%s\"", what);
         return;
     }
     server.config = config;
@@ -343,6 +351,7 @@ static int key_load(void)
 /* As many lines as there may be descriptors for, each taking one, and calls pipes beside. */
 static uint32_t lines_max(void)
 {
+    uint32_t lines = server.config.lines_max;
     struct rlimit limit;
     uint64_t reserved = DESCRIPTORS_RESERVED + 2 * (uint64_t)server.config.pipes_max;
     uint64_t most = 1024;
@@ -354,10 +363,13 @@ static uint32_t lines_max(void)
         most = limit.rlim_cur;
     }
     most = most > reserved + 2 ? most - reserved : 2;
-    if (most < server.config.lines_max)
+    if (most < lines) {
         cn_log("warning", "text=\"descriptors allow only %llu lines of waiting.lines_max = %u\"",
-               (unsigned long long)most, server.config.lines_max);
-    return most < server.config.lines_max ? (uint32_t)most : server.config.lines_max;
+               (unsigned long long)most, lines);
+        lines = (uint32_t)most;
+    }
+    cn_log_at(CN_LOG_DETAILS, "room", "lines=%u", lines);
+    return lines;
 }
 
 static bool turn_after(void)
@@ -508,46 +520,61 @@ static void stop(void)
 
 static void help(void)
 {
-    puts("usage: cyphernetd [--dir DIR]\n\n"
+    puts("usage: cyphernetd [--dir DIR] [-q|-v]\n\n"
          "The central server: joins the lines of two subscribers, and cannot read them.\n"
          "Runs in the foreground and prints one line when it is ready.\n\n"
-         "  --dir DIR   the server's directory (default " DIR_DEFAULT ")\n"
-         "  -h, --help  tell this\n"
-         "  --version   tell the version\n\n"
+         "  --dir DIR      the server's directory (default " DIR_DEFAULT ")\n"
+         "  -q, --quiet    log nothing but failures\n"
+         "  -v, --verbose  log more\n"
+         "  -h, --help     tell this\n"
+         "  --version      tell the version\n\n"
          "SIGHUP reads configuration and registry again. SIGTERM sends waiting lines away, lets\n"
          "calls end for a while, and exits. `cyphernetctl init` makes the directory.");
+}
+
+static int misuse(const char *before, const char *word, const char *after)
+{
+    char text[512];
+
+    snprintf(text, sizeof text, "%s%s%s", before, word, after);
+    (void)fail(text, "cyphernetd --help");
+    return EXIT_USAGE;
 }
 
 /* EXIT_DONE: go on. Anything else, or told: exit with it. */
 static int options_take(int argc, char **argv, bool *told)
 {
     static const struct option options[] = {
-        { "dir", required_argument, NULL, 'd' },
-        { "help", no_argument, NULL, 'h' },
-        { "version", no_argument, NULL, 'V' },
-        { NULL, 0, NULL, 0 },
+        { "dir", required_argument, NULL, 'd' }, { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'V' },   { "quiet", no_argument, NULL, 'q' },
+        { "verbose", no_argument, NULL, 'v' },   { NULL, 0, NULL, 0 },
     };
     int option;
 
     server.dir = DIR_DEFAULT;
-    while ((option = getopt_long(argc, argv, "h", options, NULL)) != -1) {
-        *told = option != 'd';
+    while ((option = getopt_long(argc, argv, ":hqv", options, NULL)) != -1) {
+        const char letter[] = { '-', (char)optopt, '\0' };
+
+        *told = option == 'h' || option == 'V';
         if (option == 'd')
             server.dir = optarg;
+        else if (option == 'q')
+            cn_log_level_set(CN_LOG_FAILURES);
+        else if (option == 'v')
+            cn_log_level_set(CN_LOG_DETAILS);
         else if (option == 'h')
             help();
         else if (option == 'V')
             puts("cyphernetd " CN_VERSION);
-        else
-            return EXIT_USAGE; /* getopt has said why */
+        else if (option == ':')
+            return misuse("", argv[optind - 1], " needs a value");
+        else /* a letter that is none, or a word */
+            return misuse("there is no option ",
+                          optopt && !strchr("dhVqv", optopt) ? letter : argv[optind - 1], "");
         if (*told)
             return EXIT_DONE;
     }
-    if (optind < argc) {
-        fail("cyphernetd takes no arguments", "cyphernetd --help");
-        return EXIT_USAGE;
-    }
-    return EXIT_DONE;
+    return optind < argc ? misuse("there is no argument ", argv[optind], "") : EXIT_DONE;
 }
 
 int main(int argc, char **argv)

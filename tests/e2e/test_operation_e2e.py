@@ -164,12 +164,78 @@ def test_a_control_socket_left_by_a_killed_server_is_no_hindrance(own):
     assert status(own)["running"]
 
 
-@pytest.mark.parametrize("words", [["x"], ["--dir"], ["--nonsense"], ["--dir", "x", "y"]])
-def test_words_that_mean_nothing(words):
+@pytest.mark.parametrize(
+    "words, error",
+    [
+        (["x"], "there is no argument x"),
+        (["--dir", "x", "y"], "there is no argument y"),
+        (["--dir"], "--dir needs a value"),
+        (["-q", "--nonsense"], "there is no option --nonsense"),
+        (["--quiet", "-xq"], "there is no option -x"),
+        (["--quiet=yes"], "there is no option --quiet=yes"),
+    ],
+)
+def test_words_that_mean_nothing(words, error):
     done = subprocess.run([BUILD / "cyphernetd", *words], capture_output=True, text=True, timeout=20, check=False)
     assert done.returncode == 2
     assert done.stdout == ""
-    assert done.stderr
+    assert done.stderr == f"cyphernetd: error: {error}\ncyphernetd: hint: cyphernetd --help\n"
+
+
+def started(world, *words):
+    world.server = world.run_program([BUILD / "cyphernetd", "--dir", world.ctl.dir, *words])
+    until(lambda: b"ready" in world.server.got() or world.server.process.poll() is not None, "the server is ready")
+    return world.server
+
+
+@pytest.mark.parametrize("word", ["-q", "--quiet"])
+def test_quiet_leaves_what_failed(own, word):
+    (own.ctl.dir / "cyphernetd.conf").write_text("[server]\nlog_addresses = yes\n")
+    server = started(own, word)
+    for line in call_of(own):
+        line.ok("close")
+    (own.ctl.dir / "cyphernetd.conf").write_text("rubbish\n")
+    server.signal(signal.SIGHUP)
+    server.says("reload_failed")
+    server.signal(signal.SIGTERM)
+    server.end(0)
+    assert server.said().count("\n") == 1, server.said()
+
+
+@pytest.mark.parametrize("word", ["-v", "--verbose"])
+def test_verbose_tells_which_configuration_is_read(own, word):
+    server = started(own, word)
+    assert "event=configuration file=none\n" in server.said()
+    assert "event=room lines=16384\n" in server.said()
+    reload(own, "[waiting]\nspread = 7\n")
+    assert "event=configuration file=cyphernetd.conf\n" in server.said()
+
+
+def test_without_a_word_there_are_no_details(own):
+    server = started(own)
+    assert "event=configuration" not in server.said() and "event=room" not in server.said()
+
+
+@pytest.mark.parametrize("descriptors", [5, 6])
+def test_too_few_descriptors_to_start_are_told_with_what_to_do(own, descriptors):
+    command = ["prlimit", f"--nofile={descriptors}:{descriptors}", BUILD / "cyphernetd", "--dir", own.ctl.dir]
+    own.server = own.run_program(command)
+    own.server.end(1)
+    said = [line for line in own.server.said().splitlines() if "event=" not in line]
+    assert said[0].endswith(": Too many open files"), said
+    assert said[1:] == ["cyphernetd: hint: allow it more descriptors: ulimit -n, or LimitNOFILE= of its service"]
+
+
+def test_too_little_memory_to_start_is_told_with_what_to_do(own):
+    if not (BUILD / "tests/support/key_watch.so").exists():
+        pytest.skip("the sanitizers need their own")
+    (own.ctl.dir / "cyphernetd.conf").write_text("[waiting]\ntags_max = 10000000\n")
+    command = ["prlimit", "--as=300000000", BUILD / "cyphernetd", "--dir", own.ctl.dir]
+    own.server = own.run_program(command)
+    own.server.end(1)
+    said = [line for line in own.server.said().splitlines() if "event=" not in line]
+    assert said[0] == "cyphernetd: error: starting: out of memory"
+    assert said[1].startswith("cyphernetd: hint: allow it more memory, or lower lines_max and tags_max"), said
 
 
 def test_help_and_version():
