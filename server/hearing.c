@@ -106,8 +106,13 @@ static void waiting_plan(struct cn_line *line)
 
 static void on_replaced(void *context, struct cn_waiter *old)
 {
+    struct cn_line *line = cn_line_of(old);
+
     (void)context;
-    cn_line_refuse(cn_line_of(old), CN_VERDICT_REPLACED);
+    if (cn_line_hears(line))
+        cn_line_refuse(line, CN_VERDICT_REPLACED);
+    else /* it was joined before, and given back */
+        cn_line_close(line, CN_GATE_REPLACED);
 }
 
 static void heard(struct cn_line *line)

@@ -704,6 +704,23 @@ static void who_is_given_back_gives_way_to_a_newer_line_of_its_subscriber(void *
     drop(&newer, &c);
 }
 
+/* After READY the next octets are the partner's: a word of ours would be taken for them. */
+static void who_was_given_back_and_is_replaced_then_gets_no_octet(void **state)
+{
+    struct peer a, b, newer;
+
+    (void)state;
+    peer_pair(&rig, &a, &b);
+    peer_ready(&rig, &a, 10, 'a');
+    peer_close(&b);
+    rig_turn(&rig);
+    newer = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+    assert_int_equal(peer_hear(&rig, &newer, NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(peer_state(&a), ENDED);
+    assert_int_equal(rig_count(&rig, CN_GATE_REPLACED), 1);
+    drop(&a, &newer);
+}
+
 /* Given back before its READY came, or after it, and met past the deadline of READY. */
 static void who_was_given_back_is_matched_for_as_long_as_it_is_there(void **state)
 {
@@ -1579,6 +1596,7 @@ int main(void)
         TEST(two_slow_prologues_end_both_lines),
         TEST(who_has_a_new_partner_waits_for_its_prologue),
         TEST(who_is_given_back_gives_way_to_a_newer_line_of_its_subscriber),
+        TEST(who_was_given_back_and_is_replaced_then_gets_no_octet),
         TEST(who_was_given_back_is_matched_for_as_long_as_it_is_there),
         TEST(who_has_got_a_part_of_a_prologue_ends_with_its_partner),
         TEST(a_dead_partner_costs_no_registration),
