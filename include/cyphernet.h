@@ -74,7 +74,8 @@ enum { CN_TEXT_SIZE_MAX = 32768 };
 CN_API CN_MUST_USE enum cn_err cn_home_request(struct cn_home *home, char *text, size_t *text_size);
 /* Take a fingerprint file's text. CN_E_ABSENT: it holds no admission key, and no request was made
  * here; CN_E_KEY: it answers another request; CN_E_SERVER: it goes to another server than
- * contacts were exchanged for, and replace is false. Makes the default identity if there is none. */
+ * contacts were exchanged for, and replace is false. Makes the default identity if there is
+ * none. */
 CN_API CN_MUST_USE enum cn_err cn_home_join(struct cn_home *home, const char *text,
                                             size_t text_size, bool replace);
 

@@ -63,7 +63,7 @@ struct cn_line {
     struct cn_entry *entries; /* block: of REGISTER or UPDATE with more to come; counts in owner */
     size_t entry_count;
     uint64_t entries_until_ms; /* the last part is to come by then, of an UPDATE */
-    uint8_t *prologue; /* block: length and prologue */
+    uint8_t *prologue;         /* block: length and prologue */
     size_t prologue_size;
     size_t passed; /* of the partner's prologue, sent to this line */
     struct cn_line *next, *before;
