@@ -22,6 +22,8 @@ static int failed(struct cn_cli *cli, enum cn_err err, const char *what)
     int code = cn_fail(cli, err, what);
     const char *about = cn_home_detail(cli->home)->about;
 
+    if (err == CN_E_KNOWN)
+        cn_hint("if that name is not the right one: `cyphernet contact rename %s NEW`", about);
     if (err == CN_E_EXISTS)
         cn_hint("if the new card is right, --replace takes it; then compare the safety number");
     if (err == CN_E_USAGE && about[0])

@@ -123,7 +123,7 @@ def test_one_identity_under_a_second_name(ann, bob, again):
     card = first if again == "the same card" else ann.offer("robert")
     for options in ([], ["--replace"], ["-o", "reply"]):
         said = bob.bad(1, "contact", "accept", "anna", *options, input=card)
-        assert "ann:" in said and "another name" in said
+        assert "ann:" in said and "another name" in said and "contact rename ann NEW" in said
 
 
 def test_one_identity_under_a_second_name_that_looks_like_a_temporary_file(ann, bob):
