@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-VALGRIND = "valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite"
+VALGRIND = ("valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite "
+            "--suppressions=tests/valgrind.supp")
 PYTEST_SUITES = ["interop", "cli", "e2e"]
 AT_ONCE = os.cpu_count() or 1  # files of tests: they wait more than they compute
 
