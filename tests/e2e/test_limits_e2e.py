@@ -150,7 +150,7 @@ def test_lines_per_subscriber(own):
     assert third.register("input", 32 * "09") == "refused over_limit"
     third.ended()
     replacing = Line(own, fingerprint).wait("input", TAG)  # takes the place of an older one
-    lines[0].ended()
+    lines[0].expect("refused replaced").ended()
     Line(own, invited(own)).wait("input", 32 * "0a")  # another subscriber has his own
     replacing.ok("close")
     counts(own, waiting=2)
