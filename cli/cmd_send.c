@@ -108,19 +108,23 @@ static bool file_check(struct file *file)
     return true;
 }
 
-/* By name, and of one name in the order of the command line. */
-static int names_compare(const void *a, const void *b)
-{
-    const struct file *const *one = a;
-    const struct file *const *other = b;
-    int order = strcmp((*one)->name, (*other)->name);
+struct named {
+    const struct file *file;
+};
 
-    return order ? order : (*one > *other) - (*one < *other);
+/* By name, and of one name in the order of the command line. */
+static int named_compare(const void *a, const void *b)
+{
+    const struct file *one = ((const struct named *)a)->file;
+    const struct file *other = ((const struct named *)b)->file;
+    int order = strcmp(one->name, other->name);
+
+    return order ? order : (one > other) - (one < other);
 }
 
 static bool names_differ(const struct sending *s)
 {
-    const struct file **sorted = malloc(s->count * sizeof(*sorted));
+    struct named *sorted = calloc(s->count, sizeof *sorted);
     bool differ = sorted != NULL;
 
     if (!sorted) {
@@ -128,12 +132,15 @@ static bool names_differ(const struct sending *s)
         return false;
     }
     for (uint32_t i = 0; i < s->count; i++)
-        sorted[i] = &s->files[i];
-    qsort(sorted, s->count, sizeof(*sorted), names_compare);
+        sorted[i].file = &s->files[i];
+    qsort(sorted, s->count, sizeof *sorted, named_compare);
     for (uint32_t i = 1; differ && i < s->count; i++) {
-        if (strcmp(sorted[i - 1]->name, sorted[i]->name) != 0)
+        const struct file *one = sorted[i - 1].file;
+        const struct file *other = sorted[i].file;
+
+        if (strcmp(one->name, other->name) != 0)
             continue;
-        cn_error("%s and %s would arrive under one name", sorted[i - 1]->path, sorted[i]->path);
+        cn_error("%s and %s would arrive under one name", one->path, other->path);
         cn_hint("send them one after the other, or rename one");
         differ = false;
     }
