@@ -9,7 +9,12 @@
 #include "dial.h"
 #include "home.h"
 
-enum { PROBE_MS = 5000, DAY_S = 86400, WARN_DAYS = 14, LOCKED_SIZE_MIN = 2 << 20 };
+enum {
+    PROBE_MS = 10000, /* a server that does not know us hangs up after 5 s */
+    DAY_S = 86400,
+    WARN_DAYS = 14,
+    LOCKED_SIZE_MIN = 2 << 20
+};
 
 /* What is wanted of a home, from the bottom up; the first that is wrong gives the exit code. */
 struct report {
@@ -151,7 +156,7 @@ static void check_clock(struct report *report, int64_t ahead_s)
 /* What to do where the server does not answer as it should. */
 static const char *probe_remedy(enum cn_err err)
 {
-    if (err == CN_E_HUNG_UP)
+    if (err == CN_E_HUNG_UP || err == CN_E_TIMEOUT) /* connected, and no answer */
         return "it may be another server, or not know your operator: ask for a new fingerprint";
     if (err == CN_E_AUTH)
         return "this is not the server of your fingerprint: ask its operator";
