@@ -19,9 +19,9 @@
 enum {
     RETRY_MS_MIN = 100,
     RETRY_MS_MAX = 30000,
-    STEADY_MS = 10000,               /* a line that stood for so long begins the delays anew */
-    LEAVE_MS = 5000,                 /* after cancelling, for the partner to hear why */
-    FIRST_ANSWER_MS = 5000,          /* for the server, however short the wait for the partner is */
+    STEADY_MS = 10000,      /* a line that stood for so long begins the delays anew */
+    LEAVE_MS = 5000,        /* after cancelling, for the partner to hear why */
+    FIRST_ANSWER_MS = 6000, /* the server's, however short the wait: it may take 5 s to hang up */
     HANDSHAKE_FAILURE_COUNT_MAX = 5, /* who does not wait for ever gives up after so many */
     EVENT_COUNT_MAX = 8              /* of the call itself, not yet taken */
 };
