@@ -18,36 +18,36 @@ enum fixed { FREE, FIXED, FIXED_UP }; /* by the size that a pool had at the star
 static const struct key {
     const char *name; /* section.key */
     enum type type;
+    enum fixed fixed;
     size_t at;
     uint64_t min, max, preset;
-    enum fixed fixed;
 } keys[] = {
-    { "admission.hello_timeout", U32, FIELD(hello_timeout), 1, 60, 5, FREE },
-    { "admission.pending_max", U32, FIELD(pending_max), 1, 1000000, 1024, FREE },
-    { "admission.pending_per_address", U32, FIELD(pending_per_address), 1, 1000000, 64, FREE },
-    { "waiting.lines_max", U32, FIELD(lines_max), 2, 1000000, 16384, FIXED },
-    { "waiting.lines_per_subscriber", U32, FIELD(lines_per_subscriber), 1, 1000000, 32, FREE },
-    { "waiting.tags_per_line", U32, FIELD(tags_per_line), 1, 4096, 1024, FIXED_UP },
-    { "waiting.tags_per_subscriber", U32, FIELD(tags_per_subscriber), 1, 10000000, 4096, FREE },
-    { "waiting.tags_max", U32, FIELD(tags_max), 2, 10000000, 131072, FIXED },
-    { "waiting.lists_max", U32, FIELD(lists_max), 1, 100000, 256, FIXED },
-    { "waiting.lists_per_subscriber", U32, FIELD(lists_per_subscriber), 1, 100000, 4, FREE },
-    { "waiting.updates_per_minute", U32, FIELD(updates_per_minute), 1, 6000, 30, FREE },
-    { "waiting.waiting_time", U32, FIELD(waiting_time), 0, 31536000, 0, FREE },
-    { "waiting.keep_alive", U32, FIELD(keep_alive), 1, 3600, 60, FREE },
-    { "waiting.spread", U32, FIELD(spread), 0, 3600, 30, FREE },
-    { "joining.ready_timeout", U32, FIELD(ready_timeout), 1, 60, 3, FREE },
-    { "joining.prologue_timeout", U32, FIELD(prologue_timeout), 1, 120, 10, FREE },
-    { "joining.prologue_size_max", U32, FIELD(prologue_size_max), 1, 65535, 16384, FIXED_UP },
-    { "calls.idle_timeout", U32, FIELD(idle_timeout), 0, 31536000, 600, FREE },
-    { "calls.stall_timeout", U32, FIELD(stall_timeout), 1, 86400, 300, FREE },
-    { "calls.rate_per_subscriber", U64, FIELD(rate_per_subscriber), 0, 1000000000000, 0, FREE },
-    { "calls.pipes_max", U32, FIELD(pipes_max), 0, 100000, 48, FIXED_UP },
-    { "calls.turn_size", U32, FIELD(turn_size), 4096, 1073741824, 1048576, FREE },
-    { "calls.congestion_control", WORD, FIELD(congestion_control), 0, 0, 0, FREE },
-    { "server.shutdown_timeout", U32, FIELD(shutdown_timeout), 0, 86400, 60, FREE },
-    { "server.log_addresses", BOOL, FIELD(log_addresses), 0, 1, 0, FREE },
-    { "server.log_subscribers", BOOL, FIELD(log_subscribers), 0, 1, 0, FREE },
+    { "admission.hello_timeout", U32, FREE, FIELD(hello_timeout), 1, 60, 5 },
+    { "admission.pending_max", U32, FREE, FIELD(pending_max), 1, 1000000, 1024 },
+    { "admission.pending_per_address", U32, FREE, FIELD(pending_per_address), 1, 1000000, 64 },
+    { "waiting.lines_max", U32, FIXED, FIELD(lines_max), 2, 1000000, 16384 },
+    { "waiting.lines_per_subscriber", U32, FREE, FIELD(lines_per_subscriber), 1, 1000000, 32 },
+    { "waiting.tags_per_line", U32, FIXED_UP, FIELD(tags_per_line), 1, 4096, 1024 },
+    { "waiting.tags_per_subscriber", U32, FREE, FIELD(tags_per_subscriber), 1, 10000000, 4096 },
+    { "waiting.tags_max", U32, FIXED, FIELD(tags_max), 2, 10000000, 131072 },
+    { "waiting.lists_max", U32, FIXED, FIELD(lists_max), 1, 100000, 256 },
+    { "waiting.lists_per_subscriber", U32, FREE, FIELD(lists_per_subscriber), 1, 100000, 4 },
+    { "waiting.updates_per_minute", U32, FREE, FIELD(updates_per_minute), 1, 6000, 30 },
+    { "waiting.waiting_time", U32, FREE, FIELD(waiting_time), 0, 31536000, 0 },
+    { "waiting.keep_alive", U32, FREE, FIELD(keep_alive), 1, 3600, 60 },
+    { "waiting.spread", U32, FREE, FIELD(spread), 0, 3600, 30 },
+    { "joining.ready_timeout", U32, FREE, FIELD(ready_timeout), 1, 60, 3 },
+    { "joining.prologue_timeout", U32, FREE, FIELD(prologue_timeout), 1, 120, 10 },
+    { "joining.prologue_size_max", U32, FIXED_UP, FIELD(prologue_size_max), 1, 65535, 16384 },
+    { "calls.idle_timeout", U32, FREE, FIELD(idle_timeout), 0, 31536000, 600 },
+    { "calls.stall_timeout", U32, FREE, FIELD(stall_timeout), 1, 86400, 300 },
+    { "calls.rate_per_subscriber", U64, FREE, FIELD(rate_per_subscriber), 0, 1000000000000, 0 },
+    { "calls.pipes_max", U32, FIXED_UP, FIELD(pipes_max), 0, 100000, 48 },
+    { "calls.turn_size", U32, FREE, FIELD(turn_size), 4096, 1073741824, 1048576 },
+    { "calls.congestion_control", WORD, FREE, FIELD(congestion_control), 0, 0, 0 },
+    { "server.shutdown_timeout", U32, FREE, FIELD(shutdown_timeout), 0, 86400, 60 },
+    { "server.log_addresses", BOOL, FREE, FIELD(log_addresses), 0, 1, 0 },
+    { "server.log_subscribers", BOOL, FREE, FIELD(log_subscribers), 0, 1, 0 },
 };
 
 enum { KEY_COUNT = sizeof keys / sizeof keys[0], FILE_SIZE_MAX = 65536 };
