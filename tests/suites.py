@@ -31,9 +31,9 @@ def count(junit):
 
 
 def outcome(title, junit, code):
-    """The same of one run. One that broke, or ran nothing, counts as one failure."""
+    """The same of one run. One that broke, or held no test, counts as one failure."""
     passed, failed, names = count(junit) if junit.exists() else (0, 0, [])
-    if failed == 0 and (code != 0 or passed == 0):
+    if failed == 0 and (code != 0 or passed + len(names) == 0):
         failed = 1
         names.append(f"failed: {title}: exit code {code}, {passed} tests ran")
     return passed, failed, names
