@@ -279,8 +279,11 @@ static void piping_run(struct piping *p)
 {
     p->out_ready = !p->out_is_terminal;
     if (cn_call_is_caller(p->dial.call) &&
-        cn_stream_open(p->dial.call, PIPE_STREAM_KIND, NULL, 0, &p->stream) != CN_OK)
+        cn_stream_open(p->dial.call, PIPE_STREAM_KIND, NULL, 0, &p->stream) != CN_OK) {
+        cn_error("no memory");
         p->code = CN_EXIT_FAILED;
+        return;
+    }
     while (!p->closed) {
         struct cn_event event;
 
