@@ -11,6 +11,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -50,15 +51,23 @@ def peak_mib(process):
 
 
 def finish(**processes):
-    """Wait for all; the largest resident size of each in MiB, sampled. A failure ends the bench."""
+    """Wait for all; the largest resident size of each in MiB, sampled beside. A failure ends the bench."""
     peaks = dict.fromkeys(processes, 0)
-    while any([p.poll() is None for p in processes.values()]):
-        for name, process in processes.items():
-            peaks[name] = max(peaks[name], peak_mib(process))
-        time.sleep(0.02)
-    for process in processes.values():
-        if process.returncode:
-            sys.exit(f"bench: {process.args} ended with {process.returncode}")
+    over = threading.Event()
+
+    def sample():
+        while not over.wait(0.05):
+            for name, process in processes.items():
+                peaks[name] = max(peaks[name], peak_mib(process))
+
+    sampler = threading.Thread(target=sample)
+    sampler.start()
+    codes = [process.wait() for process in processes.values()]
+    over.set()
+    sampler.join()
+    for process, code in zip(processes.values(), codes):
+        if code:
+            sys.exit(f"bench: {process.args} ended with {code}")
     return peaks
 
 
