@@ -168,6 +168,7 @@ static void reset_taken(struct piping *p)
     uint32_t code = cn_stream_reset_code(p->stream);
 
     cn_error("%s %s", p->dial.name, texts[code < sizeof texts / sizeof texts[0] ? code : 0]);
+    cn_hint("what was not confirmed may be missing at the other end; call again");
     cn_call_cancel(p->dial.call, CN_E_CANCELLED);
     p->code = CN_EXIT_INTERRUPTED;
 }
@@ -278,12 +279,8 @@ static void pump(struct piping *p)
 static void piping_run(struct piping *p)
 {
     p->out_ready = !p->out_is_terminal;
-    if (cn_call_is_caller(p->dial.call) &&
-        cn_stream_open(p->dial.call, PIPE_STREAM_KIND, NULL, 0, &p->stream) != CN_OK) {
-        cn_error("no memory");
-        p->code = CN_EXIT_FAILED;
-        return;
-    }
+    if (cn_call_is_caller(p->dial.call))
+        cn_dial_stream(&p->dial, PIPE_STREAM_KIND, &p->stream, &p->code);
     while (!p->closed) {
         struct cn_event event;
 

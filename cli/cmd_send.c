@@ -468,12 +468,7 @@ static void check_done(struct sending *s)
 
 static void send_all(struct sending *s)
 {
-    if (cn_stream_open(s->dial.call, CN_TRANSFER_CONTROL_KIND, NULL, 0, &s->control.stream) !=
-        CN_OK) {
-        cn_error("no memory");
-        s->code = CN_EXIT_FAILED;
-        return;
-    }
+    cn_dial_stream(&s->dial, CN_TRANSFER_CONTROL_KIND, &s->control.stream, &s->code);
     while (!s->closed) {
         struct cn_event event;
         struct pollfd polled[1];
@@ -484,7 +479,7 @@ static void send_all(struct sending *s)
             take_event(s, &event);
         if (s->closed)
             break;
-        if (s->code == CN_EXIT_DONE) {
+        if (s->control.stream && s->code == CN_EXIT_DONE) {
             offer(s);
             pump(s);
             check_done(s);

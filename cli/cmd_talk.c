@@ -241,12 +241,8 @@ static void check_done(struct talking *t)
 
 static void talk(struct talking *t)
 {
-    if (cn_call_is_caller(t->dial.call) &&
-        cn_stream_open(t->dial.call, TALK_STREAM_KIND, NULL, 0, &t->stream) != CN_OK) {
-        cn_error("no memory");
-        t->code = CN_EXIT_FAILED;
-        return;
-    }
+    if (cn_call_is_caller(t->dial.call))
+        cn_dial_stream(&t->dial, TALK_STREAM_KIND, &t->stream, &t->code);
     while (!t->closed) {
         struct cn_event event;
         struct pollfd polled[3];

@@ -28,6 +28,18 @@ void cn_dial_event(const struct cn_cli *cli, const struct cn_dial *dial, const c
     }
 }
 
+void cn_dial_stream(const struct cn_dial *dial, uint8_t kind, struct cn_stream **stream, int *code)
+{
+    enum cn_err err = cn_stream_open(dial->call, kind, NULL, 0, stream);
+
+    if (err == CN_OK || err == CN_E_UNEXPECTED)
+        return;
+    cn_error("opening the call's stream: %s", cn_err_text(err));
+    cn_hint("call again");
+    *code = CN_EXIT_FAILED;
+    cn_call_cancel(dial->call, err);
+}
+
 void cn_dial_over(const struct cn_cli *cli, const struct cn_dial *dial, int code)
 {
     static const char *const reasons[] = {

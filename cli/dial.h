@@ -25,6 +25,9 @@ int cn_dial_ended(struct cn_cli *cli, struct cn_dial *dial, enum cn_err err);
  * "". */
 void cn_dial_event(const struct cn_cli *cli, const struct cn_dial *dial, const char *event,
                    const char *extra);
+/* The caller's stream. One that cannot be had ends the call: *code says so, and CLOSED comes. If
+ * the call is over already CLOSED says why. */
+void cn_dial_stream(const struct cn_dial *dial, uint8_t kind, struct cn_stream **stream, int *code);
 /* The last event: done, or why not, for an exit code. cn_dial says it itself when it fails. */
 void cn_dial_over(const struct cn_cli *cli, const struct cn_dial *dial, int code);
 void cn_dial_end(struct cn_dial *dial);

@@ -264,3 +264,15 @@ def test_talk_that_is_cut_off(world, cut):
     lie(world, "talk", cut)
     assert other.end() != 0
     assert other.got() == b""
+
+
+@pytest.mark.parametrize("attempt", range(10))
+def test_a_call_refused_at_once_is_told_as_refused(world, tmp_path, attempt):
+    """The call may be over before the caller has opened its stream."""
+    (tmp_path / "f").write_bytes(b"x")
+    liar = world.run_program([BUILD / "tests" / "support" / "liar", "bob", "receive", "refuse"],
+                             env={"CYPHERNET_HOME": str(world.ann.home)})
+    sending = world.start(world.bob, "send", "ann", tmp_path / "f")
+    assert sending.end() == 8, sending.said()
+    assert "ann refused" in sending.said()
+    liar.end()

@@ -1,8 +1,8 @@
 /* liar NAME SERVICE CONTROL [DATA...]: a partner who holds the right keys and says what it likes.
  * SERVICE is talk, send or receive; CONTROL (hexadecimal) goes out on the first stream of the call,
  * whoever opens it, and each DATA on one opened as the data of file 0, 1 and so on, or, as
- * KIND:DATA, as another kind of stream. Prints in hexadecimal what came on the first stream. The
- * home is that of the environment. */
+ * KIND:DATA, as another kind of stream. CONTROL may be "refuse": the call, as soon as it is open.
+ * Prints in hexadecimal what came on the first stream. The home is that of the environment. */
 #include <cyphernet.h>
 
 #include <stdio.h>
@@ -20,6 +20,7 @@ struct saying {
 
 static struct saying control, data[DATA_COUNT_MAX];
 static uint8_t data_count;
+static bool refuses;
 
 static size_t hex_read(const char *text, uint8_t *out)
 {
@@ -85,7 +86,9 @@ static enum cn_err lie(struct cn_home *home, const char *name, const char *servi
 
     while (err == CN_OK && event.type != CN_EVENT_CLOSED) {
         err = cn_call_wait(call, 30000, &event);
-        if (event.type == CN_EVENT_OPEN && cn_call_is_caller(call))
+        if (event.type == CN_EVENT_OPEN && refuses)
+            cn_call_cancel(call, CN_E_REFUSED);
+        else if (event.type == CN_EVENT_OPEN && cn_call_is_caller(call))
             streams_open(call);
         if (event.type == CN_EVENT_STREAM && !control.stream)
             control.stream = event.stream;
@@ -110,7 +113,8 @@ int main(int argc, char **argv)
 
     if (argc < 4 || argc > 4 + DATA_COUNT_MAX || cn_home_open(&home, NULL) != CN_OK)
         return 2;
-    control.size = hex_read(argv[3], control.bytes);
+    refuses = strcmp(argv[3], "refuse") == 0;
+    control.size = refuses ? 0 : hex_read(argv[3], control.bytes);
     for (; data_count < argc - 4; data_count++)
         data_read(argv[4 + data_count], &data[data_count]);
     err = lie(home, argv[1], argv[2]);
