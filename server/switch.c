@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "pace.h"
 #include "pipes.h"
 #include "rates.h"
 
@@ -52,6 +53,7 @@ struct pair {
     bool is_ready;
     bool pauses;        /* the timer ends it */
     uint64_t active_ms; /* the last octet */
+    uint64_t bulk_ms;   /* for the pace */
 };
 
 struct cn_switch {
@@ -66,6 +68,7 @@ struct cn_switch {
     struct pair *ready_first, *ready_last;
     struct cn_pipes pipes;
     struct cn_rates rates;
+    struct cn_pace pace;
     struct cn_switch_counts counts;
     uint8_t copy[COPY_SIZE];
 };
@@ -464,11 +467,15 @@ static bool failed_unnoticed(const struct pair *pair)
 
 static void pair_turn(struct pair *pair)
 {
+    struct cn_switch *sw = pair->sw;
+    uint64_t before = sw->counts.bytes_total;
     int broken = 0; /* errno of the first failure */
     bool more = false;
 
     for (int i = 0; i < 2; i++)
         more |= way_turn(pair, i, &broken);
+    cn_pace_moved(&sw->pace, &pair->bulk_ms, (size_t)(sw->counts.bytes_total - before),
+                  sw->loop->now_ms);
     if (pair->way[0].done && pair->way[1].done)
         pair_end(pair, CN_SWITCH_DONE);
     else if (broken == ETIMEDOUT) /* TCP_USER_TIMEOUT is the stall limit too */
@@ -580,6 +587,7 @@ bool cn_switch_turn(struct cn_switch *sw)
         if (was_last)
             break;
     }
+    cn_pace_tell(&sw->pace, sw->loop->now_ms);
     return sw->ready_first != NULL;
 }
 
