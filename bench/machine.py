@@ -30,10 +30,23 @@ def same_congestion_control():
     print("no namespace to be had: the system's congestion control is used for all")
 
 
-def steal():
+def ticks():
+    """Of all processors since the start, by what they did: proc(5), /proc/stat."""
     with open("/proc/stat", encoding="ascii") as stat:
-        fields = stat.readline().split()[1:]
-    return int(fields[7]) if len(fields) > 7 else 0
+        return [int(field) for field in stat.readline().split()[1:]]
+
+
+def steal():
+    fields = ticks()
+    return fields[7] if len(fields) > 7 else 0
+
+
+def busy_cores(seconds):
+    """How many were at work meanwhile, on the average."""
+    before = ticks()
+    time.sleep(seconds)
+    spent = [after - was for was, after in zip(before, ticks())]
+    return (sum(spent[:3]) + sum(spent[5:7])) / os.sysconf("SC_CLK_TCK") / seconds
 
 
 def system_call_us(count=20000):
