@@ -5,6 +5,7 @@ compare every octet. Everything runs in a network namespace where each socket ge
 itself and the load has the others (--cores any: as the system likes). Written to build/bench-server.json and, unless
 it was a short run, drawn to docs/bench-server.svg."""
 import argparse
+import contextlib
 import json
 import os
 import platform
@@ -73,7 +74,8 @@ class Session:
 
     def stop(self):
         if self.driver:
-            self.driver.stdin.close()
+            with contextlib.suppress(OSError):
+                self.driver.stdin.close()
             self.driver.wait()
         self.relay.stop()
 
@@ -94,12 +96,14 @@ class Bench:
 
     def session(self, kind):
         self.count += 1
-        return Session(kind, self.place / f"{kind.key}-{self.count}", self.options.idle + 300, self.cores)
+        return Session(kind, self.place / f"{kind.key}-{self.count}", self.options.idle + 100, self.cores)
 
     def lasting(self, kind):
-        """The session that lasts for all columns but the idle one."""
+        """The session that lasts for all columns but the idle one. It begins with octets that are compared."""
         if kind.key not in self.sessions:
             self.sessions[kind.key] = self.session(kind)
+            if not self.sessions[kind.key].window("measure", 100, **BULK["read-8"])["octets"]:
+                raise RuntimeError(f"{kind.name}: a call through which nothing comes")
         return self.sessions[kind.key]
 
     def measure(self, kind, column):
@@ -131,27 +135,25 @@ class Bench:
         while self.patience > 0 and busy_cores(0.2) > NOISE_CORES:
             self.patience -= 0.2
 
-    def measure_quietly(self, measure, *arguments):
+    def measure_quietly(self, kind, column):
         """Again, if there were others meanwhile and there is patience left."""
         while True:
             self.quiet()
             began = time.monotonic()
-            result = measure(*arguments)
+            result = self.measure(kind, column)
             if self.patience <= 0 or result["other_cpu"] / result["seconds"] <= NOISE_CORES:
                 return result
             self.patience -= time.monotonic() - began
 
-    def once(self, kind, column):
-        """One run; the failure of one contestant is told and does not end the bench."""
+    def attempt(self, kind, column):
+        """One run. The failure of one contestant is told and does not end the bench: None."""
         try:
-            result = self.measure_quietly(self.measure, kind, column)
+            return self.measure_quietly(kind, column)
         except (RuntimeError, OSError) as failure:
             print(f"bench: {column}: {failure}", file=sys.stderr)
             self.failures.append(f"{column}: {failure}")
             self.drop(kind)
             return None
-        self.runs[kind.key].setdefault(column, []).append(result)
-        return result
 
     def drop(self, kind):
         session = self.sessions.pop(kind.key, None)
@@ -162,7 +164,10 @@ class Bench:
         for run in range(self.options.runs):
             for column in self.options.columns:
                 for i in range(len(self.kinds)):
-                    self.once(self.kinds[(i + run) % len(self.kinds)], column)
+                    kind = self.kinds[(i + run) % len(self.kinds)]
+                    result = self.attempt(kind, column)
+                    if result:
+                        self.runs[kind.key].setdefault(column, []).append(result)
             print(f"bench: run {run + 1} of {self.options.runs} is done", file=sys.stderr, flush=True)
 
     def pairs(self):
@@ -170,10 +175,9 @@ class Bench:
         kinds = [kind for kind in (Cyphernet, HaProxySplice) if kind in self.kinds]
         found = []
         for pair in range(self.options.pairs if len(kinds) == 2 else 0):
-            both = {}
-            for kind in kinds if pair % 2 else kinds[::-1]:
-                both[kind] = self.measure_quietly(self.measure, kind, "cheap-8")
-            found.append([both[kind] for kind in kinds])
+            both = {kind: self.attempt(kind, "cheap-8") for kind in (kinds if pair % 2 else kinds[::-1])}
+            if all(both.values()):
+                found.append([both[kind] for kind in kinds])
         return found
 
     def stop(self):

@@ -120,13 +120,14 @@ static void end_all(const struct processes *own, bool makers)
 
     atomic_store(&tally->over, true);
     for (size_t i = 1; i < own->count; i++) {
+        bool ended = !makers && waitpid(own->pid[i], NULL, WNOHANG) != 0;
         int status = 0;
 
-        if (!makers) {
-            broke |= waitpid(own->pid[i], NULL, WNOHANG) != 0;
+        if (!makers && !ended)
             (void)kill(own->pid[i], SIGKILL);
-        }
-        broke |= waitpid(own->pid[i], &status, 0) == own->pid[i] && makers && status != 0;
+        if (!ended)
+            (void)waitpid(own->pid[i], &status, 0);
+        broke |= ended || (makers && status != 0);
     }
     if (broke)
         give_up("a process of the load has ended early");
