@@ -54,7 +54,7 @@ compiles() {
 analyzer() {
     for file in $(sources core server client); do
         case $file in *openssl.c) continue ;; esac
-        gcc -std=c17 -D_GNU_SOURCE -DCN_VERSION='""' -O1 -fanalyzer -Werror -Wno-analyzer-fd-leak -Wno-analyzer-malloc-leak \
+        gcc -std=c17 -D_GNU_SOURCE -DCN_VERSION='""' -DCN_LIBEXEC_DIR='""' -O1 -fanalyzer -Werror -Wno-analyzer-fd-leak -Wno-analyzer-malloc-leak \
             -Iinclude -Iinclude/cyphernet -Icore \
             -isystem node_modules/pqclean/deps/PQClean/crypto_kem/ml-kem-768/clean \
             -isystem node_modules/pqclean/deps/PQClean/common \
