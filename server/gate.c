@@ -134,6 +134,19 @@ static void on_ended(void *context, const uint32_t owner[2], const uint64_t byte
         gate->room(gate->room_context);
 }
 
+/* Who was blocked while there was no gate to cut his calls. */
+static void on_appeared(void *context, const uint32_t owner[2])
+{
+    struct cn_gate *gate = context;
+
+    for (int i = 0; i < 2; i++) {
+        const struct cn_owner *o = &gate->owners.at[owner[i]];
+
+        if (cn_blocklist_find(&gate->blocked, o->serial, o->who))
+            cn_workers_cut(gate->workers, o->who);
+    }
+}
+
 static void on_cut(void *context, uint32_t count)
 {
     struct cn_gate *gate = context;
@@ -162,6 +175,7 @@ enum cn_err cn_gate_create(struct cn_gate **gate, const struct cn_gate_setup *se
     workers = (struct cn_workers_setup) { .loop = setup->loop,
                                           .owners = &g->owners,
                                           .pairs_max = setup->lines_max / 2 + 1,
+                                          .appeared = on_appeared,
                                           .ended = on_ended,
                                           .was_cut = on_cut,
                                           .context = g };

@@ -231,14 +231,12 @@ static int start_failed(enum cn_err err)
     int number = errno;
 
     if (err == CN_E_OPEN_MODE)
-        return fail(
-            CN_SERVER_KEY_FILE ": others may get at it, or it has a second name",
-            "chmod 600 server.key; it must be a plain file of the directory's owner");
+        return fail(CN_SERVER_KEY_FILE ": others may get at it, or it has a second name",
+                    "chmod 600 server.key; it must be a plain file of the directory's owner");
     if (err == CN_E_AUTH)
-        return fail(
-            CN_SERVER_KEY_FILE " is not the key that this server's fingerprints name",
-            "put back the server.key that `cyphernetctl init` made; a new one needs new "
-            "fingerprints");
+        return fail(CN_SERVER_KEY_FILE " is not the key that this server's fingerprints name",
+                    "put back the server.key that `cyphernetctl init` made; a new one needs new "
+                    "fingerprints");
     errno = number;
     return fail_err(err, err == CN_E_SYSTEM || err == CN_E_MEMORY ? "starting" : CN_SERVER_KEY_FILE,
                     NULL);
@@ -325,6 +323,12 @@ static int supervisor_open(const struct cn_registry_content *content)
         err = cn_supervisor_start(cn_cyphernetd.supervisor, cn_cyphernetd.workers);
     if (err == CN_OK)
         err = cn_supervisor_started(cn_cyphernetd.supervisor);
+    if (err != CN_OK && cn_cyphernetd.inherit_fd >= 0) {
+        /* what runs goes on: calls are worth more than a new program */
+        (void)start_failed(err);
+        cn_supervisor_go_on(cn_cyphernetd.supervisor);
+        return EXIT_DONE;
+    }
     return err == CN_OK ? EXIT_DONE : start_failed(err);
 }
 

@@ -12,12 +12,11 @@
 #include "listener.h"
 #include "log.h"
 #include "loop.h"
+#include "spawn.h"
 #include "state.h"
 #include "status.h"
 
-enum { CN_CHILDREN_MAX = 96, CN_SUPERVISOR_PATH_SIZE = 4096 };
-
-enum cn_role { CN_ROLE_GATE, CN_ROLE_SWITCH, CN_ROLE_COUNT };
+enum { CN_CHILDREN_MAX = 96 };
 
 struct cn_supervisor;
 
@@ -71,6 +70,9 @@ void cn_supervisor_keep(struct cn_supervisor *supervisor);
 CN_MUST_USE enum cn_err cn_supervisor_start(struct cn_supervisor *supervisor, uint32_t workers);
 /* Until each of them runs or one could not start. CN_OK: all do. Else what it said (errno). */
 CN_MUST_USE enum cn_err cn_supervisor_started(struct cn_supervisor *supervisor);
+
+/* If not: go on with those who run, and try again to start the others. */
+void cn_supervisor_go_on(struct cn_supervisor *supervisor);
 
 /* Reap who has ended: at SIGCHLD. */
 void cn_supervisor_reap(struct cn_supervisor *supervisor);

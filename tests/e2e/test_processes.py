@@ -1,11 +1,12 @@
 """The server's processes: gates and workers come and go, calls do not notice."""
 
 import os
+import shutil
 import signal
 
 from ctl_helper import BUILD
 from lines import OTHER, TAG, Line, call_of, invited, status
-from live import until
+from live import World, until
 
 MUCH = 10_000_000  # octets of each call
 CALL = "from one end to the other"
@@ -60,7 +61,7 @@ def test_fifty_calls_outlive_gates_and_programs(own):
     for one, other in calls:
         assert other.answer() == f"got {MUCH} whole"
         assert one.answer() == f"ok {MUCH}"
-    assert status(own)["calls"] == 50
+    until(lambda: status(own)["calls"] == 50, "they are counted")
     own.ctl.ok("revoke", others[0].stem)
     for i, (one, other) in enumerate(calls):
         if i % 5 == 0:
@@ -69,7 +70,7 @@ def test_fifty_calls_outlive_gates_and_programs(own):
         else:
             works(one, other)
             works(other, one)
-    assert status(own)["calls"] == 40
+    until(lambda: status(own)["calls"] == 40, "they are counted")
 
 
 def test_a_call_is_still_counted_limited_and_cut_by_a_later_gate(own):
@@ -84,7 +85,7 @@ def test_a_call_is_still_counted_limited_and_cut_by_a_later_gate(own):
     for line in first:
         line.ended()
     works(*second)
-    assert status(own)["calls"] == 1
+    until(lambda: status(own)["calls"] == 1, "they are counted")
 
 
 def test_an_upgrade_sends_waiting_lines_away_and_joins_who_is_being_joined(own):
@@ -131,10 +132,47 @@ def test_a_program_that_cannot_begin_is_not_begun(own):
     own.server.signal(signal.SIGUSR2)
     own.server.says("event=upgrade_failed")
     works(one, other)
-    assert status(own)["calls"] == 1
+    until(lambda: status(own)["calls"] == 1, "they are counted")
     (own.ctl.dir / "cyphernetd.conf").unlink()
     upgraded(own)
     works(one, other)
+
+
+def test_a_gate_that_cannot_begin_leaves_the_old_one_in_place(open_tmp, open_programs):
+    """The supervisor's program begins, its new gate does not: calls and admission go on, until it does."""
+    world = World(open_tmp)
+    try:
+        world.server = world.run_program([open_programs / "cyphernetd", "--dir", world.ctl.dir])
+        until(lambda: b"ready" in world.server.got(), "it is ready")
+        one, other = call_of(world)
+        gate = open_programs / "cyphernetd-gate"
+        gate.rename(open_programs / "aside")
+        shutil.copyfile("/bin/false", gate)
+        gate.chmod(0o755)
+        world.server.signal(signal.SIGUSR2)
+        until(lambda: "error: starting" in world.server.said(), "it fails")
+        works(one, other)
+        works(*call_of(world, tag=OTHER))
+        before = world.gate()
+        (open_programs / "aside").rename(gate)
+        until(lambda: before not in world.processes()["cyphernetd-gate"], "there is another gate")
+        works(one, other)
+        works(*call_of(world, tag="09" + 31 * "00"))
+        until(lambda: status(world)["calls"] == 3, "they are counted")
+    finally:
+        world.close()
+
+
+def test_who_is_revoked_while_there_is_no_gate_is_cut_by_the_next(own):
+    own.serve()
+    people = [invited(own) for _ in range(4)]
+    first = call_of(own, fingerprints=tuple(people[:2]))
+    second = call_of(own, fingerprints=tuple(people[2:]), tag=OTHER)
+    os.kill(own.gate(), signal.SIGKILL)
+    own.ctl.ok("revoke", people[0].stem)
+    for line in first:
+        line.ended()
+    works(*second)
 
 
 def test_check_tells_whether_it_could_begin(own):
