@@ -85,16 +85,15 @@ enum cn_err cn_admission_server_init(struct cn_admission_server *server,
                                      const struct cn_crypto *crypto,
                                      const struct cn_server_secret *secret)
 {
-    uint8_t public[CN_X25519_SIZE];
-    enum cn_err err = cn_x25519_public(secret->bytes, public);
+    enum cn_err err = cn_x25519_key_init(&server->key, secret->bytes);
 
     if (err == CN_OK)
-        err = mac_key(crypto, public, server->mac_key);
-    if (err != CN_OK)
-        return err;
-    server->crypto = crypto;
-    server->secret = *secret;
-    return CN_OK;
+        err = mac_key(crypto, server->key.public, server->mac_key);
+    if (err == CN_OK)
+        server->crypto = crypto;
+    else
+        cn_admission_server_wipe(server);
+    return err;
 }
 
 /* CN_OK if one of the operators signed it. */
@@ -135,7 +134,7 @@ enum cn_err cn_admission_hello_read(const struct cn_admission_server *server,
         err = CN_E_AUTH;
     if (err == CN_OK)
         err = cn_noise_responder_init(&h.noise, server->crypto, noise_prologue, NOISE_PROLOGUE_SIZE,
-                                      server->secret.bytes);
+                                      &server->key);
     if (err == CN_OK)
         err = cn_noise_read1(&h.noise, in, HELLO_NOISE_SIZE, payload);
     if (err == CN_OK)

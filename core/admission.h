@@ -118,7 +118,7 @@ CN_MUST_USE enum cn_err cn_admission_verdict_read(struct cn_noise *noise,
 /* The server's side: its key, made ready once. */
 struct cn_admission_server {
     const struct cn_crypto *crypto; /* borrowed */
-    struct cn_server_secret secret;
+    struct cn_x25519_key key;
     uint8_t mac_key[CN_SHA256_SIZE];
 };
 

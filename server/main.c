@@ -420,12 +420,7 @@ static int registry_load(void)
 /* Else nobody who holds a fingerprint could say a hello that is understood, and hear why. */
 static int key_check(void)
 {
-    struct cn_server_public mine;
-    enum cn_err err = cn_x25519_public(server.admission.secret.bytes, mine.bytes);
-
-    if (err != CN_OK)
-        return fail_err(err, CN_SERVER_KEY_FILE, NULL);
-    if (!cn_equal_ct(mine.bytes, server.settings.server_key.bytes, sizeof mine.bytes))
+    if (!cn_equal_ct(server.admission.key.public, server.settings.server_key.bytes, CN_X25519_SIZE))
         return fail(CN_SERVER_KEY_FILE " is not the key that this server's fingerprints name",
                     "put back the server.key that `cyphernetctl init` made; a new one needs new "
                     "fingerprints");
