@@ -141,6 +141,12 @@ CN_MUST_USE enum cn_err cn_admission_hello_read(const struct cn_admission_server
                                                 size_t operator_count,
                                                 const uint8_t in[CN_ADMISSION_SIZE],
                                                 struct cn_admission_hello *hello);
+/* The same, with check to say whether the certificate's signature is an operator's. It is asked
+ * last, and must not say so of any other. */
+CN_MUST_USE enum cn_err cn_admission_hello_read_checked(const struct cn_admission_server *server,
+                                                        cn_certificate_check *check, void *context,
+                                                        const uint8_t in[CN_ADMISSION_SIZE],
+                                                        struct cn_admission_hello *hello);
 void cn_admission_hello_wipe(struct cn_admission_hello *hello);
 
 /* Answer: on CN_OK line is filled and hello wiped. ephemeral: 32 random octets. */

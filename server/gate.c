@@ -201,6 +201,8 @@ enum cn_err cn_gate_create(struct cn_gate **gate, const struct cn_gate_setup *se
     if (err == CN_OK)
         err = cn_people_init(&g->people, setup->lines_max, setup->random);
     if (err == CN_OK)
+        err = cn_verified_init(&g->verified, setup->crypto, setup->lines_max);
+    if (err == CN_OK)
         err = cn_blocks_init(&g->lines, sizeof(struct cn_line), setup->lines_max);
     if (err == CN_OK)
         err = cn_blocks_init(&g->messages, CN_LINE_OUT_SIZE, setup->lines_max);
@@ -237,6 +239,7 @@ void cn_gate_destroy(struct cn_gate *gate)
     cn_switch_destroy(gate->sw);
     cn_switchboard_wipe(&gate->board);
     cn_people_wipe(&gate->people);
+    cn_verified_wipe(&gate->verified);
     cn_blocks_wipe(&gate->lines);
     cn_blocks_wipe(&gate->messages);
     cn_blocks_wipe(&gate->prologues);
@@ -298,8 +301,7 @@ enum cn_err cn_gate_registry(struct cn_gate *gate, const struct cn_settings *set
 
     if (err != CN_OK)
         return err;
-    memcpy(gate->operators, settings->operators, sizeof gate->operators);
-    gate->operator_count = settings->operator_count;
+    cn_verified_operators_set(&gate->verified, settings->operators, settings->operator_count);
     *cut = cut_blocked(gate);
     return CN_OK;
 }

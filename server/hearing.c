@@ -57,8 +57,8 @@ static void take_hello(struct cn_line *line, const uint8_t in[CN_ADMISSION_SIZE]
     };
     uint8_t ephemeral[CN_X25519_SIZE];
     uint8_t out[CN_ADMISSION_SIZE];
-    enum cn_err err = cn_admission_hello_read(gate->setup.server, gate->operators,
-                                              gate->operator_count, in, &hello);
+    enum cn_err err = cn_admission_hello_read_checked(gate->setup.server, cn_verified_check,
+                                                      &gate->verified, in, &hello);
 
     if (err != CN_OK) {
         go_deaf(line);

@@ -13,6 +13,7 @@
 #include "gate.h"
 #include "people.h"
 #include "switchboard.h"
+#include "verified.h"
 
 enum {
     CN_LINE_OUT_SIZE = 4 * CN_ADMISSION_SIZE, /* messages that a line may be slow to take */
@@ -72,8 +73,7 @@ struct cn_line {
 struct cn_gate {
     struct cn_gate_setup setup;
     struct cn_config config;
-    struct cn_operator_public operators[CN_OPERATOR_COUNT_MAX];
-    size_t operator_count;
+    struct cn_verified verified;
     struct cn_blocklist blocked;
     struct cn_switchboard board;
     struct cn_people people;
