@@ -205,6 +205,8 @@ enum cn_err cn_gate_create(struct cn_gate **gate, const struct cn_gate_setup *se
     if (err == CN_OK)
         err = cn_blocks_init(&g->lines, sizeof(struct cn_line), setup->lines_max);
     if (err == CN_OK)
+        err = cn_blocks_init(&g->parts, CN_ADMISSION_SIZE, setup->lines_max);
+    if (err == CN_OK)
         err = cn_blocks_init(&g->messages, CN_LINE_OUT_SIZE, setup->lines_max);
     if (err == CN_OK)
         err =
@@ -241,6 +243,7 @@ void cn_gate_destroy(struct cn_gate *gate)
     cn_people_wipe(&gate->people);
     cn_verified_wipe(&gate->verified);
     cn_blocks_wipe(&gate->lines);
+    cn_blocks_wipe(&gate->parts);
     cn_blocks_wipe(&gate->messages);
     cn_blocks_wipe(&gate->prologues);
     cn_blocks_wipe(&gate->entry_lists);

@@ -370,7 +370,7 @@ static enum progress read_message(struct cn_line *line)
         return progress;
     if (line->in_size + got < size) {
         if (!line->in)
-            line->in = cn_blocks_take(&gate->messages);
+            line->in = cn_blocks_take(&gate->parts);
         if (!line->in) {
             cn_line_close(line, CN_GATE_DROPPED_PENDING);
             return GONE;
@@ -379,7 +379,7 @@ static enum progress read_message(struct cn_line *line)
         line->in_size += got;
         return WENT_ON;
     }
-    cn_blocks_give(&gate->messages, line->in);
+    cn_blocks_give(&gate->parts, line->in);
     line->in = NULL;
     line->in_size = 0;
     dispatch(line, whole);
