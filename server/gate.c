@@ -185,7 +185,11 @@ enum cn_err cn_gate_create(struct cn_gate **gate, const struct cn_gate_setup *se
     if (err == CN_OK)
         err = cn_sources_init(&g->sources, setup->lines_max, setup->random);
     if (err == CN_OK)
+        err = cn_verified_init(&g->verified, setup->crypto, setup->lines_max);
+    if (err == CN_OK)
         err = cn_blocks_init(&g->lines, sizeof(struct cn_line), setup->lines_max);
+    if (err == CN_OK)
+        err = cn_blocks_init(&g->parts, CN_ADMISSION_SIZE, setup->lines_max);
     if (err == CN_OK)
         err = cn_blocks_init(&g->messages, CN_LINE_OUT_SIZE, setup->lines_max);
     if (err == CN_OK)
@@ -223,7 +227,9 @@ void cn_gate_destroy(struct cn_gate *gate)
     cn_switchboard_wipe(&gate->board);
     cn_owners_wipe(&gate->owners);
     cn_sources_wipe(&gate->sources);
+    cn_verified_wipe(&gate->verified);
     cn_blocks_wipe(&gate->lines);
+    cn_blocks_wipe(&gate->parts);
     cn_blocks_wipe(&gate->messages);
     cn_blocks_wipe(&gate->prologues);
     cn_blocks_wipe(&gate->entry_lists);
@@ -282,8 +288,7 @@ enum cn_err cn_gate_registry(struct cn_gate *gate, const struct cn_settings *set
 
     if (err != CN_OK)
         return err;
-    memcpy(gate->operators, settings->operators, sizeof gate->operators);
-    gate->operator_count = settings->operator_count;
+    cn_verified_operators_set(&gate->verified, settings->operators, settings->operator_count);
     *cut = cut_blocked(gate);
     cut_calls(gate);
     return CN_OK;

@@ -57,8 +57,8 @@ static void take_hello(struct cn_line *line, const uint8_t in[CN_ADMISSION_SIZE]
     };
     uint8_t ephemeral[CN_X25519_SIZE];
     uint8_t out[CN_ADMISSION_SIZE];
-    enum cn_err err = cn_admission_hello_read(gate->setup.server, gate->operators,
-                                              gate->operator_count, in, &hello);
+    enum cn_err err = cn_admission_hello_read_checked(gate->setup.server, cn_verified_check,
+                                                      &gate->verified, in, &hello);
 
     if (err != CN_OK) {
         go_deaf(line);
@@ -373,7 +373,7 @@ static enum progress read_message(struct cn_line *line)
         return progress;
     if (line->in_size + got < size) {
         if (!line->in)
-            line->in = cn_blocks_take(&gate->messages);
+            line->in = cn_blocks_take(&gate->parts);
         if (!line->in) {
             cn_line_close(line, CN_GATE_DROPPED_PENDING);
             return GONE;
@@ -382,7 +382,7 @@ static enum progress read_message(struct cn_line *line)
         line->in_size += got;
         return WENT_ON;
     }
-    cn_blocks_give(&gate->messages, line->in);
+    cn_blocks_give(&gate->parts, line->in);
     line->in = NULL;
     line->in_size = 0;
     dispatch(line, whole);
