@@ -118,7 +118,7 @@ CN_MUST_USE enum cn_err cn_admission_verdict_read(struct cn_noise *noise,
 /* The server's side: its key, made ready once. */
 struct cn_admission_server {
     const struct cn_crypto *crypto; /* borrowed */
-    struct cn_server_secret secret;
+    struct cn_x25519_key key;
     uint8_t mac_key[CN_SHA256_SIZE];
 };
 
@@ -141,6 +141,12 @@ CN_MUST_USE enum cn_err cn_admission_hello_read(const struct cn_admission_server
                                                 size_t operator_count,
                                                 const uint8_t in[CN_ADMISSION_SIZE],
                                                 struct cn_admission_hello *hello);
+/* The same, with check to say whether the certificate's signature is an operator's. It is asked
+ * last, and must not say so of any other. */
+CN_MUST_USE enum cn_err cn_admission_hello_read_checked(const struct cn_admission_server *server,
+                                                        cn_certificate_check *check, void *context,
+                                                        const uint8_t in[CN_ADMISSION_SIZE],
+                                                        struct cn_admission_hello *hello);
 void cn_admission_hello_wipe(struct cn_admission_hello *hello);
 
 /* Answer: on CN_OK line is filled and hello wiped. ephemeral: 32 random octets. */

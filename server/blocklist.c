@@ -11,11 +11,12 @@ static int serial_order(const void *a, const void *b)
     return (x > y) - (x < y);
 }
 
-/* Public keys: the time that this takes tells nothing that is secret. */
-static int key_order(const void *a, const void *b)
+static int who_order(const void *a, const void *b)
 {
-    return memcmp(((const struct cn_blocked *)a)->admission_key,
-                  ((const struct cn_blocked *)b)->admission_key, CN_X25519_SIZE);
+    uint64_t x = ((const struct cn_blocked *)a)->who;
+    uint64_t y = ((const struct cn_blocked *)b)->who;
+
+    return (x > y) - (x < y);
 }
 
 static struct cn_blocked *copy_in_order(const struct cn_blocked *blocked, size_t count,
@@ -34,9 +35,9 @@ enum cn_err cn_blocklist_set(struct cn_blocklist *list, const struct cn_blocked 
                              size_t count)
 {
     struct cn_blocklist l = { copy_in_order(blocked, count, serial_order),
-                              copy_in_order(blocked, count, key_order), count };
+                              copy_in_order(blocked, count, who_order), count };
 
-    if (!l.by_serial || !l.by_key) {
+    if (!l.by_serial || !l.by_who) {
         cn_blocklist_wipe(&l);
         return CN_E_MEMORY;
     }
@@ -50,21 +51,20 @@ void cn_blocklist_wipe(struct cn_blocklist *list)
     if (!list)
         return;
     free(list->by_serial);
-    free(list->by_key);
+    free(list->by_who);
     *list = (struct cn_blocklist) { 0 };
 }
 
 const struct cn_blocked *cn_blocklist_find(const struct cn_blocklist *list, uint64_t serial,
-                                           const uint8_t admission_key[CN_X25519_SIZE])
+                                           uint64_t who)
 {
-    struct cn_blocked wanted = { .serial = serial };
+    struct cn_blocked wanted = { .serial = serial, .who = who };
     const struct cn_blocked *found;
 
     if (list->count == 0)
         return NULL;
-    memcpy(wanted.admission_key, admission_key, CN_X25519_SIZE);
     found = bsearch(&wanted, list->by_serial, list->count, sizeof wanted, serial_order);
     if (!found)
-        found = bsearch(&wanted, list->by_key, list->count, sizeof wanted, key_order);
+        found = bsearch(&wanted, list->by_who, list->count, sizeof wanted, who_order);
     return found;
 }

@@ -8,7 +8,7 @@
 
 #include "err.h"
 
-enum { CN_CONFIG_WORD_SIZE = 32, CN_CONFIG_COMPLAINT_SIZE = 512 };
+enum { CN_CONFIG_WORD_SIZE = 32, CN_CONFIG_COMPLAINT_SIZE = 512, CN_CONFIG_WORKERS_MAX = 32 };
 
 struct cn_config {
     /* [admission] */
@@ -35,7 +35,8 @@ struct cn_config {
     uint32_t idle_timeout;        /* seconds without an octet; 0: no limit */
     uint32_t stall_timeout;       /* seconds that an end may not take what it is sent */
     uint64_t rate_per_subscriber; /* octets per second; 0: no limit */
-    uint32_t pipes_max;           /* lent to calls that move data */
+    uint32_t workers;             /* switch workers; 0: as many as there are cores */
+    uint32_t pipes_max;           /* lent to calls that move data, by all of them */
     uint32_t turn_size;           /* octets that one direction moves before others get a turn */
     char congestion_control[CN_CONFIG_WORD_SIZE]; /* empty: the system's */
     /* [server] */

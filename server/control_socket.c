@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -17,6 +18,8 @@ struct asker {
     struct cn_watch watch; /* first */
     struct cn_timer timer;
     struct cn_control *control;
+    uint64_t number;
+    bool waits; /* for its answer */
     char request[CN_CONTROL_REQUEST_SIZE_MAX];
     size_t request_size;
 };
@@ -27,6 +30,7 @@ struct cn_control {
     cn_control_answer *answer;
     void *context;
     struct asker askers[ASKER_COUNT];
+    uint64_t asker_count; /* that there have ever been */
     char reply[CN_CONTROL_REPLY_SIZE_MAX];
 };
 
@@ -44,16 +48,41 @@ static void asker_timer(struct cn_timer *timer)
 }
 
 /* The reply fits into the socket's buffer: who does not take it at once goes without. */
-static void asker_answer(struct asker *a)
+static void asker_reply(struct asker *a)
 {
     struct cn_control *c = a->control;
-    size_t size;
+    size_t size = strlen(c->reply);
 
-    c->answer(c->context, a->request, c->reply, sizeof c->reply - 1);
-    size = strlen(c->reply);
     c->reply[size++] = '\n';
     (void)send(a->watch.fd, c->reply, size, MSG_NOSIGNAL | MSG_DONTWAIT);
     asker_close(a);
+}
+
+/* Who is to be answered later is not listened to any more. */
+static void asker_answer(struct asker *a)
+{
+    struct cn_control *c = a->control;
+
+    cn_loop_change(c->loop, &a->watch, 0);
+    a->waits = true;
+    if (c->answer(c->context, a->number, a->request, c->reply, sizeof c->reply - 1))
+        asker_reply(a);
+}
+
+void cn_control_reply(struct cn_control *control, uint64_t asker, const char *reply)
+{
+    for (struct asker *a = control->askers; a < control->askers + ASKER_COUNT; a++) {
+        if (a->watch.fd < 0 || a->number != asker)
+            continue;
+        snprintf(control->reply, sizeof control->reply - 1, "%s", reply);
+        asker_reply(a);
+        return;
+    }
+}
+
+int cn_control_listener(const struct cn_control *control)
+{
+    return control->watch.fd;
 }
 
 static void asker_ready(struct cn_watch *watch, uint32_t epoll_events)
@@ -63,9 +92,9 @@ static void asker_ready(struct cn_watch *watch, uint32_t epoll_events)
     ssize_t got = recv(watch->fd, a->request + a->request_size, room, MSG_DONTWAIT);
 
     (void)epoll_events;
-    if (got < 0 && (errno == EAGAIN || errno == EINTR))
+    if (got < 0 && !a->waits && (errno == EAGAIN || errno == EINTR))
         return;
-    if (got <= 0) {
+    if (got <= 0 || a->waits) {
         asker_close(a);
         return;
     }
@@ -100,7 +129,8 @@ static bool asker_take(struct cn_control *c, int fd)
 
     *a = (struct asker) { .watch = { fd, asker_ready },
                           .timer = { .fire = asker_timer },
-                          .control = c };
+                          .control = c,
+                          .number = ++c->asker_count };
     if (cn_loop_add(c->loop, &a->watch, EPOLLIN) != CN_OK) {
         a->watch.fd = -1;
         return false;
@@ -144,7 +174,7 @@ static int listen_here(void)
     return -1;
 }
 
-enum cn_err cn_control_open(struct cn_control **control, struct cn_loop *loop,
+enum cn_err cn_control_open(struct cn_control **control, struct cn_loop *loop, int listener,
                             cn_control_answer *answer, void *context)
 {
     struct cn_control *c = calloc(1, sizeof *c);
@@ -156,7 +186,7 @@ enum cn_err cn_control_open(struct cn_control **control, struct cn_loop *loop,
     c->context = context;
     for (size_t i = 0; i < ASKER_COUNT; i++)
         c->askers[i].watch.fd = -1;
-    c->watch = (struct cn_watch) { listen_here(), control_ready };
+    c->watch = (struct cn_watch) { listener >= 0 ? listener : listen_here(), control_ready };
     if (c->watch.fd < 0 || cn_loop_add(loop, &c->watch, EPOLLIN | EPOLLET) != CN_OK) {
         int saved = errno;
 

@@ -11,43 +11,12 @@
 #include "line.h"
 #include "log.h"
 
-static const char *const count_names[CN_GATE_COUNT_COUNT] = {
-    [CN_GATE_ACCEPTED] = "accepted",
-    [CN_GATE_DROPPED_PENDING] = "dropped_pending",
-    [CN_GATE_DROPPED_ADDRESS] = "dropped_address",
-    [CN_GATE_BAD_HELLO] = "bad_hello",
-    [CN_GATE_HELLO_TIMEOUT] = "hello_timeout",
-    [CN_GATE_ADMITTED] = "admitted",
-    [CN_GATE_REFUSED_EXPIRED] = "refused_expired",
-    [CN_GATE_REFUSED_NOT_YET_VALID] = "refused_not_yet_valid",
-    [CN_GATE_REFUSED_REVOKED] = "refused_revoked",
-    [CN_GATE_REFUSED_SUSPENDED] = "refused_suspended",
-    [CN_GATE_REFUSED_OVER_LIMIT] = "refused_over_limit",
-    [CN_GATE_BAD_MESSAGE] = "bad_message",
-    [CN_GATE_REPLACED] = "replaced",
-    [CN_GATE_OVERDUE] = "overdue",
-    [CN_GATE_WAITED_OUT] = "waited_out",
-    [CN_GATE_READY_TIMEOUT] = "ready_timeout",
-    [CN_GATE_PROLOGUE_TIMEOUT] = "prologue_timeout",
-    [CN_GATE_BAD_PROLOGUE] = "bad_prologue",
-    [CN_GATE_LOST] = "lost",
-    [CN_GATE_JOINED] = "joined",
-    [CN_GATE_HANDED_OVER] = "handed_over",
-    [CN_GATE_CUT] = "cut",
-};
-
-const char *cn_gate_count_name(enum cn_gate_count count)
-{
-    assert(count < CN_GATE_COUNT_COUNT);
-    return count_names[count];
-}
-
 /* --- accepting ------------------------------------------------------------------------------ */
 
 /* How many lines more there is room for. */
 static uint32_t lines_left(const struct cn_gate *gate)
 {
-    uint32_t used = gate->lines.used + 2 * cn_switch_counts(gate->sw).pairs;
+    uint32_t used = gate->lines.used + 2 * cn_workers_pairs(gate->workers);
 
     return used < gate->setup.lines_max ? gate->setup.lines_max - used : 0;
 }
@@ -85,7 +54,7 @@ static bool may_enter(struct cn_gate *gate, const struct sockaddr *address)
         cn_line_log_address(gate, CN_GATE_DROPPED_PENDING, address);
         return false;
     }
-    if (cn_people_source_lines(&gate->people, address) >= gate->config.pending_per_address) {
+    if (cn_sources_lines(&gate->sources, address) >= gate->config.pending_per_address) {
         gate->count[CN_GATE_DROPPED_ADDRESS]++;
         cn_line_log_address(gate, CN_GATE_DROPPED_ADDRESS, address);
         return false;
@@ -99,7 +68,7 @@ static void address_keep(struct cn_line *line, const struct sockaddr *address)
         address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 
     memcpy(&line->address, address, size);
-    cn_people_source_take(&line->gate->people, address);
+    cn_sources_take(&line->gate->sources, address);
     line->pending = true;
     line->gate->pending++;
 }
@@ -119,7 +88,7 @@ void cn_gate_accept(struct cn_gate *gate, int fd, const struct sockaddr *address
     line->watch = (struct cn_watch) { fd, cn_hearing_ready };
     line->timer.fire = cn_hearing_timer;
     line->gate = gate;
-    line->owner = UINT32_MAX;
+    line->owner = CN_OWNER_NONE;
     line->waits_until_ms = UINT64_MAX;
     if (cn_loop_add(gate->setup.loop, &line->watch, EPOLLIN | EPOLLRDHUP) != CN_OK) {
         cn_blocks_give(&gate->lines, line);
@@ -152,56 +121,75 @@ void cn_gate_on_room(struct cn_gate *gate, void (*room)(void *context), void *co
 static void on_ended(void *context, const uint32_t owner[2], const uint64_t bytes[2],
                      enum cn_switch_outcome outcome)
 {
-    static const char *const outcomes[CN_SWITCH_OUTCOME_COUNT] = {
-        [CN_SWITCH_DONE] = "done",       [CN_SWITCH_BROKEN] = "broken", [CN_SWITCH_IDLE] = "idle",
-        [CN_SWITCH_STALLED] = "stalled", [CN_SWITCH_CUT] = "cut",
-    };
     struct cn_gate *gate = context;
     char who[96] = "";
 
     if (gate->config.log_subscribers)
         snprintf(who, sizeof who, " serials=%llu,%llu",
-                 (unsigned long long)gate->people.owners[owner[0]].serial,
-                 (unsigned long long)gate->people.owners[owner[1]].serial);
-    cn_log("ended", "outcome=%s bytes=%llu,%llu%s", outcomes[outcome], (unsigned long long)bytes[0],
-           (unsigned long long)bytes[1], who);
-    for (int i = 0; i < 2; i++) {
-        gate->people.owners[owner[i]].joined--;
-        cn_people_owner_give(&gate->people, owner[i]);
-    }
+                 (unsigned long long)gate->owners.at[owner[0]].serial,
+                 (unsigned long long)gate->owners.at[owner[1]].serial);
+    cn_log("ended", "outcome=%s bytes=%llu,%llu%s", cn_switch_outcome_name(outcome),
+           (unsigned long long)bytes[0], (unsigned long long)bytes[1], who);
     if (gate->room)
         gate->room(gate->room_context);
 }
 
-static struct cn_switch_limits switch_limits(const struct cn_gate *gate)
+/* Who was blocked while there was no gate to cut his calls. */
+static void on_appeared(void *context, const uint32_t owner[2])
 {
-    return (struct cn_switch_limits) {
-        .pairs_max = gate->setup.lines_max / 2 + 1,
-        .owner_max = gate->setup.lines_max,
-        .pipes_max = gate->config.pipes_max,
-        .turn_size = gate->config.turn_size,
-        .idle_ms = (uint64_t)gate->config.idle_timeout * 1000,
-        .stall_ms = (uint64_t)gate->config.stall_timeout * 1000,
-        .owner_rate = gate->config.rate_per_subscriber,
-    };
+    struct cn_gate *gate = context;
+
+    for (int i = 0; i < 2; i++) {
+        const struct cn_owner *o = &gate->owners.at[owner[i]];
+
+        if (cn_blocklist_find(&gate->blocked, o->serial, o->who))
+            cn_workers_cut(gate->workers, o->who);
+    }
+}
+
+static void on_cut(void *context, uint32_t count)
+{
+    struct cn_gate *gate = context;
+
+    gate->count[CN_GATE_CUT] += count;
+    gate->calls_cut += count;
+}
+
+void cn_gate_on_cut(struct cn_gate *gate, void (*was_cut)(void *context, uint32_t count),
+                    void *context)
+{
+    gate->was_cut = was_cut;
+    gate->was_cut_context = context;
 }
 
 enum cn_err cn_gate_create(struct cn_gate **gate, const struct cn_gate_setup *setup)
 {
     struct cn_gate *g = calloc(1, sizeof *g);
-    struct cn_switch_limits limits;
+    struct cn_workers_setup workers;
     enum cn_err err;
 
     if (!g)
         return CN_E_MEMORY;
     g->setup = *setup;
     g->config = *setup->config;
-    limits = switch_limits(g);
+    workers = (struct cn_workers_setup) { .loop = setup->loop,
+                                          .owners = &g->owners,
+                                          .pairs_max = setup->lines_max / 2 + 1,
+                                          .appeared = on_appeared,
+                                          .ended = on_ended,
+                                          .was_cut = on_cut,
+                                          .context = g };
     err = cn_switchboard_init(&g->board, g->config.tags_max, setup->random);
     if (err == CN_OK)
-        err = cn_people_init(&g->people, setup->lines_max, setup->random);
+        err = cn_owners_init(&g->owners, setup->page->page->owners, setup->page->owner_max);
+    if (err == CN_OK)
+        err = cn_sources_init(&g->sources, setup->lines_max, setup->random);
+    if (err == CN_OK)
+        err = cn_verified_init(&g->verified, setup->crypto, setup->lines_max);
     if (err == CN_OK)
         err = cn_blocks_init(&g->lines, sizeof(struct cn_line), setup->lines_max);
+    if (err == CN_OK)
+        err = cn_blocks_init(&g->parts, CN_ADMISSION_SIZE, setup->lines_max);
     if (err == CN_OK)
         err = cn_blocks_init(&g->messages, CN_LINE_OUT_SIZE, setup->lines_max);
     if (err == CN_OK)
@@ -212,11 +200,12 @@ enum cn_err cn_gate_create(struct cn_gate **gate, const struct cn_gate_setup *se
         err = cn_blocks_init(&g->entry_lists, g->config.tags_per_line * sizeof(struct cn_entry),
                              g->config.lists_max);
     if (err == CN_OK)
-        err = cn_switch_create(&g->sw, setup->loop, &limits, on_ended, g);
+        err = cn_workers_create(&g->workers, &workers);
     if (err != CN_OK) {
         cn_gate_destroy(g);
         return err;
     }
+    cn_gate_configure(g, setup->config);
     *gate = g;
     return CN_OK;
 }
@@ -234,10 +223,13 @@ void cn_gate_destroy(struct cn_gate *gate)
         line->partner = NULL;
         cn_line_close(line, CN_GATE_CUT);
     }
-    cn_switch_destroy(gate->sw);
+    cn_workers_destroy(gate->workers);
     cn_switchboard_wipe(&gate->board);
-    cn_people_wipe(&gate->people);
+    cn_owners_wipe(&gate->owners);
+    cn_sources_wipe(&gate->sources);
+    cn_verified_wipe(&gate->verified);
     cn_blocks_wipe(&gate->lines);
+    cn_blocks_wipe(&gate->parts);
     cn_blocks_wipe(&gate->messages);
     cn_blocks_wipe(&gate->prologues);
     cn_blocks_wipe(&gate->entry_lists);
@@ -248,13 +240,11 @@ void cn_gate_destroy(struct cn_gate *gate)
 void cn_gate_configure(struct cn_gate *gate, const struct cn_config *config)
 {
     struct cn_config c = *config;
-    struct cn_switch_limits limits;
 
     if (c.tags_per_line * sizeof(struct cn_entry) > gate->entry_lists.size)
         c.tags_per_line = (uint32_t)(gate->entry_lists.size / sizeof(struct cn_entry));
     gate->config = c;
-    limits = switch_limits(gate);
-    cn_switch_limits_set(gate->sw, &limits);
+    cn_workers_keep_together(gate->workers, c.rate_per_subscriber > 0);
 }
 
 static uint32_t cut_blocked(struct cn_gate *gate)
@@ -267,7 +257,7 @@ static uint32_t cut_blocked(struct cn_gate *gate)
         const struct cn_blocked *blocked = NULL;
 
         if (line->state > CN_LINE_HELLO && line->state < CN_LINE_CLOSING)
-            blocked = cn_blocklist_find(&gate->blocked, line->serial, line->waiter.admission_key);
+            blocked = cn_blocklist_find(&gate->blocked, line->serial, line->who);
         if (blocked && cn_line_hears(line)) {
             cn_line_refuse(line, blocked->reason);
         } else if (blocked) {
@@ -277,18 +267,18 @@ static uint32_t cut_blocked(struct cn_gate *gate)
         cut += blocked != NULL;
         line = next;
     }
-    for (uint32_t i = 0; i < gate->people.owner_max; i++) {
-        const struct cn_owner *owner = &gate->people.owners[i];
-
-        if (owner->joined > 0 &&
-            cn_blocklist_find(&gate->blocked, owner->serial, owner->admission_key)) {
-            uint32_t pairs = cn_switch_cut(gate->sw, i);
-
-            gate->count[CN_GATE_CUT] += pairs;
-            cut += pairs;
-        }
-    }
     return cut;
+}
+
+static void cut_calls(struct cn_gate *gate)
+{
+    for (uint32_t i = 0; i < gate->owners.count_max; i++) {
+        const struct cn_owner *owner = &gate->owners.at[i];
+
+        if (owner->joined > 0 && cn_blocklist_find(&gate->blocked, owner->serial, owner->who))
+            cn_workers_cut(gate->workers, owner->who);
+    }
+    gate->is_cutting = true;
 }
 
 enum cn_err cn_gate_registry(struct cn_gate *gate, const struct cn_settings *settings,
@@ -298,17 +288,15 @@ enum cn_err cn_gate_registry(struct cn_gate *gate, const struct cn_settings *set
 
     if (err != CN_OK)
         return err;
-    memcpy(gate->operators, settings->operators, sizeof gate->operators);
-    gate->operator_count = settings->operator_count;
+    cn_verified_operators_set(&gate->verified, settings->operators, settings->operator_count);
     *cut = cut_blocked(gate);
+    cut_calls(gate);
     return CN_OK;
 }
 
-bool cn_gate_blocks(const struct cn_gate *gate, uint64_t serial)
+enum cn_err cn_gate_worker(struct cn_gate *gate, int channel, bool draining)
 {
-    static const uint8_t nobody[CN_X25519_SIZE] = { 0 };
-
-    return cn_blocklist_find(&gate->blocked, serial, nobody) != NULL;
+    return cn_workers_add(gate->workers, channel, draining);
 }
 
 void cn_gate_goaway(struct cn_gate *gate)
@@ -330,7 +318,7 @@ void cn_gate_goaway(struct cn_gate *gate)
 
 uint32_t cn_gate_busy(const struct cn_gate *gate)
 {
-    return gate->lines.used + cn_switch_counts(gate->sw).pairs;
+    return gate->lines.used + cn_workers_handing(gate->workers);
 }
 
 void cn_gate_status(const struct cn_gate *gate, struct cn_gate_status *status)
@@ -342,29 +330,20 @@ void cn_gate_status(const struct cn_gate *gate, struct cn_gate_status *status)
         .joining = gate->in_state[CN_LINE_JOINED] + gate->in_state[CN_LINE_LENGTH] +
                    gate->in_state[CN_LINE_PROLOGUE] + gate->in_state[CN_LINE_HELD] +
                    gate->in_state[CN_LINE_PASSING],
-        .calls = cn_switch_counts(gate->sw),
+        .handing = cn_workers_handing(gate->workers),
     };
     memcpy(status->count, gate->count, sizeof status->count);
 }
 
-bool cn_gate_next_owner(const struct cn_gate *gate, uint32_t *number, uint64_t *serial,
-                        uint32_t *waiting, uint32_t *joined)
+void cn_gate_turn(struct cn_gate *gate)
 {
-    for (; *number < gate->people.owner_max; ++*number) {
-        const struct cn_owner *owner = &gate->people.owners[*number];
+    uint32_t count = gate->calls_cut;
 
-        if (owner->lines == 0)
-            continue;
-        *serial = owner->serial;
-        *waiting = owner->waiting;
-        *joined = owner->joined;
-        ++*number;
-        return true;
-    }
-    return false;
-}
-
-bool cn_gate_turn(struct cn_gate *gate)
-{
-    return cn_switch_turn(gate->sw);
+    cn_gate_status(gate, &gate->setup.page->page->gate);
+    if (!gate->is_cutting || !cn_workers_has_cut(gate->workers))
+        return;
+    gate->is_cutting = false;
+    gate->calls_cut = 0;
+    if (gate->was_cut)
+        gate->was_cut(gate->was_cut_context, count);
 }

@@ -1,8 +1,8 @@
 /* gate.h - the gate: admits lines, keeps them waiting, joins them, passes the two prologues, and
- * hands the pair to the switch. PROTOCOL.md 3
+ * hands the pair to a switch worker. PROTOCOL.md 3
  *
  * It holds the server's key. Of what is said in a call it sees the prologues' sizes and nothing
- * else; from the hand-over on it knows only what the switch reports. */
+ * else; from the hand-over on it knows only what the workers report. */
 #ifndef CN_GATE_H
 #define CN_GATE_H
 
@@ -12,8 +12,9 @@
 #include "blocklist.h"
 #include "config.h"
 #include "loop.h"
+#include "page.h"
 #include "settings.h"
-#include "switch.h"
+#include "who.h"
 
 struct cn_gate;
 
@@ -23,47 +24,10 @@ struct cn_gate_setup {
     const struct cn_random *random;
     const struct cn_admission_server *server;
     const struct cn_config *config; /* its present values; cn_gate_configure gives new ones */
+    const struct cn_who_secret *who_secret;
+    const struct cn_page_map *page; /* with lines_max owners, which the gate keeps there */
     uint32_t lines_max;             /* what descriptors allow, at most config's */
 };
-
-/* Why lines ended, or were never admitted. */
-enum cn_gate_count {
-    CN_GATE_ACCEPTED = 0,
-    CN_GATE_DROPPED_PENDING, /* too many not yet admitted */
-    CN_GATE_DROPPED_ADDRESS, /* too many of one address */
-    CN_GATE_BAD_HELLO,
-    CN_GATE_HELLO_TIMEOUT,
-    CN_GATE_ADMITTED,
-    CN_GATE_REFUSED_EXPIRED,
-    CN_GATE_REFUSED_NOT_YET_VALID,
-    CN_GATE_REFUSED_REVOKED,
-    CN_GATE_REFUSED_SUSPENDED,
-    CN_GATE_REFUSED_OVER_LIMIT,
-    CN_GATE_BAD_MESSAGE,
-    CN_GATE_REPLACED,
-    CN_GATE_OVERDUE,
-    CN_GATE_WAITED_OUT,
-    CN_GATE_READY_TIMEOUT,
-    CN_GATE_PROLOGUE_TIMEOUT,
-    CN_GATE_BAD_PROLOGUE,
-    CN_GATE_LOST, /* the connection ended by itself */
-    CN_GATE_JOINED,
-    CN_GATE_HANDED_OVER,
-    CN_GATE_CUT,
-    CN_GATE_COUNT_COUNT
-};
-
-struct cn_gate_status {
-    uint64_t count[CN_GATE_COUNT_COUNT];
-    uint32_t lines; /* at the gate */
-    uint32_t pending;
-    uint32_t waiting;
-    uint32_t joining;
-    struct cn_switch_counts calls;
-};
-
-/* "accepted", "refused_expired", ...; static. */
-const char *cn_gate_count_name(enum cn_gate_count count);
 
 /* CN_E_MEMORY, CN_E_RANDOM */
 CN_MUST_USE enum cn_err cn_gate_create(struct cn_gate **gate, const struct cn_gate_setup *setup);
@@ -71,14 +35,17 @@ void cn_gate_destroy(struct cn_gate *gate);
 
 /* New limits. Sizes of pools stay what they were. */
 void cn_gate_configure(struct cn_gate *gate, const struct cn_config *config);
-/* Who signs, and who is blocked (copied). Lines of the blocked are cut, joined ones too: how many;
- * those that hear are told why. CN_E_MEMORY: nothing has changed. */
+/* Who signs, and who is blocked (copied). Lines of the blocked are cut: how many; those that hear
+ * are told why. Of their calls cn_gate_on_cut tells. CN_E_MEMORY: nothing has changed. */
 CN_MUST_USE enum cn_err cn_gate_registry(struct cn_gate *gate, const struct cn_settings *settings,
                                          const struct cn_blocked *blocked, size_t blocked_count,
                                          uint32_t *cut);
-/* Whether the holder of this certificate is blocked, as far as the gate knows. */
-bool cn_gate_blocks(const struct cn_gate *gate, uint64_t serial);
-
+/* Called in the turn in which the workers have done what cn_gate_registry asked: they have cut so
+ * many calls. */
+void cn_gate_on_cut(struct cn_gate *gate, void (*was_cut)(void *context, uint32_t count),
+                    void *context);
+/* A channel to a switch worker, as cn_workers_add. */
+CN_MUST_USE enum cn_err cn_gate_worker(struct cn_gate *gate, int channel, bool draining);
 /* Whether there is room for one line more. */
 bool cn_gate_has_room(const struct cn_gate *gate);
 /* A connection came; the gate owns fd, and may close it at once. */
@@ -88,13 +55,10 @@ void cn_gate_on_room(struct cn_gate *gate, void (*room)(void *context), void *co
 
 /* Send all waiting lines away with GOAWAY, close those not admitted; joined calls go on. */
 void cn_gate_goaway(struct cn_gate *gate);
-/* Joined calls, and lines being joined. */
+/* Lines, and pairs that no worker has acknowledged. */
 uint32_t cn_gate_busy(const struct cn_gate *gate);
 void cn_gate_status(const struct cn_gate *gate, struct cn_gate_status *status);
-/* Subscribers with a line, for status: *number starts at 0; false: no more. */
-bool cn_gate_next_owner(const struct cn_gate *gate, uint32_t *number, uint64_t *serial,
-                        uint32_t *waiting, uint32_t *joined);
-/* Once each turn of the loop; true: come back at once. */
-bool cn_gate_turn(struct cn_gate *gate);
+/* Once each turn of the loop: what the page tells is brought up to date. */
+void cn_gate_turn(struct cn_gate *gate);
 
 #endif

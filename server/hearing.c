@@ -20,10 +20,10 @@ static uint64_t utc_s(void)
 
 /* --- admission ------------------------------------------------------------------------------ */
 
-static enum cn_verdict judge(const struct cn_gate *gate, const struct cn_certificate *certificate)
+static enum cn_verdict judge(const struct cn_gate *gate, const struct cn_certificate *certificate,
+                             uint64_t who)
 {
-    const struct cn_blocked *blocked =
-        cn_blocklist_find(&gate->blocked, certificate->serial, certificate->admission_key);
+    const struct cn_blocked *blocked = cn_blocklist_find(&gate->blocked, certificate->serial, who);
     uint64_t now = utc_s();
 
     if (blocked)
@@ -57,8 +57,8 @@ static void take_hello(struct cn_line *line, const uint8_t in[CN_ADMISSION_SIZE]
     };
     uint8_t ephemeral[CN_X25519_SIZE];
     uint8_t out[CN_ADMISSION_SIZE];
-    enum cn_err err = cn_admission_hello_read(gate->setup.server, gate->operators,
-                                              gate->operator_count, in, &hello);
+    enum cn_err err = cn_admission_hello_read_checked(gate->setup.server, cn_verified_check,
+                                                      &gate->verified, in, &hello);
 
     if (err != CN_OK) {
         go_deaf(line);
@@ -68,8 +68,11 @@ static void take_hello(struct cn_line *line, const uint8_t in[CN_ADMISSION_SIZE]
     line->serial = hello.certificate.serial;
     line->not_after = hello.certificate.not_after;
     memcpy(line->waiter.admission_key, hello.certificate.admission_key, CN_X25519_SIZE);
-    verdict.verdict = judge(gate, &hello.certificate);
-    err = cn_random_fill(gate->setup.random, ephemeral, sizeof ephemeral);
+    err =
+        cn_who(gate->setup.crypto, gate->setup.who_secret, line->waiter.admission_key, &line->who);
+    verdict.verdict = judge(gate, &hello.certificate, line->who);
+    if (err == CN_OK)
+        err = cn_random_fill(gate->setup.random, ephemeral, sizeof ephemeral);
     if (err == CN_OK)
         err = cn_admission_verdict_write(&hello, &verdict, ephemeral, out, &line->keys);
     cn_wipe(ephemeral, sizeof ephemeral);
@@ -95,7 +98,7 @@ static void waiting_plan(struct cn_line *line)
     uint64_t due = line->waiter.alive_until_ms;
 
     /* alive_until_ms is hours away at most, so that a later end need not be computed */
-    if (valid_s < UINT32_MAX && cn_gate_now_ms(line->gate) + valid_s * 1000 < due)
+    if (valid_s < CN_OWNER_NONE && cn_gate_now_ms(line->gate) + valid_s * 1000 < due)
         due = cn_gate_now_ms(line->gate) + valid_s * 1000;
     if (line->waits_until_ms < due)
         due = line->waits_until_ms;
@@ -128,8 +131,8 @@ static void become_owner(struct cn_line *line)
     struct cn_gate *gate = line->gate;
 
     cn_line_pending_end(line);
-    line->owner = cn_people_owner_take(&gate->people, line->waiter.admission_key, line->serial);
-    assert(line->owner != UINT32_MAX); /* as many as there are lines */
+    line->owner = cn_owners_take(&gate->owners, line->who, line->serial);
+    assert(line->owner != CN_OWNER_NONE); /* as many as there are lines */
     gate->count[CN_GATE_ADMITTED]++;
     cn_line_log_address(gate, CN_GATE_ADMITTED, (const struct sockaddr *)&line->address);
     if (gate->config.waiting_time > 0)
@@ -226,7 +229,7 @@ static void take_entries(struct cn_line *line, const struct cn_admission_message
         cn_line_refuse(line, CN_VERDICT_OVER_LIMIT);
         return;
     }
-    if (line->owner == UINT32_MAX)
+    if (line->owner == CN_OWNER_NONE)
         become_owner(line);
     if (!m->more && !line->entries) {
         register_entries(line, m->entry, m->entry_count);
@@ -370,7 +373,7 @@ static enum progress read_message(struct cn_line *line)
         return progress;
     if (line->in_size + got < size) {
         if (!line->in)
-            line->in = cn_blocks_take(&gate->messages);
+            line->in = cn_blocks_take(&gate->parts);
         if (!line->in) {
             cn_line_close(line, CN_GATE_DROPPED_PENDING);
             return GONE;
@@ -379,7 +382,7 @@ static enum progress read_message(struct cn_line *line)
         line->in_size += got;
         return WENT_ON;
     }
-    cn_blocks_give(&gate->messages, line->in);
+    cn_blocks_give(&gate->parts, line->in);
     line->in = NULL;
     line->in_size = 0;
     dispatch(line, whole);

@@ -96,13 +96,12 @@ static void hand_over(struct cn_line *line)
 {
     struct cn_gate *gate = line->gate;
     struct cn_line *both[2] = { line, line->partner };
-    struct cn_switch_end end[2];
+    const int fd[2] = { line->watch.fd, line->partner->watch.fd };
+    const uint32_t owner[2] = { line->owner, line->partner->owner };
 
-    for (int i = 0; i < 2; i++) {
-        end[i] = (struct cn_switch_end) { both[i]->watch.fd, both[i]->owner };
+    for (int i = 0; i < 2; i++) /* a descriptor that was passed on still raises events */
         cn_loop_remove(gate->setup.loop, &both[i]->watch);
-    }
-    if (cn_switch_join(gate->sw, end) != CN_OK) {
+    if (!cn_workers_join(gate->workers, fd, owner)) {
         line->partner->partner = NULL;
         cn_line_close(line->partner, CN_GATE_LOST);
         line->partner = NULL;
@@ -111,9 +110,8 @@ static void hand_over(struct cn_line *line)
     }
     gate->count[CN_GATE_HANDED_OVER]++;
     for (int i = 0; i < 2; i++) {
-        cn_line_owner(both[i])->joined++; /* its line is counted until the switch reports the end */
-        both[i]->watch.fd = -1;
-        both[i]->owner = UINT32_MAX;
+        both[i]->watch.fd = -1; /* its owner's line counts for the pair from here on */
+        both[i]->owner = CN_OWNER_NONE;
         both[i]->partner = NULL;
         cn_line_forget(both[i]);
     }

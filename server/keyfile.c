@@ -5,16 +5,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "outfile.h"
 #include "reader.h"
-#include "writer.h"
 
-enum { TEXT_SIZE_MAX = 512 }; /* a key file has about 160 */
-
-static bool kind_secret(enum cn_armor_kind kind)
-{
-    return kind != CN_ARMOR_OPERATOR_PUBLIC;
-}
+enum { TEXT_SIZE_MAX = CN_KEYFILE_TEXT_SIZE_MAX };
 
 /* A secret that others may read, or swap under another name, is none. */
 static enum cn_err file_check(int fd, enum cn_armor_kind kind)
@@ -25,7 +18,7 @@ static enum cn_err file_check(int fd, enum cn_armor_kind kind)
         return CN_E_SYSTEM;
     if (!S_ISREG(st.st_mode))
         return CN_E_OPEN_MODE;
-    if (kind_secret(kind) &&
+    if (cn_keyfile_is_secret(kind) &&
         (st.st_uid != geteuid() || st.st_nlink != 1 || (st.st_mode & 07177) != 0))
         return CN_E_OPEN_MODE;
     return CN_OK;
@@ -74,54 +67,53 @@ static enum cn_err text_decode(const struct cn_crypto *crypto, enum cn_armor_kin
     return err;
 }
 
-enum cn_err cn_keyfile_read(const struct cn_crypto *crypto, int dir, const char *name,
-                            enum cn_armor_kind kind, uint8_t key[CN_KEYFILE_KEY_SIZE])
+enum cn_err cn_keyfile_open(int dir, const char *name, enum cn_armor_kind kind, int *fd)
 {
-    char text[TEXT_SIZE_MAX + 1];
-    size_t text_size = 0;
     /* O_NONBLOCK: a pipe under this name must not hold us up */
-    int fd = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+    int opened = openat(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
     enum cn_err err;
     int saved;
 
-    if (fd < 0 && errno == ENOENT)
+    if (opened < 0 && errno == ENOENT)
         return CN_E_ABSENT;
-    if (fd < 0)
+    if (opened < 0)
         return errno == ELOOP ? CN_E_OPEN_MODE : CN_E_SYSTEM;
-    err = file_check(fd, kind);
-    if (err == CN_OK)
-        err = text_read(fd, text, TEXT_SIZE_MAX, &text_size);
+    err = file_check(opened, kind);
+    if (err == CN_OK) {
+        *fd = opened;
+        return CN_OK;
+    }
     saved = errno;
-    close(fd);
+    close(opened);
     errno = saved;
+    return err;
+}
+
+enum cn_err cn_keyfile_take(const struct cn_crypto *crypto, int fd, enum cn_armor_kind kind,
+                            uint8_t key[CN_KEYFILE_KEY_SIZE])
+{
+    char text[TEXT_SIZE_MAX + 1];
+    size_t text_size = 0;
+    enum cn_err err = text_read(fd, text, TEXT_SIZE_MAX, &text_size);
+
     if (err == CN_OK)
         err = text_decode(crypto, kind, text, text_size, key);
     cn_wipe(text, sizeof text);
     return err;
 }
 
-enum cn_err cn_keyfile_write(const struct cn_crypto *crypto, int dir, const char *name,
-                             enum cn_armor_kind kind, const uint8_t key[CN_KEYFILE_KEY_SIZE])
+enum cn_err cn_keyfile_read(const struct cn_crypto *crypto, int dir, const char *name,
+                            enum cn_armor_kind kind, uint8_t key[CN_KEYFILE_KEY_SIZE])
 {
-    uint8_t body[CN_KEYFILE_BODY_SIZE];
-    struct cn_writer w = { .at = body, .left = sizeof body };
-    struct cn_outfile file;
-    char text[TEXT_SIZE_MAX];
-    size_t text_size = 0;
-    enum cn_err err;
+    int fd = -1;
+    enum cn_err err = cn_keyfile_open(dir, name, kind, &fd);
+    int saved;
 
-    cn_writer_u8(&w, CN_KEYFILE_VERSION);
-    cn_writer_bytes(&w, key, CN_KEYFILE_KEY_SIZE);
-    err = cn_armor_encode(crypto, kind, body, sizeof body, text, sizeof text, &text_size);
-    if (err == CN_OK)
-        err = cn_outfile_create(&file, dir, name, kind_secret(kind) ? 0600 : 0644);
-    if (err == CN_OK) {
-        err = cn_outfile_write(&file, text, text_size);
-        if (err == CN_OK)
-            err = cn_outfile_keep(&file);
-        cn_outfile_close(&file);
-    }
-    cn_wipe(text, sizeof text);
-    cn_wipe(body, sizeof body);
+    if (err != CN_OK)
+        return err;
+    err = cn_keyfile_take(crypto, fd, kind, key);
+    saved = errno;
+    close(fd);
+    errno = saved;
     return err;
 }

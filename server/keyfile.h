@@ -5,12 +5,19 @@
 #ifndef CN_KEYFILE_H
 #define CN_KEYFILE_H
 
+#include <stdbool.h>
+
 #include "armor.h"
 #include "certificate.h"
 #include "err.h"
 #include "fingerprint.h"
 
-enum { CN_KEYFILE_VERSION = 1, CN_KEYFILE_KEY_SIZE = 32, CN_KEYFILE_BODY_SIZE = 33 };
+enum {
+    CN_KEYFILE_VERSION = 1,
+    CN_KEYFILE_KEY_SIZE = 32,
+    CN_KEYFILE_BODY_SIZE = 33,
+    CN_KEYFILE_TEXT_SIZE_MAX = 512 /* it has about 160 */
+};
 
 #define CN_SERVER_KEY_FILE      "server.key"
 #define CN_OPERATOR_KEY_FILE    "operator.key"
@@ -23,6 +30,17 @@ enum { CN_KEYFILE_VERSION = 1, CN_KEYFILE_KEY_SIZE = 32, CN_KEYFILE_BODY_SIZE = 
  * (errno). key is untouched on failure. */
 CN_MUST_USE enum cn_err cn_keyfile_read(const struct cn_crypto *crypto, int dir, const char *name,
                                         enum cn_armor_kind kind, uint8_t key[CN_KEYFILE_KEY_SIZE]);
+/* The same in two steps, of which the second may be another process's: *fd is the caller's. */
+CN_MUST_USE enum cn_err cn_keyfile_open(int dir, const char *name, enum cn_armor_kind kind,
+                                        int *fd);
+CN_MUST_USE enum cn_err cn_keyfile_take(const struct cn_crypto *crypto, int fd,
+                                        enum cn_armor_kind kind, uint8_t key[CN_KEYFILE_KEY_SIZE]);
+
+static inline bool cn_keyfile_is_secret(enum cn_armor_kind kind)
+{
+    return kind != CN_ARMOR_OPERATOR_PUBLIC;
+}
+
 /* Never replaces: CN_E_EXISTS; CN_E_SYSTEM (errno). Mode 0600, a public key 0644. */
 CN_MUST_USE enum cn_err cn_keyfile_write(const struct cn_crypto *crypto, int dir, const char *name,
                                          enum cn_armor_kind kind,

@@ -60,7 +60,7 @@ void cn_line_pending_end(struct cn_line *line)
         return;
     line->pending = false;
     line->gate->pending--;
-    cn_people_source_give(&line->gate->people, (const struct sockaddr *)&line->address);
+    cn_sources_give(&line->gate->sources, (const struct sockaddr *)&line->address);
 }
 
 static void list_end(struct cn_line *line)
@@ -93,7 +93,7 @@ void cn_line_forget(struct cn_line *line)
     cn_switchboard_leave(&gate->board, &line->waiter);
     cn_line_pending_end(line);
     cn_line_waiting_end(line);
-    cn_blocks_give(&gate->messages, line->in);
+    cn_blocks_give(&gate->parts, line->in);
     cn_blocks_give(&gate->messages, line->out);
     cn_blocks_give(&gate->prologues, line->prologue);
     if (line->next)
@@ -116,8 +116,8 @@ void cn_line_end(struct cn_line *line)
     int fd = line->watch.fd;
 
     cn_line_waiting_end(line);
-    if (line->owner != UINT32_MAX)
-        cn_people_owner_give(&gate->people, line->owner);
+    if (line->owner != CN_OWNER_NONE)
+        cn_owners_give(&gate->owners, line->owner);
     if (partner)
         partner->partner = NULL;
     /* the partner of one who fails comes to no harm, unless part of a prologue has reached it */

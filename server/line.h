@@ -11,8 +11,11 @@
 #include "blocklist.h"
 #include "blocks.h"
 #include "gate.h"
-#include "people.h"
+#include "owners.h"
+#include "sources.h"
 #include "switchboard.h"
+#include "verified.h"
+#include "workers.h"
 
 enum {
     CN_LINE_OUT_SIZE = 4 * CN_ADMISSION_SIZE, /* messages that a line may be slow to take */
@@ -42,8 +45,9 @@ struct cn_line {
     struct cn_waiter waiter;
     struct cn_admission_line keys;
     uint64_t serial;
+    uint64_t who; /* who.h */
     uint64_t not_after;
-    uint32_t owner;              /* UINT32_MAX until registered */
+    uint32_t owner;              /* CN_OWNER_NONE until registered */
     bool pending;                /* counts against its address */
     bool counts_as_waiting;      /* in its owner */
     uint32_t tags;               /* that count in its owner */
@@ -69,25 +73,35 @@ struct cn_line {
     struct cn_line *next, *before;
 };
 
+/* What else it takes while it waits: 64 octets for each tag, 48 as an owner, 64 for its
+ * certificate, 16 for its timer, and its places in tables: with four tags within 1 KiB.
+ * bench/switchboard.c */
+_Static_assert(sizeof(struct cn_line) <= 480, "a line that waits is small");
+
 struct cn_gate {
     struct cn_gate_setup setup;
     struct cn_config config;
-    struct cn_operator_public operators[CN_OPERATOR_COUNT_MAX];
-    size_t operator_count;
+    struct cn_verified verified;
     struct cn_blocklist blocked;
     struct cn_switchboard board;
-    struct cn_people people;
+    struct cn_owners owners;
+    struct cn_sources sources;
     struct cn_blocks lines;
-    struct cn_blocks messages;
+    struct cn_blocks parts;    /* in, of lines */
+    struct cn_blocks messages; /* out */
     struct cn_blocks prologues;
     struct cn_blocks entry_lists;
-    struct cn_switch *sw;
+    struct cn_workers *workers;
     struct cn_line *first;
     uint64_t count[CN_GATE_COUNT_COUNT];
     uint32_t in_state[CN_LINE_STATE_COUNT];
     uint32_t pending; /* lines that have not registered */
     void (*room)(void *context);
     void *room_context;
+    void (*was_cut)(void *context, uint32_t count);
+    void *was_cut_context;
+    uint32_t calls_cut;
+    bool is_cutting;
 };
 
 static inline uint64_t cn_gate_now_ms(const struct cn_gate *gate)
@@ -103,7 +117,7 @@ static inline struct cn_line *cn_line_of(struct cn_waiter *waiter)
 /* Once registered. */
 static inline struct cn_owner *cn_line_owner(struct cn_line *line)
 {
-    return &line->gate->people.owners[line->owner];
+    return &line->gate->owners.at[line->owner];
 }
 
 /* Between VERDICT and JOINED: it can be told why it ends, and has no partner who would be told. */

@@ -64,6 +64,11 @@ void cn_log_level_set(enum cn_log_level wanted)
     level = wanted;
 }
 
+enum cn_log_level cn_log_level(void)
+{
+    return level;
+}
+
 void cn_log_at(enum cn_log_level at, const char *event, const char *format, ...)
 {
     va_list args;

@@ -11,6 +11,7 @@ enum cn_log_level {
 
 /* What is said from now on: this level and those before it. CN_LOG_EVENTS until set. */
 void cn_log_level_set(enum cn_log_level wanted);
+enum cn_log_level cn_log_level(void);
 
 /* event is a word; format makes further key=value pairs, or is NULL. Nobody's name or address goes
  * in unless the configuration says so: the callers see to it. */

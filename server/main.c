@@ -9,58 +9,30 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include "control.h"
-#include "control_socket.h"
-#include "gate.h"
+#include "cyphernetd.h"
 #include "hint.h"
 #include "keyfile.h"
-#include "listener.h"
 #include "log.h"
 #include "process.h"
 #include "random.h"
 #include "registry.h"
-#include "status.h"
 
-#define DIR_DEFAULT   "/var/lib/cyphernet"
-#define CONFIG_SYSTEM "/etc/cyphernet/cyphernetd.conf"
-#define CONFIG_LOCAL  "cyphernetd.conf"
+#define DIR_DEFAULT "/var/lib/cyphernet"
 
 enum {
     EXIT_DONE = 0,
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
-    CONFIG_WHAT_SIZE = CN_CONFIG_COMPLAINT_SIZE + 64,
-    DESCRIPTORS_RESERVED = 64 /* listeners, control, registry, log ... */
+    DESCRIPTORS_RESERVED = 64 /* of each process: listeners, channels, log ... */
 };
 
-struct server {
-    const char *dir;
-    int dir_fd;
-    uid_t uid; /* of the owner of DIR: who we run as */
-    gid_t gid;
-    struct cn_crypto crypto;
-    struct cn_admission_server admission;
-    struct cn_config config;
-    struct cn_config started_with;
-    struct cn_settings settings;
-    struct cn_loop loop;
-    struct cn_gate *gate;
-    struct cn_listeners listeners;
-    struct cn_control *control;
-    struct cn_watch signals;
-    struct cn_timer shutdown;
-    bool ending;
-    uint64_t started_ms;
-};
-
-/* Signals and control reach the server through their watches; there is one in a process. */
-static struct server server = { .dir_fd = -1, .signals = { .fd = -1 } };
+struct cn_cyphernetd cn_cyphernetd = { .dir_fd = -1, .inherit_fd = -1, .signals = { .fd = -1 } };
 
 static int fail(const char *what, const char *hint)
 {
@@ -85,161 +57,37 @@ static int fail_err(enum cn_err err, const char *about, const char *hint)
     return fail(what, hint);
 }
 
-/* --- configuration and registry ------------------------------------------------------------- */
-
-/* /etc/cyphernet/cyphernetd.conf, else DIR/cyphernetd.conf, else the built-in values. False: what
- * says why. */
-static bool config_load(struct cn_config *config, char what[CONFIG_WHAT_SIZE])
-{
-    static const char *const paths[] = { CONFIG_SYSTEM, CONFIG_LOCAL };
-    char complaint[CN_CONFIG_COMPLAINT_SIZE];
-
-    for (size_t i = 0; i < sizeof paths / sizeof paths[0]; i++) {
-        enum cn_err err = cn_config_read(config, paths[i], complaint);
-
-        if (err == CN_OK) {
-            cn_log_at(CN_LOG_DETAILS, "configuration", "file=%s", paths[i]);
-            return true;
-        }
-        if (err == CN_E_ABSENT)
-            continue;
-        snprintf(what, CONFIG_WHAT_SIZE, "%s: %s", paths[i],
-                 err == CN_E_FORMAT ? complaint : strerror(errno));
-        return false;
-    }
-    cn_config_defaults(config);
-    cn_log_at(CN_LOG_DETAILS, "configuration", "file=none");
-    return true;
-}
-
-/* Opened anew each time: another file may have taken its place, brought back from a backup, say. */
-static enum cn_err registry_apply(uint32_t *cut, size_t *blocked_count)
-{
-    struct cn_registry *registry = NULL;
-    struct cn_blocked *blocked = NULL;
-    enum cn_err err = cn_registry_open(&registry, ".", false);
-
-    if (err == CN_OK)
-        err = cn_settings_read(registry, &server.settings);
-    if (err == CN_OK)
-        err = cn_registry_blocked(registry, &blocked, blocked_count);
-    if (err == CN_OK)
-        err = cn_gate_registry(server.gate, &server.settings, blocked, *blocked_count, cut);
-    free(blocked);
-    cn_registry_close(registry);
-    return err;
-}
-
-/* The same while we run: what came of it is logged. */
-static enum cn_err registry_reload(uint32_t *cut, size_t *blocked_count)
-{
-    enum cn_err err = registry_apply(cut, blocked_count);
-
-    if (err == CN_OK)
-        cn_log("registry", "blocked=%zu cut=%u", *blocked_count, *cut);
-    else
-        cn_log_at(CN_LOG_FAILURES, "registry_failed", "reason=\"%s\"",
-                  cn_hint_registry_reason(err, errno));
-    return err;
-}
-
-/* --- control -------------------------------------------------------------------------------- */
-
-/* SERIAL, and the end of the line. */
-static bool serial_take(const char *text, uint64_t *serial)
-{
-    char *end;
-
-    *serial = strtoull(text, &end, 10);
-    return end > text && strcmp(end, "\n") == 0;
-}
-
-static void answer_registry(uint64_t serial, char *reply, size_t size)
-{
-    uint32_t cut = 0;
-    size_t blocked = 0;
-    enum cn_err err = registry_reload(&cut, &blocked);
-
-    if (err == CN_OK)
-        snprintf(reply, size,
-                 "{\"v\":1,\"event\":\"registry\",\"blocked\":%zu,\"cut\":%u,"
-                 "\"serial_blocked\":%d}",
-                 blocked, cut, cn_gate_blocks(server.gate, serial));
-    else
-        snprintf(reply, size, "{\"v\":1,\"event\":\"error\",\"text\":\"registry: %s\"}",
-                 cn_hint_registry_reason(err, errno));
-}
-
-static void answer(void *context, const char *request, char *reply, size_t size)
-{
-    const size_t prefix = strlen(CN_CONTROL_REGISTRY);
-    uint64_t serial;
-
-    (void)context;
-    if (strncmp(request, CN_CONTROL_REGISTRY, prefix) == 0 &&
-        serial_take(request + prefix, &serial))
-        answer_registry(serial, reply, size);
-    else if (strcmp(request, CN_CONTROL_STATUS) == 0)
-        cn_status_write(server.gate, (server.loop.now_ms - server.started_ms) / 1000, reply, size);
-    else
-        snprintf(reply, size, "{\"v\":1,\"event\":\"error\",\"text\":\"no such request\"}");
-}
-
 /* --- signals -------------------------------------------------------------------------------- */
 
 static void shutdown_fire(struct cn_timer *timer)
 {
     (void)timer;
-    cn_loop_stop(&server.loop);
+    cn_loop_stop(&cn_cyphernetd.loop);
+}
+
+static void on_empty(void *context)
+{
+    (void)context;
+    cn_loop_stop(&cn_cyphernetd.loop);
 }
 
 static void shutdown_begin(void)
 {
-    if (server.ending) { /* asked twice: at once */
-        cn_loop_stop(&server.loop);
+    struct cn_status status;
+
+    if (cn_cyphernetd.ending) { /* asked twice: at once */
+        cn_loop_stop(&cn_cyphernetd.loop);
         return;
     }
-    server.ending = true;
-    cn_log("ending", "calls=%u", cn_gate_busy(server.gate));
-    cn_listeners_close(&server.listeners);
-    cn_gate_goaway(server.gate);
-    cn_loop_timer_set(&server.loop, &server.shutdown,
-                      server.loop.now_ms + (uint64_t)server.config.shutdown_timeout * 1000);
-}
-
-/* The configuration is in force, but for what takes another start. */
-static void reload_tell(void)
-{
-    char keys[512] = "";
-    const char *key;
-
-    for (size_t i = 0; (key = cn_config_key(i)) != NULL; i++) {
-        size_t size = strlen(keys);
-
-        if (cn_config_needs_restart(i, &server.started_with, &server.config))
-            snprintf(keys + size, sizeof keys - size, "%s%s", size > 0 ? "," : "", key);
-    }
-    if (keys[0])
-        cn_log("reloaded", "needs_restart=%s", keys);
-    else
-        cn_log("reloaded", NULL);
-}
-
-static void reload(void)
-{
-    struct cn_config config;
-    char what[CONFIG_WHAT_SIZE];
-    uint32_t cut = 0;
-    size_t blocked = 0;
-
-    if (!config_load(&config, what)) {
-        cn_log_at(CN_LOG_FAILURES, "reload_failed", "kept=old reason=\"%s\"", what);
-        return;
-    }
-    server.config = config;
-    cn_gate_configure(server.gate, &config);
-    reload_tell();
-    (void)registry_reload(&cut, &blocked); /* it has said so */
+    cn_cyphernetd.ending = true;
+    cn_supervisor_status(cn_cyphernetd.supervisor, &status);
+    cn_log("ending", "calls=%u",
+           status.gate.joining / 2 + status.gate.handing + status.calls.pairs);
+    cn_listeners_close(&cn_cyphernetd.listeners);
+    cn_loop_timer_set(&cn_cyphernetd.loop, &cn_cyphernetd.shutdown,
+                      cn_cyphernetd.loop.now_ms +
+                          (uint64_t)cn_cyphernetd.config.shutdown_timeout * 1000);
+    cn_supervisor_leave(cn_cyphernetd.supervisor);
 }
 
 static void signals_ready(struct cn_watch *watch, uint32_t epoll_events)
@@ -249,20 +97,31 @@ static void signals_ready(struct cn_watch *watch, uint32_t epoll_events)
     (void)epoll_events;
     while (read(watch->fd, &info, sizeof info) == (ssize_t)sizeof info) {
         if (info.ssi_signo == SIGHUP)
-            reload();
+            cn_reloading_all();
+        else if (info.ssi_signo == SIGUSR2)
+            cn_upgrading_begin();
+        else if (info.ssi_signo == SIGCHLD)
+            cn_supervisor_reap(cn_cyphernetd.supervisor);
         else
             shutdown_begin();
     }
 }
 
-/* Until signals_open a SIGHUP waits: it would end us, for good under a service manager, to which
+static void signals_fill(sigset_t *set)
+{
+    sigemptyset(set);
+    sigaddset(set, SIGHUP);
+    sigaddset(set, SIGUSR2);
+    sigaddset(set, SIGCHLD);
+}
+
+/* Until signals_open they wait: SIGHUP would end us, for good under a service manager, to which
  * that is no failure. */
-static bool reload_hold(void)
+static bool signals_hold(void)
 {
     sigset_t set;
 
-    sigemptyset(&set);
-    sigaddset(&set, SIGHUP);
+    signals_fill(&set);
     return sigprocmask(SIG_BLOCK, &set, NULL) == 0;
 }
 
@@ -270,16 +129,16 @@ static bool signals_open(void)
 {
     sigset_t set;
 
-    sigemptyset(&set);
+    signals_fill(&set);
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
-    sigaddset(&set, SIGHUP);
     if (sigprocmask(SIG_BLOCK, &set, NULL) != 0)
         return false;
     signal(SIGPIPE, SIG_IGN);
-    server.signals =
+    cn_cyphernetd.signals =
         (struct cn_watch) { signalfd(-1, &set, SFD_NONBLOCK | SFD_CLOEXEC), signals_ready };
-    return server.signals.fd >= 0 && cn_loop_add(&server.loop, &server.signals, EPOLLIN) == CN_OK;
+    return cn_cyphernetd.signals.fd >= 0 &&
+           cn_loop_add(&cn_cyphernetd.loop, &cn_cyphernetd.signals, EPOLLIN) == CN_OK;
 }
 
 /* --- start ---------------------------------------------------------------------------------- */
@@ -287,14 +146,18 @@ static bool signals_open(void)
 static int dir_open(void)
 {
     struct stat st;
+    const char *path = cn_cyphernetd.dir;
 
-    assert(server.dir);
-    server.dir_fd = open(server.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (server.dir_fd < 0 || fstat(server.dir_fd, &st) != 0 || fchdir(server.dir_fd) != 0)
-        return fail_err(CN_E_SYSTEM, server.dir, "`cyphernetctl init` makes the directory");
-    server.uid = st.st_uid;
-    server.gid = st.st_gid;
-    if (geteuid() != 0 && server.uid != geteuid())
+    assert(path);
+    cn_cyphernetd.dir_fd = cn_cyphernetd.inherit_fd >= 0
+                               ? cn_cyphernetd.inherited.dir
+                               : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (cn_cyphernetd.dir_fd < 0 || fstat(cn_cyphernetd.dir_fd, &st) != 0 ||
+        !realpath(path, cn_cyphernetd.dir_path) || fchdir(cn_cyphernetd.dir_fd) != 0)
+        return fail_err(CN_E_SYSTEM, path, "`cyphernetctl init` makes the directory");
+    cn_cyphernetd.uid = st.st_uid;
+    cn_cyphernetd.gid = st.st_gid;
+    if (geteuid() != 0 && cn_cyphernetd.uid != geteuid())
         return fail("the directory belongs to another user",
                     "run as the owner of the directory, or as root, who becomes the owner");
     return EXIT_DONE;
@@ -303,7 +166,7 @@ static int dir_open(void)
 /* Root acts as the owner of DIR, so that whatever is made there belongs to him. */
 static bool act_as_owner(void)
 {
-    return geteuid() != 0 || (setegid(server.gid) == 0 && seteuid(server.uid) == 0);
+    return geteuid() != 0 || (setegid(cn_cyphernetd.gid) == 0 && seteuid(cn_cyphernetd.uid) == 0);
 }
 
 static bool act_as_started(uid_t started)
@@ -316,44 +179,21 @@ static bool become_owner(uid_t started)
 {
     if (started != 0)
         return true;
-    if (server.uid == 0) {
+    if (cn_cyphernetd.uid == 0) {
         cn_log("warning", "text=\"runs as root, as the directory is root's: chown it to another\"");
         return true;
     }
-    return setgroups(0, NULL) == 0 && setresgid(server.gid, server.gid, server.gid) == 0 &&
-           setresuid(server.uid, server.uid, server.uid) == 0;
-}
-
-/* Before any key is read. */
-static void harden(void)
-{
-    cn_process_harden();
-    if (!cn_process_stack_lock() || mlock(&server.admission, sizeof server.admission) != 0)
-        cn_log("warning", "text=\"the server's key cannot be locked into memory: %s\"",
-               strerror(errno));
-}
-
-static int key_load(void)
-{
-    struct cn_server_secret secret;
-    enum cn_err err = cn_keyfile_read(&server.crypto, server.dir_fd, CN_SERVER_KEY_FILE,
-                                      CN_ARMOR_SERVER_KEY, secret.bytes);
-
-    if (err == CN_OK)
-        err = cn_admission_server_init(&server.admission, &server.crypto, &secret);
-    cn_wipe(&secret, sizeof secret);
-    if (err == CN_E_OPEN_MODE)
-        return fail(CN_SERVER_KEY_FILE ": others may get at it, or it has a second name",
-                    "chmod 600 server.key; it must be a plain file of the directory's owner");
-    return err == CN_OK ? EXIT_DONE : fail_err(err, CN_SERVER_KEY_FILE, NULL);
+    return setgroups(0, NULL) == 0 &&
+           setresgid(cn_cyphernetd.gid, cn_cyphernetd.gid, cn_cyphernetd.gid) == 0 &&
+           setresuid(cn_cyphernetd.uid, cn_cyphernetd.uid, cn_cyphernetd.uid) == 0;
 }
 
 /* As many lines as there may be descriptors for, each taking one, and calls pipes beside. */
 static uint32_t lines_max(void)
 {
-    uint32_t lines = server.config.lines_max;
+    uint32_t lines = cn_cyphernetd.config.lines_max;
     struct rlimit limit;
-    uint64_t reserved = DESCRIPTORS_RESERVED + 2 * (uint64_t)server.config.pipes_max;
+    uint64_t reserved = DESCRIPTORS_RESERVED + 2 * (uint64_t)cn_cyphernetd.config.pipes_max;
     uint64_t most = 1024;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
@@ -372,42 +212,51 @@ static uint32_t lines_max(void)
     return lines;
 }
 
-static bool turn_after(void)
+/* Left by the program before us, or made. */
+static int secret_make(void)
 {
-    bool more = cn_gate_turn(server.gate);
+    enum cn_err err = CN_OK;
 
-    if (server.ending && cn_gate_busy(server.gate) == 0)
-        cn_loop_stop(&server.loop);
-    return more;
+    if (cn_cyphernetd.inherit_fd >= 0)
+        cn_cyphernetd.who_secret = cn_cyphernetd.inherited.who_secret;
+    else
+        err = cn_random_fill(&cn_system_random, cn_cyphernetd.who_secret.bytes,
+                             sizeof cn_cyphernetd.who_secret.bytes);
+    return err == CN_OK ? EXIT_DONE : fail_err(err, "starting", NULL);
 }
 
-static int after(void *context)
+/* Why the key will not do, or the programs that need it could not start. */
+static int start_failed(enum cn_err err)
 {
-    (void)context;
-    return turn_after();
+    int number = errno;
+
+    if (err == CN_E_OPEN_MODE)
+        return fail(CN_SERVER_KEY_FILE ": others may get at it, or it has a second name",
+                    "chmod 600 server.key; it must be a plain file of the directory's owner");
+    if (err == CN_E_AUTH)
+        return fail(CN_SERVER_KEY_FILE " is not the key that this server's fingerprints name",
+                    "put back the server.key that `cyphernetctl init` made; a new one needs new "
+                    "fingerprints");
+    errno = number;
+    return fail_err(err, err == CN_E_SYSTEM || err == CN_E_MEMORY ? "starting" : CN_SERVER_KEY_FILE,
+                    NULL);
 }
 
-static int gate_open(void)
+/* The gate reads it; whether it will be able to is told here. */
+static int key_check(void)
 {
-    struct cn_gate_setup setup = { &server.loop,      &server.crypto, &cn_system_random,
-                                   &server.admission, &server.config, lines_max() };
-    enum cn_err err = cn_loop_init(&server.loop, 2 * (size_t)setup.lines_max + 64);
+    int fd = -1;
+    enum cn_err err =
+        cn_keyfile_open(cn_cyphernetd.dir_fd, CN_SERVER_KEY_FILE, CN_ARMOR_SERVER_KEY, &fd);
 
-    server.shutdown.fire = shutdown_fire;
     if (err == CN_OK)
-        err = cn_gate_create(&server.gate, &setup);
-    if (err != CN_OK)
-        return fail_err(err, "starting", NULL);
-    server.loop.after = after;
-    server.started_ms = server.loop.now_ms;
-    return EXIT_DONE;
+        close(fd);
+    return err == CN_OK ? EXIT_DONE : start_failed(err);
 }
 
-static int registry_load(void)
+static int registry_load(struct cn_registry_content *content)
 {
-    uint32_t cut;
-    size_t blocked;
-    enum cn_err err = registry_apply(&cut, &blocked);
+    enum cn_err err = cn_reloading_registry(content);
     int number = errno;
     char what[512];
 
@@ -417,27 +266,19 @@ static int registry_load(void)
     return fail(what, cn_hint_registry(err, number));
 }
 
-/* Else nobody who holds a fingerprint could say a hello that is understood, and hear why. */
-static int key_check(void)
-{
-    struct cn_server_public mine;
-    enum cn_err err = cn_x25519_public(server.admission.secret.bytes, mine.bytes);
-
-    if (err != CN_OK)
-        return fail_err(err, CN_SERVER_KEY_FILE, NULL);
-    if (!cn_equal_ct(mine.bytes, server.settings.server_key.bytes, sizeof mine.bytes))
-        return fail(CN_SERVER_KEY_FILE " is not the key that this server's fingerprints name",
-                    "put back the server.key that `cyphernetctl init` made; a new one needs new "
-                    "fingerprints");
-    return EXIT_DONE;
-}
-
-static int listeners_open(void)
+static int listeners_open(const struct cn_settings *settings)
 {
     const char *bad = "";
     char what[CN_ADDRESS_SIZE_MAX + 128];
-    enum cn_err err = cn_listeners_bind(&server.listeners, &server.loop, &server.settings, &bad);
+    enum cn_err err;
 
+    for (uint32_t i = 0;
+         cn_cyphernetd.inherit_fd >= 0 && i < cn_cyphernetd.inherited.listener_count; i++)
+        cn_cyphernetd.listeners.fd[cn_cyphernetd.listeners.count++] =
+            cn_cyphernetd.inherited.listener[i];
+    if (cn_cyphernetd.inherit_fd >= 0)
+        return EXIT_DONE;
+    err = cn_listeners_bind(&cn_cyphernetd.listeners, settings, &bad);
     if (err == CN_OK)
         return EXIT_DONE;
     snprintf(what, sizeof what, "cannot listen on %s", bad);
@@ -445,77 +286,162 @@ static int listeners_open(void)
                     "is another server running there, or the address not this machine's?");
 }
 
+static uint32_t workers_wanted(void)
+{
+    long cores = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (cn_cyphernetd.config.workers > 0)
+        return cn_cyphernetd.config.workers;
+    return cores < 1 ? 1 : cores > CN_CONFIG_WORKERS_MAX ? CN_CONFIG_WORKERS_MAX : (uint32_t)cores;
+}
+
+static int supervisor_open(const struct cn_registry_content *content)
+{
+    const struct cn_supervisor_setup setup = { .loop = &cn_cyphernetd.loop,
+                                               .listeners = &cn_cyphernetd.listeners,
+                                               .who_secret = &cn_cyphernetd.who_secret,
+                                               .dir_fd = cn_cyphernetd.dir_fd,
+                                               .lines_max = cn_cyphernetd.lines_max,
+                                               .log_level = cn_log_level(),
+                                               .applied = cn_requests_applied,
+                                               .empty = on_empty };
+    enum cn_err err = cn_supervisor_create(&cn_cyphernetd.supervisor, &setup);
+    uint32_t number;
+
+    if (err == CN_E_ABSENT)
+        return fail("its other programs are not beside it, nor in " CN_LIBEXEC_DIR,
+                    "install them all together");
+    if (err == CN_OK && cn_cyphernetd.inherit_fd >= 0)
+        err =
+            cn_supervisor_inherit(cn_cyphernetd.supervisor, &cn_cyphernetd.inherited.past,
+                                  cn_cyphernetd.inherited.heir, cn_cyphernetd.inherited.heir_count);
+    if (err == CN_OK)
+        err =
+            cn_supervisor_state(cn_cyphernetd.supervisor, &cn_cyphernetd.config, &content->settings,
+                                content->blocked, content->blocked_count, &number);
+    if (err == CN_OK)
+        err = cn_supervisor_start(cn_cyphernetd.supervisor, cn_cyphernetd.workers);
+    if (err == CN_OK)
+        err = cn_supervisor_started(cn_cyphernetd.supervisor);
+    if (err != CN_OK && cn_cyphernetd.inherit_fd >= 0) {
+        /* what runs goes on: calls are worth more than a new program */
+        (void)start_failed(err);
+        cn_supervisor_go_on(cn_cyphernetd.supervisor);
+        return EXIT_DONE;
+    }
+    return err == CN_OK ? EXIT_DONE : start_failed(err);
+}
+
 static int ready_say(void)
 {
     char where[4096];
 
-    cn_listeners_describe(&server.listeners, where, sizeof where);
+    if (cn_cyphernetd.inherit_fd >= 0) {
+        cn_log("upgraded", "version=" CN_VERSION " processes=%u",
+               cn_cyphernetd.inherited.heir_count);
+        return EXIT_DONE;
+    }
+    cn_listeners_describe(&cn_cyphernetd.listeners, where, sizeof where);
     printf("cyphernetd: ready on %s\n", where);
     return fflush(stdout) == 0 ? EXIT_DONE : fail_err(CN_E_SYSTEM, "standard output", NULL);
 }
 
-static int start(void)
+/* All that can be found out without becoming the cn_cyphernetd. */
+static int prepare(struct cn_registry_content *content)
 {
-    uid_t started = geteuid();
-    char what[CONFIG_WHAT_SIZE];
+    char what[CN_CONFIG_WHAT_SIZE];
     enum cn_err err;
-    int code;
+    int code = dir_open();
 
-    if (!reload_hold())
-        return fail_err(CN_E_SYSTEM, "signals", NULL);
-    code = dir_open();
     if (code != EXIT_DONE)
         return code;
-    if (flock(server.dir_fd, LOCK_EX | LOCK_NB) != 0)
+    if (!cn_cyphernetd.only_checks && flock(cn_cyphernetd.dir_fd, LOCK_EX | LOCK_NB) != 0)
         return fail("another cyphernetd serves this directory", "cyphernetctl status asks it");
     if (!act_as_owner())
         return fail_err(CN_E_SYSTEM, "becoming the directory's owner", NULL);
     cn_process_harden();
-    if (!config_load(&server.config, what))
+    if (!cn_reloading_config(&cn_cyphernetd.config, what))
         return fail(what, "cyphernetd.conf(5) describes every key");
-    server.started_with = server.config;
-    err = cn_crypto_init(&server.crypto);
+    cn_cyphernetd.started_with = cn_cyphernetd.config;
+    err = cn_crypto_init(&cn_cyphernetd.crypto);
     if (err != CN_OK)
         return fail_err(err, "libcrypto", NULL);
-    code = key_load();
-    if (code == EXIT_DONE)
-        code = gate_open();
-    if (code == EXIT_DONE)
-        code = registry_load();
+    code = secret_make();
     if (code == EXIT_DONE)
         code = key_check();
-    if (code != EXIT_DONE)
-        return code;
+    return code == EXIT_DONE ? registry_load(content) : code;
+}
+
+static int start_with(const struct cn_registry_content *content, uid_t started)
+{
+    enum cn_err err = cn_loop_init(&cn_cyphernetd.loop, CN_CHILDREN_MAX + 64);
+    int code;
+
+    if (err != CN_OK)
+        return fail_err(err, "starting", NULL);
+    cn_cyphernetd.shutdown.fire = shutdown_fire;
+    cn_cyphernetd.lines_max =
+        cn_cyphernetd.inherit_fd >= 0 ? cn_cyphernetd.inherited.lines_max : lines_max();
+    cn_cyphernetd.workers = workers_wanted();
+    cn_cyphernetd.started_ms = cn_cyphernetd.inherit_fd >= 0 ? cn_cyphernetd.inherited.started_ms
+                                                             : cn_cyphernetd.loop.now_ms;
     if (!act_as_started(started))
         return fail_err(CN_E_SYSTEM, "changing the user", NULL);
-    cn_process_harden();
-    code = listeners_open();
+    code = listeners_open(&content->settings);
     if (code != EXIT_DONE)
         return code;
     if (!become_owner(started))
         return fail_err(CN_E_SYSTEM, "becoming the directory's owner", NULL);
     cn_process_harden();
-    if (cn_control_open(&server.control, &server.loop, answer, NULL) != CN_OK)
-        return fail_err(CN_E_SYSTEM, CN_CONTROL_SOCKET, NULL);
-    if (!signals_open() || cn_listeners_start(&server.listeners, server.gate) != CN_OK)
+    if (!signals_open())
         return fail_err(CN_E_SYSTEM, "starting", NULL);
+    code = supervisor_open(content);
+    if (code != EXIT_DONE)
+        return code;
+    if (cn_control_open(&cn_cyphernetd.control, &cn_cyphernetd.loop,
+                        cn_cyphernetd.inherit_fd >= 0 ? cn_cyphernetd.inherited.control : -1,
+                        cn_requests_answer, NULL) != CN_OK)
+        return fail_err(CN_E_SYSTEM, CN_CONTROL_SOCKET, NULL);
+    if (cn_cyphernetd.inherit_fd >= 0)
+        cn_upgrading_survive(false);
     return ready_say();
+}
+
+static int start(void)
+{
+    uid_t started = geteuid();
+    struct cn_registry_content content = { 0 };
+    int code;
+
+    if (!signals_hold())
+        return fail_err(CN_E_SYSTEM, "signals", NULL);
+    if (cn_cyphernetd.inherit_fd >= 0) {
+        enum cn_err err = cn_upgrade_read(&cn_cyphernetd.inherited, cn_cyphernetd.inherit_fd);
+
+        if (err != CN_OK)
+            return fail_err(err, "what the program before left", NULL);
+    }
+    code = prepare(&content);
+    if (code == EXIT_DONE && !cn_cyphernetd.only_checks)
+        code = start_with(&content, started);
+    free(content.blocked);
+    return code;
 }
 
 static void stop(void)
 {
-    cn_control_close(server.control);
-    if (server.listeners.count > 0)
-        cn_listeners_close(&server.listeners);
-    cn_gate_destroy(server.gate);
-    if (server.loop.heap)
-        cn_loop_wipe(&server.loop);
-    cn_admission_server_wipe(&server.admission);
-    cn_crypto_wipe(&server.crypto);
-    if (server.signals.fd >= 0)
-        close(server.signals.fd);
-    if (server.dir_fd >= 0)
-        close(server.dir_fd);
+    cn_control_close(cn_cyphernetd.control);
+    cn_supervisor_destroy(cn_cyphernetd.supervisor);
+    cn_listeners_close(&cn_cyphernetd.listeners);
+    if (cn_cyphernetd.loop.heap)
+        cn_loop_wipe(&cn_cyphernetd.loop);
+    cn_crypto_wipe(&cn_cyphernetd.crypto);
+    cn_wipe(&cn_cyphernetd.who_secret, sizeof cn_cyphernetd.who_secret);
+    cn_wipe(&cn_cyphernetd.inherited, sizeof cn_cyphernetd.inherited);
+    if (cn_cyphernetd.signals.fd >= 0)
+        close(cn_cyphernetd.signals.fd);
+    if (cn_cyphernetd.dir_fd >= 0)
+        close(cn_cyphernetd.dir_fd);
 }
 
 static void help(void)
@@ -524,11 +450,13 @@ static void help(void)
          "The central server: joins the lines of two subscribers, and cannot read them.\n"
          "Runs in the foreground and prints one line when it is ready.\n\n"
          "  --dir DIR      the server's directory (default " DIR_DEFAULT ")\n"
+         "  --check        tell whether it could start, and exit\n"
          "  -q, --quiet    log nothing but failures\n"
          "  -v, --verbose  log more\n"
          "  -h, --help     tell this\n"
          "  --version      tell the version\n\n"
-         "SIGHUP reads configuration and registry again. SIGTERM sends waiting lines away, lets\n"
+         "SIGHUP reads configuration and registry again. SIGUSR2 starts the program anew, another\n"
+         "version perhaps, while calls go on. SIGTERM sends waiting lines away, lets\n"
          "calls end for a while, and exits. `cyphernetctl init` makes the directory.");
 }
 
@@ -541,23 +469,47 @@ static int misuse(const char *before, const char *word, const char *after)
     return EXIT_USAGE;
 }
 
+/* -1: none. */
+static int number_take(const char *text)
+{
+    char *end;
+    long number = strtol(text, &end, 10);
+
+    return end > text && *end == '\0' && number >= 0 && number <= INT_MAX ? (int)number : -1;
+}
+
 /* EXIT_DONE: go on. Anything else, or told: exit with it. */
 static int options_take(int argc, char **argv, bool *told)
 {
     static const struct option options[] = {
-        { "dir", required_argument, NULL, 'd' }, { "help", no_argument, NULL, 'h' },
-        { "version", no_argument, NULL, 'V' },   { "quiet", no_argument, NULL, 'q' },
-        { "verbose", no_argument, NULL, 'v' },   { NULL, 0, NULL, 0 },
+        { "dir", required_argument, NULL, 'd' },
+        { "help", no_argument, NULL, 'h' },
+        { "version", no_argument, NULL, 'V' },
+        { "quiet", no_argument, NULL, 'q' },
+        { "verbose", no_argument, NULL, 'v' },
+        { "check", no_argument, NULL, 'c' },
+        /* said by a cyphernetd that is to be replaced */
+        { "inherit", required_argument, NULL, 'i' },
+        { "takes-over", required_argument, NULL, 't' },
+        { NULL, 0, NULL, 0 },
     };
     int option;
 
-    server.dir = DIR_DEFAULT;
+    cn_cyphernetd.dir = DIR_DEFAULT;
     while ((option = getopt_long(argc, argv, ":hqv", options, NULL)) != -1) {
         const char letter[] = { '-', (char)optopt, '\0' };
 
         *told = option == 'h' || option == 'V';
         if (option == 'd')
-            server.dir = optarg;
+            cn_cyphernetd.dir = optarg;
+        else if (option == 'c')
+            cn_cyphernetd.only_checks = true;
+        else if (option == 'i')
+            cn_cyphernetd.inherit_fd = number_take(optarg);
+        else if (option == 't' && number_take(optarg) != CN_UPGRADE_VERSION)
+            return fail("it cannot take over from the program that runs", "restart the server");
+        else if (option == 't')
+            continue;
         else if (option == 'q')
             cn_log_level_set(CN_LOG_FAILURES);
         else if (option == 'v')
@@ -570,7 +522,7 @@ static int options_take(int argc, char **argv, bool *told)
             return misuse("", argv[optind - 1], " needs a value");
         else /* a letter that is none, or a word */
             return misuse("there is no option ",
-                          optopt && !strchr("dhVqv", optopt) ? letter : argv[optind - 1], "");
+                          optopt && !strchr("dhVqvcit", optopt) ? letter : argv[optind - 1], "");
         if (*told)
             return EXIT_DONE;
     }
@@ -587,9 +539,13 @@ int main(int argc, char **argv)
     code = options_take(argc, argv, &told);
     if (code != EXIT_DONE || told)
         return code;
-    harden();
+    cn_process_harden();
+    if (readlink("/proc/self/exe", cn_cyphernetd.program, sizeof cn_cyphernetd.program - 1) < 0)
+        return fail_err(CN_E_SYSTEM, "/proc", NULL);
     code = start();
-    if (code == EXIT_DONE && cn_loop_run(&server.loop) != CN_OK)
+    if (cn_cyphernetd.only_checks)
+        return code;
+    if (code == EXIT_DONE && cn_loop_run(&cn_cyphernetd.loop) != CN_OK)
         code = fail_err(CN_E_SYSTEM, "epoll", NULL);
     if (code == EXIT_DONE)
         cn_log("ended_all", NULL);

@@ -29,19 +29,40 @@ static void add(struct text *t, const char *format, ...)
     t->left -= (size_t)size;
 }
 
-/* Those for whom there is no room are counted. */
-static void add_subscribers(struct text *t, const struct cn_gate *gate)
+void cn_status_add(struct cn_status *status, const struct cn_page *page, bool is_running)
 {
-    uint32_t number = 0, waiting, joined;
-    uint64_t serial;
+    for (int i = 0; i < CN_GATE_COUNT_COUNT; i++)
+        status->gate.count[i] += page->gate.count[i];
+    status->calls.pairs_total += page->calls.pairs_total;
+    status->calls.bytes_total += page->calls.bytes_total;
+    for (int i = 0; i < CN_SWITCH_OUTCOME_COUNT; i++)
+        status->calls.outcome[i] += page->calls.outcome[i];
+    if (!is_running)
+        return;
+    status->gate.lines += page->gate.lines;
+    status->gate.pending += page->gate.pending;
+    status->gate.waiting += page->gate.waiting;
+    status->gate.joining += page->gate.joining;
+    status->gate.handing += page->gate.handing;
+    status->calls.pairs += page->calls.pairs;
+    status->calls.pipes += page->calls.pipes;
+}
+
+/* Those for whom there is no room are counted. */
+static void add_subscribers(struct text *t, const struct cn_page_map *map)
+{
     unsigned left_out = 0;
     const char *comma = "";
 
     add(t, ",\"subscribers\":[");
-    while (cn_gate_next_owner(gate, &number, &serial, &waiting, &joined)) {
+    for (uint32_t i = 0; map && i < map->owner_max; i++) {
+        const struct cn_owner owner = map->page->owners[i];
+
+        if (owner.lines == 0)
+            continue;
         if (t->left > TAIL_SIZE)
             add(t, "%s{\"serial\":\"%llu\",\"waiting\":%u,\"joined\":%u}", comma,
-                (unsigned long long)serial, waiting, joined);
+                (unsigned long long)owner.serial, owner.waiting, owner.joined);
         else
             left_out++;
         comma = ",";
@@ -49,28 +70,24 @@ static void add_subscribers(struct text *t, const struct cn_gate *gate)
     add(t, "],\"subscribers_left_out\":%u", left_out);
 }
 
-void cn_status_write(const struct cn_gate *gate, uint64_t uptime_s, char *reply, size_t size)
+void cn_status_write(const struct cn_status *s, uint64_t uptime_s, char *reply, size_t size)
 {
-    static const char *const outcomes[CN_SWITCH_OUTCOME_COUNT] = {
-        [CN_SWITCH_DONE] = "done",       [CN_SWITCH_BROKEN] = "broken", [CN_SWITCH_IDLE] = "idle",
-        [CN_SWITCH_STALLED] = "stalled", [CN_SWITCH_CUT] = "cut",
-    };
     struct text t = { reply, size };
-    struct cn_gate_status s;
 
-    cn_gate_status(gate, &s);
     add(&t,
         "{\"v\":1,\"event\":\"status\",\"running\":true,\"uptime_s\":%llu,\"pending\":%u,"
         "\"waiting\":%u,\"joining\":%u,\"calls\":%u,\"calls_total\":%llu,\"bytes\":%llu,"
-        "\"pipes\":%u",
-        (unsigned long long)uptime_s, s.pending, s.waiting, s.joining, s.calls.pairs,
-        (unsigned long long)s.calls.pairs_total, (unsigned long long)s.calls.bytes_total,
-        s.calls.pipes);
+        "\"pipes\":%u,\"workers\":%u,\"gate_restarts\":%llu,\"worker_restarts\":%llu",
+        (unsigned long long)uptime_s, s->gate.pending, s->gate.waiting, s->gate.joining,
+        s->calls.pairs, (unsigned long long)s->calls.pairs_total,
+        (unsigned long long)s->calls.bytes_total, s->calls.pipes, s->workers,
+        (unsigned long long)s->gate_restarts, (unsigned long long)s->worker_restarts);
     for (int i = 0; i < CN_GATE_COUNT_COUNT; i++)
         add(&t, ",\"%s\":%llu", cn_gate_count_name((enum cn_gate_count)i),
-            (unsigned long long)s.count[i]);
+            (unsigned long long)s->gate.count[i]);
     for (int i = 0; i < CN_SWITCH_OUTCOME_COUNT; i++)
-        add(&t, ",\"ended_%s\":%llu", outcomes[i], (unsigned long long)s.calls.outcome[i]);
-    add_subscribers(&t, gate);
+        add(&t, ",\"ended_%s\":%llu", cn_switch_outcome_name((enum cn_switch_outcome)i),
+            (unsigned long long)s->calls.outcome[i]);
+    add_subscribers(&t, s->admitting);
     add(&t, "}");
 }

@@ -2,12 +2,26 @@
 #ifndef CN_STATUS_H
 #define CN_STATUS_H
 
-#include "gate.h"
+#include <stddef.h>
+
+#include "page.h"
 
 enum { CN_STATUS_SIZE_MIN = 2048 };
 
+/* All processes together, those that have ended too. */
+struct cn_status {
+    struct cn_gate_status gate;
+    struct cn_switch_counts calls;
+    uint32_t workers;                    /* that are running */
+    uint64_t gate_restarts;              /* not those that were asked for */
+    uint64_t worker_restarts;            /* likewise */
+    const struct cn_page_map *admitting; /* the gate whose subscribers are told; NULL: none */
+};
+
+/* What a process has counted; is_running: its present numbers, too. */
+void cn_status_add(struct cn_status *status, const struct cn_page *page, bool is_running);
 /* Ended by a NUL; size is CN_STATUS_SIZE_MIN or more. Subscribers for whom there is no room are
  * left out, and counted. */
-void cn_status_write(const struct cn_gate *gate, uint64_t uptime_s, char *reply, size_t size);
+void cn_status_write(const struct cn_status *status, uint64_t uptime_s, char *reply, size_t size);
 
 #endif

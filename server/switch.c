@@ -50,6 +50,7 @@ struct pair {
     struct cn_switch *sw;
     struct pair *next, *before; /* in use, or free by next */
     struct pair *next_ready;
+    uint32_t id; /* of whoever joined it */
     bool is_ready;
     bool pauses;        /* the timer ends it */
     uint64_t active_ms; /* the last octet */
@@ -59,6 +60,7 @@ struct pair {
 struct cn_switch {
     struct cn_loop *loop;
     struct cn_switch_limits limits;
+    struct cn_owner *owners;
     cn_switch_ended *ended;
     void *context;
     struct pair *pairs; /* owned: the pool */
@@ -74,8 +76,8 @@ struct cn_switch {
 };
 
 enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *loop,
-                             const struct cn_switch_limits *limits, cn_switch_ended *ended,
-                             void *context)
+                             const struct cn_switch_limits *limits, struct cn_owner *owners,
+                             cn_switch_ended *ended, void *context)
 {
     struct cn_switch *s = calloc(1, sizeof *s);
     enum cn_err err;
@@ -84,6 +86,7 @@ enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *loop,
         return CN_E_MEMORY;
     s->loop = loop;
     s->limits = *limits;
+    s->owners = owners;
     s->ended = ended;
     s->context = context;
     s->pairs = calloc(limits->pairs_max, sizeof *s->pairs);
@@ -163,21 +166,27 @@ static void ready_remove(struct pair *pair)
     pair->is_ready = false;
 }
 
-/* An end that neither side said is not to look like one: it is a reset. What the kernel still holds
- * for a far end that takes nothing goes with it. */
+/* An end that neither side said is not to look like one: it is a reset, which a socket of ours says
+ * by itself however we come to close it. What the kernel still holds for a far end that takes
+ * nothing goes with it. */
+static void reset_on_close(int fd, bool reset)
+{
+    const struct linger hard = { .l_onoff = reset, .l_linger = 0 };
+
+    (void)setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+}
+
 static void end_close(struct end *end, enum cn_switch_outcome outcome)
 {
-    const struct linger hard = { .l_onoff = 1, .l_linger = 0 };
-
-    if (outcome != CN_SWITCH_DONE)
-        (void)setsockopt(end->watch.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    if (outcome == CN_SWITCH_DONE)
+        reset_on_close(end->watch.fd, false);
     close(end->watch.fd);
 }
 
 static void pair_end(struct pair *pair, enum cn_switch_outcome outcome)
 {
     struct cn_switch *sw = pair->sw;
-    const uint32_t owner[2] = { pair->end[0].owner, pair->end[1].owner };
+    const uint32_t id = pair->id;
     const uint64_t bytes[2] = { pair->way[0].bytes, pair->way[1].bytes };
 
     for (int i = 0; i < 2; i++) {
@@ -197,7 +206,7 @@ static void pair_end(struct pair *pair, enum cn_switch_outcome outcome)
     sw->free = pair;
     sw->counts.pairs--;
     sw->counts.outcome[outcome]++;
-    sw->ended(sw->context, owner, bytes, outcome);
+    sw->ended(sw->context, id, bytes, outcome);
 }
 
 void cn_switch_destroy(struct cn_switch *sw)
@@ -252,6 +261,8 @@ static void count_moved(struct pair *pair, int i, size_t size)
     pair->way[i].blocked_ms = 0;
     pair->active_ms = sw->loop->now_ms;
     sw->counts.bytes_total += size;
+    if (sw->owners)
+        sw->owners[pair->end[i].owner].bytes += size;
 }
 
 /* Octets that the kernel holds for a peer, who has not acknowledged them. */
@@ -602,7 +613,7 @@ static struct pair *pair_take(struct cn_switch *sw)
     return pair;
 }
 
-enum cn_err cn_switch_join(struct cn_switch *sw, const struct cn_switch_end end[2])
+enum cn_err cn_switch_join(struct cn_switch *sw, const struct cn_switch_end end[2], uint32_t id)
 {
     struct pair *pair = pair_take(sw);
 
@@ -610,6 +621,7 @@ enum cn_err cn_switch_join(struct cn_switch *sw, const struct cn_switch_end end[
         return CN_E_LIMIT;
     memset(pair, 0, sizeof *pair);
     pair->sw = sw;
+    pair->id = id;
     pair->active_ms = sw->loop->now_ms;
     pair->timer.fire = timer_fire;
     for (int i = 0; i < 2; i++) {
@@ -633,6 +645,8 @@ enum cn_err cn_switch_join(struct cn_switch *sw, const struct cn_switch_end end[
     if (sw->first)
         sw->first->before = pair;
     sw->first = pair;
+    for (int i = 0; i < 2; i++)
+        reset_on_close(end[i].fd, true);
     sw->counts.pairs++;
     sw->counts.pairs_total++;
     timer_plan(pair);

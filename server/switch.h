@@ -9,29 +9,22 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "counts.h"
 #include "err.h"
 #include "loop.h"
+#include "owners.h"
 
 struct cn_switch;
 
 /* What an end is to the switch. */
 struct cn_switch_end {
     int fd;
-    uint32_t owner; /* the gate's number of a subscriber */
+    uint32_t owner; /* a number of its subscriber */
 };
 
-/* But for DONE, whoever is still there gets a reset. */
-enum cn_switch_outcome {
-    CN_SWITCH_DONE = 0, /* both sides ended */
-    CN_SWITCH_BROKEN,   /* a connection broke */
-    CN_SWITCH_IDLE,
-    CN_SWITCH_STALLED,
-    CN_SWITCH_CUT,
-    CN_SWITCH_OUTCOME_COUNT
-};
-
-/* The only thing that the gate ever hears of a pair. bytes: moved from each end. */
-typedef void cn_switch_ended(void *context, const uint32_t owner[2], const uint64_t bytes[2],
+/* The only thing that anybody ever hears of a pair: id, as it was joined under, and the octets
+ * moved from each end. */
+typedef void cn_switch_ended(void *context, uint32_t id, const uint64_t bytes[2],
                              enum cn_switch_outcome outcome);
 
 struct cn_switch_limits {
@@ -44,25 +37,20 @@ struct cn_switch_limits {
     uint32_t owner_max;  /* owner numbers are below it; fixed at creation */
 };
 
-struct cn_switch_counts {
-    uint32_t pairs;
-    uint64_t pairs_total;
-    uint64_t bytes_total;
-    uint32_t pipes;
-    uint64_t outcome[CN_SWITCH_OUTCOME_COUNT];
-};
-
-/* loop is borrowed for the life of the switch. CN_E_MEMORY. */
+/* loop is borrowed for the life of the switch, and owners, [owner_max], whose bytes it counts;
+ * NULL: does not. CN_E_MEMORY. */
 CN_MUST_USE enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *loop,
                                          const struct cn_switch_limits *limits,
-                                         cn_switch_ended *ended, void *context);
+                                         struct cn_owner *owners, cn_switch_ended *ended,
+                                         void *context);
 /* Closes all pairs. */
 void cn_switch_destroy(struct cn_switch *sw);
 void cn_switch_limits_set(struct cn_switch *sw, const struct cn_switch_limits *limits);
 
 /* Take two connected sockets: on CN_OK the switch owns them. CN_E_LIMIT: no room for a pair;
  * CN_E_SYSTEM: epoll refused (errno). The caller keeps the descriptors then. */
-CN_MUST_USE enum cn_err cn_switch_join(struct cn_switch *sw, const struct cn_switch_end end[2]);
+CN_MUST_USE enum cn_err cn_switch_join(struct cn_switch *sw, const struct cn_switch_end end[2],
+                                       uint32_t id);
 /* End every pair of this owner; how many. ended is called for each. */
 uint32_t cn_switch_cut(struct cn_switch *sw, uint32_t owner);
 struct cn_switch_counts cn_switch_counts(const struct cn_switch *sw);

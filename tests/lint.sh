@@ -54,7 +54,7 @@ compiles() {
 analyzer() {
     for file in $(sources core server client); do
         case $file in *openssl.c) continue ;; esac
-        gcc -std=c17 -D_GNU_SOURCE -DCN_VERSION='""' -O1 -fanalyzer -Werror -Wno-analyzer-fd-leak -Wno-analyzer-malloc-leak \
+        gcc -std=c17 -D_GNU_SOURCE -DCN_VERSION='""' -DCN_LIBEXEC_DIR='""' -O1 -fanalyzer -Werror -Wno-analyzer-fd-leak -Wno-analyzer-malloc-leak \
             -Iinclude -Iinclude/cyphernet -Icore \
             -isystem node_modules/pqclean/deps/PQClean/crypto_kem/ml-kem-768/clean \
             -isystem node_modules/pqclean/deps/PQClean/common \
@@ -144,10 +144,18 @@ core_symbols() {
 
 # The server cannot read: no such code is in its programs.
 blind() {
-    for program in cyphernetd cyphernetctl; do
+    for program in cyphernetd cyphernetd-gate cyphernetd-switch cyphernetctl; do
         nm "build/$program" | grep -E ' (cn_(handshake|record|kem|mux|card|identity|session|pair|stream)_|PQCLEAN)' |
             sed "s/^/$program: /"
     done
+}
+
+# Each process has what its part needs: the gate reads no database and no configuration, a switch
+# worker links no cryptography and opens nothing.
+parts_apart() {
+    nm build/cyphernetd-gate | grep -E ' (sqlite3_|ini_|cn_(registry|sql|config|ctl|worker)_)'
+    nm build/cyphernetd-switch |
+        grep -E ' (EVP_|sqlite3_|ini_|_*f?open(64|at|64_2|at64)?@|cn_(crypto|noise|admission|keyfile|armor|certificate)_)'
 }
 
 # The library exports what <cyphernet.h> declares, and nothing else.
@@ -190,6 +198,7 @@ check 'libcrypto in crypto.c and kem_*.c only' nothing openssl_only_in
 check 'no #if but header guards' nothing conditionals
 check 'core does no I/O, clock, randomness, allocation' nothing core_symbols
 check 'the server links nothing that could read' nothing blind
+check 'each process has its part only' nothing parts_apart
 check 'the library exports its header' exports
 check 'the library ends no process' nothing exits
 check 'manual pages' manuals

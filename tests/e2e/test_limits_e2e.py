@@ -19,12 +19,6 @@ def connect(world):
     return socket.create_connection(("127.0.0.1", world.port), timeout=10)
 
 
-def cpu_s(world):
-    """Processor time that the server has taken."""
-    words = Path(f"/proc/{world.server.process.pid}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
-
-
 def works(one, other):
     one.send(CALL.encode())
     other.gets(CALL.encode())
@@ -119,9 +113,9 @@ def test_lines_max_pauses_accepting_and_resumes(own):
     first, second = Line(own, fingerprint).wait("input", TAG), Line(own, fingerprint).wait("input", OTHER)
     third = Line(own, fingerprint)  # the system takes the connection, the server does not
     third.hello()
-    before = cpu_s(own)
+    before = own.cpu_s()
     assert third.ask("verdict", 700) == "nothing"
-    assert cpu_s(own) - before < 0.2
+    assert own.cpu_s() - before < 0.2
     works(one, other)
     second.ok("close")
     assert third.ask("verdict").startswith("admitted")
@@ -375,7 +369,7 @@ def test_without_pipes_calls_are_copied(own):
 
 
 def test_more_calls_than_pipes(own):
-    own.serve("[calls]\npipes_max = 1\n")
+    own.serve("[calls]\npipes_max = 1\nworkers = 1\n")
     people = [invited(own) for _ in range(6)]
     calls = [call_of(own, fingerprints=tuple(people[at : at + 2]), buffer=4096) for at in (0, 2, 4)]
     for one, _ in calls:
@@ -479,16 +473,16 @@ def serve_with(world, descriptors, config):
 
 def test_few_descriptors_make_few_lines(own):
     """74 descriptors, 64 of them reserved, 2 for a pipe: 8 lines."""
-    serve_with(own, 74, "[calls]\npipes_max = 1\n")
+    serve_with(own, 74, "[calls]\npipes_max = 1\nworkers = 1\n")
     assert "descriptors allow only 8 lines" in own.server.said()
     one, other = call_of(own)
     fingerprint = invited(own)
     waiting = [Line(own, fingerprint).wait("input", f"{n:02x}") for n in range(1, 7)]
     held = [connect(own) for _ in range(6)]
     until(lambda: "accepting_paused" in own.server.said(), "it is full", 5)
-    before = cpu_s(own)
+    before = own.cpu_s()
     time.sleep(1)
-    assert cpu_s(own) - before < 0.2
+    assert own.cpu_s() - before < 0.2
     works(one, other)
     for line in held:
         line.close()
@@ -501,14 +495,14 @@ def test_descriptors_taken_away_are_survived(own):
     own.serve()
     one, other = call_of(own)
     fingerprint = invited(own)
-    pid = own.server.process.pid
+    pid = own.gate()
     _, hard = resource.prlimit(pid, resource.RLIMIT_NOFILE)
     resource.prlimit(pid, resource.RLIMIT_NOFILE, (3, hard))
     late = Line(own, fingerprint)
     late.hello()
-    before = cpu_s(own)
+    before = own.cpu_s()
     assert late.ask("verdict", 1000) == "nothing"
-    assert cpu_s(own) - before < 0.2
+    assert own.cpu_s() - before < 0.2
     one.tell("send", 3_000_000)
     assert other.ask("count", 3_000_000) == "got 3000000 whole"
     one.answer()
@@ -529,10 +523,10 @@ def test_who_asks_while_there_is_no_descriptor_for_it_makes_nothing_spin(own):
         os.close(where)
         asker.sendall(b"status\n")
         asker.settimeout(1)
-        before = cpu_s(own)
+        before = own.cpu_s()
         with pytest.raises(TimeoutError):
             asker.recv(1)
-        assert cpu_s(own) - before < 0.2
+        assert own.cpu_s() - before < 0.2
         resource.prlimit(pid, resource.RLIMIT_NOFILE, (hard, hard))
         assert status(own)["running"]  # which brings in the other too
         assert asker.recv(1) == b"{"

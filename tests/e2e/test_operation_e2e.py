@@ -313,7 +313,7 @@ def test_the_directory_of_another_user(own, open_tmp, open_programs):
 
 
 def watched(world, command):
-    """How the process was guarded each time it opened a key: dumpable, core limit, KiB of locked memory."""
+    """How the processes were guarded each time one opened or read a key: dumpable, core limit, KiB of locked memory."""
     notes = world.tmp / "notes"
     running = world.run_program(command, env={**preload("key_watch.so", world.tmp), "KEY_WATCH": str(notes)})
     until(lambda: b"ready" in running.got() or running.process.poll() is not None, "it has read its keys")
@@ -322,14 +322,14 @@ def watched(world, command):
 
 def test_cyphernetd_is_guarded_before_it_reads_its_key(own):
     own.server, notes = watched(own, [BUILD / "cyphernetd", "--dir", own.ctl.dir])
-    assert [note[:2] for note in notes] == [[0, 0]]
-    assert notes[0][2] >= 128 or "cannot be locked into memory" in own.server.said()
+    assert notes and all(note[:2] == [0, 0] for note in notes), notes
+    assert notes[-1][2] >= 128 or "cannot be locked into memory" in own.server.said()
 
 
 def test_cyphernetctl_is_guarded_before_it_reads_the_key_of_the_operator(own):
     ctl, notes = watched(own, [BUILD / "cyphernetctl", "--dir", own.ctl.dir, "invite", "ann", "-o", own.tmp / "ann.fp"])
     ctl.end(0)
-    assert [note[:2] for note in notes] == [[0, 0]]
+    assert notes and all(note[:2] == [0, 0] for note in notes), notes
 
 
 @pytest.mark.skipif(not (BUILD / "tests/support/key_watch.so").exists(), reason="the sanitizers lock nothing")

@@ -126,10 +126,9 @@ static void read_all(int i)
 static void block(uint8_t who)
 {
     const struct cn_fingerprint victim = peer_fingerprint(&rig, who);
-    struct cn_blocked blocked = { .serial = who, .reason = CN_VERDICT_SUSPENDED };
+    const struct cn_blocked blocked = rig_blocked(&rig, &victim, who, CN_VERDICT_SUSPENDED);
     uint32_t cut;
 
-    memcpy(blocked.admission_key, victim.certificate.admission_key, sizeof blocked.admission_key);
     rig_need(cn_gate_registry(rig.gate, &rig.settings, &blocked, who < 4, &cut) == CN_OK);
 }
 
@@ -195,12 +194,12 @@ static void act(struct input *in)
 static void nothing_is_left(void)
 {
     struct cn_gate_status s = rig_status(&rig);
-    uint32_t number = 0, waiting, joined;
-    uint64_t serial;
+    const struct cn_switch_counts *calls = &rig.worker_page.page->calls;
 
     must(s.lines == 0 && s.pending == 0 && s.waiting == 0 && s.joining == 0);
-    must(s.calls.pairs == 0 && s.calls.pipes <= rig.config.pipes_max);
-    must(!cn_gate_next_owner(rig.gate, &number, &serial, &waiting, &joined));
+    must(s.handing == 0 && calls->pairs == 0 && calls->pipes <= rig.config.pipes_max);
+    for (int i = 0; i < RIG_LINES; i++)
+        must(rig.page.page->owners[i].lines == 0 && rig.worker_page.page->owners[i].lines == 0);
     must(cn_gate_busy(rig.gate) == 0);
     must(rig.loop.timer_count == 0);
 }

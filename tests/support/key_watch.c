@@ -1,5 +1,6 @@
 /* key_watch: preloaded into a program, writes to the file KEY_WATCH how well the process is guarded
- * whenever it opens a file whose name ends in .key: dumpable, core limit, KiB of locked memory. */
+ * whenever it opens or reads a file whose name ends in .key: dumpable, core limit, KiB of locked
+ * memory. */
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -37,12 +38,46 @@ static void note(void)
     fclose(out);
 }
 
-/* Whoever reads a key makes no file, so there is no mode. */
-__attribute__((visibility("default"))) int openat(int dir, const char *name, int flags, ...)
+static int is_key(const char *name)
 {
     size_t size = strlen(name);
 
-    if (size > 4 && strcmp(name + size - 4, ".key") == 0)
+    return size > 4 && strcmp(name + size - 4, ".key") == 0;
+}
+
+static ssize_t watched_read(int fd, void *out, size_t size)
+{
+    char link[32], name[4096] = "";
+
+    snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+    if (readlink(link, name, sizeof name - 1) > 0 && is_key(name))
+        note();
+    return syscall(SYS_read, fd, out, size);
+}
+
+/* By other names, since the headers have inline functions of these. */
+__attribute__((visibility("default"))) ssize_t read_plain(int fd, void *out,
+                                                          size_t size) __asm__("read");
+
+ssize_t read_plain(int fd, void *out, size_t size)
+{
+    return watched_read(fd, out, size);
+}
+
+/* What a fortified program calls instead. */
+__attribute__((visibility("default"))) ssize_t read_checked(int fd, void *out, size_t size,
+                                                            size_t room) __asm__("__read_chk");
+
+ssize_t read_checked(int fd, void *out, size_t size, size_t room)
+{
+    (void)room;
+    return watched_read(fd, out, size);
+}
+
+/* Whoever reads a key makes no file, so there is no mode. */
+__attribute__((visibility("default"))) int openat(int dir, const char *name, int flags, ...)
+{
+    if (is_key(name))
         note();
     return (int)syscall(SYS_openat, dir, name, flags, 0600);
 }

@@ -15,7 +15,8 @@
  *   recv N [MS]             `got HEX END` with what has come of N octets; END is whole, eof, reset
  *                           or nothing
  *   count N [MS]            the same, but `got SIZE END`
- *   buffer N                a receive buffer of N octets, before connect
+ *   flow N, check N [MS]    the same as send and count, of octets that tell where they belong; END
+ * may be `other` then buffer N                a receive buffer of N octets, before connect
  *   shutdown, reset, close */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -36,6 +37,7 @@ enum { WAIT_MS = 10000, PIECE = 65536, WORDS_MAX = 2 * CN_ADMISSION_ENTRY_COUNT_
 static struct cn_crypto crypto;
 static struct cn_noise noise;
 static struct cn_admission_line line;
+static int patience_ms = 1000; /* until what is sent must be taken */
 static int connection = -1;
 static int buffer_size;
 static uint8_t piece[PIECE];
@@ -107,7 +109,7 @@ static size_t send_all(const uint8_t *octets, size_t size)
             sent += (size_t)n;
         else if (n < 0 && errno != EAGAIN)
             break;
-        else if (poll(&wait, 1, 1000) <= 0)
+        else if (poll(&wait, 1, patience_ms) <= 0)
             break;
     }
     return sent;
@@ -377,6 +379,48 @@ static bool do_message(char **word, size_t count)
     return false;
 }
 
+/* The octet at this place of a flow. */
+static uint8_t flow_octet(size_t at)
+{
+    return (uint8_t)(at ^ at >> 8 ^ at >> 16 ^ at >> 24);
+}
+
+static void flow_send(size_t size)
+{
+    size_t sent = 0;
+    size_t part = 1;
+
+    patience_ms = WAIT_MS;
+    while (sent < size && part > 0) {
+        size_t wanted = size - sent < PIECE ? size - sent : PIECE;
+
+        for (size_t i = 0; i < wanted; i++)
+            piece[i] = flow_octet(sent + i);
+        part = send_all(piece, wanted);
+        sent += part;
+    }
+    patience_ms = 1000;
+    printf("ok %zu\n", sent);
+}
+
+static void flow_check(size_t size, int ms)
+{
+    size_t all = 0;
+    const char *how = "whole";
+
+    while (all < size && strcmp(how, "whole") == 0) {
+        size_t part;
+
+        how = receive(piece, size - all < PIECE ? size - all : PIECE, ms, &part);
+        for (size_t i = 0; i < part; i++) {
+            if (piece[i] != flow_octet(all + i))
+                how = "other";
+        }
+        all += part;
+    }
+    printf("got %zu %s\n", all, how);
+}
+
 static bool do_octets(char **word, size_t count)
 {
     static uint8_t octets[PIECE];
@@ -398,6 +442,10 @@ static bool do_octets(char **word, size_t count)
         do_recv(size, third < 0 ? WAIT_MS : third, false);
     else if (strcmp(word[0], "count") == 0)
         do_recv(size, third < 0 ? WAIT_MS : third, true);
+    else if (strcmp(word[0], "flow") == 0)
+        flow_send(size);
+    else if (strcmp(word[0], "check") == 0)
+        flow_check(size, third < 0 ? WAIT_MS : third);
     else
         return false;
     return true;

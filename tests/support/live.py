@@ -140,6 +140,36 @@ class World:
         assert self.server.process.poll() is None, self.server.said()
         return self
 
+    def processes(self):
+        """Those of the server: pids, by program; the first is the supervisor."""
+        pid = self.server.process.pid
+        pids = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+        found = {}
+        for one in pids:
+            with contextlib.suppress(OSError):
+                comm = Path(f"/proc/{one}/comm").read_text().strip()  # cut after 15 characters
+                found.setdefault({"cyphernetd-swit": "cyphernetd-switch"}.get(comm, comm), []).append(one)
+        return found
+
+    def gate(self):
+        """The pid of the gate."""
+        return self.processes()["cyphernetd-gate"][0]
+
+    def cpu_s(self):
+        """Processor time that the server's processes have taken."""
+        ticks = 0
+        for pid in sum(self.processes().values(), []):
+            words = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+            ticks += int(words[11]) + int(words[12])
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+    def resident_kib(self):
+        """What they have in memory."""
+        return sum(
+            int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])
+            for pid in sum(self.processes().values(), [])
+        )
+
     def run_program(self, command, **options):
         running = Running(self.tmp, command, **options)
         self.under_way.append(running)

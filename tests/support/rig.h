@@ -1,6 +1,6 @@
-/* rig.h - a gate in this process, with a clock that stands still until told, and subscribers at the
- * other ends of socket pairs. For unit tests and fuzzing; include after a struct cn_crypto is at
- * hand. */
+/* rig.h - a gate and a switch worker in this process, with a clock that stands still until told,
+ * and subscribers at the other ends of socket pairs. For unit tests and fuzzing; include after a
+ * struct cn_crypto is at hand. */
 #ifndef CN_TEST_RIG_H
 #define CN_TEST_RIG_H
 
@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "gate.h"
+#include "worker.h"
 
 enum { RIG_LINES = 32 };
 
@@ -26,7 +27,12 @@ struct rig {
     struct cn_server_public server_key;
     struct cn_operator_secret operator_secret;
     struct cn_settings settings;
+    struct cn_who_secret who_secret;
+    struct cn_page_map page; /* of the gate */
+    struct cn_page_map worker_page;
     struct cn_gate *gate;
+    struct cn_worker *worker;
+    uint32_t calls_cut; /* as the gate was told last */
 };
 
 /* A subscriber's end of a line. */
@@ -66,16 +72,56 @@ static inline int rig_after(void *context)
 {
     struct rig *rig = (struct rig *)context;
 
-    return cn_gate_turn(rig->gate);
+    cn_gate_turn(rig->gate);
+    return rig->worker && cn_worker_turn(rig->worker);
+}
+
+static inline void rig_was_cut(void *context, uint32_t count)
+{
+    ((struct rig *)context)->calls_cut = count;
+}
+
+static inline struct cn_page_map rig_page(void)
+{
+    struct cn_page_map map = { 0 };
+    int fd = -1;
+
+    rig_need(cn_page_make(&fd, RIG_LINES) == CN_OK && cn_page_map(&map, fd, true) == CN_OK);
+    close(fd);
+    return map;
+}
+
+static inline struct cn_switch_limits rig_limits(const struct rig *rig)
+{
+    return (struct cn_switch_limits) { .pairs_max = RIG_LINES / 2 + 1,
+                                       .owner_max = RIG_LINES,
+                                       .pipes_max = rig->config.pipes_max,
+                                       .turn_size = rig->config.turn_size,
+                                       .idle_ms = (uint64_t)rig->config.idle_timeout * 1000,
+                                       .stall_ms = (uint64_t)rig->config.stall_timeout * 1000,
+                                       .owner_rate = rig->config.rate_per_subscriber };
+}
+
+/* A channel between the gate and the worker. */
+static inline void rig_connect(struct rig *rig)
+{
+    int channel[2];
+
+    rig_need(cn_channel_make(channel) == CN_OK &&
+             cn_worker_gate(rig->worker, channel[0]) == CN_OK &&
+             cn_gate_worker(rig->gate, channel[1], false) == CN_OK);
 }
 
 /* The gate with rig->config, nobody on it. */
 static inline void rig_start(struct rig *rig)
 {
-    struct cn_gate_setup setup = { &rig->loop,   rig->crypto,  &rig->random,
-                                   &rig->server, &rig->config, RIG_LINES };
+    struct cn_gate_setup setup = { &rig->loop,   rig->crypto,      &rig->random, &rig->server,
+                                   &rig->config, &rig->who_secret, &rig->page,   RIG_LINES };
+    struct cn_switch_limits limits = rig_limits(rig);
     uint32_t cut;
 
+    rig->page = rig_page();
+    rig->worker_page = rig_page();
     rig_need(cn_loop_init(&rig->loop, 4 * RIG_LINES) == CN_OK);
     rig_now_ms = 1000000;
     rig->loop.clock_ms = rig_clock;
@@ -83,14 +129,21 @@ static inline void rig_start(struct rig *rig)
     rig->loop.after = rig_after;
     rig->loop.after_context = rig;
     rig_need(cn_gate_create(&rig->gate, &setup) == CN_OK);
+    rig_need(cn_worker_create(&rig->worker, &rig->loop, &rig->worker_page, &limits) == CN_OK);
+    cn_gate_on_cut(rig->gate, rig_was_cut, rig);
+    rig_connect(rig);
     rig_need(cn_gate_registry(rig->gate, &rig->settings, NULL, 0, &cut) == CN_OK);
 }
 
 static inline void rig_stop(struct rig *rig)
 {
     cn_gate_destroy(rig->gate);
+    cn_worker_destroy(rig->worker);
     cn_loop_wipe(&rig->loop);
+    cn_page_unmap(&rig->page);
+    cn_page_unmap(&rig->worker_page);
     rig->gate = NULL;
+    rig->worker = NULL;
 }
 
 /* Keys and default limits; rig_start comes next. */
@@ -111,7 +164,7 @@ static inline void rig_init(struct rig *rig, const struct cn_crypto *with)
 /* Let the gate do whatever there is to do now. */
 static inline void rig_turn(struct rig *rig)
 {
-    for (int i = 0; i < 6 || rig->loop.more; i++)
+    for (int i = 0; i < 8 || rig->loop.more; i++)
         rig_need(cn_loop_turn(&rig->loop, false) == CN_OK);
 }
 
@@ -152,6 +205,23 @@ static inline struct cn_fingerprint peer_fingerprint(const struct rig *rig, uint
     rig_need(cn_x25519_public(f->secret.bytes, f->certificate.admission_key) == CN_OK);
     rig_need(cn_certificate_sign(&f->certificate, &rig->operator_secret) == CN_OK);
     return *f;
+}
+
+/* The holder of that certificate, refused. */
+static inline struct cn_blocked rig_blocked(const struct rig *rig, const struct cn_fingerprint *f,
+                                            uint64_t serial, enum cn_verdict reason)
+{
+    struct cn_blocked b = { .serial = serial, .reason = reason };
+
+    memcpy(b.admission_key, f->certificate.admission_key, sizeof b.admission_key);
+    rig_need(cn_who(rig->crypto, &rig->who_secret, b.admission_key, &b.who) == CN_OK);
+    return b;
+}
+
+/* Pairs that the worker has. */
+static inline uint32_t rig_calls(const struct rig *rig)
+{
+    return rig->worker_page.page->calls.pairs;
 }
 
 /* A connection of it from 10.0.0.address; nothing has been said. */

@@ -41,12 +41,14 @@ static uint64_t false_clock(void)
     return clock_now_ms;
 }
 
-static void answer(void *context, const char *request, char *reply, size_t size)
+static bool answer(void *context, uint64_t asker, const char *request, char *reply, size_t size)
 {
+    (void)asker;
     assert_ptr_equal(context, &loop);
     answered++;
     snprintf(reply, size, "you said %s", request);
     reply[strcspn(reply, "\n")] = '\0';
+    return true;
 }
 
 static int begin(void **state)
@@ -61,7 +63,7 @@ static int begin(void **state)
         return -1;
     loop.clock_ms = false_clock;
     loop.now_ms = clock_now_ms;
-    return cn_control_open(&control, &loop, answer, &loop) == CN_OK ? 0 : -1;
+    return cn_control_open(&control, &loop, -1, answer, &loop) == CN_OK ? 0 : -1;
 }
 
 static int end(void **state)

@@ -455,7 +455,7 @@ static void a_pair_is_handed_over_when_both_prologues_have_been_written(void **s
     assert_true(peer_take(&b, (uint8_t *)octets, 3));
     assert_memory_equal(octets, "xyz", 3);
     drop(&a, &b);
-    assert_int_equal(rig_status(&rig).calls.pairs, 0);
+    assert_int_equal(rig_calls(&rig), 0);
 }
 
 /* What is sent behind the prologue is the switch's to move. */
@@ -1229,19 +1229,17 @@ static void hears_that_it_is_revoked(struct peer *p)
 
 static struct cn_blocked blocked(const struct peer *p, uint64_t serial)
 {
-    struct cn_blocked b = { .serial = serial, .reason = CN_VERDICT_REVOKED };
-
-    memcpy(b.admission_key, p->fingerprint.certificate.admission_key, sizeof b.admission_key);
-    return b;
+    return rig_blocked(&rig, &p->fingerprint, serial, CN_VERDICT_REVOKED);
 }
 
 static uint32_t block_these(const struct cn_blocked *list, size_t count)
 {
     uint32_t cut = 99;
 
+    rig.calls_cut = 99;
     assert_err(cn_gate_registry(rig.gate, &rig.settings, list, count, &cut), CN_OK);
     rig_turn(&rig);
-    return cut;
+    return cut + rig.calls_cut;
 }
 
 static uint32_t block(const struct peer *p, uint64_t serial)
@@ -1359,7 +1357,7 @@ static void of_a_subscriber_all_lines_are_cut_whatever_they_are_doing(void **sta
     assert_int_equal(peer_state(&joined), ENDED);
     assert_int_equal(peer_state(&silent), OPEN);
     assert_int_equal(peer_state(&partner), OPEN);
-    assert_int_equal(rig_status(&rig).calls.pairs, 0);
+    assert_int_equal(rig_calls(&rig), 0);
     peer_hello(&rig, &silent);
     assert_int_equal(peer_verdict(&silent), CN_VERDICT_REVOKED);
     peer_close(&admitted);
@@ -1402,6 +1400,37 @@ static void the_key_of_the_blocked_is_blocked_under_any_serial(void **state)
     drop(&p, &again);
 }
 
+static enum cn_verdict verdict_at(time_t now)
+{
+    struct peer p = valid_a_while(now);
+    enum cn_verdict verdict = peer_verdict(&p);
+
+    peer_close(&p);
+    rig_turn(&rig);
+    return verdict;
+}
+
+/* The gate remembers whose signature was good, and nothing else of it. */
+static void whose_certificate_is_known_is_judged_anew(void **state)
+{
+    struct cn_settings other = rig.settings;
+    struct cn_blocked suspended = { .serial = 1, .reason = CN_VERDICT_SUSPENDED };
+    uint32_t cut;
+
+    (void)state;
+    assert_int_equal(verdict_at(1000000), CN_VERDICT_ADMITTED);
+    assert_int_equal(verdict_at(999999), CN_VERDICT_NOT_YET_VALID);
+    assert_int_equal(verdict_at(1000100), CN_VERDICT_EXPIRED);
+    (void)block_these(&suspended, 1);
+    assert_int_equal(verdict_at(1000000), CN_VERDICT_SUSPENDED);
+    (void)block_these(NULL, 0);
+    assert_int_equal(verdict_at(1000000), CN_VERDICT_ADMITTED);
+    fill(1, other.operators[0].bytes, sizeof other.operators[0].bytes);
+    assert_err(cn_gate_registry(rig.gate, &other, NULL, 0, &cut), CN_OK);
+    assert_int_equal(verdict_at(1000000), CN_VERDICT_COUNT); /* no answer */
+    assert_int_equal(rig_count(&rig, CN_GATE_BAD_HELLO), 1);
+}
+
 static void goaway_reaches_waiting_lines_and_lines_that_join_go_on(void **state)
 {
     struct peer silent = peer_connect(&rig, 9, 9);
@@ -1424,8 +1453,9 @@ static void goaway_reaches_waiting_lines_and_lines_that_join_go_on(void **state)
     peer_close(&waiting);
     peer_close(&silent);
     rig_turn(&rig);
-    assert_int_equal(cn_gate_busy(rig.gate), 1);
+    assert_int_equal(rig_calls(&rig), 1);
     drop(&a, &b);
+    assert_int_equal(rig_calls(&rig), 0);
     assert_int_equal(cn_gate_busy(rig.gate), 0);
 }
 
@@ -1625,6 +1655,7 @@ int main(void)
         TEST(of_a_subscriber_all_lines_are_cut_whatever_they_are_doing),
         TEST(a_call_of_the_blocked_is_cut_at_both_ends),
         TEST(the_key_of_the_blocked_is_blocked_under_any_serial),
+        TEST(whose_certificate_is_known_is_judged_anew),
         TEST(goaway_reaches_waiting_lines_and_lines_that_join_go_on),
         TEST(lines_get_the_congestion_control_that_is_asked_for),
         TEST(a_flood_of_pending_lines_is_thinned_out_early),

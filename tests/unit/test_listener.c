@@ -9,7 +9,6 @@
 
 enum { ADDRESSES_MAX = 3 };
 
-static struct cn_loop loop;
 static struct cn_listeners listeners;
 static struct sockaddr_in address[ADDRESSES_MAX];
 static struct addrinfo found[ADDRESSES_MAX];
@@ -34,39 +33,17 @@ void __wrap_freeaddrinfo(struct addrinfo *list)
     assert_ptr_equal(list, found);
 }
 
-/* Nobody is accepted here. */
-bool cn_gate_has_room(const struct cn_gate *gate)
-{
-    (void)gate;
-    return false;
-}
-
-void cn_gate_accept(struct cn_gate *gate, int fd, const struct sockaddr *from)
-{
-    (void)gate;
-    (void)fd;
-    (void)from;
-}
-
-void cn_gate_on_room(struct cn_gate *gate, void (*room)(void *context), void *context)
-{
-    (void)gate;
-    (void)room;
-    (void)context;
-}
-
 static int begin(void **state)
 {
     (void)state;
     bad = NULL;
-    return cn_loop_init(&loop, 4) == CN_OK ? 0 : -1;
+    return 0;
 }
 
 static int end(void **state)
 {
     (void)state;
     cn_listeners_close(&listeners);
-    cn_loop_wipe(&loop);
     return 0;
 }
 
@@ -85,7 +62,7 @@ static enum cn_err bind_to(size_t count, const struct sockaddr_in *addresses)
                                        .ai_addrlen = sizeof address[i],
                                        .ai_next = i + 1 < count ? &found[i + 1] : NULL };
     }
-    return cn_listeners_bind(&listeners, &loop, &settings, &bad);
+    return cn_listeners_bind(&listeners, &settings, &bad);
 }
 
 static struct sockaddr_in at(uint32_t host, uint16_t port)

@@ -25,21 +25,21 @@ static uint64_t clock_now_ms;
 static unsigned ended_count;
 static enum cn_switch_outcome ended_outcome;
 static uint64_t ended_bytes[2];
-static uint32_t ended_owner[2];
+static uint32_t ended_id;
 
 static uint64_t false_clock(void)
 {
     return clock_now_ms;
 }
 
-static void note_ended(void *context, const uint32_t owner[2], const uint64_t bytes[2],
+static void note_ended(void *context, uint32_t id, const uint64_t bytes[2],
                        enum cn_switch_outcome outcome)
 {
     (void)context;
     ended_count++;
     ended_outcome = outcome;
     memcpy(ended_bytes, bytes, sizeof ended_bytes);
-    memcpy(ended_owner, owner, sizeof ended_owner);
+    ended_id = id;
 }
 
 static int after(void *context)
@@ -59,7 +59,7 @@ static int begin(void **state)
                                          .stall_ms = 5000,
                                          .owner_max = 2 * PAIRS };
     if (cn_loop_init(&loop, PAIRS) != CN_OK ||
-        cn_switch_create(&sw, &loop, &limits, note_ended, NULL) != CN_OK)
+        cn_switch_create(&sw, &loop, &limits, NULL, note_ended, NULL) != CN_OK)
         return -1;
     loop.clock_ms = false_clock;
     loop.now_ms = clock_now_ms;
@@ -83,7 +83,7 @@ static void with_limits(void **state)
     begin(state);
     limits = wanted;
     cn_switch_destroy(sw);
-    assert_err(cn_switch_create(&sw, &loop, &limits, note_ended, NULL), CN_OK);
+    assert_err(cn_switch_create(&sw, &loop, &limits, NULL, note_ended, NULL), CN_OK);
 }
 
 /* Let the switch do what there is to do; the kernel delivers within a millisecond or so. */
@@ -125,8 +125,10 @@ static void connect_pair(int out[2])
 
 static void join_these(int end[2], const int one[2], const int other[2], uint32_t first_owner)
 {
-    assert_err(cn_switch_join(sw, (struct cn_switch_end[2]) { { one[1], first_owner },
-                                                              { other[1], first_owner + 1 } }),
+    assert_err(cn_switch_join(sw,
+                              (struct cn_switch_end[2]) { { one[1], first_owner },
+                                                          { other[1], first_owner + 1 } },
+                              first_owner + 7),
                CN_OK);
     end[0] = one[0];
     end[1] = other[0];
@@ -371,6 +373,7 @@ static void half_close_is_passed_on_and_the_other_way_stays_open(void **state)
     turns();
     at_its_end(fd[0]);
     assert_int_equal(ended_outcome, CN_SWITCH_DONE);
+    assert_int_equal(ended_id, 7);
     assert_int_equal(ended_bytes[0], 4);
     assert_int_equal(ended_bytes[1], 5);
     hang_up(fd);
@@ -668,7 +671,7 @@ static void there_are_only_so_many_pairs_and_the_caller_keeps_what_is_refused(vo
         join(fd[i], 0);
     connect_pair(one);
     connect_pair(other);
-    assert_err(cn_switch_join(sw, (struct cn_switch_end[2]) { { one[1], 0 }, { other[1], 1 } }),
+    assert_err(cn_switch_join(sw, (struct cn_switch_end[2]) { { one[1], 0 }, { other[1], 1 } }, 0),
                CN_E_LIMIT);
     assert_int_equal(close(one[1]), 0);
     assert_int_equal(close(other[1]), 0);

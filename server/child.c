@@ -1,0 +1,42 @@
+#include "child.h"
+
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "log.h"
+#include "process.h"
+
+enum { START_MS = 10000 };
+
+void cn_child_start(const char *program, struct cn_message *start, int fds[CN_CHANNEL_FDS_MAX],
+                    size_t *fd_count)
+{
+    struct pollfd channel = { .fd = CN_CHANNEL_FD, .events = POLLIN };
+
+    cn_process_harden();
+    if (fcntl(CN_CHANNEL_FD, F_SETFD, FD_CLOEXEC) != 0 || poll(&channel, 1, START_MS) != 1 ||
+        cn_channel_receive(CN_CHANNEL_FD, start, fds, fd_count) != CN_OK ||
+        start->type != CN_MESSAGE_START) {
+        fprintf(stderr, "%s: error: it is cyphernetd that starts this program\n", program);
+        exit(2);
+    }
+    cn_log_level_set((enum cn_log_level)start->log_level);
+}
+
+void cn_child_say(const struct cn_message *message)
+{
+    if (cn_channel_send(CN_CHANNEL_FD, message, NULL, 0) != CN_OK)
+        _exit(EXIT_FAILURE);
+}
+
+void cn_child_begun(enum cn_err err, int number)
+{
+    const struct cn_message m = { .type = err == CN_OK ? CN_MESSAGE_READY : CN_MESSAGE_FAILED,
+                                  .outcome = (uint32_t)err,
+                                  .number = (uint32_t)number };
+
+    cn_child_say(&m);
+}

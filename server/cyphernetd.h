@@ -1,0 +1,95 @@
+/* cyphernetd.h - the supervisor's program, in four files: main.c starts and ends it, reloading.c
+ * reads configuration and registry, requests.c answers cyphernetctl, upgrading.c hands over to
+ * another program. Nobody else includes this. */
+#ifndef CN_CYPHERNETD_H
+#define CN_CYPHERNETD_H
+
+#include <limits.h>
+#include <sys/types.h>
+
+#include "control_socket.h"
+#include "listener.h"
+#include "supervisor.h"
+#include "upgrade.h"
+
+enum {
+    CN_CONFIG_WHAT_SIZE = CN_CONFIG_COMPLAINT_SIZE + 64,
+    CN_REQUESTS_MAX = 32 /* that wait for a state to come into force */
+};
+
+/* Somebody who waits for that. */
+struct cn_request {
+    uint32_t number;
+    uint64_t asker; /* 0: nobody, it is only logged */
+    bool serial_blocked;
+    size_t blocked_count;
+};
+
+/* What is read from the registry. */
+struct cn_registry_content {
+    struct cn_settings settings;
+    struct cn_blocked *blocked; /* owned */
+    size_t blocked_count;
+};
+
+struct cn_cyphernetd {
+    const char *dir;
+    char dir_path[PATH_MAX]; /* the same from the root */
+    char program[PATH_MAX];  /* that this process runs */
+    bool only_checks;        /* whether it could start */
+    int inherit_fd;          /* what a program before us left; -1: nothing */
+    struct cn_upgrade inherited;
+    int dir_fd;
+    uid_t uid; /* of the owner of DIR: who we run as */
+    gid_t gid;
+    struct cn_crypto crypto;
+    struct cn_who_secret who_secret;
+    struct cn_config config;
+    struct cn_config started_with;
+    struct cn_loop loop;
+    uint32_t lines_max;
+    uint32_t workers;
+    struct cn_supervisor *supervisor;
+    struct cn_listeners listeners;
+    struct cn_control *control;
+    struct cn_watch signals;
+    struct cn_timer shutdown;
+    bool ending;
+    uint64_t started_ms;
+    struct cn_request requests[CN_REQUESTS_MAX];
+    size_t request_count;
+};
+
+/* Signals and control reach it through their watches; there is one in a process. */
+extern struct cn_cyphernetd cn_cyphernetd;
+
+/* --- reloading.c ----------------------------------------------------------------------------- */
+
+/* /etc/cyphernet/cyphernetd.conf, else DIR/cyphernetd.conf, else the built-in values. False: what
+ * says why. */
+bool cn_reloading_config(struct cn_config *config, char what[CN_CONFIG_WHAT_SIZE]);
+/* Opened anew each time: another file may have taken its place, brought back from a backup, say.
+ * Errors of registry.h, CN_E_CRYPTO. content->blocked is to be freed in any case. */
+CN_MUST_USE enum cn_err cn_reloading_registry(struct cn_registry_content *content);
+/* Read all again, and have it come into force. What came of it is logged. */
+void cn_reloading_all(void);
+
+/* --- requests.c ------------------------------------------------------------------------------ */
+
+/* Read the registry and have it come into force, with the configuration; whoever asked, if anybody,
+ * is told then whether the serial is blocked. */
+void cn_requests_registry(uint64_t asker, uint64_t serial);
+/* For the supervisor and the control socket. */
+void cn_requests_applied(void *context, uint32_t number, enum cn_err err, uint32_t cut);
+bool cn_requests_answer(void *context, uint64_t asker, const char *request, char *reply,
+                        size_t size);
+
+/* --- upgrading.c ----------------------------------------------------------------------------- */
+
+/* Start our program anew in this process's place, if it says that it could begin. Comes back only
+ * if not, and then nothing has changed. */
+void cn_upgrading_begin(void);
+/* Whether listeners and the like stay open over exec. */
+void cn_upgrading_survive(bool survive);
+
+#endif

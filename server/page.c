@@ -1,0 +1,53 @@
+#include "page.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL };
+
+static size_t size_of(uint32_t owner_max)
+{
+    return sizeof(struct cn_page) + (size_t)owner_max * sizeof(struct cn_owner);
+}
+
+enum cn_err cn_page_make(int *fd, uint32_t owner_max)
+{
+    int made = memfd_create("cyphernet-page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+    if (made < 0)
+        return CN_E_SYSTEM;
+    if (ftruncate(made, (off_t)size_of(owner_max)) != 0 || fcntl(made, F_ADD_SEALS, SEALS) != 0) {
+        close(made);
+        return CN_E_SYSTEM;
+    }
+    *fd = made;
+    return CN_OK;
+}
+
+enum cn_err cn_page_map(struct cn_page_map *map, int fd, bool writable)
+{
+    const int rights = PROT_READ | (writable ? PROT_WRITE : 0);
+    struct stat st;
+    size_t owners;
+    void *at;
+
+    if (fstat(fd, &st) != 0)
+        return CN_E_SYSTEM;
+    if ((fcntl(fd, F_GET_SEALS) & SEALS) != SEALS || st.st_size < (off_t)size_of(0))
+        return CN_E_FORMAT;
+    owners = ((size_t)st.st_size - size_of(0)) / sizeof(struct cn_owner);
+    at = mmap(NULL, (size_t)st.st_size, rights, MAP_SHARED, fd, 0);
+    if (at == MAP_FAILED)
+        return CN_E_SYSTEM;
+    *map = (struct cn_page_map) { at, (uint32_t)owners };
+    return CN_OK;
+}
+
+void cn_page_unmap(struct cn_page_map *map)
+{
+    if (map->page)
+        munmap(map->page, size_of(map->owner_max));
+    *map = (struct cn_page_map) { 0 };
+}

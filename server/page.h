@@ -1,0 +1,29 @@
+/* page.h - what each process tells of itself: a page of shared memory that it alone writes.
+ *
+ * The supervisor makes it and reads it at any time, without asking; so does who serves metrics. A
+ * reader believes no more of it than numbers, and knows by himself how many there are. */
+#ifndef CN_PAGE_H
+#define CN_PAGE_H
+
+#include "counts.h"
+#include "owners.h"
+
+struct cn_page {
+    struct cn_gate_status gate;    /* of a gate */
+    struct cn_switch_counts calls; /* of a switch worker */
+    struct cn_owner owners[];      /* those with lines have some */
+};
+
+/* A page as a process has it. */
+struct cn_page_map {
+    struct cn_page *page;
+    uint32_t owner_max;
+};
+
+/* A page for owner_max owners, whose size nobody can change; *fd is the caller's. CN_E_SYSTEM. */
+CN_MUST_USE enum cn_err cn_page_make(int *fd, uint32_t owner_max);
+/* CN_E_SYSTEM; CN_E_FORMAT: it is none. */
+CN_MUST_USE enum cn_err cn_page_map(struct cn_page_map *map, int fd, bool writable);
+void cn_page_unmap(struct cn_page_map *map);
+
+#endif

@@ -1,0 +1,76 @@
+#include "state.h"
+
+#include <fcntl.h>
+#include <stdbool.h>
+#include <sys/mman.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL };
+
+static size_t size_of(uint64_t blocked_count)
+{
+    return sizeof(struct cn_state) + (size_t)blocked_count * sizeof(struct cn_blocked);
+}
+
+static bool write_all(int fd, const void *octets, size_t size)
+{
+    const uint8_t *at = octets;
+
+    while (size > 0) {
+        ssize_t wrote = write(fd, at, size);
+
+        if (wrote <= 0)
+            return false;
+        at += wrote;
+        size -= (size_t)wrote;
+    }
+    return true;
+}
+
+enum cn_err cn_state_make(int *fd, const struct cn_config *config,
+                          const struct cn_settings *settings,
+                          const struct cn_who_secret *who_secret, const struct cn_blocked *blocked,
+                          size_t blocked_count)
+{
+    struct cn_state head = { .config = *config,
+                             .settings = *settings,
+                             .who_secret = *who_secret,
+                             .blocked_count = blocked_count };
+    int made = memfd_create("cyphernet-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    bool fine = made >= 0 && write_all(made, &head, sizeof head) &&
+                write_all(made, blocked, blocked_count * sizeof *blocked) &&
+                fcntl(made, F_ADD_SEALS, SEALS) == 0;
+
+    cn_wipe(&head, sizeof head);
+    if (!fine && made >= 0)
+        close(made);
+    if (!fine)
+        return CN_E_SYSTEM;
+    *fd = made;
+    return CN_OK;
+}
+
+const struct cn_state *cn_state_map(int fd)
+{
+    struct stat st;
+    const struct cn_state *state;
+
+    if (fstat(fd, &st) != 0 || (fcntl(fd, F_GET_SEALS) & SEALS) != SEALS ||
+        st.st_size < (off_t)size_of(0))
+        return NULL;
+    state = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
+    if (state == MAP_FAILED)
+        return NULL;
+    if (state->blocked_count <= ((size_t)st.st_size - size_of(0)) / sizeof(struct cn_blocked) &&
+        (off_t)size_of(state->blocked_count) == st.st_size)
+        return state;
+    munmap((void *)(uintptr_t)state, (size_t)st.st_size);
+    return NULL;
+}
+
+void cn_state_unmap(const struct cn_state *state)
+{
+    if (state)
+        munmap((void *)(uintptr_t)state, size_of(state->blocked_count));
+}

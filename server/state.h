@@ -1,0 +1,28 @@
+/* state.h - what the supervisor has read for the gate: limits, whose signatures count, who is
+ * blocked. It goes over as a sealed file in memory, which cannot change while it is read. */
+#ifndef CN_STATE_H
+#define CN_STATE_H
+
+#include "blocklist.h"
+#include "config.h"
+#include "settings.h"
+#include "who.h"
+
+struct cn_state {
+    struct cn_config config;
+    struct cn_settings settings;
+    struct cn_who_secret who_secret;
+    uint64_t blocked_count;
+    struct cn_blocked blocked[];
+};
+
+/* *fd is the caller's. CN_E_SYSTEM. */
+CN_MUST_USE enum cn_err cn_state_make(int *fd, const struct cn_config *config,
+                                      const struct cn_settings *settings,
+                                      const struct cn_who_secret *who_secret,
+                                      const struct cn_blocked *blocked, size_t blocked_count);
+/* Mapped, to be given back. NULL: it is none. */
+const struct cn_state *cn_state_map(int fd);
+void cn_state_unmap(const struct cn_state *state);
+
+#endif

@@ -1,0 +1,632 @@
+#include "supervisor.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "channel.h"
+#include "keyfile.h"
+
+enum {
+    HASTE_MS = 1000,     /* who ends so soon after its start is not started again at once */
+    START_MS_MAX = 60000 /* sanitizers on a busy machine need a part of it */
+};
+
+enum state { NONE = 0, STARTING, RUNNING, LEAVING };
+
+struct child {
+    struct cn_watch channel; /* first; fd -1: hung up */
+    struct cn_supervisor *supervisor;
+    pid_t pid;
+    enum cn_role role;
+    enum state state;
+    struct cn_page_map page;
+    int page_fd;
+    uint64_t started_ms;
+    bool drains; /* a worker that has been told to end when it is idle */
+};
+
+struct cn_supervisor {
+    struct cn_supervisor_setup setup;
+    char programs[CN_SPAWN_DIR_SIZE]; /* the directory that has them */
+    struct child children[CN_CHILDREN_MAX];
+    struct child *gate; /* that admits; NULL: none just now */
+    bool gate_is_old;   /* it is another program's, and to be replaced */
+    struct cn_switch_limits limits;
+    int state_fd; /* -1: none yet */
+    uint32_t state_number;
+    uint32_t workers_wanted;
+    struct cn_timer again; /* start what is missing */
+    bool begun;            /* all have been running once */
+    bool leaving;
+    enum cn_err failure; /* of one that could not start */
+    int failure_errno;
+    struct cn_status past; /* what those who have ended counted, and restarts */
+};
+
+static void child_ready(struct cn_watch *watch, uint32_t epoll_events);
+static void start_missing(struct cn_supervisor *s);
+
+static void again_fire(struct cn_timer *timer)
+{
+    start_missing(
+        (struct cn_supervisor *)(void *)((char *)timer - offsetof(struct cn_supervisor, again)));
+}
+
+enum cn_err cn_supervisor_create(struct cn_supervisor **supervisor,
+                                 const struct cn_supervisor_setup *setup)
+{
+    struct cn_supervisor *s = calloc(1, sizeof *s);
+
+    if (!s)
+        return CN_E_MEMORY;
+    s->setup = *setup;
+    s->state_fd = -1;
+    s->again.fire = again_fire;
+    for (int i = 0; i < CN_CHILDREN_MAX; i++)
+        s->children[i] = (struct child) { .channel = { -1, child_ready }, .supervisor = s };
+    if (!cn_spawn_find(s->programs)) {
+        free(s);
+        return CN_E_ABSENT;
+    }
+    *supervisor = s;
+    return CN_OK;
+}
+
+/* --- saying ---------------------------------------------------------------------------------- */
+
+/* Who does not take what is said is stuck, or lost: it is ended, and started again like any that
+ * ended by itself. */
+static void say(struct child *child, const struct cn_message *m, const int *fds, size_t fd_count)
+{
+    if (child->channel.fd >= 0 && cn_channel_send(child->channel.fd, m, fds, fd_count) != CN_OK)
+        (void)kill(child->pid, SIGKILL);
+}
+
+static void say_word(struct child *child, enum cn_message_type type)
+{
+    const struct cn_message m = { .type = (uint16_t)type };
+
+    say(child, &m, NULL, 0);
+}
+
+/* A channel between these two. If there is none to be had the gate is started anew. */
+static void connect_two(struct child *gate, struct child *worker)
+{
+    const struct cn_message to_worker = { .type = CN_MESSAGE_GATE };
+    const struct cn_message to_gate = { .type = CN_MESSAGE_WORKER,
+                                        .draining = worker->state == LEAVING };
+    int ends[2];
+
+    if (cn_channel_make(ends) != CN_OK) {
+        (void)kill(gate->pid, SIGKILL);
+        return;
+    }
+    say(worker, &to_worker, &ends[0], 1);
+    say(gate, &to_gate, &ends[1], 1);
+    cn_channel_close_fds(ends, 2);
+}
+
+/* --- starting -------------------------------------------------------------------------------- */
+
+static struct child *child_free(struct cn_supervisor *s)
+{
+    for (struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->state == NONE)
+            return c;
+    }
+    errno = EAGAIN;
+    return NULL;
+}
+
+/* What a child is told first. */
+static enum cn_err start_say(struct cn_supervisor *s, int channel, enum cn_role role, int page)
+{
+    const struct cn_message m = { .type = CN_MESSAGE_START,
+                                  .number = s->setup.lines_max,
+                                  .log_level = (uint32_t)s->setup.log_level,
+                                  .limits = s->limits };
+    int fds[CN_CHANNEL_FDS_MAX] = { page, -1, s->state_fd };
+    enum cn_err err;
+
+    if (role == CN_ROLE_SWITCH)
+        return cn_channel_send(channel, &m, fds, 1);
+    err = cn_keyfile_open(s->setup.dir_fd, CN_SERVER_KEY_FILE, CN_ARMOR_SERVER_KEY, &fds[1]);
+    if (err == CN_OK) {
+        err = cn_channel_send(channel, &m, fds, 3);
+        close(fds[1]);
+    }
+    return err;
+}
+
+static enum cn_err child_start(struct cn_supervisor *s, enum cn_role role)
+{
+    struct child *c = child_free(s);
+    int ends[2] = { -1, -1 };
+    int page = -1;
+    enum cn_err err = c ? cn_channel_make(ends) : CN_E_SYSTEM;
+    pid_t pid = -1;
+    int saved;
+
+    if (err == CN_OK)
+        err = cn_page_make(&page, s->setup.lines_max);
+    if (err == CN_OK)
+        err = start_say(s, ends[0], role, page);
+    if (err == CN_OK)
+        err = cn_spawn(s->programs, role, ends[1], &pid);
+    saved = errno;
+    if (ends[1] >= 0)
+        close(ends[1]);
+    if (err != CN_OK) {
+        if (ends[0] >= 0)
+            close(ends[0]);
+        if (page >= 0)
+            close(page);
+        errno = saved;
+        return err;
+    }
+    *c = (struct child) { .channel = { ends[0], child_ready },
+                          .supervisor = s,
+                          .pid = pid,
+                          .role = role,
+                          .state = STARTING,
+                          .page_fd = page,
+                          .started_ms = s->setup.loop->now_ms };
+    err = cn_page_map(&c->page, page, false);
+    return err == CN_OK ? cn_loop_add(s->setup.loop, &c->channel, EPOLLIN) : err;
+}
+
+static unsigned count(const struct cn_supervisor *s, enum cn_role role)
+{
+    unsigned n = 0;
+
+    for (const struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++)
+        n += c->role == role && (c->state == STARTING || c->state == RUNNING);
+    return n;
+}
+
+/* While a gate that is to be replaced still admits, there is one more. */
+static bool gate_missing(const struct cn_supervisor *s)
+{
+    for (const struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->role == CN_ROLE_GATE && c->state == STARTING)
+            return false;
+    }
+    return !s->gate || s->gate_is_old;
+}
+
+static enum cn_err try_start(struct cn_supervisor *s)
+{
+    enum cn_err err = CN_OK;
+
+    while (err == CN_OK && count(s, CN_ROLE_SWITCH) < s->workers_wanted)
+        err = child_start(s, CN_ROLE_SWITCH);
+    if (err == CN_OK && gate_missing(s))
+        err = child_start(s, CN_ROLE_GATE);
+    return err;
+}
+
+static void start_missing(struct cn_supervisor *s)
+{
+    enum cn_err err = s->leaving ? CN_OK : try_start(s);
+
+    if (err == CN_OK)
+        return;
+    cn_log_at(CN_LOG_FAILURES, "start_failed", "reason=\"%s\"",
+              err == CN_E_SYSTEM ? strerror(errno) : cn_err_text(err));
+    cn_loop_timer_set(s->setup.loop, &s->again, s->setup.loop->now_ms + HASTE_MS);
+}
+
+enum cn_err cn_supervisor_start(struct cn_supervisor *supervisor, uint32_t workers)
+{
+    supervisor->workers_wanted = workers;
+    return try_start(supervisor);
+}
+
+static bool is_starting(const struct cn_supervisor *s)
+{
+    for (const struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->state == STARTING)
+            return true;
+    }
+    return false;
+}
+
+enum cn_err cn_supervisor_started(struct cn_supervisor *supervisor)
+{
+    struct cn_loop *loop = supervisor->setup.loop;
+    uint64_t until_ms = loop->clock_ms() + START_MS_MAX;
+
+    while (is_starting(supervisor) && supervisor->failure == CN_OK) {
+        if (cn_loop_turn(loop, true) != CN_OK)
+            return CN_E_SYSTEM;
+        if (loop->now_ms > until_ms) {
+            errno = ETIMEDOUT;
+            return CN_E_SYSTEM;
+        }
+    }
+    errno = supervisor->failure_errno;
+    supervisor->begun = supervisor->failure == CN_OK;
+    return supervisor->failure;
+}
+
+void cn_supervisor_go_on(struct cn_supervisor *supervisor)
+{
+    supervisor->begun = true;
+    supervisor->failure = CN_OK;
+    cn_loop_timer_set(supervisor->setup.loop, &supervisor->again,
+                      supervisor->setup.loop->now_ms + HASTE_MS);
+}
+
+/* --- hearing --------------------------------------------------------------------------------- */
+
+static void state_say(struct child *gate)
+{
+    const struct cn_supervisor *s = gate->supervisor;
+    const struct cn_message m = { .type = CN_MESSAGE_STATE, .ticket = s->state_number };
+
+    say(gate, &m, &s->state_fd, 1);
+}
+
+/* Workers that are to leave do so after the gates that may still bring them calls. */
+static void workers_drain(struct cn_supervisor *s)
+{
+    bool gates = s->gate && s->gate_is_old;
+
+    for (const struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++)
+        gates |= c->role == CN_ROLE_GATE && c->state == LEAVING;
+    for (struct child *c = s->children; !gates && c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->role == CN_ROLE_SWITCH && c->state == LEAVING && !c->drains) {
+            c->drains = true;
+            say_word(c, CN_MESSAGE_DRAIN);
+        }
+    }
+}
+
+static void gate_retire(struct child *gate)
+{
+    gate->state = LEAVING;
+    say_word(gate, CN_MESSAGE_RETIRE);
+}
+
+/* It admits from now on, and whoever did so far leaves. */
+static void gate_begins(struct child *gate)
+{
+    struct cn_supervisor *s = gate->supervisor;
+    const struct cn_message listen = { .type = CN_MESSAGE_LISTEN };
+    struct child *before = s->gate;
+
+    s->gate = gate;
+    s->gate_is_old = false;
+    for (struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->role == CN_ROLE_SWITCH && (c->state == RUNNING || c->state == LEAVING))
+            connect_two(gate, c);
+    }
+    for (size_t i = 0; i < s->setup.listeners->count; i++)
+        say(gate, &listen, &s->setup.listeners->fd[i], 1);
+    state_say(gate); /* it may have changed since the gate was started */
+    if (before)
+        gate_retire(before);
+    workers_drain(s);
+}
+
+static void begins(struct child *child)
+{
+    child->state = RUNNING;
+    if (child->role == CN_ROLE_GATE)
+        gate_begins(child);
+    else if (child->supervisor->gate)
+        connect_two(child->supervisor->gate, child);
+}
+
+static void failed(struct child *child, const struct cn_message *m)
+{
+    struct cn_supervisor *s = child->supervisor;
+    enum cn_err err =
+        m->outcome != CN_OK && m->outcome < CN_ERR_COUNT ? (enum cn_err)m->outcome : CN_E_FORMAT;
+
+    if (child->state == STARTING) {
+        s->failure = err;
+        s->failure_errno = (int)m->number;
+        if (s->begun)
+            cn_log_at(CN_LOG_FAILURES, "start_failed", "program=%s reason=\"%s\"",
+                      cn_spawn_name(child->role),
+                      err == CN_E_SYSTEM ? strerror((int)m->number) : cn_err_text(err));
+    } else if (child == s->gate) {
+        s->setup.applied(s->setup.context, m->ticket, err, 0);
+    }
+}
+
+/* False: it has hung up, or says what no child of ours says. */
+static bool hear(struct child *child)
+{
+    struct cn_supervisor *s = child->supervisor;
+    int fds[CN_CHANNEL_FDS_MAX];
+    struct cn_message m;
+    size_t fd_count;
+    enum cn_err err = cn_channel_receive(child->channel.fd, &m, fds, &fd_count);
+
+    if (err == CN_E_MORE)
+        return true;
+    cn_channel_close_fds(fds, fd_count);
+    if (err == CN_OK && m.type == CN_MESSAGE_READY && child->state == STARTING)
+        begins(child);
+    else if (err == CN_OK && m.type == CN_MESSAGE_FAILED)
+        failed(child, &m);
+    else if (err == CN_OK && m.type == CN_MESSAGE_STATE && child == s->gate)
+        s->setup.applied(s->setup.context, m.ticket, CN_OK, m.count);
+    else if (err != CN_OK || m.type != CN_MESSAGE_STATE)
+        return false;
+    return true;
+}
+
+static void child_ready(struct cn_watch *watch, uint32_t epoll_events)
+{
+    struct child *child = (struct child *)(void *)watch;
+
+    (void)epoll_events;
+    if (hear(child))
+        return;
+    cn_loop_remove(child->supervisor->setup.loop, watch);
+    close(watch->fd);
+    watch->fd = -1;
+    (void)kill(child->pid, SIGKILL); /* it is ending anyway */
+}
+
+/* --- ending ---------------------------------------------------------------------------------- */
+
+static void gone_log(const struct child *child, int status)
+{
+    if (WIFSIGNALED(status))
+        cn_log_at(CN_LOG_FAILURES, "process_ended", "program=%s signal=%d",
+                  cn_spawn_name(child->role), WTERMSIG(status));
+    else
+        cn_log_at(CN_LOG_FAILURES, "process_ended", "program=%s code=%d",
+                  cn_spawn_name(child->role), WEXITSTATUS(status));
+}
+
+static void child_forget(struct child *child)
+{
+    struct cn_supervisor *s = child->supervisor;
+
+    if (child->channel.fd >= 0) {
+        cn_loop_remove(s->setup.loop, &child->channel);
+        close(child->channel.fd);
+    }
+    cn_page_unmap(&child->page);
+    close(child->page_fd);
+    *child = (struct child) { .channel = { -1, child_ready }, .supervisor = s };
+}
+
+static void child_gone(struct child *child, int status)
+{
+    struct cn_supervisor *s = child->supervisor;
+    bool in_haste = s->setup.loop->now_ms < child->started_ms + HASTE_MS;
+    bool unexpected = child->state != LEAVING && !s->leaving;
+    bool was_starting = child->state == STARTING;
+    bool is_gate = child->role == CN_ROLE_GATE;
+
+    if (was_starting && child->channel.fd >= 0)
+        (void)hear(child); /* its last word */
+    if (unexpected && s->failure == CN_OK)
+        gone_log(child, status);
+    if (was_starting && !s->begun && s->failure == CN_OK) {
+        s->failure = CN_E_SYSTEM;
+        s->failure_errno = ENOEXEC;
+    }
+    if (child->page.page)
+        cn_status_add(&s->past, child->page.page, false);
+    if (unexpected && is_gate)
+        s->past.gate_restarts++;
+    else if (unexpected)
+        s->past.worker_restarts++;
+    if (s->gate == child)
+        s->gate = NULL;
+    child_forget(child);
+    workers_drain(s);
+    if (s->begun)
+        s->failure = CN_OK;
+    if (unexpected && (in_haste || was_starting))
+        cn_loop_timer_set(s->setup.loop, &s->again, s->setup.loop->now_ms + HASTE_MS);
+    else if (unexpected)
+        start_missing(s);
+}
+
+static bool is_empty(const struct cn_supervisor *s)
+{
+    for (const struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->state != NONE)
+            return false;
+    }
+    return true;
+}
+
+void cn_supervisor_reap(struct cn_supervisor *supervisor)
+{
+    for (struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX; c++) {
+        int status = 0;
+
+        if (c->state != NONE && waitpid(c->pid, &status, WNOHANG) == c->pid)
+            child_gone(c, status);
+    }
+    if (supervisor->leaving && is_empty(supervisor))
+        supervisor->setup.empty(supervisor->setup.context);
+}
+
+void cn_supervisor_leave(struct cn_supervisor *supervisor)
+{
+    supervisor->leaving = true;
+    cn_loop_timer_clear(supervisor->setup.loop, &supervisor->again);
+    for (struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX; c++) {
+        if (c->state != RUNNING && c->state != STARTING)
+            continue;
+        if (c->role == CN_ROLE_GATE)
+            gate_retire(c);
+        else
+            c->state = LEAVING;
+    }
+    workers_drain(supervisor);
+    cn_supervisor_reap(supervisor);
+}
+
+/* A worker is asked first, so that calls end with a reset; who does not hear is killed. */
+void cn_supervisor_destroy(struct cn_supervisor *supervisor)
+{
+    if (!supervisor)
+        return;
+    for (struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX; c++) {
+        if (c->state != NONE && c->role == CN_ROLE_SWITCH)
+            say_word(c, CN_MESSAGE_END);
+    }
+    for (struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX; c++) {
+        const struct timespec moment = { 0, 5000000 };
+        int tries = c->role == CN_ROLE_SWITCH ? 200 : 0;
+
+        if (c->state == NONE)
+            continue;
+        while (waitpid(c->pid, NULL, WNOHANG) == 0) {
+            if (tries-- <= 0)
+                (void)kill(c->pid, SIGKILL);
+            nanosleep(&moment, NULL);
+        }
+        child_forget(c);
+    }
+    if (supervisor->state_fd >= 0)
+        close(supervisor->state_fd);
+    free(supervisor);
+}
+
+/* --- state ----------------------------------------------------------------------------------- */
+
+static struct cn_switch_limits limits_of(const struct cn_supervisor *s,
+                                         const struct cn_config *config)
+{
+    uint32_t workers = s->workers_wanted > 0 ? s->workers_wanted : 1;
+
+    return (struct cn_switch_limits) {
+        .pairs_max = s->setup.lines_max / 2 + 1,
+        .owner_max = s->setup.lines_max,
+        .pipes_max = config->pipes_max / workers,
+        .turn_size = config->turn_size,
+        .idle_ms = (uint64_t)config->idle_timeout * 1000,
+        .stall_ms = (uint64_t)config->stall_timeout * 1000,
+        .owner_rate = config->rate_per_subscriber,
+    };
+}
+
+enum cn_err cn_supervisor_state(struct cn_supervisor *supervisor, const struct cn_config *config,
+                                const struct cn_settings *settings,
+                                const struct cn_blocked *blocked, size_t blocked_count,
+                                uint32_t *number)
+{
+    struct cn_message limits = { .type = CN_MESSAGE_LIMITS };
+    int fd = -1;
+    enum cn_err err =
+        cn_state_make(&fd, config, settings, supervisor->setup.who_secret, blocked, blocked_count);
+
+    if (err != CN_OK)
+        return err;
+    if (supervisor->state_fd >= 0)
+        close(supervisor->state_fd);
+    supervisor->state_fd = fd;
+    *number = ++supervisor->state_number;
+    supervisor->limits = limits.limits = limits_of(supervisor, config);
+    for (struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX; c++) {
+        if (c->state == NONE)
+            continue;
+        if (c->role == CN_ROLE_SWITCH)
+            say(c, &limits, NULL, 0);
+        else if (c->state != STARTING) /* else when it begins */
+            state_say(c);
+    }
+    return CN_OK;
+}
+
+/* --- taking over ----------------------------------------------------------------------------- */
+
+static void fds_survive(const struct child *c, bool survive)
+{
+    const int flags = survive ? 0 : FD_CLOEXEC;
+
+    (void)fcntl(c->page_fd, F_SETFD, flags);
+    if (c->channel.fd >= 0)
+        (void)fcntl(c->channel.fd, F_SETFD, flags);
+}
+
+size_t cn_supervisor_heirs(struct cn_supervisor *supervisor, struct cn_heir heirs[CN_CHILDREN_MAX])
+{
+    size_t n = 0;
+
+    for (struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX; c++) {
+        if (c->state == NONE)
+            continue;
+        heirs[n++] = (struct cn_heir) { .pid = c->pid,
+                                        .channel = c->channel.fd,
+                                        .page = c->page_fd,
+                                        .role = c->role,
+                                        .leaving = c != supervisor->gate };
+        fds_survive(c, true);
+    }
+    return n;
+}
+
+void cn_supervisor_keep(struct cn_supervisor *supervisor)
+{
+    for (struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX; c++) {
+        if (c->state != NONE)
+            fds_survive(c, false);
+    }
+}
+
+enum cn_err cn_supervisor_inherit(struct cn_supervisor *supervisor, const struct cn_status *past,
+                                  const struct cn_heir *heirs, size_t count)
+{
+    struct cn_supervisor *s = supervisor;
+
+    s->past = *past;
+
+    for (size_t i = 0; i < count && i < CN_CHILDREN_MAX; i++) {
+        struct child *c = &s->children[i];
+        enum cn_err err;
+
+        *c = (struct child) { .channel = { heirs[i].channel, child_ready },
+                              .supervisor = s,
+                              .pid = heirs[i].pid,
+                              .role = heirs[i].role == CN_ROLE_GATE ? CN_ROLE_GATE : CN_ROLE_SWITCH,
+                              .state = heirs[i].leaving ? LEAVING : RUNNING,
+                              .page_fd = heirs[i].page };
+        fds_survive(c, false);
+        err = cn_page_map(&c->page, c->page_fd, false);
+        if (err == CN_OK && c->channel.fd >= 0)
+            err = cn_loop_add(s->setup.loop, &c->channel, EPOLLIN);
+        if (err != CN_OK)
+            return err;
+        if (c->state == RUNNING)
+            s->gate = c;
+    }
+    s->gate_is_old = s->gate != NULL;
+    return CN_OK;
+}
+
+void cn_supervisor_past(const struct cn_supervisor *supervisor, struct cn_status *status)
+{
+    *status = supervisor->past;
+}
+
+void cn_supervisor_status(const struct cn_supervisor *supervisor, struct cn_status *status)
+{
+    *status = supervisor->past;
+    status->admitting = supervisor->gate ? &supervisor->gate->page : NULL;
+    for (const struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX;
+         c++) {
+        if (c->state == NONE || !c->page.page)
+            continue;
+        cn_status_add(status, c->page.page, true);
+        status->workers += c->role == CN_ROLE_SWITCH;
+    }
+}

@@ -1,0 +1,103 @@
+/* switch_main.c - cyphernetd-switch: a switch worker under the supervisor. */
+#include <errno.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "child.h"
+#include "sandbox.h"
+#include "worker.h"
+
+struct program {
+    struct cn_loop loop;
+    struct cn_page_map page;
+    struct cn_worker *worker;
+    struct cn_watch supervisor;
+    bool draining;
+};
+
+/* The loop reaches it through the watch; there is one in a process. */
+static struct program program;
+
+static void end(int code)
+{
+    cn_worker_destroy(program.worker); /* what is left is cut */
+    _exit(code);
+}
+
+/* False: nothing more is to be heard just now. */
+static bool hear(void)
+{
+    int fds[CN_CHANNEL_FDS_MAX];
+    struct cn_message m;
+    size_t fd_count;
+    enum cn_err err = cn_channel_receive(CN_CHANNEL_FD, &m, fds, &fd_count);
+
+    if (err == CN_E_MORE)
+        return false;
+    if (err != CN_OK || m.type == CN_MESSAGE_END) /* without a supervisor nobody could cut a call */
+        end(err == CN_OK ? EXIT_SUCCESS : EXIT_FAILURE);
+    if (m.type == CN_MESSAGE_GATE && fd_count == 1) {
+        if (cn_worker_gate(program.worker, fds[0]) != CN_OK)
+            close(fds[0]);
+        return true;
+    }
+    cn_channel_close_fds(fds, fd_count);
+    if (m.type == CN_MESSAGE_LIMITS)
+        cn_worker_limits(program.worker, &m.limits);
+    if (m.type == CN_MESSAGE_DRAIN)
+        program.draining = true;
+    return true;
+}
+
+static void supervisor_ready(struct cn_watch *watch, uint32_t epoll_events)
+{
+    (void)watch;
+    (void)epoll_events;
+    while (hear())
+        ;
+}
+
+static int after(void *context)
+{
+    bool more = cn_worker_turn(program.worker);
+
+    (void)context;
+    if (program.draining && !more && cn_worker_is_idle(program.worker))
+        end(EXIT_SUCCESS);
+    return more;
+}
+
+static enum cn_err start(void)
+{
+    int fds[CN_CHANNEL_FDS_MAX];
+    struct cn_message m;
+    size_t fd_count;
+    enum cn_err err;
+
+    cn_child_start("cyphernetd-switch", &m, fds, &fd_count);
+    if (fd_count != 1)
+        return CN_E_FORMAT;
+    err = cn_page_map(&program.page, fds[0], true);
+    close(fds[0]);
+    if (err == CN_OK)
+        err = cn_loop_init(&program.loop, m.limits.pairs_max + 1);
+    if (err == CN_OK)
+        err = cn_worker_create(&program.worker, &program.loop, &program.page, &m.limits);
+    program.loop.after = after;
+    program.supervisor = (struct cn_watch) { CN_CHANNEL_FD, supervisor_ready };
+    if (err == CN_OK)
+        err = cn_loop_add(&program.loop, &program.supervisor, EPOLLIN);
+    if (err == CN_OK)
+        err = cn_sandbox_enter(CN_SANDBOX_SWITCH);
+    return err;
+}
+
+int main(void)
+{
+    enum cn_err err = start();
+
+    cn_child_begun(err, errno);
+    if (err == CN_OK)
+        err = cn_loop_run(&program.loop); /* comes back if epoll fails */
+    end(err == CN_OK ? EXIT_SUCCESS : EXIT_FAILURE);
+}

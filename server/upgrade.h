@@ -1,0 +1,35 @@
+/* upgrade.h - another program takes the server over: it is started in this process's place, and
+ * finds the descriptors and processes that were ours. */
+#ifndef CN_UPGRADE_H
+#define CN_UPGRADE_H
+
+#include "supervisor.h"
+
+enum { CN_UPGRADE_VERSION = 1 };
+
+/* What is handed on, in a file in memory. Of another version or size it is refused before anything
+ * has ended: see cn_upgrade_check. */
+struct cn_upgrade {
+    uint32_t version;
+    uint32_t size;
+    struct cn_who_secret who_secret;
+    uint64_t started_ms; /* monotonic */
+    uint32_t lines_max;
+    int32_t dir;
+    int32_t control;
+    int32_t listener[CN_LISTENERS_MAX];
+    uint32_t listener_count;
+    uint32_t heir_count;
+    struct cn_heir heir[CN_CHILDREN_MAX];
+    struct cn_status past;
+};
+
+/* Whether program, asked with these words, says that it could begin, and takes over from our
+ * version; it has a while to say so. */
+bool cn_upgrade_check(const char *program, char *const argv[]);
+/* *fd, which stays open over exec. CN_E_SYSTEM. */
+CN_MUST_USE enum cn_err cn_upgrade_write(struct cn_upgrade *upgrade, int *fd);
+/* Closes fd. CN_E_VERSION; CN_E_SYSTEM. */
+CN_MUST_USE enum cn_err cn_upgrade_read(struct cn_upgrade *upgrade, int fd);
+
+#endif

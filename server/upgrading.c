@@ -1,0 +1,84 @@
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "cyphernetd.h"
+
+void cn_upgrading_survive(bool survive)
+{
+    const int flags = survive ? 0 : FD_CLOEXEC;
+
+    (void)fcntl(cn_cyphernetd.dir_fd, F_SETFD, flags);
+    (void)fcntl(cn_control_listener(cn_cyphernetd.control), F_SETFD, flags);
+    for (size_t i = 0; i < cn_cyphernetd.listeners.count; i++)
+        (void)fcntl(cn_cyphernetd.listeners.fd[i], F_SETFD, flags);
+}
+
+static void upgrade_fill(struct cn_upgrade *u)
+{
+    struct cn_status status;
+
+    cn_supervisor_past(cn_cyphernetd.supervisor, &status);
+    *u = (struct cn_upgrade) { .who_secret = cn_cyphernetd.who_secret,
+                               .started_ms = cn_cyphernetd.started_ms,
+                               .lines_max = cn_cyphernetd.lines_max,
+                               .dir = cn_cyphernetd.dir_fd,
+                               .control = cn_control_listener(cn_cyphernetd.control),
+                               .listener_count = (uint32_t)cn_cyphernetd.listeners.count,
+                               .past = status };
+    for (size_t i = 0; i < cn_cyphernetd.listeners.count; i++)
+        u->listener[i] = cn_cyphernetd.listeners.fd[i];
+    u->heir_count = (uint32_t)cn_supervisor_heirs(cn_cyphernetd.supervisor, u->heir);
+}
+
+/* In this process's place. Returns only if that failed, and then nothing has changed. */
+static void upgrade_run(void)
+{
+    static struct cn_upgrade u;
+    char dir_word[] = "--dir", inherit_word[] = "--inherit", level[] = "-q";
+    char number[16];
+    char *argv[] = {
+        cn_cyphernetd.program, dir_word, cn_cyphernetd.dir_path, inherit_word, number, NULL, NULL
+    };
+    int fd = -1;
+
+    if (cn_log_level() != CN_LOG_EVENTS)
+        argv[5] = level;
+    if (cn_log_level() == CN_LOG_DETAILS)
+        level[1] = 'v';
+    upgrade_fill(&u);
+    if (cn_upgrade_write(&u, &fd) == CN_OK) {
+        cn_upgrading_survive(true);
+        snprintf(number, sizeof number, "%d", fd);
+        execv(cn_cyphernetd.program, argv);
+        close(fd);
+    }
+    cn_log_at(CN_LOG_FAILURES, "upgrade_failed", "kept=old reason=\"%s\"", strerror(errno));
+    cn_upgrading_survive(false);
+    cn_supervisor_keep(cn_cyphernetd.supervisor);
+    cn_wipe(&u, sizeof u);
+}
+
+void cn_upgrading_begin(void)
+{
+    char dir_word[] = "--dir", check_word[] = "--check", takes_word[] = "--takes-over";
+    char version[16];
+    char *argv[] = { cn_cyphernetd.program,
+                     dir_word,
+                     cn_cyphernetd.dir_path,
+                     check_word,
+                     takes_word,
+                     version,
+                     NULL };
+
+    if (cn_cyphernetd.ending)
+        return;
+    snprintf(version, sizeof version, "%d", CN_UPGRADE_VERSION);
+    if (cn_upgrade_check(cn_cyphernetd.program, argv))
+        upgrade_run();
+    else
+        cn_log_at(CN_LOG_FAILURES, "upgrade_failed", "kept=old reason=\"%s --check says why\"",
+                  cn_cyphernetd.program);
+}

@@ -1,0 +1,204 @@
+"""The server's processes: gates and workers come and go, calls do not notice."""
+
+import os
+import shutil
+import signal
+
+from ctl_helper import BUILD
+from lines import OTHER, TAG, Line, call_of, invited, status
+from live import World, until
+
+MUCH = 10_000_000  # octets of each call
+CALL = "from one end to the other"
+
+
+def works(one, other):
+    one.send(CALL.encode())
+    other.gets(CALL.encode())
+
+
+def upgraded(world):
+    """Replace the program, and wait until that has been done."""
+    before = world.server.said().count("event=upgraded")
+    world.server.signal(signal.SIGUSR2)
+    until(lambda: world.server.said().count("event=upgraded") > before, "it is upgraded")
+
+
+def gate_killed(world):
+    """Kill the gate that admits, and wait for another."""
+    until(lambda: len(world.processes()["cyphernetd-gate"]) == 1, "one that was to leave has gone")
+    before = world.gate()
+    restarts = status(world)["gate_restarts"]
+    os.kill(before, signal.SIGKILL)
+    until(lambda: status(world)["gate_restarts"] > restarts, "it has noticed")
+    until(lambda: world.processes().get("cyphernetd-gate", [before])[-1] != before, "there is another gate")
+
+
+def test_each_part_is_a_process(own):
+    own.serve("[calls]\nworkers = 3\n")
+    found = own.processes()
+    assert {name: len(pids) for name, pids in found.items()} == {
+        "cyphernetd": 1, "cyphernetd-gate": 1, "cyphernetd-switch": 3,
+    }
+
+
+def test_fifty_calls_outlive_gates_and_programs(own):
+    """50 bulk calls, slow enough to last, while the gate is killed and the program replaced ten times each."""
+    own.serve(
+        "[waiting]\nlines_per_subscriber = 64\n[admission]\npending_per_address = 1000\n"
+        "[calls]\nrate_per_subscriber = 50000000\n"
+    )
+    me, others = invited(own), [invited(own) for _ in range(5)]
+    calls = [
+        call_of(own, fingerprints=(me, others[i % 5]), tag=f"{i:02x}" + 31 * "01", buffer=65536) for i in range(50)
+    ]
+    for one, other in calls:
+        one.tell("flow", MUCH)
+        other.tell("check", MUCH, 120000)
+    for _ in range(10):
+        gate_killed(own)
+        upgraded(own)
+    for one, other in calls:
+        assert other.answer() == f"got {MUCH} whole"
+        assert one.answer() == f"ok {MUCH}"
+    until(lambda: status(own)["calls"] == 50, "they are counted")
+    own.ctl.ok("revoke", others[0].stem)
+    for i, (one, other) in enumerate(calls):
+        if i % 5 == 0:
+            one.ended()
+            other.ended()
+        else:
+            works(one, other)
+            works(other, one)
+    until(lambda: status(own)["calls"] == 40, "they are counted")
+
+
+def test_a_call_is_still_counted_limited_and_cut_by_a_later_gate(own):
+    own.serve()
+    people = [invited(own) for _ in range(4)]
+    first = call_of(own, fingerprints=tuple(people[:2]))
+    second = call_of(own, fingerprints=tuple(people[2:]), tag=OTHER)
+    gate_killed(own)
+    upgraded(own)
+    until(lambda: sum(one["joined"] for one in status(own)["subscribers"]) == 4, "the gate knows of the calls")
+    own.ctl.ok("revoke", people[0].stem)
+    for line in first:
+        line.ended()
+    works(*second)
+    until(lambda: status(own)["calls"] == 1, "they are counted")
+
+
+def test_an_upgrade_sends_waiting_lines_away_and_joins_who_is_being_joined(own):
+    own.serve("[waiting]\nspread = 7\n")
+    waiting = Line(own, invited(own)).wait("input", OTHER)
+    one = Line(own, invited(own)).wait("input", TAG)
+    other = Line(own, invited(own)).admit()
+    assert other.register("output", TAG).startswith("joined")
+    one.joined("input")
+    upgraded(own)
+    assert waiting.ask("expect").startswith("goaway"), "it was not sent away"
+    one.ready(3, ord("a"))
+    other.ready(4, ord("b"))
+    one.gets(b"\0\4bbbb")
+    other.gets(b"\0\3aaa")
+    works(one, other)
+    again = Line(own, waiting.fingerprint).wait("input", OTHER)
+    assert again.is_open()
+
+
+def test_a_killed_worker_loses_its_calls_and_is_replaced(own):
+    own.serve("[calls]\nworkers = 2\n")
+    calls = [call_of(own, tag=f"{i:02x}" + 31 * "01") for i in range(4)]
+    victim = own.processes()["cyphernetd-switch"][0]
+    os.kill(victim, signal.SIGKILL)
+    until(lambda: status(own)["worker_restarts"] == 1, "it has noticed")
+    until(lambda: sum(one["joined"] for one in status(own)["subscribers"]) == 4, "the gate has noticed")
+    alive = [pair for pair in calls if pair[0].is_open()]
+    assert len(alive) == 2
+    for pair in calls:
+        if pair not in alive:
+            for line in pair:
+                line.ended()
+    for pair in alive:
+        works(*pair)
+    until(lambda: len(own.processes()["cyphernetd-switch"]) == 2, "there is another worker")
+    works(*call_of(own, tag=OTHER))
+
+
+def test_a_program_that_cannot_begin_is_not_begun(own):
+    own.serve()
+    one, other = call_of(own)
+    (own.ctl.dir / "cyphernetd.conf").write_text("nonsense\n")
+    own.server.signal(signal.SIGUSR2)
+    own.server.says("event=upgrade_failed")
+    works(one, other)
+    until(lambda: status(own)["calls"] == 1, "they are counted")
+    (own.ctl.dir / "cyphernetd.conf").unlink()
+    upgraded(own)
+    works(one, other)
+
+
+def test_a_gate_that_cannot_begin_leaves_the_old_one_in_place(open_tmp, open_programs):
+    """The supervisor's program begins, its new gate does not: calls and admission go on, until it does."""
+    world = World(open_tmp)
+    try:
+        world.server = world.run_program([open_programs / "cyphernetd", "--dir", world.ctl.dir])
+        until(lambda: b"ready" in world.server.got(), "it is ready")
+        one, other = call_of(world)
+        gate = open_programs / "cyphernetd-gate"
+        gate.rename(open_programs / "aside")
+        shutil.copyfile("/bin/false", gate)
+        gate.chmod(0o755)
+        world.server.signal(signal.SIGUSR2)
+        until(lambda: "error: starting" in world.server.said(), "it fails")
+        works(one, other)
+        works(*call_of(world, tag=OTHER))
+        before = world.gate()
+        (open_programs / "aside").rename(gate)
+        until(lambda: before not in world.processes()["cyphernetd-gate"], "there is another gate")
+        works(one, other)
+        works(*call_of(world, tag="09" + 31 * "00"))
+        until(lambda: status(world)["calls"] == 3, "they are counted")
+    finally:
+        world.close()
+
+
+def test_who_is_revoked_while_there_is_no_gate_is_cut_by_the_next(own):
+    own.serve()
+    people = [invited(own) for _ in range(4)]
+    first = call_of(own, fingerprints=tuple(people[:2]))
+    second = call_of(own, fingerprints=tuple(people[2:]), tag=OTHER)
+    os.kill(own.gate(), signal.SIGKILL)
+    own.ctl.ok("revoke", people[0].stem)
+    for line in first:
+        line.ended()
+    works(*second)
+
+
+def test_check_tells_whether_it_could_begin(own):
+    check = own.run_program([BUILD / "cyphernetd", "--dir", own.ctl.dir, "--check"])
+    check.end(0)
+    assert check.said() == "" and check.got() == b""
+    own.serve()
+    own.run_program([BUILD / "cyphernetd", "--dir", own.ctl.dir, "--check"]).end(0)
+    (own.ctl.dir / "cyphernetd.conf").write_text("nonsense\n")
+    check = own.run_program([BUILD / "cyphernetd", "--dir", own.ctl.dir, "--check"])
+    check.end(1)
+    assert "error: cyphernetd.conf: " in check.said()
+
+
+def test_processes_that_are_not_started_by_cyphernetd_say_so(own):
+    for name in ("cyphernetd-gate", "cyphernetd-switch"):
+        alone = own.run_program([BUILD / name])
+        alone.end(2)
+        assert "it is cyphernetd that starts this program" in alone.said()
+
+
+def test_when_the_supervisor_is_killed_nobody_stays(own):
+    own.serve()
+    one, other = call_of(own)
+    pids = sum(own.processes().values(), [])
+    own.server.stop()
+    until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids[1:]), "they have gone", 5)
+    one.ended()
+    other.ended()

@@ -1,0 +1,195 @@
+/* The sandboxes: whatever is not allowed ends the process with SIGSYS, what is needed works. */
+#include "unit.h"
+
+#include <fcntl.h>
+#include <linux/sockios.h>
+#include <sched.h>
+#include <signal.h>
+#include <sys/ioctl.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "sandbox.h"
+
+enum {
+    CALLS = 470,
+    ENTERED = 7,
+    URETPROBE = 335, /* these two no filter sees: the kernel lets only itself make them */
+    UPROBE = 336
+};
+
+/* What either may do, then each one alone. Anything else may not, whatever its arguments. */
+static const int common[] = {
+    SYS_brk,          SYS_clock_gettime, SYS_close,   SYS_epoll_ctl,
+    SYS_epoll_pwait,  SYS_epoll_wait,    SYS_exit,    SYS_exit_group,
+    SYS_munmap,       SYS_recvfrom,      SYS_recvmsg, SYS_restart_syscall,
+    SYS_rt_sigreturn, SYS_sendmsg,       SYS_sendto,  SYS_setsockopt,
+    SYS_shutdown,
+};
+static const int of_switch[] = { SYS_pipe2, SYS_splice };
+static const int of_gate[] = { SYS_accept4, SYS_fstat,  SYS_futex, SYS_getrandom,
+                               SYS_madvise, SYS_mremap, SYS_poll,  SYS_ppoll };
+
+static bool is_in(int call, const int *list, size_t count)
+{
+    for (size_t i = 0; i < count; i++) {
+        if (list[i] == call)
+            return true;
+    }
+    return false;
+}
+
+static bool is_allowed(enum cn_sandbox role, int call)
+{
+    return is_in(call, common, COUNT(common)) ||
+           (role == CN_SANDBOX_SWITCH ? is_in(call, of_switch, COUNT(of_switch))
+                                      : is_in(call, of_gate, COUNT(of_gate)));
+}
+
+/* How a child ends that enters the sandbox and does this. */
+static int ends_how(enum cn_sandbox role, void (*act)(const long *arguments), const long *arguments)
+{
+    pid_t pid = fork();
+    int status = 0;
+
+    assert_true(pid >= 0);
+    if (pid == 0) {
+        const struct rlimit none = { 0, 0 };
+
+        (void)setrlimit(RLIMIT_CORE, &none);
+        if (cn_sandbox_enter(role) != CN_OK)
+            syscall(SYS_exit_group, 99);
+        act(arguments);
+        syscall(SYS_exit_group, ENTERED);
+    }
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    return status;
+}
+
+static bool killed(int status)
+{
+    return WIFSIGNALED(status) && WTERMSIG(status) == SIGSYS;
+}
+
+static bool went_on(int status)
+{
+    return WIFEXITED(status) && WEXITSTATUS(status) == ENTERED;
+}
+
+static void call(const long *a)
+{
+    (void)syscall(a[0], a[1], a[2], a[3], a[4], a[5], a[6]);
+}
+
+static void whatever_is_not_allowed_ends_the_process(void **state)
+{
+    (void)state;
+    for (int role = 0; role < CN_SANDBOX_COUNT; role++) {
+        for (int number = 0; number < CALLS; number++) {
+            /* descriptors and addresses that are none: a call that is let through does no harm */
+            const long a[7] = { number, -1, -1, -1, -1, -1, -1 };
+
+            if (number == URETPROBE || number == UPROBE ||
+                is_allowed((enum cn_sandbox)role, number))
+                continue;
+            if (!killed(ends_how((enum cn_sandbox)role, call, a)))
+                fail_msg("role %d: call %d is let through", role, number);
+        }
+    }
+}
+
+/* Of calls that are allowed for one purpose. */
+static void no_other_purpose_is_allowed(void **state)
+{
+    static const long switch_only[][7] = {
+        { SYS_write, 1 },
+        { SYS_write, 3 },
+        { SYS_ioctl, 0, FIONREAD },
+        { SYS_fcntl, 0, F_SETFL, O_NONBLOCK },
+        { SYS_fcntl, 0, F_DUPFD, 0 },
+        { SYS_sched_setscheduler, 1, 0 },
+        { SYS_mmap, 0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1 },
+        { SYS_accept4, 0 },
+    };
+    static const long gate_only[][7] = {
+        { SYS_write, 1 },
+        { SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1 },
+        { SYS_mmap, 0, 4096, PROT_READ | PROT_WRITE | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1 },
+        { SYS_fcntl, 0, F_SETFL, O_NONBLOCK },
+        { SYS_newfstatat, AT_FDCWD, 0, 0, 0 },
+        { SYS_splice, 0 },
+        { SYS_pipe2, 0 },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(switch_only); i++)
+        assert_true(killed(ends_how(CN_SANDBOX_SWITCH, call, switch_only[i])));
+    for (size_t i = 0; i < COUNT(gate_only); i++)
+        assert_true(killed(ends_how(CN_SANDBOX_GATE, call, gate_only[i])));
+}
+
+static void move(const long *a)
+{
+    const struct sched_param none = { 0 };
+    char octets[4];
+    int queued = 0;
+    int pipe[2];
+
+    if (pipe2(pipe, O_NONBLOCK) != 0 || fcntl(pipe[1], F_SETPIPE_SZ, 65536) < 0 ||
+        fcntl(pipe[1], F_GETPIPE_SZ) < 0 || ioctl((int)a[0], SIOCOUTQ, &queued) != 0 ||
+        send((int)a[0], "abc", 3, 0) != 3 ||
+        splice((int)a[1], NULL, pipe[1], NULL, 3, SPLICE_F_NONBLOCK) != 3 ||
+        splice(pipe[0], NULL, (int)a[1], NULL, 3, SPLICE_F_NONBLOCK) != 3 ||
+        recv((int)a[0], octets, sizeof octets, 0) != 3 ||
+        sched_setscheduler(0, SCHED_BATCH, &none) != 0 || sched_getscheduler(0) != SCHED_BATCH ||
+        write(STDERR_FILENO, "", 0) != 0)
+        syscall(SYS_exit_group, 1);
+}
+
+static void a_switch_can_move(void **state)
+{
+    int ends[2];
+
+    (void)state;
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, ends), 0);
+    assert_true(went_on(ends_how(CN_SANDBOX_SWITCH, move, (const long[2]) { ends[0], ends[1] })));
+    close(ends[0]);
+    close(ends[1]);
+}
+
+/* Memory of any size, randomness, seals, a poll for the log. */
+static void take(const long *a)
+{
+    void *much = malloc(1 << 24);
+    void *more = realloc(much, 1 << 25);
+    uint8_t random[16];
+
+    if (!more || getentropy(random, sizeof random) != 0 || fcntl((int)a[0], F_GET_SEALS) < 0)
+        syscall(SYS_exit_group, 1);
+    free(more);
+}
+
+static void a_gate_can_allocate(void **state)
+{
+    int memory = memfd_create("test", 0);
+
+    (void)state;
+    assert_true(went_on(ends_how(CN_SANDBOX_GATE, take, (const long[1]) { memory })));
+    close(memory);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(whatever_is_not_allowed_ends_the_process),
+        cmocka_unit_test(no_other_purpose_is_allowed),
+        cmocka_unit_test(a_switch_can_move),
+        cmocka_unit_test(a_gate_can_allocate),
+    };
+
+    return cmocka_run_group_tests(tests, crypto_setup, crypto_teardown);
+}
