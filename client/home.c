@@ -403,8 +403,9 @@ static void request_forget(struct cn_home *home)
 static bool joined_now(struct cn_home *home, const struct cn_server_public *server)
 {
     struct cn_fingerprint now = { 0 };
-    bool same = cn_home_fingerprint(home, &now) == CN_OK &&
-                memcmp(now.server_key.bytes, server->bytes, sizeof server->bytes) == 0;
+    bool same =
+        cn_home_fingerprint(home, &now) == CN_OK &&
+        memcmp(cn_fingerprint_server(&now)->bytes, server->bytes, sizeof server->bytes) == 0;
 
     cn_fingerprint_wipe(&now);
     return same;
@@ -421,8 +422,8 @@ enum cn_err cn_home_join(struct cn_home *home, const char *text, size_t text_siz
     err = cn_home_fail(home, cn_home_text_err(err), 0, NULL);
     if (err == CN_OK && !fingerprint.has_secret)
         err = secret_find(home, &fingerprint, &pending);
-    if (err == CN_OK && !replace && !joined_now(home, &fingerprint.server_key))
-        err = cn_contact_other_server(home, &fingerprint.server_key, &other_server);
+    if (err == CN_OK && !replace && !joined_now(home, cn_fingerprint_server(&fingerprint)))
+        err = cn_contact_other_server(home, cn_fingerprint_server(&fingerprint), &other_server);
     if (err == CN_OK && other_server)
         err = cn_home_fail(home, CN_E_SERVER, 0, NULL);
     if (err == CN_OK)
