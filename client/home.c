@@ -369,7 +369,8 @@ found:
     return CN_OK;
 }
 
-static enum cn_err fingerprint_store(struct cn_home *home, const struct cn_fingerprint *fingerprint)
+enum cn_err cn_home_fingerprint_store(struct cn_home *home,
+                                      const struct cn_fingerprint *fingerprint)
 {
     char text[CN_ARMOR_TEXT_SIZE_MAX];
     size_t size = 0;
@@ -429,7 +430,7 @@ enum cn_err cn_home_join(struct cn_home *home, const char *text, size_t text_siz
     if (err == CN_OK)
         err = identity_ensure(home);
     if (err == CN_OK)
-        err = fingerprint_store(home, &fingerprint);
+        err = cn_home_fingerprint_store(home, &fingerprint);
     if (err == CN_OK && pending)
         request_forget(home);
     cn_home_unlock(lock);
