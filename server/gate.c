@@ -242,6 +242,7 @@ void cn_gate_destroy(struct cn_gate *gate)
     cn_blocks_wipe(&gate->prologues);
     cn_blocks_wipe(&gate->entry_lists);
     cn_blocklist_wipe(&gate->blocked);
+    cn_noticelist_wipe(&gate->notices);
     free(gate);
 }
 
@@ -302,6 +303,12 @@ enum cn_err cn_gate_registry(struct cn_gate *gate, const struct cn_settings *set
     gate->operator_count = settings->operator_count;
     *cut = cut_blocked(gate);
     return CN_OK;
+}
+
+enum cn_err cn_gate_notices(struct cn_gate *gate, const struct cn_held_notice *held, size_t count,
+                            const struct cn_common_notice *common)
+{
+    return cn_noticelist_set(&gate->notices, held, count, common);
 }
 
 bool cn_gate_blocks(const struct cn_gate *gate, uint64_t serial)

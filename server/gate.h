@@ -12,6 +12,7 @@
 #include "blocklist.h"
 #include "config.h"
 #include "loop.h"
+#include "noticelist.h"
 #include "settings.h"
 #include "switch.h"
 
@@ -76,6 +77,9 @@ void cn_gate_configure(struct cn_gate *gate, const struct cn_config *config);
 CN_MUST_USE enum cn_err cn_gate_registry(struct cn_gate *gate, const struct cn_settings *settings,
                                          const struct cn_blocked *blocked, size_t blocked_count,
                                          uint32_t *cut);
+/* What subscribers are to be told at admission (copied). CN_E_MEMORY: nothing has changed. */
+CN_MUST_USE enum cn_err cn_gate_notices(struct cn_gate *gate, const struct cn_held_notice *held,
+                                        size_t count, const struct cn_common_notice *common);
 /* Whether the holder of this certificate is blocked, as far as the gate knows. */
 bool cn_gate_blocks(const struct cn_gate *gate, uint64_t serial);
 

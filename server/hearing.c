@@ -35,6 +35,13 @@ static enum cn_verdict judge(const struct cn_gate *gate, const struct cn_certifi
     return CN_VERDICT_ADMITTED;
 }
 
+/* Who is, or could be admitted; nobody else has anything to gain from them. */
+static bool hears_notices(enum cn_verdict verdict)
+{
+    return verdict == CN_VERDICT_ADMITTED || verdict == CN_VERDICT_EXPIRED ||
+           verdict == CN_VERDICT_NOT_YET_VALID;
+}
+
 /* It ends when a hello that is not whole would, by the timer that runs, and stays pending: else the
  * size of a hello could be measured from outside. */
 static void go_deaf(struct cn_line *line)
@@ -69,6 +76,9 @@ static void take_hello(struct cn_line *line, const uint8_t in[CN_ADMISSION_SIZE]
     line->not_after = hello.certificate.not_after;
     memcpy(line->waiter.admission_key, hello.certificate.admission_key, CN_X25519_SIZE);
     verdict.verdict = judge(gate, &hello.certificate);
+    if (hears_notices(verdict.verdict))
+        verdict.notice_size =
+            (uint16_t)cn_noticelist_pick(&gate->notices, &hello.certificate, verdict.notice);
     err = cn_random_fill(gate->setup.random, ephemeral, sizeof ephemeral);
     if (err == CN_OK)
         err = cn_admission_verdict_write(&hello, &verdict, ephemeral, out, &line->keys);

@@ -75,6 +75,7 @@ struct cn_gate {
     struct cn_operator_public operators[CN_OPERATOR_COUNT_MAX];
     size_t operator_count;
     struct cn_blocklist blocked;
+    struct cn_noticelist notices;
     struct cn_switchboard board;
     struct cn_people people;
     struct cn_blocks lines;

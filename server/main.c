@@ -22,6 +22,7 @@
 #include "keyfile.h"
 #include "listener.h"
 #include "log.h"
+#include "notices.h"
 #include "process.h"
 #include "random.h"
 #include "registry.h"
@@ -117,6 +118,9 @@ static enum cn_err registry_apply(uint32_t *cut, size_t *blocked_count)
 {
     struct cn_registry *registry = NULL;
     struct cn_blocked *blocked = NULL;
+    struct cn_held_notice *held = NULL;
+    struct cn_common_notice common;
+    size_t held_count = 0;
     enum cn_err err = cn_registry_open(&registry, ".", false);
 
     if (err == CN_OK)
@@ -124,8 +128,13 @@ static enum cn_err registry_apply(uint32_t *cut, size_t *blocked_count)
     if (err == CN_OK)
         err = cn_registry_blocked(registry, &blocked, blocked_count);
     if (err == CN_OK)
+        err = cn_notices_read(registry, &held, &held_count, &common);
+    if (err == CN_OK)
+        err = cn_gate_notices(server.gate, held, held_count, &common);
+    if (err == CN_OK)
         err = cn_gate_registry(server.gate, &server.settings, blocked, *blocked_count, cut);
     free(blocked);
+    free(held);
     cn_registry_close(registry);
     return err;
 }
