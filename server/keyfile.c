@@ -13,7 +13,7 @@ enum { TEXT_SIZE_MAX = 512 }; /* a key file has about 160 */
 
 static bool kind_secret(enum cn_armor_kind kind)
 {
-    return kind != CN_ARMOR_OPERATOR_PUBLIC;
+    return kind != CN_ARMOR_OPERATOR_PUBLIC && kind != CN_ARMOR_SERVER_PUBLIC;
 }
 
 /* A secret that others may read, or swap under another name, is none. */

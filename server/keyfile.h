@@ -13,6 +13,7 @@
 enum { CN_KEYFILE_VERSION = 1, CN_KEYFILE_KEY_SIZE = 32, CN_KEYFILE_BODY_SIZE = 33 };
 
 #define CN_SERVER_KEY_FILE      "server.key"
+#define CN_SERVER_PUBLIC_FILE   "server.pub"
 #define CN_OPERATOR_KEY_FILE    "operator.key"
 #define CN_OPERATOR_PUBLIC_FILE "operator.pub"
 #define CN_REGISTRY_FILE        "registry.db"
