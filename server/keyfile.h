@@ -24,6 +24,10 @@ enum { CN_KEYFILE_VERSION = 1, CN_KEYFILE_KEY_SIZE = 32, CN_KEYFILE_BODY_SIZE = 
  * (errno). key is untouched on failure. */
 CN_MUST_USE enum cn_err cn_keyfile_read(const struct cn_crypto *crypto, int dir, const char *name,
                                         enum cn_armor_kind kind, uint8_t key[CN_KEYFILE_KEY_SIZE]);
+/* The same of a text that is at hand: the errors of its contents alone. */
+CN_MUST_USE enum cn_err cn_keyfile_decode(const struct cn_crypto *crypto, enum cn_armor_kind kind,
+                                          const char *text, size_t text_size,
+                                          uint8_t key[CN_KEYFILE_KEY_SIZE]);
 /* Never replaces: CN_E_EXISTS; CN_E_SYSTEM (errno). Mode 0600, a public key 0644. */
 CN_MUST_USE enum cn_err cn_keyfile_write(const struct cn_crypto *crypto, int dir, const char *name,
                                          enum cn_armor_kind kind,
