@@ -44,6 +44,7 @@ struct cn_line {
     uint64_t serial;
     uint64_t not_after;
     uint32_t owner;              /* UINT32_MAX until registered */
+    uint8_t limits_class;        /* of its certificate */
     bool pending;                /* counts against its address */
     bool counts_as_waiting;      /* in its owner */
     uint32_t tags;               /* that count in its owner */
