@@ -96,6 +96,7 @@ extern const struct cn_ctl_verb cn_ctl_export_verb;
 extern const struct cn_ctl_verb cn_ctl_import_verb;
 extern const struct cn_ctl_verb cn_ctl_list_verb;
 extern const struct cn_ctl_verb cn_ctl_status_verb;
+extern const struct cn_ctl_verb cn_ctl_top_verb;
 
 /* ctl_say.c: to standard error, `cyphernetctl: error: ...` and so on. All but error and hint fall
  * silent with --quiet; detail speaks with --verbose only. */
@@ -228,5 +229,27 @@ bool cn_ctl_json_value(const struct cn_ctl_member *member, uint64_t *value);
 /* A top-level member by its name. */
 bool cn_ctl_json_find(const char *json, const char *name, struct cn_ctl_member *member);
 bool cn_ctl_json_number(const char *json, const char *name, uint64_t *value);
+
+/* ctl_top.c: what a running server tells of one subscriber. */
+struct cn_ctl_user {
+    uint64_t serial;
+    uint64_t waiting;
+    uint64_t joined;
+    uint64_t bytes;
+};
+
+/* A reply to status; false, having said why. *running: a server runs. */
+bool cn_ctl_status_ask(const struct cn_ctl *ctl, const struct cn_ctl_place *place, char *reply,
+                       size_t reply_size_max, bool *running);
+/* What is missing of it is 0. */
+struct cn_ctl_user cn_ctl_user_take(const struct cn_ctl_member *element);
+/* The label that goes with a serial, or "(not in the registry)". */
+void cn_ctl_user_label(struct cn_registry *registry, uint64_t serial,
+                       char label[CN_NAME_SIZE_MAX + 1]);
+/* "3.1 MiB" */
+struct cn_ctl_octets {
+    char text[32];
+};
+struct cn_ctl_octets cn_ctl_octets(uint64_t octets);
 
 #endif

@@ -21,20 +21,11 @@ static const struct cn_ctl_verb help_verb = {
 };
 
 static const struct cn_ctl_verb *const verbs[] = {
-    &cn_ctl_init_verb,
-    &cn_ctl_invite_verb,
-    &cn_ctl_admit_verb,
-    &cn_ctl_renew_verb,
-    &cn_ctl_revoke_verb,
-    &cn_ctl_suspend_verb,
-    &cn_ctl_unsuspend_verb,
-    &cn_ctl_move_verb,
-    &cn_ctl_export_verb,
-    &cn_ctl_import_verb,
-    &cn_ctl_list_verb,
-    &cn_ctl_status_verb,
-    &help_verb,
-    NULL,
+    &cn_ctl_init_verb,      &cn_ctl_invite_verb, &cn_ctl_admit_verb,
+    &cn_ctl_renew_verb,     &cn_ctl_revoke_verb, &cn_ctl_suspend_verb,
+    &cn_ctl_unsuspend_verb, &cn_ctl_move_verb,   &cn_ctl_export_verb,
+    &cn_ctl_import_verb,    &cn_ctl_list_verb,   &cn_ctl_status_verb,
+    &cn_ctl_top_verb,       &help_verb,          NULL,
 };
 
 static void overview_print(FILE *out)

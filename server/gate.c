@@ -167,6 +167,7 @@ static void on_ended(void *context, const uint32_t owner[2], const uint64_t byte
            (unsigned long long)bytes[1], who);
     for (int i = 0; i < 2; i++) {
         gate->people.owners[owner[i]].joined--;
+        gate->people.owners[owner[i]].bytes += bytes[i];
         cn_people_owner_give(&gate->people, owner[i]);
     }
     if (gate->room)
@@ -355,7 +356,7 @@ void cn_gate_status(const struct cn_gate *gate, struct cn_gate_status *status)
 }
 
 bool cn_gate_next_owner(const struct cn_gate *gate, uint32_t *number, uint64_t *serial,
-                        uint32_t *waiting, uint32_t *joined)
+                        uint32_t *waiting, uint32_t *joined, uint64_t *bytes)
 {
     for (; *number < gate->people.owner_max; ++*number) {
         const struct cn_owner *owner = &gate->people.owners[*number];
@@ -365,6 +366,7 @@ bool cn_gate_next_owner(const struct cn_gate *gate, uint32_t *number, uint64_t *
         *serial = owner->serial;
         *waiting = owner->waiting;
         *joined = owner->joined;
+        *bytes = owner->bytes;
         ++*number;
         return true;
     }

@@ -95,9 +95,10 @@ void cn_gate_goaway(struct cn_gate *gate);
 /* Joined calls, and lines being joined. */
 uint32_t cn_gate_busy(const struct cn_gate *gate);
 void cn_gate_status(const struct cn_gate *gate, struct cn_gate_status *status);
-/* Subscribers with a line, for status: *number starts at 0; false: no more. */
+/* Subscribers with a line, for status: *number starts at 0; false: no more. bytes: that it sent in
+ * calls which have ended, since it first had a line. */
 bool cn_gate_next_owner(const struct cn_gate *gate, uint32_t *number, uint64_t *serial,
-                        uint32_t *waiting, uint32_t *joined);
+                        uint32_t *waiting, uint32_t *joined, uint64_t *bytes);
 /* Once each turn of the loop; true: come back at once. */
 bool cn_gate_turn(struct cn_gate *gate);
 

@@ -21,6 +21,7 @@ struct cn_owner {
     uint32_t tags;    /* of those lines, likewise */
     uint32_t lists;   /* of entries of which more are to come, likewise */
     uint32_t joined;
+    uint64_t bytes;       /* that it sent in calls which have ended, since the number was taken */
     uint8_t limits_class; /* of the certificate that came last */
 };
 

@@ -33,15 +33,15 @@ static void add(struct text *t, const char *format, ...)
 static void add_subscribers(struct text *t, const struct cn_gate *gate)
 {
     uint32_t number = 0, waiting, joined;
-    uint64_t serial;
+    uint64_t serial, bytes;
     unsigned left_out = 0;
     const char *comma = "";
 
     add(t, ",\"subscribers\":[");
-    while (cn_gate_next_owner(gate, &number, &serial, &waiting, &joined)) {
+    while (cn_gate_next_owner(gate, &number, &serial, &waiting, &joined, &bytes)) {
         if (t->left > TAIL_SIZE)
-            add(t, "%s{\"serial\":\"%llu\",\"waiting\":%u,\"joined\":%u}", comma,
-                (unsigned long long)serial, waiting, joined);
+            add(t, "%s{\"serial\":\"%llu\",\"waiting\":%u,\"joined\":%u,\"bytes\":%llu}", comma,
+                (unsigned long long)serial, waiting, joined, (unsigned long long)bytes);
         else
             left_out++;
         comma = ",";

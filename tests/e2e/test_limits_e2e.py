@@ -1,9 +1,11 @@
 """Every key of cyphernetd.conf does what cyphernetd.conf(5) says, and running out of anything is survived."""
 
+import json
 import os
 import random
 import resource
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -582,3 +584,23 @@ def test_a_flood_of_rubbish_leaves_a_call_its_turn(own):
     assert time.monotonic() - begun < 3
     for line in lines:
         line.close()
+
+
+def test_top_tells_who_sent_what(own):
+    """Of calls that have ended, while there is a line still."""
+    own.serve()
+    ann, bob = own.pair()
+    stays = own.start(ann, "talk", "bob", "--answer", stdin=subprocess.PIPE)
+    stays.says("waiting for bob")
+    sender = own.start(ann, "pipe", "bob", stdin=bytes(300000))
+    receiver = own.start(bob, "pipe", "ann", stdin=b"")
+    sender.end(0)
+    receiver.end(0)
+
+    def moved():
+        users = {line["label"]: line for line in map(json.loads, own.ctl.ok("top", "--json").stdout.splitlines())}
+        assert users["ann"]["waiting"] == 1
+        return users["ann"]["bytes"]
+
+    until(lambda: moved() >= 300000, "the call has ended at the server, too")
+    assert moved() < 400000

@@ -196,11 +196,11 @@ static void nothing_is_left(void)
 {
     struct cn_gate_status s = rig_status(&rig);
     uint32_t number = 0, waiting, joined;
-    uint64_t serial;
+    uint64_t serial, bytes;
 
     must(s.lines == 0 && s.pending == 0 && s.waiting == 0 && s.joining == 0);
     must(s.calls.pairs == 0 && s.calls.pipes <= rig.config.pipes_max);
-    must(!cn_gate_next_owner(rig.gate, &number, &serial, &waiting, &joined));
+    must(!cn_gate_next_owner(rig.gate, &number, &serial, &waiting, &joined, &bytes));
     must(cn_gate_busy(rig.gate) == 0);
     must(rig.loop.timer_count == 0);
 }
