@@ -29,20 +29,16 @@ static bool holder_known(const struct cn_ctl *ctl, const struct cn_ctl_issue *is
 }
 
 /* A new certificate, and the notice that brings it. */
-static bool renew_one(const struct cn_ctl *ctl, struct cn_ctl_place *place,
+static bool renew_one(const struct cn_ctl *ctl, struct cn_ctl_place *place, uint64_t number,
                       const struct cn_operator_secret *secret, struct cn_subscriber *subscriber)
 {
     struct cn_held_notice notice;
-    uint64_t number = 0;
     enum cn_err err;
 
-    if (!cn_ctl_certificate_issue(ctl, place->registry, secret, subscriber))
+    if (!cn_ctl_certificate_issue(ctl, place->registry, secret, subscriber) ||
+        !cn_ctl_renewal_make(&place->settings, number, secret, subscriber, &notice))
         return false;
-    err = cn_notices_number_next(place->registry, ctl->now, &number);
-    if (err == CN_OK && !cn_ctl_renewal_make(&place->settings, number, secret, subscriber, &notice))
-        return false;
-    if (err == CN_OK)
-        err = cn_notices_hold(place->registry, &notice);
+    err = cn_notices_hold(place->registry, &notice);
     if (err != CN_OK)
         cn_ctl_registry_error(ctl, err);
     return err == CN_OK;
@@ -53,15 +49,20 @@ static bool renew_each(const struct cn_ctl *ctl, struct cn_ctl_place *place,
 {
     struct cn_subscriber *list = NULL;
     size_t count = 0;
+    uint64_t number = 0; /* one for all: nobody gets two of these notices */
     enum cn_err err = cn_registry_list(place->registry, &list, &count);
-    bool good = err == CN_OK;
+    bool good;
+
+    if (err == CN_OK)
+        err = cn_notices_number_next(place->registry, ctl->now, &number);
+    good = err == CN_OK;
 
     if (!good)
         cn_ctl_registry_error(ctl, err);
     for (size_t i = 0; good && i < count; i++) {
         if (list[i].status != CN_SUBSCRIBER_ACTIVE)
             continue;
-        good = renew_one(ctl, place, secret, &list[i]);
+        good = renew_one(ctl, place, number, secret, &list[i]);
         ++*renewed;
     }
     free(list);

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include "notice.h"
+#include "vectors.h"
 
 static const struct cn_operator_secret operator_secret = { { 5, 6, 7 } };
 static struct cn_fingerprint mine; /* before any notice */
@@ -331,6 +332,54 @@ static void a_renewal_has_the_size_that_is_said(void **state)
     assert_int_equal(size, CN_NOTICE_RENEWAL_SIZE);
 }
 
+/* Made by another implementation: tests/interop/test_notice_vectors.py. */
+static void the_vectors_are_made_and_read(void **state)
+{
+    static const struct {
+        const char *name;
+        uint64_t number;
+        uint8_t parts;
+        bool for_everybody;
+    } rows[] = {
+        { "renewal", 1731000000, CN_NOTICE_CERTIFICATE, false },
+        { "move", 1731000001, CN_NOTICE_ADDRESSES, true },
+        { "rekey", 1731000002, CN_NOTICE_SERVER_KEY, true },
+        { "all", 1731000003, CN_NOTICE_PARTS, false },
+    };
+    FILE *file = fopen("tests/vectors/notice.txt", "r");
+    struct vector v = { 0 };
+    struct cn_operator_secret secret;
+
+    (void)state;
+    assert_non_null(file);
+    assert_true(vector_next(file, &v));
+    memcpy(secret.bytes, vector_field(&v, "operator_seed")->octets, sizeof secret.bytes);
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const struct vector_field *f = vector_field(&v, rows[i].name);
+        struct cn_fingerprint fingerprint = { .address_count = 1 };
+        uint8_t again[CN_NOTICE_SIZE_MAX];
+        struct cn_notice n;
+        size_t size = 0;
+
+        assert_err(decode(f->octets, f->size, &n), CN_OK);
+        assert_int_equal(n.number, rows[i].number);
+        assert_int_equal(n.parts, rows[i].parts);
+        assert_err(cn_notice_make(&n, &secret, again, sizeof again, &size), CN_OK);
+        assert_int_equal(size, f->size);
+        assert_memory_equal(again, f->octets, size);
+        memcpy(fingerprint.server_key.bytes, vector_field(&v, "server")->octets, 32);
+        memcpy(fingerprint.operator_key.bytes, vector_field(&v, "operator_public")->octets, 32);
+        assert_string_equal(err_name(cn_notice_take(&n, &fingerprint)),
+                            rows[i].for_everybody ? "CN_OK" : "CN_E_KEY");
+        memcpy(fingerprint.certificate.admission_key, vector_field(&v, "admission_key")->octets,
+               32);
+        assert_string_equal(err_name(cn_notice_take(&n, &fingerprint)),
+                            rows[i].for_everybody ? "CN_E_KNOWN" : "CN_OK");
+    }
+    vector_wipe(&v);
+    fclose(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -350,6 +399,7 @@ int main(void)
         cmocka_unit_test(too_much_to_say_is_told),
         cmocka_unit_test(several_follow_one_another),
         cmocka_unit_test(a_renewal_has_the_size_that_is_said),
+        cmocka_unit_test(the_vectors_are_made_and_read),
     };
 
     return cmocka_run_group_tests(tests, setup, crypto_teardown);

@@ -3,6 +3,7 @@
 
 #include "armor.h"
 #include "revocations.h"
+#include "vectors.h"
 
 enum { BODY_SIZE_MAX = 4096 };
 
@@ -239,6 +240,40 @@ static void a_long_list_fits_and_one_too_long_is_told(void **state)
     free(list.blocked);
 }
 
+/* Made by another implementation: tests/interop/test_notice_vectors.py. */
+static void the_vector_is_read_and_made_again(void **state)
+{
+    FILE *file = fopen("tests/vectors/notice.txt", "r");
+    static char text[CN_ARMOR_TEXT_SIZE_MAX];
+    struct cn_revocations got = { 0 };
+    const struct vector_field *f;
+    struct vector v = { 0 };
+    struct cn_operator_secret secret;
+    uint8_t made[BODY_SIZE_MAX];
+    size_t size = 0;
+
+    (void)state;
+    assert_non_null(file);
+    assert_true(vector_next(file, &v));
+    f = vector_field(&v, "revocations");
+    memcpy(secret.bytes, vector_field(&v, "operator_seed")->octets, sizeof secret.bytes);
+    assert_err(cn_armor_encode(&crypto, CN_ARMOR_REVOCATIONS, f->octets, f->size, text, sizeof text,
+                               &size),
+               CN_OK);
+    assert_err(cn_revocations_decode(&crypto, text, size, &got), CN_OK);
+    assert_int_equal(got.number, 1731000004);
+    assert_int_equal(got.blocked_count, 2);
+    assert_int_equal(got.blocked[1].reason, CN_VERDICT_SUSPENDED);
+    assert_int_equal(got.held_count, 1);
+    assert_int_equal(got.held[0].serial, 0x0102030405060708);
+    assert_int_equal(got.common.number, 1731000001);
+    assert_int_equal(encode(&got, &secret, made), f->size);
+    assert_memory_equal(made, f->octets, f->size);
+    cn_revocations_wipe(&got);
+    vector_wipe(&v);
+    fclose(file);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +284,7 @@ int main(void)
         cmocka_unit_test(one_signed_by_another_than_it_names_is_refused),
         cmocka_unit_test(all_of_it_comes_back),
         cmocka_unit_test(a_long_list_fits_and_one_too_long_is_told),
+        cmocka_unit_test(the_vector_is_read_and_made_again),
     };
 
     return cmocka_run_group_tests(tests, setup, crypto_teardown);
