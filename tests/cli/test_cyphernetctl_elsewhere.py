@@ -1,10 +1,11 @@
 """The operator's key is kept on another machine than the server: what each side does, and refuses."""
 
 import json
+import subprocess
 
 import pytest
 
-from ctl_helper import Ctl, armor, fingerprint, unarmor
+from ctl_helper import Ctl, armor, fingerprint, needs_root, request, unarmor
 
 
 def lines(text):
@@ -85,8 +86,6 @@ def test_a_servers_key_is_of_no_use_at_a_server(elsewhere):
 
 @pytest.mark.parametrize("verb", [("invite", "x", "-o", "x.fp"), ("admit", "x.request", "--name", "x", "-o", "x.fp")])
 def test_what_needs_the_key_says_where_it_is(elsewhere, verb):
-    from ctl_helper import request
-
     (elsewhere.tmp / "x.request").write_text(request())
     said = elsewhere.server.bad(1, *verb)
     assert "the operator's key is not in" in said
@@ -231,6 +230,40 @@ def test_a_directory_of_its_own_exports_too(server):
     server.ok("revoke", "alice")
     [line] = lines(server.ok("export-revocations", "--json", "-o", "list").stdout)
     assert line["blocked"] == 1
+
+
+FULL_SCRIPT = """
+set -e
+mount -t tmpfs -o size=256k tmpfs "$1" || exit 99
+cp -a "$2/." "$1"
+head -c 1M /dev/zero >"$1/filler" 2>/dev/null || true
+code=0
+"$3" --dir "$1" import "$4" || code=$?
+rm "$1/filler"
+"$3" --dir "$1" import "$5" >&2 || true
+exit $code
+"""
+
+
+@needs_root
+def test_a_full_disk_keeps_what_was_imported_before(elsewhere, tmp_path):
+    """The list before is still the last: an older one is refused as such, with its number."""
+    for i in range(40):
+        elsewhere.op.ok("invite", f"s{i}", "-o", f"s{i}.fp")
+    older = elsewhere.export("older")
+    elsewhere.server.ok("import", elsewhere.export("first"))
+    elsewhere.op.ok("renew", "--all")
+    for i in range(20):
+        elsewhere.op.ok("revoke", f"s{i}")
+    (tmp_path / "mount").mkdir()
+    command = ["unshare", "-m", "sh", "-c", FULL_SCRIPT, "sh", tmp_path / "mount", elsewhere.server.dir,
+               elsewhere.op.programs / "cyphernetctl", elsewhere.export("second"), older]
+    done = subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+    if done.returncode == 99 or "unshare" in done.stderr:
+        pytest.skip("not allowed to mount")
+    assert done.returncode == 1, done.stderr
+    assert "No space left on device" in done.stderr
+    assert "older than what this server has been told" in done.stderr
 
 
 # --- move, and what a renewal is ---------------------------------------------------------------------------------------
