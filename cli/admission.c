@@ -68,7 +68,9 @@ void cn_tell_expiry(struct cn_cli *cli)
     if (cli->told_expiry++ || cn_home_admission(cli->home, &info) != CN_OK)
         return;
     if (info.not_after <= now) {
-        cn_warn("your fingerprint expired; ask the server's operator to renew it");
+        cn_warn(
+            "your fingerprint expired; unless the operator has renewed it, and the server tells so "
+            "when you call, ask him to");
     } else if (info.not_after - now <= (uint64_t)WARN_DAYS * DAY_S) {
         cn_span_text((int64_t)(info.not_after - now), left);
         cn_warn("your fingerprint expires in %s; ask the server's operator to renew it", left);
