@@ -10,14 +10,14 @@ enum {
     LABEL_SIZE = sizeof label - 1,
     ITEM_HEAD_SIZE = 5,
     HEAD_SIZE = ITEM_HEAD_SIZE + LABEL_SIZE + ITEM_HEAD_SIZE, /* of the signed octets */
-    FIELDS_SIZE_MAX = CN_NOTICE_SIZE_MAX - CN_ED25519_SIGNATURE_SIZE
+    FIELDS_SIZE_MAX = CN_NOTICE_SIZE_MAX - CN_ED25519_SIGNATURE_SIZE,
+    SIGNED_SIZE_MAX = HEAD_SIZE + FIELDS_SIZE_MAX
 };
 
-/* What the signature covers: the label and the fields, as items. */
-struct signed_octets {
-    uint8_t bytes[HEAD_SIZE + FIELDS_SIZE_MAX];
-    size_t size;
-};
+static bool key_same(const uint8_t a[CN_X25519_SIZE], const uint8_t b[CN_X25519_SIZE])
+{
+    return memcmp(a, b, CN_X25519_SIZE) == 0; /* public: */
+}
 
 static void fields_encode(const struct cn_notice *n, struct cn_writer *w)
 {
@@ -34,23 +34,25 @@ static void fields_encode(const struct cn_notice *n, struct cn_writer *w)
         cn_writer_bytes(w, n->server_key.bytes, sizeof n->server_key.bytes);
 }
 
-static enum cn_err signed_encode(const struct cn_notice *notice, struct signed_octets *out)
+/* What the signature covers: the label and the fields, as items. CN_E_FULL */
+static enum cn_err signed_encode(const struct cn_notice *notice, uint8_t out[SIGNED_SIZE_MAX],
+                                 size_t *size)
 {
-    struct cn_writer fields = { .at = out->bytes + HEAD_SIZE, .left = FIELDS_SIZE_MAX };
-    struct cn_writer head = { .at = out->bytes, .left = HEAD_SIZE };
-    size_t size;
+    struct cn_writer head = { .at = out, .left = HEAD_SIZE };
+    struct cn_writer fields = { .at = out + HEAD_SIZE, .left = FIELDS_SIZE_MAX };
+    size_t fields_size;
 
     fields_encode(notice, &fields);
     if (!cn_writer_ok(&fields))
         return CN_E_FULL;
-    size = FIELDS_SIZE_MAX - fields.left;
+    fields_size = FIELDS_SIZE_MAX - fields.left;
     cn_writer_u8(&head, CN_ITEM_LABEL);
     cn_writer_u32be(&head, LABEL_SIZE);
     cn_writer_bytes(&head, label, LABEL_SIZE);
     cn_writer_u8(&head, CN_ITEM_MESSAGE);
-    cn_writer_u32be(&head, (uint32_t)size);
+    cn_writer_u32be(&head, (uint32_t)fields_size);
     assert(cn_writer_ok(&head) && head.left == 0);
-    out->size = HEAD_SIZE + size;
+    *size = HEAD_SIZE + fields_size;
     return CN_OK;
 }
 
@@ -59,17 +61,18 @@ enum cn_err cn_notice_make(struct cn_notice *notice,
                            size_t size_max, size_t *size)
 {
     struct cn_writer w = { .at = out, .left = size_max };
-    struct signed_octets octets;
-    enum cn_err err = signed_encode(notice, &octets);
+    uint8_t message[SIGNED_SIZE_MAX];
+    size_t message_size = 0;
+    enum cn_err err = signed_encode(notice, message, &message_size);
 
     if (err != CN_OK)
         return err;
-    if (octets.size - HEAD_SIZE + CN_ED25519_SIGNATURE_SIZE > size_max)
+    if (message_size - HEAD_SIZE + CN_ED25519_SIGNATURE_SIZE > size_max)
         return CN_E_FULL;
-    err = cn_ed25519_sign(operator_secret->bytes, octets.bytes, octets.size, notice->signature);
+    err = cn_ed25519_sign(operator_secret->bytes, message, message_size, notice->signature);
     if (err != CN_OK)
         return err;
-    cn_writer_bytes(&w, octets.bytes + HEAD_SIZE, octets.size - HEAD_SIZE);
+    cn_writer_bytes(&w, message + HEAD_SIZE, message_size - HEAD_SIZE);
     cn_writer_bytes(&w, notice->signature, sizeof notice->signature);
     assert(cn_writer_ok(&w));
     *size = size_max - w.left;
@@ -78,7 +81,7 @@ enum cn_err cn_notice_make(struct cn_notice *notice,
 
 static bool for_everybody(const struct cn_notice *n)
 {
-    return memcmp(n->admission_key, everybody, sizeof everybody) == 0; /* public: */
+    return key_same(n->admission_key, everybody);
 }
 
 static enum cn_err parts_decode(struct cn_notice *n, struct cn_reader *r)
@@ -87,8 +90,8 @@ static enum cn_err parts_decode(struct cn_notice *n, struct cn_reader *r)
 
     if (n->parts & CN_NOTICE_CERTIFICATE) {
         err = cn_certificate_decode(&n->certificate, r);
-        if (err == CN_OK && (for_everybody(n) || memcmp(n->certificate.admission_key, /* public: */
-                                                        n->admission_key, CN_X25519_SIZE) != 0))
+        if (err == CN_OK &&
+            (for_everybody(n) || !key_same(n->certificate.admission_key, n->admission_key)))
             err = CN_E_FORMAT;
     }
     if (err == CN_OK && n->parts & CN_NOTICE_ADDRESSES)
@@ -128,12 +131,12 @@ enum cn_err cn_notice_decode(struct cn_notice *notice, struct cn_reader *r)
 enum cn_err cn_notice_verify(const struct cn_notice *notice,
                              const struct cn_operator_public *operator_public)
 {
-    struct signed_octets octets;
-    enum cn_err err = signed_encode(notice, &octets);
+    uint8_t message[SIGNED_SIZE_MAX];
+    size_t size = 0;
+    enum cn_err err = signed_encode(notice, message, &size);
 
     if (err == CN_OK)
-        err =
-            cn_ed25519_verify(operator_public->bytes, octets.bytes, octets.size, notice->signature);
+        err = cn_ed25519_verify(operator_public->bytes, message, size, notice->signature);
     if (err == CN_OK && notice->parts & CN_NOTICE_CERTIFICATE)
         err = cn_certificate_verify(&notice->certificate, operator_public);
     return err;
@@ -144,11 +147,9 @@ static enum cn_err judge(const struct cn_notice *n, const struct cn_fingerprint 
 {
     if (n->number <= f->notice_number)
         return CN_E_KNOWN;
-    if (memcmp(n->server.bytes, cn_fingerprint_server(f)->bytes, sizeof n->server.bytes) !=
-        0) /* public: */
+    if (!key_same(n->server.bytes, cn_fingerprint_server(f)->bytes))
         return CN_E_SERVER;
-    if (!for_everybody(n) &&
-        memcmp(n->admission_key, f->certificate.admission_key, CN_X25519_SIZE) != 0) /* public: */
+    if (!for_everybody(n) && !key_same(n->admission_key, f->certificate.admission_key))
         return CN_E_KEY;
     return cn_notice_verify(n, &f->operator_key);
 }
