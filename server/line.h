@@ -48,6 +48,7 @@ struct cn_line {
     uint64_t who; /* who.h */
     uint64_t not_after;
     uint32_t owner;              /* CN_OWNER_NONE until registered */
+    uint8_t limits_class;        /* of its certificate */
     bool pending;                /* counts against its address */
     bool counts_as_waiting;      /* in its owner */
     uint32_t tags;               /* that count in its owner */
@@ -83,6 +84,7 @@ struct cn_gate {
     struct cn_config config;
     struct cn_verified verified;
     struct cn_blocklist blocked;
+    struct cn_noticelist notices;
     struct cn_switchboard board;
     struct cn_owners owners;
     struct cn_sources sources;
