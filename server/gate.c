@@ -253,22 +253,20 @@ void cn_gate_configure(struct cn_gate *gate, const struct cn_config *config)
 static uint32_t cut_blocked(struct cn_gate *gate)
 {
     uint32_t cut = 0;
-    struct cn_line *line = gate->first;
+    struct cn_line *line;
 
-    while (line) {
-        struct cn_line *next = line->next;
+    /* with one that is closed its partner may go too, and whom that one found */
+    for (gate->next_judged = gate->first; (line = gate->next_judged) != NULL;) {
         const struct cn_blocked *blocked = NULL;
 
+        gate->next_judged = line->next;
         if (line->state > CN_LINE_HELLO && line->state < CN_LINE_CLOSING)
             blocked = cn_blocklist_find(&gate->blocked, line->serial, line->who);
-        if (blocked && cn_line_hears(line)) {
+        if (blocked && cn_line_hears(line))
             cn_line_refuse(line, blocked->reason);
-        } else if (blocked) {
+        else if (blocked)
             cn_line_close(line, CN_GATE_CUT);
-            next = gate->first; /* its partner may have gone too, and whom that one found */
-        }
         cut += blocked != NULL;
-        line = next;
     }
     return cut;
 }

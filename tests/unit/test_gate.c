@@ -1376,6 +1376,31 @@ static void the_blocked_may_be_joined_with_one_another_on_their_way_out(void **s
     nobody_is_left();
 }
 
+/* The partner of one that is cut is closed with it, as a newer line of its own waits there, and is
+ * the very one that would be looked at next. */
+static void the_blocked_behind_a_line_that_goes_with_another_are_cut(void **state)
+{
+    struct peer behind = peer_register(&rig, 3, CN_MODE_INPUT, 9);
+    struct cn_blocked list[2];
+    struct peer p, partner, newer;
+
+    (void)state;
+    peer_pair(&rig, &partner, &p); /* 1, and then 2, who is looked at first */
+    newer = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+    assert_int_equal(peer_hear(&rig, &newer, NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(peer_hear(&rig, &behind, NULL), CN_ADMISSION_WAITING);
+    list[0] = blocked(&p, 2);
+    list[1] = blocked(&behind, 3);
+    assert_int_equal(block_these(list, COUNT(list)), 2);
+    assert_int_equal(peer_state(&p), ENDED);
+    assert_int_equal(peer_state(&partner), ENDED);
+    assert_int_equal(peer_state(&newer), OPEN);
+    hears_that_it_is_revoked(&behind);
+    peer_close(&behind);
+    peer_close(&p);
+    drop(&partner, &newer);
+}
+
 static void the_partner_of_the_blocked_is_joined_with_the_next_who_waits(void **state)
 {
     struct peer a, b, next;
@@ -1709,6 +1734,7 @@ int main(void)
         TEST(who_is_blocked_is_cut_whatever_it_is_doing),
         TEST(among_many_that_wait_only_the_blocked_are_cut),
         TEST(the_blocked_may_be_joined_with_one_another_on_their_way_out),
+        TEST(the_blocked_behind_a_line_that_goes_with_another_are_cut),
         TEST(the_partner_of_the_blocked_is_joined_with_the_next_who_waits),
         TEST(of_a_subscriber_all_lines_are_cut_whatever_they_are_doing),
         TEST(a_call_of_the_blocked_is_cut_at_both_ends),
