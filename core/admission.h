@@ -18,6 +18,7 @@
 #include "err.h"
 #include "fingerprint.h"
 #include "noise.h"
+#include "notice.h"
 
 enum {
     CN_ADMISSION_SIZE = 1024, /* octets of every message */
@@ -26,8 +27,7 @@ enum {
     CN_ENTRY_SIZE = 1 + CN_TAG_SIZE,
     CN_ADMISSION_PLAIN_SIZE = CN_ADMISSION_SIZE - CN_AEAD_TAG_SIZE,
     /* Entries that one REGISTER or UPDATE holds; more follow in further ones. */
-    CN_ADMISSION_ENTRY_COUNT_MAX = (CN_ADMISSION_PLAIN_SIZE - 4) / CN_ENTRY_SIZE,
-    CN_NOTICE_SIZE_MAX = 768
+    CN_ADMISSION_ENTRY_COUNT_MAX = (CN_ADMISSION_PLAIN_SIZE - 4) / CN_ENTRY_SIZE
 };
 
 /* How an end of a call waits: the caller is output, the answerer input. */
@@ -57,7 +57,7 @@ struct cn_admission_verdict {
     uint32_t keep_alive_s;  /* send one this often, with jitter of a quarter less */
     uint32_t spread_s;      /* what a GOAWAY would carry: come back at a random time within it */
     uint16_t notice_size;
-    uint8_t notice[CN_NOTICE_SIZE_MAX]; /* operator-signed; nothing else may be believed */
+    uint8_t notice[CN_NOTICE_SIZE_MAX]; /* for cn_notice_decode; nothing else may be believed */
 };
 
 /* Messages after the verdict. */

@@ -130,6 +130,8 @@ static void on_ended(void *context, const uint32_t owner[2], const uint64_t byte
                  (unsigned long long)gate->owners.at[owner[1]].serial);
     cn_log("ended", "outcome=%s bytes=%llu,%llu%s", cn_switch_outcome_name(outcome),
            (unsigned long long)bytes[0], (unsigned long long)bytes[1], who);
+    for (int i = 0; i < 2; i++)
+        gate->owners.at[owner[i]].bytes += bytes[i];
     if (gate->room)
         gate->room(gate->room_context);
 }
@@ -234,6 +236,7 @@ void cn_gate_destroy(struct cn_gate *gate)
     cn_blocks_wipe(&gate->prologues);
     cn_blocks_wipe(&gate->entry_lists);
     cn_blocklist_wipe(&gate->blocked);
+    cn_noticelist_wipe(&gate->notices);
     free(gate);
 }
 
@@ -244,28 +247,26 @@ void cn_gate_configure(struct cn_gate *gate, const struct cn_config *config)
     if (c.tags_per_line * sizeof(struct cn_entry) > gate->entry_lists.size)
         c.tags_per_line = (uint32_t)(gate->entry_lists.size / sizeof(struct cn_entry));
     gate->config = c;
-    cn_workers_keep_together(gate->workers, c.rate_per_subscriber > 0);
+    cn_workers_keep_together(gate->workers, cn_config_has_rates(&c));
 }
 
 static uint32_t cut_blocked(struct cn_gate *gate)
 {
     uint32_t cut = 0;
-    struct cn_line *line = gate->first;
+    struct cn_line *line;
 
-    while (line) {
-        struct cn_line *next = line->next;
+    /* with one that is closed its partner may go too, and whom that one found */
+    for (gate->next_judged = gate->first; (line = gate->next_judged) != NULL;) {
         const struct cn_blocked *blocked = NULL;
 
+        gate->next_judged = line->next;
         if (line->state > CN_LINE_HELLO && line->state < CN_LINE_CLOSING)
             blocked = cn_blocklist_find(&gate->blocked, line->serial, line->who);
-        if (blocked && cn_line_hears(line)) {
+        if (blocked && cn_line_hears(line))
             cn_line_refuse(line, blocked->reason);
-        } else if (blocked) {
+        else if (blocked)
             cn_line_close(line, CN_GATE_CUT);
-            next = gate->first; /* its partner may have gone too, and whom that one found */
-        }
         cut += blocked != NULL;
-        line = next;
     }
     return cut;
 }
@@ -292,6 +293,12 @@ enum cn_err cn_gate_registry(struct cn_gate *gate, const struct cn_settings *set
     *cut = cut_blocked(gate);
     cut_calls(gate);
     return CN_OK;
+}
+
+enum cn_err cn_gate_notices(struct cn_gate *gate, const struct cn_held_notice *held, size_t count,
+                            const struct cn_common_notice *common)
+{
+    return cn_noticelist_set(&gate->notices, held, count, common);
 }
 
 enum cn_err cn_gate_worker(struct cn_gate *gate, int channel, bool draining)

@@ -96,6 +96,8 @@ void cn_line_forget(struct cn_line *line)
     cn_blocks_give(&gate->parts, line->in);
     cn_blocks_give(&gate->messages, line->out);
     cn_blocks_give(&gate->prologues, line->prologue);
+    if (gate->next_judged == line)
+        gate->next_judged = line->next;
     if (line->next)
         line->next->before = line->before;
     if (line->before)

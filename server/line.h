@@ -48,6 +48,7 @@ struct cn_line {
     uint64_t who; /* who.h */
     uint64_t not_after;
     uint32_t owner;              /* CN_OWNER_NONE until registered */
+    uint8_t limits_class;        /* of its certificate */
     bool pending;                /* counts against its address */
     bool counts_as_waiting;      /* in its owner */
     uint32_t tags;               /* that count in its owner */
@@ -83,6 +84,7 @@ struct cn_gate {
     struct cn_config config;
     struct cn_verified verified;
     struct cn_blocklist blocked;
+    struct cn_noticelist notices;
     struct cn_switchboard board;
     struct cn_owners owners;
     struct cn_sources sources;
@@ -93,6 +95,7 @@ struct cn_gate {
     struct cn_blocks entry_lists;
     struct cn_workers *workers;
     struct cn_line *first;
+    struct cn_line *next_judged; /* of those gone through; moves on if it goes */
     uint64_t count[CN_GATE_COUNT_COUNT];
     uint32_t in_state[CN_LINE_STATE_COUNT];
     uint32_t pending; /* lines that have not registered */

@@ -316,9 +316,7 @@ static int supervisor_open(const struct cn_registry_content *content)
             cn_supervisor_inherit(cn_cyphernetd.supervisor, &cn_cyphernetd.inherited.past,
                                   cn_cyphernetd.inherited.heir, cn_cyphernetd.inherited.heir_count);
     if (err == CN_OK)
-        err =
-            cn_supervisor_state(cn_cyphernetd.supervisor, &cn_cyphernetd.config, &content->settings,
-                                content->blocked, content->blocked_count, &number);
+        err = cn_reloading_apply(content, &number);
     if (err == CN_OK)
         err = cn_supervisor_start(cn_cyphernetd.supervisor, cn_cyphernetd.workers);
     if (err == CN_OK)
@@ -424,7 +422,7 @@ static int start(void)
     code = prepare(&content);
     if (code == EXIT_DONE && !cn_cyphernetd.only_checks)
         code = start_with(&content, started);
-    free(content.blocked);
+    cn_reloading_wipe(&content);
     return code;
 }
 

@@ -6,7 +6,7 @@
 
 #include "page.h"
 
-enum { CN_STATUS_SIZE_MIN = 2048 };
+enum { CN_STATUS_SIZE_MIN = 2048, CN_STATUS_WORKERS_MAX = 96 };
 
 /* All processes together, those that have ended too. */
 struct cn_status {
@@ -16,6 +16,8 @@ struct cn_status {
     uint64_t gate_restarts;              /* not those that were asked for */
     uint64_t worker_restarts;            /* likewise */
     const struct cn_page_map *admitting; /* the gate whose subscribers are told; NULL: none */
+    const struct cn_page_map *moving[CN_STATUS_WORKERS_MAX]; /* the workers that have their calls */
+    size_t moving_count;
 };
 
 /* What a process has counted; is_running: its present numbers, too. */

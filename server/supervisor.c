@@ -38,6 +38,7 @@ struct cn_supervisor {
     struct child *gate; /* that admits; NULL: none just now */
     bool gate_is_old;   /* it is another program's, and to be replaced */
     struct cn_switch_limits limits;
+    uint64_t rates[CN_CONFIG_CLASS_COUNT];
     int state_fd; /* -1: none yet */
     uint32_t state_number;
     uint32_t workers_wanted;
@@ -315,12 +316,30 @@ static void gate_begins(struct child *gate)
     workers_drain(s);
 }
 
+/* Rates of all classes, a few in each message. */
+static void limits_say(struct child *worker)
+{
+    const struct cn_supervisor *s = worker->supervisor;
+    struct cn_message m = { .type = CN_MESSAGE_LIMITS, .limits = s->limits };
+
+    say(worker, &m, NULL, 0);
+    m.type = CN_MESSAGE_RATES;
+    for (uint32_t i = 0; i < CN_CONFIG_CLASS_COUNT; i += CN_CHANNEL_RATES) {
+        m.number = i;
+        memcpy(m.rate, s->rates + i, sizeof m.rate);
+        say(worker, &m, NULL, 0);
+    }
+}
+
 static void begins(struct child *child)
 {
     child->state = RUNNING;
-    if (child->role == CN_ROLE_GATE)
+    if (child->role == CN_ROLE_GATE) {
         gate_begins(child);
-    else if (child->supervisor->gate)
+        return;
+    }
+    limits_say(child);
+    if (child->supervisor->gate)
         connect_two(child->supervisor->gate, child);
 }
 
@@ -515,32 +534,32 @@ static struct cn_switch_limits limits_of(const struct cn_supervisor *s,
         .turn_size = config->turn_size,
         .idle_ms = (uint64_t)config->idle_timeout * 1000,
         .stall_ms = (uint64_t)config->stall_timeout * 1000,
-        .owner_rate = config->rate_per_subscriber,
     };
 }
 
-enum cn_err cn_supervisor_state(struct cn_supervisor *supervisor, const struct cn_config *config,
-                                const struct cn_settings *settings,
-                                const struct cn_blocked *blocked, size_t blocked_count,
-                                uint32_t *number)
+enum cn_err cn_supervisor_state(struct cn_supervisor *supervisor,
+                                const struct cn_state_parts *parts, uint32_t *number)
 {
-    struct cn_message limits = { .type = CN_MESSAGE_LIMITS };
+    struct cn_state_parts all = *parts;
     int fd = -1;
-    enum cn_err err =
-        cn_state_make(&fd, config, settings, supervisor->setup.who_secret, blocked, blocked_count);
+    enum cn_err err;
 
+    all.who_secret = supervisor->setup.who_secret;
+    err = cn_state_make(&fd, &all);
     if (err != CN_OK)
         return err;
     if (supervisor->state_fd >= 0)
         close(supervisor->state_fd);
     supervisor->state_fd = fd;
     *number = ++supervisor->state_number;
-    supervisor->limits = limits.limits = limits_of(supervisor, config);
+    supervisor->limits = limits_of(supervisor, parts->config);
+    for (int i = 0; i < CN_CONFIG_CLASS_COUNT; i++)
+        supervisor->rates[i] = cn_config_class(parts->config, (uint8_t)i).rate_per_subscriber;
     for (struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX; c++) {
         if (c->state == NONE)
             continue;
         if (c->role == CN_ROLE_SWITCH)
-            say(c, &limits, NULL, 0);
+            limits_say(c);
         else if (c->state != STARTING) /* else when it begins */
             state_say(c);
     }
@@ -621,12 +640,16 @@ void cn_supervisor_past(const struct cn_supervisor *supervisor, struct cn_status
 void cn_supervisor_status(const struct cn_supervisor *supervisor, struct cn_status *status)
 {
     *status = supervisor->past;
+    status->moving_count = 0;
     status->admitting = supervisor->gate ? &supervisor->gate->page : NULL;
     for (const struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX;
          c++) {
         if (c->state == NONE || !c->page.page)
             continue;
         cn_status_add(status, c->page.page, true);
-        status->workers += c->role == CN_ROLE_SWITCH;
+        if (c->role == CN_ROLE_SWITCH) {
+            status->moving[status->moving_count++] = &c->page;
+            status->workers++;
+        }
     }
 }

@@ -49,13 +49,10 @@ CN_MUST_USE enum cn_err cn_supervisor_create(struct cn_supervisor **supervisor,
 /* Ends whoever is left at once, and waits for it. */
 void cn_supervisor_destroy(struct cn_supervisor *supervisor);
 
-/* What has been read, for gates and workers of now and later; *number for applied. CN_E_SYSTEM:
- * nothing has changed. */
+/* What has been read, but for the secret, for gates and workers of now and later; *number for
+ * applied. CN_E_SYSTEM: nothing has changed. */
 CN_MUST_USE enum cn_err cn_supervisor_state(struct cn_supervisor *supervisor,
-                                            const struct cn_config *config,
-                                            const struct cn_settings *settings,
-                                            const struct cn_blocked *blocked, size_t blocked_count,
-                                            uint32_t *number);
+                                            const struct cn_state_parts *parts, uint32_t *number);
 /* Take these over, and what others counted before: the gates among them leave as soon as there is
  * another, the workers with their last call. */
 CN_MUST_USE enum cn_err cn_supervisor_inherit(struct cn_supervisor *supervisor,

@@ -198,7 +198,7 @@ static struct cn_party party_of(const struct cn_workers *w, uint32_t owner)
 {
     const struct cn_owner *o = &w->setup.owners->at[owner];
 
-    return (struct cn_party) { o->who, o->serial, o->limits_class, 0 };
+    return (struct cn_party) { o->who, o->serial, o->limits_class, { 0 } };
 }
 
 /* False: not now. */
@@ -451,6 +451,7 @@ static bool take(struct worker *worker, const struct cn_message *m)
     case CN_MESSAGE_FAILED:
     case CN_MESSAGE_GATE:
     case CN_MESSAGE_LIMITS:
+    case CN_MESSAGE_RATES:
     case CN_MESSAGE_DRAIN:
     case CN_MESSAGE_END:
     case CN_MESSAGE_JOIN:

@@ -24,6 +24,11 @@ def upgraded(world):
     until(lambda: world.server.said().count("event=upgraded") > before, "it is upgraded")
 
 
+def handed_over(world, count):
+    """Wait until the workers have so many calls: the gate has nothing to do with them any more."""
+    until(lambda: status(world)["calls"] == count, "they are with the workers")
+
+
 def gate_killed(world):
     """Kill the gate that admits, and wait for another."""
     until(lambda: len(world.processes()["cyphernetd-gate"]) == 1, "one that was to leave has gone")
@@ -52,6 +57,7 @@ def test_fifty_calls_outlive_gates_and_programs(own):
     calls = [
         call_of(own, fingerprints=(me, others[i % 5]), tag=f"{i:02x}" + 31 * "01", buffer=65536) for i in range(50)
     ]
+    handed_over(own, 50)
     for one, other in calls:
         one.tell("flow", MUCH)
         other.tell("check", MUCH, 120000)
@@ -61,7 +67,7 @@ def test_fifty_calls_outlive_gates_and_programs(own):
     for one, other in calls:
         assert other.answer() == f"got {MUCH} whole"
         assert one.answer() == f"ok {MUCH}"
-    until(lambda: status(own)["calls"] == 50, "they are counted")
+    handed_over(own, 50)
     own.ctl.ok("revoke", others[0].stem)
     for i, (one, other) in enumerate(calls):
         if i % 5 == 0:
@@ -70,7 +76,7 @@ def test_fifty_calls_outlive_gates_and_programs(own):
         else:
             works(one, other)
             works(other, one)
-    until(lambda: status(own)["calls"] == 40, "they are counted")
+    handed_over(own, 40)
 
 
 def test_a_call_is_still_counted_limited_and_cut_by_a_later_gate(own):
@@ -78,6 +84,7 @@ def test_a_call_is_still_counted_limited_and_cut_by_a_later_gate(own):
     people = [invited(own) for _ in range(4)]
     first = call_of(own, fingerprints=tuple(people[:2]))
     second = call_of(own, fingerprints=tuple(people[2:]), tag=OTHER)
+    handed_over(own, 2)
     gate_killed(own)
     upgraded(own)
     until(lambda: sum(one["joined"] for one in status(own)["subscribers"]) == 4, "the gate knows of the calls")
@@ -85,7 +92,7 @@ def test_a_call_is_still_counted_limited_and_cut_by_a_later_gate(own):
     for line in first:
         line.ended()
     works(*second)
-    until(lambda: status(own)["calls"] == 1, "they are counted")
+    handed_over(own, 1)
 
 
 def test_an_upgrade_sends_waiting_lines_away_and_joins_who_is_being_joined(own):
@@ -109,6 +116,7 @@ def test_an_upgrade_sends_waiting_lines_away_and_joins_who_is_being_joined(own):
 def test_a_killed_worker_loses_its_calls_and_is_replaced(own):
     own.serve("[calls]\nworkers = 2\n")
     calls = [call_of(own, tag=f"{i:02x}" + 31 * "01") for i in range(4)]
+    handed_over(own, 4)
     victim = own.processes()["cyphernetd-switch"][0]
     os.kill(victim, signal.SIGKILL)
     until(lambda: status(own)["worker_restarts"] == 1, "it has noticed")
@@ -132,7 +140,7 @@ def test_a_program_that_cannot_begin_is_not_begun(own):
     own.server.signal(signal.SIGUSR2)
     own.server.says("event=upgrade_failed")
     works(one, other)
-    until(lambda: status(own)["calls"] == 1, "they are counted")
+    handed_over(own, 1)
     (own.ctl.dir / "cyphernetd.conf").unlink()
     upgraded(own)
     works(one, other)
@@ -158,7 +166,7 @@ def test_a_gate_that_cannot_begin_leaves_the_old_one_in_place(open_tmp, open_pro
         until(lambda: before not in world.processes()["cyphernetd-gate"], "there is another gate")
         works(one, other)
         works(*call_of(world, tag="09" + 31 * "00"))
-        until(lambda: status(world)["calls"] == 3, "they are counted")
+        handed_over(world, 3)
     finally:
         world.close()
 
@@ -168,6 +176,7 @@ def test_who_is_revoked_while_there_is_no_gate_is_cut_by_the_next(own):
     people = [invited(own) for _ in range(4)]
     first = call_of(own, fingerprints=tuple(people[:2]))
     second = call_of(own, fingerprints=tuple(people[2:]), tag=OTHER)
+    handed_over(own, 2)
     os.kill(own.gate(), signal.SIGKILL)
     own.ctl.ok("revoke", people[0].stem)
     for line in first:
