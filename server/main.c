@@ -83,6 +83,7 @@ static void shutdown_begin(void)
     cn_supervisor_status(cn_cyphernetd.supervisor, &status);
     cn_log("ending", "calls=%u",
            status.gate.joining / 2 + status.gate.handing + status.calls.pairs);
+    cn_service_stopping();
     cn_listeners_close(&cn_cyphernetd.listeners);
     cn_loop_timer_set(&cn_cyphernetd.loop, &cn_cyphernetd.shutdown,
                       cn_cyphernetd.loop.now_ms +
@@ -231,14 +232,12 @@ static int start_failed(enum cn_err err)
     int number = errno;
 
     if (err == CN_E_OPEN_MODE)
-        return fail(
-            CN_SERVER_KEY_FILE ": others may get at it, or it has a second name",
-            "chmod 600 server.key; it must be a plain file of the directory's owner");
+        return fail(CN_SERVER_KEY_FILE ": others may get at it, or it has a second name",
+                    "chmod 600 server.key; it must be a plain file of the directory's owner");
     if (err == CN_E_AUTH)
-        return fail(
-            CN_SERVER_KEY_FILE " is not the key that this server's fingerprints name",
-            "put back the server.key that `cyphernetctl init` made; a new one needs new "
-            "fingerprints");
+        return fail(CN_SERVER_KEY_FILE " is not the key that this server's fingerprints name",
+                    "put back the server.key that `cyphernetctl init` made; a new one needs new "
+                    "fingerprints");
     errno = number;
     return fail_err(err, err == CN_E_SYSTEM || err == CN_E_MEMORY ? "starting" : CN_SERVER_KEY_FILE,
                     NULL);
@@ -279,6 +278,12 @@ static int listeners_open(const struct cn_settings *settings)
         cn_cyphernetd.listeners.fd[cn_cyphernetd.listeners.count++] =
             cn_cyphernetd.inherited.listener[i];
     if (cn_cyphernetd.inherit_fd >= 0)
+        return EXIT_DONE;
+    if (!cn_service_listeners(&cn_cyphernetd.listeners, &bad)) {
+        snprintf(what, sizeof what, "the socket %s that it was given will not do", bad);
+        return fail(what, "a ListenStream= with an address and a port, at most 16 in all");
+    }
+    if (cn_cyphernetd.listeners.count > 0)
         return EXIT_DONE;
     err = cn_listeners_bind(&cn_cyphernetd.listeners, settings, &bad);
     if (err == CN_OK)
@@ -391,6 +396,7 @@ static int start_with(const struct cn_registry_content *content, uid_t started)
     cn_process_harden();
     if (!signals_open())
         return fail_err(CN_E_SYSTEM, "starting", NULL);
+    cn_service_watch();
     code = supervisor_open(content);
     if (code != EXIT_DONE)
         return code;
@@ -400,7 +406,10 @@ static int start_with(const struct cn_registry_content *content, uid_t started)
         return fail_err(CN_E_SYSTEM, CN_CONTROL_SOCKET, NULL);
     if (cn_cyphernetd.inherit_fd >= 0)
         cn_upgrading_survive(false);
-    return ready_say();
+    code = ready_say();
+    if (code == EXIT_DONE)
+        cn_service_ready();
+    return code;
 }
 
 static int start(void)
@@ -535,6 +544,9 @@ int main(int argc, char **argv)
     code = options_take(argc, argv, &told);
     if (code != EXIT_DONE || told)
         return code;
+    if (cn_notify_take(&cn_cyphernetd.notify) != CN_OK)
+        return fail("what a service manager should have said cannot be understood",
+                    "NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS ...: unset what nobody meant");
     cn_process_harden();
     if (readlink("/proc/self/exe", cn_cyphernetd.program, sizeof cn_cyphernetd.program - 1) < 0)
         return fail_err(CN_E_SYSTEM, "/proc", NULL);

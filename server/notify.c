@@ -99,15 +99,21 @@ static bool sockets_take(struct cn_notify *n)
     return true;
 }
 
-enum cn_err cn_notify_take(struct cn_notify *notify)
+void cn_notify_forget(void)
 {
     static const char *const names[] = { "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
                                          "LISTEN_FDS",    "LISTEN_PID",    "LISTEN_FDNAMES" };
-    struct cn_notify n = { 0 };
-    bool fine = path_take(&n) && watchdog_take(&n) && sockets_take(&n);
 
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
         unsetenv(names[i]);
+}
+
+enum cn_err cn_notify_take(struct cn_notify *notify)
+{
+    struct cn_notify n = { 0 };
+    bool fine = path_take(&n) && watchdog_take(&n) && sockets_take(&n);
+
+    cn_notify_forget();
     if (!fine)
         return CN_E_FORMAT;
     *notify = n;

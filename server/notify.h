@@ -36,6 +36,9 @@ CN_MUST_USE enum cn_err cn_notify_take(struct cn_notify *notify);
  * memory. */
 bool cn_notify_give(const struct cn_notify *notify);
 
+/* As cn_notify_take leaves it. */
+void cn_notify_forget(void);
+
 /* Lines of VARIABLE=value. A manager that does not listen hinders nobody for long, and is no
  * failure. */
 void cn_notify_say(const struct cn_notify *notify, const char *format, ...)

@@ -311,6 +311,11 @@ enum cn_err cn_supervisor_started(struct cn_supervisor *supervisor)
     return supervisor->failure;
 }
 
+bool cn_supervisor_admits(const struct cn_supervisor *supervisor)
+{
+    return supervisor->gate != NULL;
+}
+
 /* --- hearing --------------------------------------------------------------------------------- */
 
 static void state_say(struct child *gate)

@@ -72,6 +72,9 @@ CN_MUST_USE enum cn_err cn_supervisor_start(struct cn_supervisor *supervisor, ui
 /* Until each of them runs or one could not start. CN_OK: all do. Else what it said (errno). */
 CN_MUST_USE enum cn_err cn_supervisor_started(struct cn_supervisor *supervisor);
 
+/* Whether there is a gate that admits. */
+bool cn_supervisor_admits(const struct cn_supervisor *supervisor);
+
 /* Reap who has ended: at SIGCHLD. */
 void cn_supervisor_reap(struct cn_supervisor *supervisor);
 /* Send everybody who waits away; calls may end by themselves. */

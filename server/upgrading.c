@@ -52,7 +52,9 @@ static void upgrade_run(void)
     if (cn_upgrade_write(&u, &fd) == CN_OK) {
         cn_upgrading_survive(true);
         snprintf(number, sizeof number, "%d", fd);
-        execv(cn_cyphernetd.program, argv);
+        if (cn_notify_give(&cn_cyphernetd.notify))
+            execv(cn_cyphernetd.program, argv);
+        cn_notify_forget();
         close(fd);
     }
     cn_log_at(CN_LOG_FAILURES, "upgrade_failed", "kept=old reason=\"%s\"", strerror(errno));
@@ -76,9 +78,11 @@ void cn_upgrading_begin(void)
     if (cn_cyphernetd.ending)
         return;
     snprintf(version, sizeof version, "%d", CN_UPGRADE_VERSION);
+    cn_notify_reloading(&cn_cyphernetd.notify);
     if (cn_upgrade_check(cn_cyphernetd.program, argv))
         upgrade_run();
     else
         cn_log_at(CN_LOG_FAILURES, "upgrade_failed", "kept=old reason=\"%s --check says why\"",
                   cn_cyphernetd.program);
+    cn_service_ready();
 }
