@@ -8,7 +8,12 @@
 
 #include "err.h"
 
-enum { CN_CONFIG_WORD_SIZE = 32, CN_CONFIG_COMPLAINT_SIZE = 512, CN_CONFIG_WORKERS_MAX = 32 };
+enum {
+    CN_CONFIG_WORD_SIZE = 32,
+    CN_CONFIG_LISTEN_SIZE = 64,
+    CN_CONFIG_COMPLAINT_SIZE = 512,
+    CN_CONFIG_WORKERS_MAX = 32
+};
 
 struct cn_config {
     /* [admission] */
@@ -43,6 +48,8 @@ struct cn_config {
     uint32_t shutdown_timeout; /* seconds for joined calls to end after SIGTERM */
     bool log_addresses;
     bool log_subscribers;
+    /* [metrics] */
+    char metrics_listen[CN_CONFIG_LISTEN_SIZE]; /* loopback.h; empty: none */
 };
 
 void cn_config_defaults(struct cn_config *config);

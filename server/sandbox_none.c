@@ -1,4 +1,5 @@
-/* sandbox_none.c - instead of sandbox.c in a build with sanitizers, which need more of the kernel. */
+/* sandbox_none.c - instead of sandbox.c in a build with sanitizers, which need more of the kernel.
+ */
 #include "log.h"
 #include "sandbox.h"
 

@@ -1,13 +1,10 @@
 /* service.c - cyphernetd under a service manager. */
 #include <inttypes.h>
-#include <string.h>
 #include <sys/socket.h>
 
 #include "cyphernetd.h"
 
 enum { STATUS_MS = 10000 };
-
-#define METRICS_NAME "metrics"
 
 /* Without a gate nobody is served: then we are as good as hung, and the manager shall know. */
 static bool serves(void)
@@ -68,8 +65,6 @@ bool cn_service_listeners(struct cn_listeners *listeners, const char **bad)
         const struct cn_notify_socket *s = &n->socket[i];
 
         *bad = s->name[0] ? s->name : "without a name";
-        if (strcmp(s->name, METRICS_NAME) == 0)
-            continue;
         if (!cn_notify_listens(s->fd, false) || !cn_listener_take(listeners, s->fd))
             return false;
     }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -27,6 +28,7 @@ struct child {
     struct cn_supervisor *supervisor;
     pid_t pid;
     enum cn_role role;
+    uint32_t number; /* among those of its role */
     enum state state;
     struct cn_page_map page;
     int page_fd;
@@ -54,6 +56,7 @@ struct cn_supervisor {
 static const char *const program_names[CN_ROLE_COUNT] = {
     [CN_ROLE_GATE] = "cyphernetd-gate",
     [CN_ROLE_SWITCH] = "cyphernetd-switch",
+    [CN_ROLE_METRICS] = "cyphernetd-metrics",
 };
 
 static void child_ready(struct cn_watch *watch, uint32_t epoll_events);
@@ -190,12 +193,43 @@ static enum cn_err start_say(struct cn_supervisor *s, int channel, enum cn_role 
 
     if (role == CN_ROLE_SWITCH)
         return cn_channel_send(channel, &m, fds, 1);
+    fds[1] = s->setup.metrics_fd;
+    if (role == CN_ROLE_METRICS)
+        return cn_channel_send(channel, &m, fds, 2);
     err = cn_keyfile_open(s->setup.dir_fd, CN_SERVER_KEY_FILE, CN_ARMOR_SERVER_KEY, &fds[1]);
     if (err == CN_OK) {
         err = cn_channel_send(channel, &m, fds, 3);
         close(fds[1]);
     }
     return err;
+}
+
+/* The least that none of its role has. */
+static uint32_t number_free(const struct cn_supervisor *s, enum cn_role role)
+{
+    for (uint32_t number = 0;; number++) {
+        bool taken = false;
+
+        for (const struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++)
+            taken = taken || (c->state != NONE && c->role == role && c->number == number);
+        if (!taken)
+            return number;
+    }
+}
+
+/* What it tells, of its own or of all: to who serves metrics no subscriber's numbers go. */
+static enum cn_err page_make(const struct cn_supervisor *s, enum cn_role role, int *page)
+{
+    if (role != CN_ROLE_METRICS)
+        return cn_page_make(page, s->setup.lines_max);
+    *page = memfd_create("cyphernet-sums", MFD_CLOEXEC);
+    return *page >= 0 ? CN_OK : CN_E_SYSTEM;
+}
+
+static enum cn_err page_map(struct child *child)
+{
+    return child->role == CN_ROLE_METRICS ? CN_OK
+                                          : cn_page_map(&child->page, child->page_fd, false);
 }
 
 static enum cn_err child_start(struct cn_supervisor *s, enum cn_role role)
@@ -208,7 +242,7 @@ static enum cn_err child_start(struct cn_supervisor *s, enum cn_role role)
     int saved;
 
     if (err == CN_OK)
-        err = cn_page_make(&page, s->setup.lines_max);
+        err = page_make(s, role, &page);
     if (err == CN_OK)
         err = start_say(s, ends[0], role, page);
     if (err == CN_OK)
@@ -230,10 +264,11 @@ static enum cn_err child_start(struct cn_supervisor *s, enum cn_role role)
                           .supervisor = s,
                           .pid = pid,
                           .role = role,
+                          .number = number_free(s, role),
                           .state = STARTING,
                           .page_fd = page,
                           .started_ms = s->setup.loop->now_ms };
-    err = cn_page_map(&c->page, page, false);
+    err = page_map(c);
     return err == CN_OK ? cn_loop_add(s->setup.loop, &c->channel, EPOLLIN) : err;
 }
 
@@ -264,6 +299,8 @@ static enum cn_err try_start(struct cn_supervisor *s)
         err = child_start(s, CN_ROLE_SWITCH);
     if (err == CN_OK && gate_missing(s))
         err = child_start(s, CN_ROLE_GATE);
+    if (err == CN_OK && s->setup.metrics_fd >= 0 && count(s, CN_ROLE_METRICS) == 0)
+        err = child_start(s, CN_ROLE_METRICS);
     return err;
 }
 
@@ -357,7 +394,7 @@ static void begins(struct child *child)
     child->state = RUNNING;
     if (child->role == CN_ROLE_GATE)
         gate_begins(child);
-    else if (child->supervisor->gate)
+    else if (child->role == CN_ROLE_SWITCH && child->supervisor->gate)
         connect_two(child->supervisor->gate, child);
 }
 
@@ -379,6 +416,17 @@ static void failed(struct child *child, const struct cn_message *m)
     }
 }
 
+/* It reads them when it hears that they are there. */
+static void sums_write(struct child *metrics)
+{
+    struct cn_status status;
+
+    cn_supervisor_status(metrics->supervisor, &status);
+    status.admitting = NULL;
+    if (pwrite(metrics->page_fd, &status, sizeof status, 0) == (ssize_t)sizeof status)
+        say_word(metrics, CN_MESSAGE_SUMS);
+}
+
 /* False: it has hung up, or says what no child of ours says. */
 static bool hear(struct child *child)
 {
@@ -397,6 +445,8 @@ static bool hear(struct child *child)
         failed(child, &m);
     else if (err == CN_OK && m.type == CN_MESSAGE_STATE && child == s->gate)
         s->setup.applied(s->setup.context, m.ticket, CN_OK, m.count);
+    else if (err == CN_OK && m.type == CN_MESSAGE_SUMS && child->role == CN_ROLE_METRICS)
+        sums_write(child);
     else if (err != CN_OK || m.type != CN_MESSAGE_STATE)
         return false;
     return true;
@@ -440,13 +490,19 @@ static void child_forget(struct child *child)
     *child = (struct child) { .channel = { -1, child_ready }, .supervisor = s };
 }
 
+static uint64_t *restarts_of(struct cn_supervisor *s, enum cn_role role)
+{
+    if (role == CN_ROLE_GATE)
+        return &s->past.gate_restarts;
+    return role == CN_ROLE_SWITCH ? &s->past.worker_restarts : &s->past.metrics_restarts;
+}
+
 static void child_gone(struct child *child, int status)
 {
     struct cn_supervisor *s = child->supervisor;
     bool in_haste = s->setup.loop->now_ms < child->started_ms + HASTE_MS;
     bool unexpected = child->state != LEAVING && !s->leaving;
     bool was_starting = child->state == STARTING;
-    bool is_gate = child->role == CN_ROLE_GATE;
 
     if (was_starting && child->channel.fd >= 0)
         (void)hear(child); /* its last word */
@@ -458,10 +514,8 @@ static void child_gone(struct child *child, int status)
     }
     if (child->page.page)
         cn_status_add(&s->past, child->page.page, false);
-    if (unexpected && is_gate)
-        s->past.gate_restarts++;
-    else if (unexpected)
-        s->past.worker_restarts++;
+    if (unexpected)
+        *restarts_of(s, child->role) += 1;
     if (s->gate == child)
         s->gate = NULL;
     child_forget(child);
@@ -473,10 +527,11 @@ static void child_gone(struct child *child, int status)
         start_missing(s);
 }
 
+/* Metrics are there to the end. */
 static bool is_empty(const struct cn_supervisor *s)
 {
     for (const struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
-        if (c->state != NONE)
+        if (c->state != NONE && c->role != CN_ROLE_METRICS)
             return false;
     }
     return true;
@@ -590,7 +645,7 @@ enum cn_err cn_supervisor_state(struct cn_supervisor *supervisor, const struct c
             continue;
         if (c->role == CN_ROLE_SWITCH)
             say(c, &limits, NULL, 0);
-        else if (c->state != STARTING) /* else when it begins */
+        else if (c->role == CN_ROLE_GATE && c->state != STARTING) /* else when it begins */
             state_say(c);
     }
     return CN_OK;
@@ -618,6 +673,7 @@ size_t cn_supervisor_heirs(struct cn_supervisor *supervisor, struct cn_heir heir
                                         .channel = c->channel.fd,
                                         .page = c->page_fd,
                                         .role = c->role,
+                                        .number = c->number,
                                         .leaving = c != supervisor->gate };
         fds_survive(c, true);
     }
@@ -646,17 +702,21 @@ enum cn_err cn_supervisor_inherit(struct cn_supervisor *supervisor, const struct
         *c = (struct child) { .channel = { heirs[i].channel, child_ready },
                               .supervisor = s,
                               .pid = heirs[i].pid,
-                              .role = heirs[i].role == CN_ROLE_GATE ? CN_ROLE_GATE : CN_ROLE_SWITCH,
+                              .role = heirs[i].role < CN_ROLE_COUNT ? (enum cn_role)heirs[i].role
+                                                                    : CN_ROLE_SWITCH,
+                              .number = heirs[i].number,
                               .state = heirs[i].leaving ? LEAVING : RUNNING,
                               .page_fd = heirs[i].page };
         fds_survive(c, false);
-        err = cn_page_map(&c->page, c->page_fd, false);
+        err = page_map(c);
         if (err == CN_OK && c->channel.fd >= 0)
             err = cn_loop_add(s->setup.loop, &c->channel, EPOLLIN);
         if (err != CN_OK)
             return err;
         if (c->role == CN_ROLE_SWITCH)
             say_word(c, CN_MESSAGE_DRAIN);
+        if (c->role == CN_ROLE_METRICS) /* it has nothing to finish */
+            (void)kill(c->pid, SIGKILL);
         if (c->state == RUNNING)
             s->gate = c;
     }
@@ -673,11 +733,17 @@ void cn_supervisor_status(const struct cn_supervisor *supervisor, struct cn_stat
 {
     *status = supervisor->past;
     status->admitting = supervisor->gate ? &supervisor->gate->page : NULL;
+    status->admits = supervisor->gate != NULL;
+    status->lines_max = supervisor->setup.lines_max;
+    status->uptime_s = (supervisor->setup.loop->now_ms - supervisor->setup.started_ms) / 1000;
     for (const struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX;
          c++) {
         if (c->state == NONE || !c->page.page)
             continue;
         cn_status_add(status, c->page.page, true);
-        status->workers += c->role == CN_ROLE_SWITCH;
+        if (c->role == CN_ROLE_SWITCH)
+            status->worker[status->workers++] = (struct cn_status_worker) {
+                .number = c->number, .draining = c->state == LEAVING, .calls = c->page.page->calls
+            };
     }
 }

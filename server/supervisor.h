@@ -17,7 +17,7 @@
 
 enum { CN_CHILDREN_MAX = 96, CN_SUPERVISOR_PATH_SIZE = 4096 };
 
-enum cn_role { CN_ROLE_GATE, CN_ROLE_SWITCH, CN_ROLE_COUNT };
+enum cn_role { CN_ROLE_GATE, CN_ROLE_SWITCH, CN_ROLE_METRICS, CN_ROLE_COUNT };
 
 struct cn_supervisor;
 
@@ -28,14 +28,17 @@ struct cn_heir {
     int32_t page;
     uint32_t role;
     uint32_t leaving;
+    uint32_t number;
 };
 
 struct cn_supervisor_setup {
     struct cn_loop *loop; /* borrowed, as all here */
     const struct cn_listeners *listeners;
     const struct cn_who_secret *who_secret;
-    int dir_fd; /* of the server's key */
+    int dir_fd;     /* of the server's key */
+    int metrics_fd; /* a listening socket, borrowed; -1: no metrics */
     uint32_t lines_max;
+    uint64_t started_ms;
     enum cn_log_level log_level;
     /* The state of that number is in force, or not (err): so many lines and calls were cut. */
     void (*applied)(void *context, uint32_t number, enum cn_err err, uint32_t cut);
