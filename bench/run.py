@@ -15,29 +15,9 @@ import threading
 import time
 from pathlib import Path
 
-BUILD = Path(__file__).resolve().parent.parent / "build"
+from machine import BUILD, free_port, same_congestion_control, steal
+
 PIPELINE = BUILD / "bench" / "pipeline"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
-
-
-def same_congestion_control():
-    """In a network namespace of our own, where every socket gets cubic; needs root."""
-    if os.environ.get("CN_BENCH_INSIDE"):
-        return
-    command = ("ip link set lo up; for to in 127.0.0.0/8 127.0.0.1; do ip route replace table local "
-               "local $to dev lo proto kernel scope host src 127.0.0.1 congctl cubic; done; exec \"$@\"")
-    inside = dict(os.environ, CN_BENCH_INSIDE="1")
-    probe = subprocess.run(["unshare", "-n", "sh", "-ec", command, "sh", "true"],
-                           capture_output=True, check=False)
-    if probe.returncode == 0:
-        os.execvpe("unshare", ["unshare", "-n", "sh", "-ec", command, "sh", sys.executable,
-                               *sys.argv], inside)
-    print("no namespace to be had: the system's congestion control is used for all")
 
 
 def peak_mib(process):
@@ -236,12 +216,6 @@ def rate(contestant, i=None):
 
 def median_ratio(one, other):
     return statistics.median(rate(one, i) / rate(other, i) for i in range(len(one.seconds)))
-
-
-def steal():
-    with open("/proc/stat", encoding="ascii") as stat:
-        fields = stat.readline().split()[1:]
-    return int(fields[7]) if len(fields) > 7 else 0
 
 
 def main():

@@ -172,6 +172,9 @@ static void check_server(struct report *report, const struct cn_admission_info *
 
     if (err == CN_OK)
         tell(report, "server", CN_EXIT_DONE, NULL, "%s admits you", address);
+    else if (err == CN_E_ADMISSION && note.notices & CN_NOTICE_RENEWED)
+        tell(report, "server", CN_EXIT_NOT_ADMITTED, "your next call takes it in by itself",
+             "%s: %s, but the operator has renewed it", address, cn_refusal_what(note.refusal));
     else if (err == CN_E_ADMISSION)
         tell(report, "server", CN_EXIT_NOT_ADMITTED, cn_refusal_hint(note.refusal), "%s: %s",
              address, cn_refusal_what(note.refusal));

@@ -1,24 +1,15 @@
 #include "cli.h"
 
 #include <stddef.h>
-#include <time.h>
 
 #include "crypto.h"
+#include "dial.h"
 
 static const struct cn_option options[] = {
     { "replace", 0, NULL, offsetof(struct cn_cli, replace),
       "go to another server, although your contacts are of the present one" },
     { NULL, 0, NULL, 0, NULL },
 };
-
-static void date_of(uint64_t utc_s, char out[32])
-{
-    time_t when = (time_t)utc_s;
-    struct tm tm;
-
-    if (!gmtime_r(&when, &tm) || strftime(out, 32, "%Y-%m-%d", &tm) == 0)
-        snprintf(out, 32, "%llu", (unsigned long long)utc_s);
-}
 
 static int failed(struct cn_cli *cli, enum cn_err err)
 {
@@ -40,7 +31,7 @@ static int run(struct cn_cli *cli)
 {
     char text[CN_TEXT_SIZE_MAX];
     struct cn_admission_info info;
-    char until[32];
+    char until[CN_SPAN_TEXT_SIZE];
     size_t size = 0;
     enum cn_err err;
     int code =
@@ -54,7 +45,7 @@ static int run(struct cn_cli *cli)
         err = cn_home_admission(cli->home, &info);
     if (err != CN_OK)
         return failed(cli, err);
-    date_of(info.not_after, until);
+    cn_date_text(info.not_after, until);
     cn_say(cli, "joined %s as %s, until %s", info.address[0], info.label, until);
     cn_tell_expiry(cli);
     cn_say(cli,

@@ -425,6 +425,7 @@ static void take_event(struct receiving *r, const struct cn_event *event)
     case CN_EVENT_OPEN:
     case CN_EVENT_WRITABLE:
     case CN_EVENT_PROGRESS:
+    case CN_EVENT_NOTICE:
         break;
     }
 }

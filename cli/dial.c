@@ -229,6 +229,9 @@ static int dialled(struct cn_cli *cli, struct cn_dial *dial, const struct cn_eve
         else if (cli->verbose || no_server)
             cn_say(cli, "the line was lost (%s); trying again", cn_err_text(event->err));
         return CN_EXIT_DONE;
+    case CN_EVENT_NOTICE:
+        cn_tell_notices(cli, dial);
+        return CN_EXIT_DONE;
     case CN_EVENT_OPEN:
         opened(cli, dial);
         return CN_EXIT_DONE;

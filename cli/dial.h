@@ -28,6 +28,8 @@ void cn_dial_event(const struct cn_cli *cli, const struct cn_dial *dial, const c
 /* The caller's stream. One that cannot be had ends the call: *code says so, and CLOSED comes. If
  * the call is over already CLOSED says why. */
 void cn_dial_stream(const struct cn_dial *dial, uint8_t kind, struct cn_stream **stream, int *code);
+/* What the operator told us through the server. */
+void cn_tell_notices(struct cn_cli *cli, const struct cn_dial *dial);
 /* The last event: done, or why not, for an exit code. cn_dial says it itself when it fails. */
 void cn_dial_over(const struct cn_cli *cli, const struct cn_dial *dial, int code);
 void cn_dial_end(struct cn_dial *dial);
@@ -37,6 +39,8 @@ enum { CN_CLOCK_OFF_S = 300, CN_SPAN_TEXT_SIZE = 64 };
 
 /* "12 minutes"; the sign does not matter. */
 void cn_span_text(int64_t seconds, char out[CN_SPAN_TEXT_SIZE]);
+/* "2026-11-24", UTC. */
+void cn_date_text(uint64_t utc_s, char out[CN_SPAN_TEXT_SIZE]);
 /* An enum cn_refusal in words, and what to do; static. */
 const char *cn_refusal_what(int refusal);
 const char *cn_refusal_hint(int refusal);

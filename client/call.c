@@ -38,6 +38,7 @@ enum call_state {
 struct call_secrets {
     struct cn_identity identity;
     struct cn_fingerprint fingerprint;
+    struct cn_fingerprint next; /* that the next line begins with: a notice has changed it */
     struct cn_pair pair;
     struct cn_session session;
 };
@@ -61,6 +62,8 @@ struct cn_call {
     uint64_t first_until_ms; /* until then only a failure says that the server cannot be reached */
     enum cn_err failure;     /* why the last line was lost; CN_OK once one waits */
     unsigned handshake_failures;
+    bool has_next;              /* secrets->next */
+    bool notices_taken;         /* of this session's verdict */
     enum cn_session_state told; /* the session state that events were made for */
     struct cn_mux mux;
     struct cn_admission_note note;
@@ -249,6 +252,10 @@ static void session_begin(struct cn_call *call, struct cn_now now)
     cn_session_wipe(session); /* an earlier one may have come as far as its keys */
     err = cn_session_start(session, &setup, now);
     call->told = CN_SESSION_HELLO;
+    call->notices_taken = false;
+    call->note.notices = 0;
+    call->note.notice_err = CN_OK;
+    call->note.notices_unstored = false;
     call->line_since_ms = now.ms;
     if (err != CN_OK) {
         end(call, err);
@@ -272,8 +279,11 @@ static void connecting_took(struct cn_call *call, enum cn_err err, struct cn_now
 
 static void connecting_begin(struct cn_call *call, struct cn_now now)
 {
-    const struct cn_fingerprint *f = &call->secrets->fingerprint;
+    struct cn_fingerprint *f = &call->secrets->fingerprint;
 
+    if (call->has_next)
+        *f = call->secrets->next;
+    call->has_next = false;
     connecting_took(
         call, cn_connect_start(&call->connect, call->home, f, 0, f->address_count, now.ms), now);
 }
@@ -324,12 +334,35 @@ static void line_write(struct cn_call *call, struct cn_now now)
     }
 }
 
+/* The line that stands goes on with the fingerprint that it began with. */
+static void take_notices(struct cn_call *call)
+{
+    struct call_secrets *s = call->secrets;
+    struct cn_notices_taken taken;
+
+    call->notices_taken = true;
+    if (s->session.verdict.notice_size == 0)
+        return;
+    s->next = s->fingerprint;
+    cn_home_notices(call->home, s->session.verdict.notice, s->session.verdict.notice_size, &s->next,
+                    &taken);
+    call->has_next = true;
+    call->note.not_after = s->next.certificate.not_after;
+    call->note.notices = taken.changes;
+    call->note.notice_err = taken.err;
+    call->note.notices_unstored = !taken.stored;
+    if (taken.changes != 0 || taken.err != CN_OK)
+        tell(call, CN_EVENT_NOTICE, taken.err);
+}
+
 static void note_verdict(struct cn_call *call, struct cn_now now)
 {
     const struct cn_session *session = &call->secrets->session;
 
     if (!session->verdict_known)
         return;
+    if (!call->notices_taken)
+        take_notices(call);
     call->note.clock_ahead_s = (int64_t)now.utc_s - (int64_t)session->verdict.server_time;
     call->note.refusal = (int)cn_refusal_of(session->verdict.verdict);
 }
@@ -374,6 +407,21 @@ static bool close_told(const struct cn_mux *mux)
     return mux->close_received && mux->close_received_code != 0;
 }
 
+/* Not admitted, but another time we may be: with the certificate that came with the verdict, or
+ * with one that comes with the next, if ours has expired while we waited. */
+static bool admission_is_renewed(const struct cn_call *call)
+{
+    const struct cn_session *session = &call->secrets->session;
+
+    if (session->error != CN_E_ADMISSION)
+        return false;
+    if (call->told >= CN_SESSION_REGISTER)
+        return session->verdict.verdict == CN_VERDICT_EXPIRED;
+    return (session->verdict.verdict == CN_VERDICT_EXPIRED ||
+            session->verdict.verdict == CN_VERDICT_NOT_YET_VALID) &&
+           call->note.notices & CN_NOTICE_RENEWED;
+}
+
 /* A session that failed: is it over, or tried again? */
 static void session_failed(struct cn_call *call, struct cn_now now)
 {
@@ -389,6 +437,8 @@ static void session_failed(struct cn_call *call, struct cn_now now)
         end(call, closed_error(call->mux.close_received_code));
     } else if (call->open) {
         end(call, cn_err_blame(err) == CN_BLAME_SYSTEM ? err : CN_E_INTERRUPTED);
+    } else if (admission_is_renewed(call)) {
+        retry(call, err, now);
     } else if (err == CN_E_ADMISSION || err == CN_E_CRYPTO || err == CN_E_RANDOM ||
                err == CN_E_MEMORY) {
         end(call, err);

@@ -110,7 +110,7 @@ static enum cn_err visit_others(struct cn_home *home, const char *but, visitor *
 /* Whether my card, or the contact's, is for another server than the one joined now. */
 static bool elsewhere(const struct cn_card *card, const struct cn_fingerprint *fingerprint)
 {
-    return memcmp(card->server_key.bytes, fingerprint->server_key.bytes,
+    return memcmp(card->server_key.bytes, cn_fingerprint_server(fingerprint)->bytes,
                   sizeof card->server_key.bytes) != 0;
 }
 
@@ -145,7 +145,7 @@ static enum cn_err mine_make(struct cn_home *home, const char *name, struct cn_c
     if (err == CN_OK) {
         const struct cn_card_terms terms = {
             .made_for = name,
-            .server_key = &fingerprint.server_key,
+            .server_key = cn_fingerprint_server(&fingerprint),
             .answers = contact->has_theirs ? &contact->theirs : NULL,
             .suite = suite_count > 0 ? suite : NULL,
             .suite_count = suite_count,

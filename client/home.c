@@ -369,7 +369,8 @@ found:
     return CN_OK;
 }
 
-static enum cn_err fingerprint_store(struct cn_home *home, const struct cn_fingerprint *fingerprint)
+enum cn_err cn_home_fingerprint_store(struct cn_home *home,
+                                      const struct cn_fingerprint *fingerprint)
 {
     char text[CN_ARMOR_TEXT_SIZE_MAX];
     size_t size = 0;
@@ -403,8 +404,9 @@ static void request_forget(struct cn_home *home)
 static bool joined_now(struct cn_home *home, const struct cn_server_public *server)
 {
     struct cn_fingerprint now = { 0 };
-    bool same = cn_home_fingerprint(home, &now) == CN_OK &&
-                memcmp(now.server_key.bytes, server->bytes, sizeof server->bytes) == 0;
+    bool same =
+        cn_home_fingerprint(home, &now) == CN_OK &&
+        memcmp(cn_fingerprint_server(&now)->bytes, server->bytes, sizeof server->bytes) == 0;
 
     cn_fingerprint_wipe(&now);
     return same;
@@ -421,14 +423,14 @@ enum cn_err cn_home_join(struct cn_home *home, const char *text, size_t text_siz
     err = cn_home_fail(home, cn_home_text_err(err), 0, NULL);
     if (err == CN_OK && !fingerprint.has_secret)
         err = secret_find(home, &fingerprint, &pending);
-    if (err == CN_OK && !replace && !joined_now(home, &fingerprint.server_key))
-        err = cn_contact_other_server(home, &fingerprint.server_key, &other_server);
+    if (err == CN_OK && !replace && !joined_now(home, cn_fingerprint_server(&fingerprint)))
+        err = cn_contact_other_server(home, cn_fingerprint_server(&fingerprint), &other_server);
     if (err == CN_OK && other_server)
         err = cn_home_fail(home, CN_E_SERVER, 0, NULL);
     if (err == CN_OK)
         err = identity_ensure(home);
     if (err == CN_OK)
-        err = fingerprint_store(home, &fingerprint);
+        err = cn_home_fingerprint_store(home, &fingerprint);
     if (err == CN_OK && pending)
         request_forget(home);
     cn_home_unlock(lock);

@@ -53,6 +53,23 @@ void cn_home_unlock(int lock);
 CN_MUST_USE enum cn_err cn_home_fingerprint(struct cn_home *home,
                                             struct cn_fingerprint *fingerprint);
 CN_MUST_USE enum cn_err cn_home_identity(struct cn_home *home, struct cn_identity *identity);
+/* In place of the one that is there, whole or not at all. */
+CN_MUST_USE enum cn_err cn_home_fingerprint_store(struct cn_home *home,
+                                                  const struct cn_fingerprint *fingerprint);
+
+/* What the notices of a verdict came to. */
+struct cn_notices_taken {
+    unsigned changes; /* enum cn_notice_change, or-ed */
+    enum cn_err err;  /* of the first that was refused, else of storing; CN_OK */
+    bool stored;      /* what was taken in is on the disk, too */
+};
+
+/* Take all that are good into the fingerprint, up to the first that is refused. */
+void cn_notices_take(const uint8_t *notices, size_t size, struct cn_fingerprint *fingerprint,
+                     struct cn_notices_taken *taken);
+/* The same, and into the file, too. If that fails the fingerprint has them all the same. */
+void cn_home_notices(struct cn_home *home, const uint8_t *notices, size_t size,
+                     struct cn_fingerprint *fingerprint, struct cn_notices_taken *taken);
 /* The order of suites for new cards, from the preferences: how many, 0 for the default.
  * CN_E_CONFIG: detail says which line is wrong. */
 CN_MUST_USE enum cn_err cn_home_suites(struct cn_home *home, uint16_t *suite, size_t suite_max,

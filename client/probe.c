@@ -80,9 +80,16 @@ static enum cn_err exchange(int fd, const uint8_t out[CN_ADMISSION_SIZE],
 static void note_fill(struct cn_admission_note *note, const struct cn_fingerprint *fingerprint,
                       const struct cn_admission_verdict *verdict)
 {
+    struct cn_fingerprint noticed = *fingerprint;
+    struct cn_notices_taken taken;
+
     note->clock_ahead_s = (int64_t)time(NULL) - (int64_t)verdict->server_time;
     note->not_after = fingerprint->certificate.not_after;
     note->refusal = (int)cn_refusal_of(verdict->verdict);
+    cn_notices_take(verdict->notice, verdict->notice_size, &noticed, &taken);
+    note->notices = taken.changes;
+    note->notice_err = taken.err;
+    cn_fingerprint_wipe(&noticed);
 }
 
 /* On a connected socket. */

@@ -85,26 +85,14 @@ enum cn_err cn_admission_server_init(struct cn_admission_server *server,
                                      const struct cn_crypto *crypto,
                                      const struct cn_server_secret *secret)
 {
-    uint8_t public[CN_X25519_SIZE];
-    enum cn_err err = cn_x25519_public(secret->bytes, public);
+    enum cn_err err = cn_x25519_key_init(&server->key, secret->bytes);
 
     if (err == CN_OK)
-        err = mac_key(crypto, public, server->mac_key);
-    if (err != CN_OK)
-        return err;
-    server->crypto = crypto;
-    server->secret = *secret;
-    return CN_OK;
-}
-
-/* CN_OK if one of the operators signed it. */
-static enum cn_err signed_by_any(const struct cn_certificate *certificate,
-                                 const struct cn_operator_public *operators, size_t count)
-{
-    enum cn_err err = CN_E_AUTH;
-
-    for (size_t i = 0; i < count && err == CN_E_AUTH; i++)
-        err = cn_certificate_verify(certificate, &operators[i]);
+        err = mac_key(crypto, server->key.public, server->mac_key);
+    if (err == CN_OK)
+        server->crypto = crypto;
+    else
+        cn_admission_server_wipe(server);
     return err;
 }
 
@@ -121,10 +109,10 @@ static enum cn_err hello_certificate(const struct cn_admission_hello *hello, con
                : CN_E_AUTH;
 }
 
-enum cn_err cn_admission_hello_read(const struct cn_admission_server *server,
-                                    const struct cn_operator_public *operators,
-                                    size_t operator_count, const uint8_t in[CN_ADMISSION_SIZE],
-                                    struct cn_admission_hello *hello)
+enum cn_err cn_admission_hello_read_checked(const struct cn_admission_server *server,
+                                            cn_certificate_check *check, void *context,
+                                            const uint8_t in[CN_ADMISSION_SIZE],
+                                            struct cn_admission_hello *hello)
 {
     struct cn_admission_hello h = { 0 };
     uint8_t payload[HELLO_PAYLOAD_SIZE];
@@ -135,17 +123,39 @@ enum cn_err cn_admission_hello_read(const struct cn_admission_server *server,
         err = CN_E_AUTH;
     if (err == CN_OK)
         err = cn_noise_responder_init(&h.noise, server->crypto, noise_prologue, NOISE_PROLOGUE_SIZE,
-                                      server->secret.bytes);
+                                      &server->key);
     if (err == CN_OK)
         err = cn_noise_read1(&h.noise, in, HELLO_NOISE_SIZE, payload);
     if (err == CN_OK)
         err = hello_certificate(&h, payload, &h.certificate);
     if (err == CN_OK)
-        err = signed_by_any(&h.certificate, operators, operator_count);
+        err = check(context, &h.certificate);
     if (err == CN_OK)
         *hello = h;
     cn_admission_hello_wipe(&h);
     return err;
+}
+
+struct signers {
+    const struct cn_operator_public *operators;
+    size_t count;
+};
+
+static enum cn_err signed_by_any(void *context, const struct cn_certificate *certificate)
+{
+    const struct signers *signers = context;
+
+    return cn_certificate_verify_any(certificate, signers->operators, signers->count);
+}
+
+enum cn_err cn_admission_hello_read(const struct cn_admission_server *server,
+                                    const struct cn_operator_public *operators,
+                                    size_t operator_count, const uint8_t in[CN_ADMISSION_SIZE],
+                                    struct cn_admission_hello *hello)
+{
+    struct signers signers = { operators, operator_count };
+
+    return cn_admission_hello_read_checked(server, signed_by_any, &signers, in, hello);
 }
 
 static void verdict_encode(const struct cn_admission_verdict *v, struct cn_writer *w)

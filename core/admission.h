@@ -18,6 +18,7 @@
 #include "err.h"
 #include "fingerprint.h"
 #include "noise.h"
+#include "notice.h"
 
 enum {
     CN_ADMISSION_SIZE = 1024, /* octets of every message */
@@ -26,8 +27,7 @@ enum {
     CN_ENTRY_SIZE = 1 + CN_TAG_SIZE,
     CN_ADMISSION_PLAIN_SIZE = CN_ADMISSION_SIZE - CN_AEAD_TAG_SIZE,
     /* Entries that one REGISTER or UPDATE holds; more follow in further ones. */
-    CN_ADMISSION_ENTRY_COUNT_MAX = (CN_ADMISSION_PLAIN_SIZE - 4) / CN_ENTRY_SIZE,
-    CN_NOTICE_SIZE_MAX = 768
+    CN_ADMISSION_ENTRY_COUNT_MAX = (CN_ADMISSION_PLAIN_SIZE - 4) / CN_ENTRY_SIZE
 };
 
 /* How an end of a call waits: the caller is output, the answerer input. */
@@ -57,7 +57,7 @@ struct cn_admission_verdict {
     uint32_t keep_alive_s;  /* send one this often, with jitter of a quarter less */
     uint32_t spread_s;      /* what a GOAWAY would carry: come back at a random time within it */
     uint16_t notice_size;
-    uint8_t notice[CN_NOTICE_SIZE_MAX]; /* operator-signed; nothing else may be believed */
+    uint8_t notice[CN_NOTICE_SIZE_MAX]; /* for cn_notice_decode; nothing else may be believed */
 };
 
 /* Messages after the verdict. */
@@ -118,7 +118,7 @@ CN_MUST_USE enum cn_err cn_admission_verdict_read(struct cn_noise *noise,
 /* The server's side: its key, made ready once. */
 struct cn_admission_server {
     const struct cn_crypto *crypto; /* borrowed */
-    struct cn_server_secret secret;
+    struct cn_x25519_key key;
     uint8_t mac_key[CN_SHA256_SIZE];
 };
 
@@ -141,6 +141,12 @@ CN_MUST_USE enum cn_err cn_admission_hello_read(const struct cn_admission_server
                                                 size_t operator_count,
                                                 const uint8_t in[CN_ADMISSION_SIZE],
                                                 struct cn_admission_hello *hello);
+/* The same, with check to say whether the certificate's signature is an operator's. It is asked
+ * last, and must not say so of any other. */
+CN_MUST_USE enum cn_err cn_admission_hello_read_checked(const struct cn_admission_server *server,
+                                                        cn_certificate_check *check, void *context,
+                                                        const uint8_t in[CN_ADMISSION_SIZE],
+                                                        struct cn_admission_hello *hello);
 void cn_admission_hello_wipe(struct cn_admission_hello *hello);
 
 /* Answer: on CN_OK line is filled and hello wiped. ephemeral: 32 random octets. */

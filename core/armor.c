@@ -5,7 +5,7 @@
 
 #include "writer.h"
 
-enum { CHECKSUM_SIZE = 8, LINE_SIZE = 64 };
+enum { CHECKSUM_SIZE = CN_ARMOR_CHECKSUM_SIZE, LINE_SIZE = 64 };
 
 #define BEGIN  "-----BEGIN CYPHERNET "
 #define END    "-----END CYPHERNET "
@@ -21,6 +21,8 @@ static const char *const names[CN_ARMOR_KIND_COUNT] = {
     [CN_ARMOR_SERVER_KEY] = "SERVER KEY",
     [CN_ARMOR_OPERATOR_KEY] = "OPERATOR KEY",
     [CN_ARMOR_OPERATOR_PUBLIC] = "OPERATOR PUBLIC KEY",
+    [CN_ARMOR_SERVER_PUBLIC] = "SERVER PUBLIC KEY",
+    [CN_ARMOR_REVOCATIONS] = "REVOCATIONS",
 };
 
 /* Text being read, line by line. */
@@ -33,6 +35,12 @@ const char *cn_armor_name(enum cn_armor_kind kind)
 {
     assert(kind < CN_ARMOR_KIND_COUNT);
     return names[kind];
+}
+
+static size_t body_size_most(enum cn_armor_kind kind)
+{
+    return kind == CN_ARMOR_REVOCATIONS ? (size_t)CN_ARMOR_REVOCATIONS_BODY_SIZE_MAX
+                                        : (size_t)CN_ARMOR_BODY_SIZE_MAX;
 }
 
 static enum cn_err checksum(const struct cn_crypto *crypto, enum cn_armor_kind kind,
@@ -126,7 +134,7 @@ enum cn_err cn_armor_encode(const struct cn_crypto *crypto, enum cn_armor_kind k
 
     if (err != CN_OK)
         return err;
-    if (body_size > CN_ARMOR_BODY_SIZE_MAX)
+    if (body_size > body_size_most(kind))
         return CN_E_FULL; /* nobody would read it */
     mark_put(&w, BEGIN, kind);
     for (size_t at = 0; at < body_size + CHECKSUM_SIZE; at += 3) {
@@ -284,12 +292,11 @@ static enum cn_err lines_decode(struct text *text, enum cn_armor_kind kind, stru
     return CN_E_TRUNCATED;
 }
 
-enum cn_err cn_armor_decode(const struct cn_crypto *crypto, enum cn_armor_kind kind,
-                            const char *text, size_t text_size, uint8_t *body, size_t body_size_max,
-                            size_t *body_size)
+enum cn_err cn_armor_decode_large(const struct cn_crypto *crypto, enum cn_armor_kind kind,
+                                  const char *text, size_t text_size, uint8_t *buffer,
+                                  size_t buffer_size, size_t *body_size)
 {
-    uint8_t raw[CN_ARMOR_BODY_SIZE_MAX + CHECKSUM_SIZE];
-    struct cn_writer w = { .at = raw, .left = sizeof raw };
+    struct cn_writer w = { .at = buffer, .left = buffer_size };
     struct text t = { text, text_size };
     uint8_t check[CHECKSUM_SIZE];
     const char *line;
@@ -309,25 +316,43 @@ enum cn_err cn_armor_decode(const struct cn_crypto *crypto, enum cn_armor_kind k
         if (!line_blank(line, size))
             goto out;
     }
-    size = sizeof raw - w.left;
+    size = buffer_size - w.left;
     if (size < CHECKSUM_SIZE)
         goto out;
     size -= CHECKSUM_SIZE;
-    err = checksum(crypto, kind, raw, size, check);
+    err = checksum(crypto, kind, buffer, size, check);
     if (err != CN_OK)
         goto out;
     err = CN_E_CHECKSUM;
-    if (!cn_equal_ct(check, raw + size, CHECKSUM_SIZE))
+    if (!cn_equal_ct(check, buffer + size, CHECKSUM_SIZE))
         goto out;
     err = CN_E_FULL;
-    if (size > body_size_max)
+    if (size > body_size_most(kind))
         goto out;
-    memcpy(body, raw, size);
     *body_size = size;
     err = CN_OK;
 out:
     if (err != CN_OK)
+        cn_wipe(buffer, buffer_size);
+    return err;
+}
+
+enum cn_err cn_armor_decode(const struct cn_crypto *crypto, enum cn_armor_kind kind,
+                            const char *text, size_t text_size, uint8_t *body, size_t body_size_max,
+                            size_t *body_size)
+{
+    uint8_t raw[CN_ARMOR_BODY_SIZE_MAX + CHECKSUM_SIZE];
+    size_t size = 0;
+    enum cn_err err = cn_armor_decode_large(crypto, kind, text, text_size, raw, sizeof raw, &size);
+
+    if (err == CN_OK && size > body_size_max)
+        err = CN_E_FULL;
+    if (err == CN_OK) {
+        memcpy(body, raw, size);
+        *body_size = size;
+    } else {
         cn_wipe(body, body_size_max);
+    }
     cn_wipe(raw, sizeof raw);
     return err;
 }

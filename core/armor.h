@@ -23,11 +23,15 @@ enum cn_armor_kind {
     CN_ARMOR_SERVER_KEY,
     CN_ARMOR_OPERATOR_KEY,
     CN_ARMOR_OPERATOR_PUBLIC,
+    CN_ARMOR_SERVER_PUBLIC,
+    CN_ARMOR_REVOCATIONS,
     CN_ARMOR_KIND_COUNT
 };
 
 enum {
-    CN_ARMOR_BODY_SIZE_MAX = 16384,
+    CN_ARMOR_BODY_SIZE_MAX = 16384, /* of all kinds but one: */
+    CN_ARMOR_REVOCATIONS_BODY_SIZE_MAX = 16777216,
+    CN_ARMOR_CHECKSUM_SIZE = 8,
     /* Upper bound of the text of a body, its final NUL not counted. */
     CN_ARMOR_TEXT_SIZE_MAX = (CN_ARMOR_BODY_SIZE_MAX + 8 + 2) / 3 * 4 / 64 * 65 + 256
 };
@@ -50,6 +54,13 @@ CN_MUST_USE enum cn_err cn_armor_encode(const struct cn_crypto *crypto, enum cn_
 CN_MUST_USE enum cn_err cn_armor_decode(const struct cn_crypto *crypto, enum cn_armor_kind kind,
                                         const char *text, size_t text_size, uint8_t *body,
                                         size_t body_size_max, size_t *body_size);
+
+/* The same for a kind whose bodies are large, in the caller's memory: buffer needs
+ * CN_ARMOR_CHECKSUM_SIZE octets more than the body. It is wiped on failure. */
+CN_MUST_USE enum cn_err cn_armor_decode_large(const struct cn_crypto *crypto,
+                                              enum cn_armor_kind kind, const char *text,
+                                              size_t text_size, uint8_t *buffer, size_t buffer_size,
+                                              size_t *body_size);
 
 /* The kind a text says it is; CN_ARMOR_KIND_COUNT if it is none of ours. */
 enum cn_armor_kind cn_armor_kind_of(const char *text, size_t text_size);

@@ -54,6 +54,17 @@ enum cn_err cn_certificate_verify(const struct cn_certificate *certificate,
                              certificate->signature);
 }
 
+enum cn_err cn_certificate_verify_any(const struct cn_certificate *certificate,
+                                      const struct cn_operator_public *operators,
+                                      size_t operator_count)
+{
+    enum cn_err err = CN_E_AUTH;
+
+    for (size_t i = 0; i < operator_count && err == CN_E_AUTH; i++)
+        err = cn_certificate_verify(certificate, &operators[i]);
+    return err;
+}
+
 void cn_certificate_encode(const struct cn_certificate *certificate, struct cn_writer *w)
 {
     fields_encode(certificate, w);

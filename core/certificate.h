@@ -37,6 +37,12 @@ CN_MUST_USE enum cn_err cn_certificate_sign(struct cn_certificate *certificate,
 /* CN_E_AUTH: not signed by this operator. Says nothing about dates. */
 CN_MUST_USE enum cn_err cn_certificate_verify(const struct cn_certificate *certificate,
                                               const struct cn_operator_public *operator_public);
+/* CN_OK: signed by one of these. CN_E_AUTH: by none. */
+CN_MUST_USE enum cn_err cn_certificate_verify_any(const struct cn_certificate *certificate,
+                                                  const struct cn_operator_public *operators,
+                                                  size_t operator_count);
+/* What answers the same for an owner who knows the operators. */
+typedef enum cn_err cn_certificate_check(void *context, const struct cn_certificate *certificate);
 
 void cn_certificate_encode(const struct cn_certificate *certificate, struct cn_writer *w);
 /* CN_E_FORMAT: cut short, or not_after <= not_before; CN_E_VERSION. Does not verify. */

@@ -409,10 +409,10 @@ enum cn_err cn_x25519_public(const uint8_t secret[CN_X25519_SIZE], uint8_t out[C
     return public_from_secret(EVP_PKEY_X25519, secret, out);
 }
 
-enum cn_err cn_x25519(const uint8_t secret[CN_X25519_SIZE], const uint8_t public[CN_X25519_SIZE],
-                      uint8_t out[CN_X25519_SIZE])
+/* Consumes mine, which may be NULL. */
+static enum cn_err agree(EVP_PKEY *mine, const uint8_t public[CN_X25519_SIZE],
+                         uint8_t out[CN_X25519_SIZE])
 {
-    EVP_PKEY *mine = EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, CN_X25519_SIZE);
     EVP_PKEY *theirs = EVP_PKEY_new_raw_public_key(EVP_PKEY_X25519, NULL, public, CN_X25519_SIZE);
     EVP_PKEY_CTX *context = mine ? EVP_PKEY_CTX_new(mine, NULL) : NULL;
     uint8_t shared[CN_X25519_SIZE];
@@ -436,6 +436,47 @@ out:
     EVP_PKEY_free(theirs);
     EVP_PKEY_free(mine);
     return cn_crypto_done(err);
+}
+
+enum cn_err cn_x25519(const uint8_t secret[CN_X25519_SIZE], const uint8_t public[CN_X25519_SIZE],
+                      uint8_t out[CN_X25519_SIZE])
+{
+    return agree(EVP_PKEY_new_raw_private_key(EVP_PKEY_X25519, NULL, secret, CN_X25519_SIZE),
+                 public, out);
+}
+
+enum cn_err cn_x25519_key_init(struct cn_x25519_key *key, const uint8_t secret[CN_X25519_SIZE])
+{
+    enum cn_err err = cn_x25519_public(secret, key->public);
+
+    if (err == CN_OK)
+        memcpy(key->secret, secret, CN_X25519_SIZE);
+    return err;
+}
+
+/* With both halves libcrypto does not compute the public one; NULL: it failed. */
+static EVP_PKEY *pair_of(const struct cn_x25519_key *key)
+{
+    OSSL_PARAM params[] = {
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PRIV_KEY, (void *)(uintptr_t)key->secret,
+                                          CN_X25519_SIZE),
+        OSSL_PARAM_construct_octet_string(OSSL_PKEY_PARAM_PUB_KEY, (void *)(uintptr_t)key->public,
+                                          CN_X25519_SIZE),
+        OSSL_PARAM_construct_end(),
+    };
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "X25519", NULL);
+    EVP_PKEY *pair = NULL;
+
+    if (context && EVP_PKEY_fromdata_init(context) == 1)
+        (void)EVP_PKEY_fromdata(context, &pair, EVP_PKEY_KEYPAIR, params);
+    EVP_PKEY_CTX_free(context);
+    return pair;
+}
+
+enum cn_err cn_x25519_key_agree(const struct cn_x25519_key *key,
+                                const uint8_t public[CN_X25519_SIZE], uint8_t out[CN_X25519_SIZE])
+{
+    return agree(pair_of(key), public, out);
 }
 
 enum cn_err cn_ed25519_public(const uint8_t seed[CN_ED25519_SEED_SIZE],

@@ -167,6 +167,19 @@ CN_MUST_USE enum cn_err cn_x25519_public(const uint8_t secret[CN_X25519_SIZE],
 CN_MUST_USE enum cn_err cn_x25519(const uint8_t secret[CN_X25519_SIZE],
                                   const uint8_t public[CN_X25519_SIZE],
                                   uint8_t out[CN_X25519_SIZE]);
+/* A private key with its public key, which costs as much to find as an agreement: for keys that
+ * agree more than once, or whose public half is needed anyway. Wipe with cn_wipe. */
+struct cn_x25519_key {
+    uint8_t secret[CN_X25519_SIZE];
+    uint8_t public[CN_X25519_SIZE];
+};
+
+CN_MUST_USE enum cn_err cn_x25519_key_init(struct cn_x25519_key *key,
+                                           const uint8_t secret[CN_X25519_SIZE]);
+/* As cn_x25519 with key->secret. */
+CN_MUST_USE enum cn_err cn_x25519_key_agree(const struct cn_x25519_key *key,
+                                            const uint8_t public[CN_X25519_SIZE],
+                                            uint8_t out[CN_X25519_SIZE]);
 
 /* RFC 8032. Any 32 octets are a seed. */
 CN_MUST_USE enum cn_err cn_ed25519_public(const uint8_t seed[CN_ED25519_SEED_SIZE],

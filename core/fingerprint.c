@@ -13,6 +13,11 @@ void cn_fingerprint_wipe(struct cn_fingerprint *fingerprint)
         cn_wipe(fingerprint, sizeof *fingerprint);
 }
 
+const struct cn_server_public *cn_fingerprint_server(const struct cn_fingerprint *fingerprint)
+{
+    return fingerprint->has_first_key ? &fingerprint->first_key : &fingerprint->server_key;
+}
+
 bool cn_name_valid(const char *name)
 {
     static const char also[] = "._-";
@@ -82,6 +87,48 @@ static bool short_text_decode(struct cn_reader *r, char *out, size_t size_max)
     return cn_reader_ok(r) && strlen(out) == size;
 }
 
+void cn_addresses_encode(struct cn_writer *w, size_t count,
+                         const char address[CN_ADDRESS_COUNT_MAX][CN_ADDRESS_SIZE_MAX + 1])
+{
+    cn_writer_u8(w, (uint8_t)count);
+    for (size_t i = 0; i < count; i++)
+        short_text_encode(w, address[i]);
+}
+
+enum cn_err cn_addresses_decode(struct cn_reader *r, size_t *count,
+                                char address[CN_ADDRESS_COUNT_MAX][CN_ADDRESS_SIZE_MAX + 1])
+{
+    *count = cn_reader_u8(r);
+    if (*count == 0 || *count > CN_ADDRESS_COUNT_MAX)
+        return CN_E_FORMAT;
+    for (size_t i = 0; i < *count; i++) {
+        if (!short_text_decode(r, address[i], CN_ADDRESS_SIZE_MAX) || !cn_address_valid(address[i]))
+            return CN_E_FORMAT;
+    }
+    return CN_OK;
+}
+
+/* What version 2 has more than version 1. */
+static void noticed_encode(struct cn_writer *w, const struct cn_fingerprint *f)
+{
+    cn_writer_u64be(w, f->notice_number);
+    cn_writer_u8(w, f->has_first_key);
+    if (f->has_first_key)
+        cn_writer_bytes(w, f->first_key.bytes, sizeof f->first_key.bytes);
+}
+
+static bool noticed_decode(struct cn_reader *r, struct cn_fingerprint *f)
+{
+    uint8_t has_first_key;
+
+    f->notice_number = cn_reader_u64be(r);
+    has_first_key = cn_reader_u8(r);
+    f->has_first_key = has_first_key == 1;
+    if (f->has_first_key)
+        cn_reader_copy(r, f->first_key.bytes, sizeof f->first_key.bytes);
+    return f->notice_number > 0 && has_first_key <= 1;
+}
+
 enum cn_err cn_fingerprint_encode(const struct cn_crypto *crypto,
                                   const struct cn_fingerprint *fingerprint, char *text,
                                   size_t text_size_max, size_t *text_size)
@@ -90,7 +137,8 @@ enum cn_err cn_fingerprint_encode(const struct cn_crypto *crypto,
     struct cn_writer w = { .at = body, .left = sizeof body };
     enum cn_err err = CN_E_FULL;
 
-    cn_writer_u8(&w, CN_FINGERPRINT_VERSION);
+    cn_writer_u8(&w, fingerprint->notice_number > 0 ? CN_FINGERPRINT_VERSION_NOTICED
+                                                    : CN_FINGERPRINT_VERSION);
     cn_certificate_encode(&fingerprint->certificate, &w);
     cn_writer_u8(&w, fingerprint->has_secret);
     if (fingerprint->has_secret)
@@ -98,9 +146,9 @@ enum cn_err cn_fingerprint_encode(const struct cn_crypto *crypto,
     cn_writer_bytes(&w, fingerprint->server_key.bytes, sizeof fingerprint->server_key.bytes);
     cn_writer_bytes(&w, fingerprint->operator_key.bytes, sizeof fingerprint->operator_key.bytes);
     short_text_encode(&w, fingerprint->label);
-    cn_writer_u8(&w, (uint8_t)fingerprint->address_count);
-    for (size_t i = 0; i < fingerprint->address_count; i++)
-        short_text_encode(&w, fingerprint->address[i]);
+    cn_addresses_encode(&w, fingerprint->address_count, fingerprint->address);
+    if (fingerprint->notice_number > 0)
+        noticed_encode(&w, fingerprint);
     if (cn_writer_ok(&w))
         err = cn_armor_encode(crypto, CN_ARMOR_FINGERPRINT, body, sizeof body - w.left, text,
                               text_size_max, text_size);
@@ -114,7 +162,8 @@ static enum cn_err body_decode(struct cn_reader *r, struct cn_fingerprint *f)
     uint8_t has_secret;
     enum cn_err err;
 
-    if (cn_reader_ok(r) && version != CN_FINGERPRINT_VERSION)
+    if (cn_reader_ok(r) && version != CN_FINGERPRINT_VERSION &&
+        version != CN_FINGERPRINT_VERSION_NOTICED)
         return CN_E_VERSION;
     err = cn_certificate_decode(&f->certificate, r);
     if (err != CN_OK)
@@ -128,14 +177,11 @@ static enum cn_err body_decode(struct cn_reader *r, struct cn_fingerprint *f)
     if (has_secret > 1 || !short_text_decode(r, f->label, CN_NAME_SIZE_MAX) ||
         !cn_label_valid(f->label))
         return CN_E_FORMAT;
-    f->address_count = cn_reader_u8(r);
-    if (f->address_count == 0 || f->address_count > CN_ADDRESS_COUNT_MAX)
+    err = cn_addresses_decode(r, &f->address_count, f->address);
+    if (err != CN_OK)
+        return err;
+    if (version == CN_FINGERPRINT_VERSION_NOTICED && !noticed_decode(r, f))
         return CN_E_FORMAT;
-    for (size_t i = 0; i < f->address_count; i++) {
-        if (!short_text_decode(r, f->address[i], CN_ADDRESS_SIZE_MAX) ||
-            !cn_address_valid(f->address[i]))
-            return CN_E_FORMAT;
-    }
     return cn_reader_done(r) ? CN_OK : CN_E_FORMAT;
 }
 

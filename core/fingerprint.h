@@ -11,7 +11,8 @@
 
 enum {
     CN_FINGERPRINT_VERSION = 1,
-    CN_NAME_SIZE_MAX = 64, /* a NAME or LABEL, its NUL not counted */
+    CN_FINGERPRINT_VERSION_NOTICED = 2, /* of one that a notice has changed */
+    CN_NAME_SIZE_MAX = 64,              /* a NAME or LABEL, its NUL not counted */
     CN_ADDRESS_SIZE_MAX = 255,
     CN_ADDRESS_COUNT_MAX = 8,
     CN_FINGERPRINT_BODY_SIZE_MAX = 4096,
@@ -42,15 +43,29 @@ struct cn_fingerprint {
     char label[CN_NAME_SIZE_MAX + 1]; /* the operator's name for the subscriber */
     size_t address_count;             /* 1 to CN_ADDRESS_COUNT_MAX */
     char address[CN_ADDRESS_COUNT_MAX][CN_ADDRESS_SIZE_MAX + 1]; /* HOST:PORT or [IPV6]:PORT */
+    uint64_t notice_number; /* of the newest notice that is in it; 0: none, and no first key */
+    bool has_first_key;
+    struct cn_server_public first_key; /* the server's before a notice changed it, else zeros */
 };
 
 void cn_fingerprint_wipe(struct cn_fingerprint *fingerprint);
+
+/* The key by which cards and notices name the server: its first one. Lives in the fingerprint. */
+const struct cn_server_public *cn_fingerprint_server(const struct cn_fingerprint *fingerprint);
 
 /* NAME and LABEL: [A-Za-z0-9][A-Za-z0-9._-]{0,63}; a label also holds a non-digit. */
 CN_MUST_USE bool cn_name_valid(const char *name);
 CN_MUST_USE bool cn_label_valid(const char *label);
 /* HOST:PORT with HOST a name, an IPv4 address or an [IPv6 address], and PORT 1 to 65535. */
 CN_MUST_USE bool cn_address_valid(const char *address);
+
+/* A count octet and so many addresses: 1 to CN_ADDRESS_COUNT_MAX of them. */
+void cn_addresses_encode(struct cn_writer *w, size_t count,
+                         const char address[CN_ADDRESS_COUNT_MAX][CN_ADDRESS_SIZE_MAX + 1]);
+/* CN_E_FORMAT; then the results may hold anything. */
+CN_MUST_USE enum cn_err
+cn_addresses_decode(struct cn_reader *r, size_t *count,
+                    char address[CN_ADDRESS_COUNT_MAX][CN_ADDRESS_SIZE_MAX + 1]);
 
 /* Armoured text, as cn_armor_encode. */
 CN_MUST_USE enum cn_err cn_fingerprint_encode(const struct cn_crypto *crypto,

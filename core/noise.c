@@ -42,11 +42,11 @@ static enum cn_err hkdf(const struct cn_crypto *crypto, const uint8_t chaining_k
     return err;
 }
 
-static enum cn_err mix_key(struct cn_noise *noise, const uint8_t secret[CN_X25519_SIZE],
-                           const uint8_t public[CN_X25519_SIZE])
+static enum cn_err mix_key(struct cn_noise *noise, const struct cn_x25519_key *mine,
+                           const uint8_t theirs[CN_X25519_SIZE])
 {
     uint8_t shared[CN_X25519_SIZE];
-    enum cn_err err = cn_x25519(secret, public, shared);
+    enum cn_err err = cn_x25519_key_agree(mine, theirs, shared);
 
     if (err == CN_OK)
         err = hkdf(noise->crypto, noise->chaining_key, shared, sizeof shared, noise->chaining_key,
@@ -96,14 +96,12 @@ static enum cn_err decrypt_and_hash(struct cn_noise *noise, const uint8_t *in, s
 }
 
 static enum cn_err noise_init(struct cn_noise *noise, const struct cn_crypto *crypto,
-                              const uint8_t *prologue, size_t prologue_size,
-                              const uint8_t static_secret[CN_X25519_SIZE])
+                              const uint8_t *prologue, size_t prologue_size)
 {
     memset(noise, 0, sizeof *noise);
     noise->crypto = crypto;
     memcpy(noise->hash, protocol_name, sizeof noise->hash);
     memcpy(noise->chaining_key, protocol_name, sizeof noise->chaining_key);
-    memcpy(noise->my_static, static_secret, sizeof noise->my_static);
     return mix_hash(noise, prologue, prologue_size);
 }
 
@@ -112,8 +110,10 @@ enum cn_err cn_noise_initiator_init(struct cn_noise *noise, const struct cn_cryp
                                     const uint8_t static_secret[CN_X25519_SIZE],
                                     const uint8_t their_static[CN_X25519_SIZE])
 {
-    enum cn_err err = noise_init(noise, crypto, prologue, prologue_size, static_secret);
+    enum cn_err err = noise_init(noise, crypto, prologue, prologue_size);
 
+    if (err == CN_OK)
+        err = cn_x25519_key_init(&noise->my_static, static_secret);
     if (err != CN_OK)
         return err;
     memcpy(noise->their_static, their_static, CN_X25519_SIZE);
@@ -122,25 +122,26 @@ enum cn_err cn_noise_initiator_init(struct cn_noise *noise, const struct cn_cryp
 
 enum cn_err cn_noise_responder_init(struct cn_noise *noise, const struct cn_crypto *crypto,
                                     const uint8_t *prologue, size_t prologue_size,
-                                    const uint8_t static_secret[CN_X25519_SIZE])
+                                    const struct cn_x25519_key *my_static)
 {
-    uint8_t public[CN_X25519_SIZE];
-    enum cn_err err = noise_init(noise, crypto, prologue, prologue_size, static_secret);
+    enum cn_err err = noise_init(noise, crypto, prologue, prologue_size);
 
-    if (err == CN_OK)
-        err = cn_x25519_public(static_secret, public);
-    return err == CN_OK ? mix_hash(noise, public, sizeof public) : err;
+    if (err != CN_OK)
+        return err;
+    noise->my_static = *my_static;
+    return mix_hash(noise, my_static->public, CN_X25519_SIZE);
 }
 
 /* Token e, written: the public key goes to out[0..32). */
 static enum cn_err ephemeral_write(struct cn_noise *noise, const uint8_t ephemeral[CN_X25519_SIZE],
                                    uint8_t *out)
 {
-    enum cn_err err;
+    enum cn_err err = cn_x25519_key_init(&noise->my_ephemeral, ephemeral);
 
-    memcpy(noise->my_ephemeral, ephemeral, CN_X25519_SIZE);
-    err = cn_x25519_public(ephemeral, out);
-    return err == CN_OK ? mix_hash(noise, out, CN_X25519_SIZE) : err;
+    if (err != CN_OK)
+        return err;
+    memcpy(out, noise->my_ephemeral.public, CN_X25519_SIZE);
+    return mix_hash(noise, out, CN_X25519_SIZE);
 }
 
 static enum cn_err ephemeral_read(struct cn_noise *noise, const uint8_t *in)
@@ -152,17 +153,15 @@ static enum cn_err ephemeral_read(struct cn_noise *noise, const uint8_t *in)
 enum cn_err cn_noise_write1(struct cn_noise *noise, const uint8_t ephemeral[CN_X25519_SIZE],
                             const uint8_t *payload, size_t payload_size, uint8_t *out)
 {
-    uint8_t public[CN_X25519_SIZE];
     enum cn_err err = ephemeral_write(noise, ephemeral, out);
 
     if (err == CN_OK)
-        err = mix_key(noise, noise->my_ephemeral, noise->their_static); /* es */
+        err = mix_key(noise, &noise->my_ephemeral, noise->their_static); /* es */
     if (err == CN_OK)
-        err = cn_x25519_public(noise->my_static, public);
+        err = encrypt_and_hash(noise, noise->my_static.public, CN_X25519_SIZE,
+                               out + CN_X25519_SIZE); /* s */
     if (err == CN_OK)
-        err = encrypt_and_hash(noise, public, sizeof public, out + CN_X25519_SIZE); /* s */
-    if (err == CN_OK)
-        err = mix_key(noise, noise->my_static, noise->their_static); /* ss */
+        err = mix_key(noise, &noise->my_static, noise->their_static); /* ss */
     if (err == CN_OK)
         err = encrypt_and_hash(noise, payload, payload_size,
                                out + CN_NOISE_MESSAGE1_EXTRA - CN_AEAD_TAG_SIZE);
@@ -179,12 +178,12 @@ enum cn_err cn_noise_read1(struct cn_noise *noise, const uint8_t *in, size_t in_
         return CN_E_FORMAT;
     err = ephemeral_read(noise, in);
     if (err == CN_OK)
-        err = mix_key(noise, noise->my_static, noise->their_ephemeral); /* es */
+        err = mix_key(noise, &noise->my_static, noise->their_ephemeral); /* es */
     if (err == CN_OK)
         err = decrypt_and_hash(noise, in + CN_X25519_SIZE, CN_X25519_SIZE + CN_AEAD_TAG_SIZE,
                                noise->their_static); /* s */
     if (err == CN_OK)
-        err = mix_key(noise, noise->my_static, noise->their_static); /* ss */
+        err = mix_key(noise, &noise->my_static, noise->their_static); /* ss */
     if (err == CN_OK)
         err = decrypt_and_hash(noise, in + payload_at, in_size - payload_at, payload);
     return err;
@@ -196,9 +195,9 @@ enum cn_err cn_noise_write2(struct cn_noise *noise, const uint8_t ephemeral[CN_X
     enum cn_err err = ephemeral_write(noise, ephemeral, out);
 
     if (err == CN_OK)
-        err = mix_key(noise, noise->my_ephemeral, noise->their_ephemeral); /* ee */
+        err = mix_key(noise, &noise->my_ephemeral, noise->their_ephemeral); /* ee */
     if (err == CN_OK)
-        err = mix_key(noise, noise->my_ephemeral, noise->their_static); /* se */
+        err = mix_key(noise, &noise->my_ephemeral, noise->their_static); /* se */
     if (err == CN_OK)
         err = encrypt_and_hash(noise, payload, payload_size, out + CN_X25519_SIZE);
     return err;
@@ -213,9 +212,9 @@ enum cn_err cn_noise_read2(struct cn_noise *noise, const uint8_t *in, size_t in_
         return CN_E_FORMAT;
     err = ephemeral_read(noise, in);
     if (err == CN_OK)
-        err = mix_key(noise, noise->my_ephemeral, noise->their_ephemeral); /* ee */
+        err = mix_key(noise, &noise->my_ephemeral, noise->their_ephemeral); /* ee */
     if (err == CN_OK)
-        err = mix_key(noise, noise->my_static, noise->their_ephemeral); /* se */
+        err = mix_key(noise, &noise->my_static, noise->their_ephemeral); /* se */
     if (err == CN_OK)
         err = decrypt_and_hash(noise, in + CN_X25519_SIZE, in_size - CN_X25519_SIZE, payload);
     return err;

@@ -24,8 +24,8 @@ struct cn_noise {
     uint8_t chaining_key[CN_SHA256_SIZE];
     uint8_t key[CN_AEAD_KEY_SIZE];
     uint64_t nonce;
-    uint8_t my_static[CN_X25519_SIZE];    /* private */
-    uint8_t my_ephemeral[CN_X25519_SIZE]; /* private */
+    struct cn_x25519_key my_static;
+    struct cn_x25519_key my_ephemeral;
     uint8_t their_static[CN_X25519_SIZE];
     uint8_t their_ephemeral[CN_X25519_SIZE];
 };
@@ -38,7 +38,7 @@ struct cn_noise_cipher {
 
 void cn_noise_wipe(struct cn_noise *noise);
 
-/* static_secret is copied. */
+/* Static keys are copied. */
 CN_MUST_USE enum cn_err cn_noise_initiator_init(struct cn_noise *noise,
                                                 const struct cn_crypto *crypto,
                                                 const uint8_t *prologue, size_t prologue_size,
@@ -47,7 +47,7 @@ CN_MUST_USE enum cn_err cn_noise_initiator_init(struct cn_noise *noise,
 CN_MUST_USE enum cn_err cn_noise_responder_init(struct cn_noise *noise,
                                                 const struct cn_crypto *crypto,
                                                 const uint8_t *prologue, size_t prologue_size,
-                                                const uint8_t static_secret[CN_X25519_SIZE]);
+                                                const struct cn_x25519_key *my_static);
 
 /* out gets payload_size + CN_NOISE_MESSAGE1_EXTRA octets. ephemeral: 32 fresh random octets,
  * copied. CN_E_KEY: a Diffie-Hellman result is zero. */

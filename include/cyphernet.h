@@ -93,9 +93,13 @@ CN_API CN_MUST_USE enum cn_err cn_home_admission(struct cn_home *home,
 
 /* What the server said at admission, for messages to the user. */
 struct cn_admission_note {
-    int64_t clock_ahead_s; /* our clock against the server's; 0 if unknown */
-    uint64_t not_after;    /* of our certificate, UTC seconds */
-    int refusal;           /* enum cn_refusal */
+    int64_t clock_ahead_s;  /* our clock against the server's; 0 if unknown */
+    uint64_t not_after;     /* of our certificate, UTC seconds */
+    int refusal;            /* enum cn_refusal */
+    unsigned notices;       /* enum cn_notice_change, or-ed: what the operator's notices changed in
+                             * our fingerprint; of cn_home_probe: what a call would change */
+    enum cn_err notice_err; /* why one of them was refused, or not stored; CN_OK */
+    bool notices_unstored;  /* what they changed holds for this call only: disk full, say */
     bool unlocked; /* keys lie in memory that may be swapped out: RLIMIT_MEMLOCK is too low */
 };
 
@@ -107,6 +111,12 @@ enum cn_refusal {
     CN_REFUSAL_SUSPENDED,
     CN_REFUSAL_OVER_LIMIT,
     CN_REFUSAL_REPLACED /* another call of this subscriber waits in place of this one */
+};
+
+enum cn_notice_change {
+    CN_NOTICE_RENEWED = 1, /* another certificate; not_after is of this one */
+    CN_NOTICE_MOVED = 2,   /* other addresses, from the next line on */
+    CN_NOTICE_REKEYED = 4  /* another key of the server, likewise */
 };
 
 /* Ask the server at one address of cn_admission_info whether it would admit us now, and what time
@@ -190,7 +200,10 @@ enum cn_event_type {
      * another reason. Before OPEN: CN_E_TIMEOUT: the partner did not come in time; CN_E_ADMISSION;
      * CN_E_UNREACHABLE, CN_E_HUNG_UP: the server; CN_E_AUTH: see wait_ms. CN_E_CRYPTO,
      * CN_E_RANDOM, CN_E_MEMORY: here. */
-    CN_EVENT_CLOSED
+    CN_EVENT_CLOSED,
+    /* Before CONNECTED, or before CLOSED or RETRY if we were refused: the operator has told us
+     * something, or somebody in his name (err: why it was refused); see cn_call_admission_note. */
+    CN_EVENT_NOTICE
 };
 
 struct cn_event {

@@ -2,7 +2,7 @@
  *
  *   supervisor to gate    START, LISTEN, WORKER, STATE, RETIRE
  *   gate to supervisor    READY or FAILED, STATE
- *   supervisor to worker  START, GATE, LIMITS, DRAIN, END
+ *   supervisor to worker  START, GATE, LIMITS, RATES, DRAIN, END
  *   gate to worker        JOIN, CUT
  *   supervisor to metrics START, SUMS; and back SUMS
  *   worker to gate        JOINED or REFUSED, CUT; of its own accord PAIR, TOLD, ENDED
@@ -21,7 +21,8 @@
 enum {
     CN_CHANNEL_VERSION = 2,
     CN_CHANNEL_FD = 3, /* a child's channel to the supervisor */
-    CN_CHANNEL_FDS_MAX = 3
+    CN_CHANNEL_FDS_MAX = 3,
+    CN_CHANNEL_RATES = 16 /* in a message */
 };
 
 enum cn_message_type {
@@ -34,6 +35,7 @@ enum cn_message_type {
     CN_MESSAGE_FAILED, /* err, and errno as number */
     CN_MESSAGE_GATE,   /* a channel to the gate that hears of all pairs from now on */
     CN_MESSAGE_LIMITS,
+    CN_MESSAGE_RATES,   /* of the limits classes from number on */
     CN_MESSAGE_DRAIN,   /* end when nothing is left */
     CN_MESSAGE_END,     /* cut all, end */
     CN_MESSAGE_JOIN,    /* two connected sockets */
@@ -51,8 +53,8 @@ enum cn_message_type {
 struct cn_party {
     uint64_t who; /* owners.h */
     uint64_t serial;
-    uint32_t limits_class;
-    uint32_t unused;
+    uint8_t limits_class;
+    uint8_t unused[7];
 };
 
 struct cn_message {
@@ -68,6 +70,7 @@ struct cn_message {
     struct cn_party party[2];
     uint64_t bytes[2];
     struct cn_switch_limits limits;
+    uint64_t rate[CN_CHANNEL_RATES];
 };
 
 /* Two ends of one, that do not block and are closed on exec. CN_E_SYSTEM. */

@@ -54,6 +54,20 @@ static const struct key {
     { "metrics.listen", LISTEN, FIXED, FIELD(metrics_listen), 0, 0, 0 },
 };
 
+/* Those that a section [class.N] may set, too, in the order of struct cn_class_limits; type and
+ * range are those of the key for all. */
+static const struct class_key {
+    const char *all; /* section.key */
+    size_t at;
+} class_keys[] = {
+    { "waiting.lines_per_subscriber", offsetof(struct cn_class_limits, lines_per_subscriber) },
+    { "waiting.tags_per_subscriber", offsetof(struct cn_class_limits, tags_per_subscriber) },
+    { "waiting.lists_per_subscriber", offsetof(struct cn_class_limits, lists_per_subscriber) },
+    { "calls.rate_per_subscriber", offsetof(struct cn_class_limits, rate_per_subscriber) },
+};
+
+enum { CLASS_KEY_COUNT = sizeof class_keys / sizeof class_keys[0] };
+
 enum { KEY_COUNT = sizeof keys / sizeof keys[0], FILE_SIZE_MAX = 65536 };
 
 struct parse {
@@ -123,6 +137,43 @@ static const struct key *key_find(const char *section, const char *name)
         if (strncmp(keys[i].name, section, size) == 0 && keys[i].name[size] == '.' &&
             strcmp(keys[i].name + size + 1, name) == 0)
             return &keys[i];
+    }
+    return NULL;
+}
+
+/* The class that a section is for; 0: none. */
+static unsigned class_of(const char *section)
+{
+    static const char begin[] = "class.";
+    const char *digits = section + sizeof begin - 1;
+    unsigned number = 0;
+
+    if (strncmp(section, begin, sizeof begin - 1) != 0 || digits[0] == '0')
+        return 0;
+    for (; *digits >= '0' && *digits <= '9' && number < CN_CONFIG_CLASS_COUNT; digits++)
+        number = number * 10 + (unsigned)(*digits - '0');
+    return *digits == '\0' && number < CN_CONFIG_CLASS_COUNT ? number : 0;
+}
+
+/* The key of a class's section, as one of the whole configuration. */
+static const struct key *class_key_find(struct cn_config *config, unsigned class, const char *name,
+                                        struct key *made, bool *twice)
+{
+    for (size_t i = 0; i < CLASS_KEY_COUNT; i++) {
+        const char *all = class_keys[i].all;
+        const char *dot = strchr(all, '.');
+        struct cn_class *c = &config->classes[class];
+
+        if (strcmp(dot + 1, name) != 0)
+            continue;
+        for (size_t k = 0; k < KEY_COUNT; k++) {
+            if (strcmp(keys[k].name, all) == 0)
+                *made = keys[k];
+        }
+        made->at = (size_t)((char *)&c->limits - (char *)config) + class_keys[i].at;
+        *twice = (c->set >> i & 1) != 0;
+        c->set |= (uint8_t)(1U << i);
+        return made;
     }
     return NULL;
 }
@@ -229,13 +280,22 @@ static int handle(void *user, const char *section, const char *name, const char 
 {
     struct parse *p = user;
     const struct key *key = key_find(section, name);
+    unsigned class = class_of(section);
+    struct key of_class;
+    bool twice = false;
     char why[128];
 
     if (p->complaint[0])
         return 0;
+    if (key)
+        twice = p->seen[key - keys]++ != 0;
+    else if (class > 0)
+        key = class_key_find(&p->config, class, name, &of_class, &twice);
+    else if (strncmp(section, "class.", 6) == 0)
+        return complain(p, "limits classes are class.1 to class.255", section, name);
     if (!key)
         return complain(p, "no such key; cyphernetd.conf(5) lists them all", section, name);
-    if (p->seen[key - keys]++)
+    if (twice)
         return complain(p, "is set twice; remove one", section, name);
     if (!text || !value_set(p, key, text, why, sizeof why))
         return complain(p, text ? why : "has no value", section, name);

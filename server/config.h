@@ -12,7 +12,22 @@ enum {
     CN_CONFIG_WORD_SIZE = 32,
     CN_CONFIG_LISTEN_SIZE = 64,
     CN_CONFIG_COMPLAINT_SIZE = 512,
+    CN_CONFIG_CLASS_COUNT = 256,
     CN_CONFIG_WORKERS_MAX = 32
+};
+
+/* What each subscriber of a limits class (PROTOCOL.md 2.3) may have. */
+struct cn_class_limits {
+    uint32_t lines_per_subscriber; /* waiting */
+    uint32_t tags_per_subscriber;
+    uint32_t lists_per_subscriber;
+    uint64_t rate_per_subscriber; /* octets per second; 0: no limit */
+};
+
+/* A section [class.N]: what it does not set is as for all. */
+struct cn_class {
+    uint8_t set; /* a bit for each limit, in the order above */
+    struct cn_class_limits limits;
 };
 
 struct cn_config {
@@ -49,7 +64,8 @@ struct cn_config {
     bool log_addresses;
     bool log_subscribers;
     /* [metrics] */
-    char metrics_listen[CN_CONFIG_LISTEN_SIZE]; /* loopback.h; empty: none */
+    char metrics_listen[CN_CONFIG_LISTEN_SIZE];     /* loopback.h; empty: none */
+    struct cn_class classes[CN_CONFIG_CLASS_COUNT]; /* [class.N]; 0 is never set */
 };
 
 void cn_config_defaults(struct cn_config *config);
@@ -61,6 +77,12 @@ CN_MUST_USE enum cn_err cn_config_read(struct cn_config *config, const char *pat
 /* The same from text, which is what the file holds. */
 CN_MUST_USE enum cn_err cn_config_parse(struct cn_config *config, const char *text,
                                         char complaint[CN_CONFIG_COMPLAINT_SIZE]);
+
+/* What is in force for a class. */
+struct cn_class_limits cn_config_class(const struct cn_config *config, uint8_t limits_class);
+
+/* Whether a subscriber of any class is limited in what he sends. */
+bool cn_config_has_rates(const struct cn_config *config);
 
 /* The i-th key as "section.key", for the test of the manual; NULL: no more. */
 const char *cn_config_key(size_t i);

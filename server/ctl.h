@@ -8,6 +8,7 @@
 
 #include "crypto.h"
 #include "err.h"
+#include "notices.h"
 #include "outfile.h"
 #include "registry.h"
 #include "settings.h"
@@ -20,7 +21,8 @@ enum {
     CN_CTL_LIST_COUNT_MAX = 8,
     CN_CTL_OPERAND_COUNT_MAX = 1,
     CN_CTL_DAYS_DEFAULT = 365,
-    CN_CTL_DAYS_MAX = 3650
+    CN_CTL_DAYS_MAX = 3650,
+    CN_CTL_CLASS_MAX = 255
 };
 
 struct cn_ctl_texts {
@@ -38,6 +40,7 @@ struct cn_ctl_arguments {
     bool verbose;
     bool all;
     unsigned days;
+    int limits_class; /* -1: not given */
     const char *name;
     const char *output;
     const char *operator_key;
@@ -58,7 +61,8 @@ enum cn_ctl_option_kind {
     CN_CTL_FLAG,  /* bool */
     CN_CTL_TEXT,  /* const char * */
     CN_CTL_TEXTS, /* struct cn_ctl_texts */
-    CN_CTL_DAYS   /* unsigned */
+    CN_CTL_DAYS,  /* unsigned */
+    CN_CTL_CLASS  /* int */
 };
 
 struct cn_ctl_option {
@@ -87,8 +91,12 @@ extern const struct cn_ctl_verb cn_ctl_renew_verb;
 extern const struct cn_ctl_verb cn_ctl_revoke_verb;
 extern const struct cn_ctl_verb cn_ctl_suspend_verb;
 extern const struct cn_ctl_verb cn_ctl_unsuspend_verb;
+extern const struct cn_ctl_verb cn_ctl_move_verb;
+extern const struct cn_ctl_verb cn_ctl_export_verb;
+extern const struct cn_ctl_verb cn_ctl_import_verb;
 extern const struct cn_ctl_verb cn_ctl_list_verb;
 extern const struct cn_ctl_verb cn_ctl_status_verb;
+extern const struct cn_ctl_verb cn_ctl_top_verb;
 
 /* ctl_say.c: to standard error, `cyphernetctl: error: ...` and so on. All but error and hint fall
  * silent with --quiet; detail speaks with --verbose only. */
@@ -98,6 +106,8 @@ __attribute__((format(printf, 1, 2))) void cn_ctl_hint(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void cn_ctl_warning(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void cn_ctl_note(const char *format, ...);
 __attribute__((format(printf, 1, 2))) void cn_ctl_detail(const char *format, ...);
+/* The file of -o could not be made. */
+void cn_ctl_output_error(const char *output, enum cn_err err);
 /* The text of an error; for CN_E_SYSTEM that of errno. */
 const char *cn_ctl_reason(enum cn_err err);
 /* "2026-11-23", UTC. */
@@ -137,6 +147,29 @@ void cn_ctl_place_return(struct cn_ctl_place *place);
 void cn_ctl_registry_error(const struct cn_ctl *ctl, enum cn_err err);
 void cn_ctl_keyfile_error(const struct cn_ctl *ctl, const char *name, enum cn_err err);
 
+/* ctl_text.c: the whole of a file, or of standard input if path is "-". *size_max octets at most
+ * (CN_E_LIMIT); CN_E_SYSTEM. */
+CN_MUST_USE enum cn_err cn_ctl_text_read(const char *path, char *text, size_t size_max,
+                                         size_t *size);
+
+/* ctl_notice.c: what subscribers are to be told. PROTOCOL.md 2.12 */
+/* A notice with the subscriber's certificate, under this number. False, having said why. */
+bool cn_ctl_renewal_make(const struct cn_settings *settings, uint64_t number,
+                         const struct cn_operator_secret *secret,
+                         const struct cn_subscriber *subscriber, struct cn_held_notice *notice);
+/* Have the running server read the registry again. *running: one runs. False, having said why, if
+ * it does not confirm. */
+bool cn_ctl_server_tell(const struct cn_ctl_place *place, bool *running);
+/* The operator's key is in this directory. */
+bool cn_ctl_operator_here(const struct cn_ctl_place *place);
+/* The server is elsewhere: this directory has the operator's key, and that server's public one. */
+bool cn_ctl_server_elsewhere(const struct cn_ctl_place *place);
+/* What becomes of it now: a server runs, or will, or is elsewhere. */
+void cn_ctl_told_note(const struct cn_ctl *ctl, const struct cn_ctl_place *place, bool running);
+
+/* ctl_init.c: what --public said. False, having said why. */
+bool cn_ctl_public_take(const struct cn_ctl_arguments *arguments, struct cn_settings *settings);
+
 /* ctl_issue.c: certificates and fingerprint files. */
 struct cn_ctl_issue {
     const char *label; /* borrowed */
@@ -147,6 +180,7 @@ struct cn_ctl_issue {
                    struct cn_registry *registry, struct cn_subscriber *subscriber,
                    struct cn_fingerprint *fingerprint);
     uint8_t admission_key[CN_X25519_SIZE]; /* for holder, if the request has told it */
+    bool renews;                           /* the subscriber is told through the server, too */
 };
 
 /* Issue one certificate, enter it, write the file of -o. Returns the exit code. */
@@ -195,5 +229,27 @@ bool cn_ctl_json_value(const struct cn_ctl_member *member, uint64_t *value);
 /* A top-level member by its name. */
 bool cn_ctl_json_find(const char *json, const char *name, struct cn_ctl_member *member);
 bool cn_ctl_json_number(const char *json, const char *name, uint64_t *value);
+
+/* ctl_top.c: what a running server tells of one subscriber. */
+struct cn_ctl_user {
+    uint64_t serial;
+    uint64_t waiting;
+    uint64_t joined;
+    uint64_t bytes;
+};
+
+/* A reply to status; false, having said why. *running: a server runs. */
+bool cn_ctl_status_ask(const struct cn_ctl *ctl, const struct cn_ctl_place *place, char *reply,
+                       size_t reply_size_max, bool *running);
+/* What is missing of it is 0. */
+struct cn_ctl_user cn_ctl_user_take(const struct cn_ctl_member *element);
+/* The label that goes with a serial, or "(not in the registry)". */
+void cn_ctl_user_label(struct cn_registry *registry, uint64_t serial,
+                       char label[CN_NAME_SIZE_MAX + 1]);
+/* "3.1 MiB" */
+struct cn_ctl_octets {
+    char text[32];
+};
+struct cn_ctl_octets cn_ctl_octets(uint64_t octets);
 
 #endif

@@ -1,9 +1,6 @@
 #include "ctl.h"
 
-#include <errno.h>
-#include <fcntl.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "armor.h"
 
@@ -40,37 +37,6 @@ static bool holder_of_request(const struct cn_ctl *ctl, const struct cn_ctl_issu
         return false;
     memcpy(subscriber->certificate.admission_key, issue->admission_key, CN_X25519_SIZE);
     return true;
-}
-
-/* The whole of the file, or of standard input. CN_E_LIMIT: longer than any request. */
-static enum cn_err text_read(const char *path, char *text, size_t size_max, size_t *size)
-{
-    bool from_stdin = strcmp(path, "-") == 0;
-    int fd = from_stdin ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    enum cn_err err = CN_OK;
-    size_t have = 0;
-
-    if (fd < 0)
-        return CN_E_SYSTEM;
-    for (;;) {
-        ssize_t got = read(fd, text + have, size_max - have);
-
-        if (got < 0 && errno == EINTR)
-            continue;
-        if (got < 0)
-            err = CN_E_SYSTEM;
-        if (got <= 0)
-            break;
-        have += (size_t)got;
-        if (have == size_max) {
-            err = CN_E_LIMIT;
-            break;
-        }
-    }
-    if (!from_stdin)
-        close(fd);
-    *size = have;
-    return err;
 }
 
 static const char *request_hint(enum cn_err err, const char *text, size_t size)
@@ -110,7 +76,7 @@ static bool request_read(const struct cn_ctl *ctl, const char *path, uint8_t key
     char text[CN_ARMOR_TEXT_SIZE_MAX];
     const char *hint;
     size_t size = 0;
-    enum cn_err err = text_read(path, text, sizeof text, &size);
+    enum cn_err err = cn_ctl_text_read(path, text, sizeof text, &size);
 
     if (err == CN_OK)
         err = cn_request_decode(&ctl->crypto, text, size, key);
@@ -146,20 +112,23 @@ static int admit_run(struct cn_ctl *ctl)
 static const struct cn_ctl_option options[] = {
     { "name", '\0', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, name) },
     { "days", '\0', CN_CTL_DAYS, offsetof(struct cn_ctl_arguments, days) },
+    { "class", '\0', CN_CTL_CLASS, offsetof(struct cn_ctl_arguments, limits_class) },
     { "output", 'o', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, output) },
     { NULL, '\0', CN_CTL_FLAG, 0 },
 };
 
 const struct cn_ctl_verb cn_ctl_admit_verb = {
     .name = "admit",
-    .usage = "admit REQUEST --name LABEL [--days N] -o FILE",
+    .usage = "admit REQUEST --name LABEL [--days N] [--class N] -o FILE",
     .summary = "Make a subscriber of somebody who made the admission key himself",
-    .help = "  REQUEST       the file that `cyphernet request` made; - is standard input\n"
-            "  --name LABEL  your name for the subscriber\n"
-            "  --days N      how long the fingerprint is valid (default 365)\n"
-            "  -o FILE       where to write the fingerprint; - is standard output\n"
-            "\nThe fingerprint holds no secret: it is of use only with the key in the\n"
-            "subscriber's hands. Be sure that the request is really his.\n",
+    .help =
+        "  REQUEST       the file that `cyphernet request` made; - is standard input\n"
+        "  --name LABEL  your name for the subscriber\n"
+        "  --days N      how long the fingerprint is valid (default 365)\n"
+        "  --class N     limits of section [class.N] of cyphernetd.conf (default 0: those of all)\n"
+        "  -o FILE       where to write the fingerprint; - is standard output\n"
+        "\nThe fingerprint holds no secret: it is of use only with the key in the\n"
+        "subscriber's hands. Be sure that the request is really his.\n",
     .options = options,
     .operand_min = 1,
     .operand_max = 1,

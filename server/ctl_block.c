@@ -30,9 +30,10 @@ static bool serial_take(const char *text, uint64_t *serial)
     return errno == 0 && *serial > 0 && *serial <= INT64_MAX;
 }
 
-static bool find(const struct cn_ctl *ctl, struct cn_registry *registry,
+static bool find(const struct cn_ctl *ctl, const struct cn_ctl_place *place,
                  struct cn_subscriber *subscriber)
 {
+    struct cn_registry *registry = place->registry;
     const char *who = ctl->arguments.operand[0];
     uint64_t serial;
     enum cn_err err = serial_take(who, &serial)
@@ -43,7 +44,10 @@ static bool find(const struct cn_ctl *ctl, struct cn_registry *registry,
         return true;
     if (err == CN_E_ABSENT) {
         cn_ctl_error("there is no subscriber %s", who);
-        cn_ctl_hint("cyphernetctl list shows all, with their serials");
+        cn_ctl_hint(cn_ctl_operator_here(place)
+                        ? "cyphernetctl list shows all, with their serials"
+                        : "subscribers are kept where the operator's key is: `cyphernetctl"
+                          " export-revocations` there, and `cyphernetctl import` here");
     } else {
         cn_ctl_registry_error(ctl, err);
     }
@@ -82,7 +86,9 @@ static bool server_tell(const struct cn_ctl *ctl, const struct cn_ctl_place *pla
                     CN_REGISTRY_FILE);
         return false;
     }
-    if (err == CN_E_ABSENT)
+    if (cn_ctl_server_elsewhere(place))
+        cn_ctl_told_note(ctl, place, *running);
+    else if (err == CN_E_ABSENT)
         cn_ctl_note("no server runs on %s: it takes effect at the next start", ctl->arguments.dir);
     if (err == CN_OK || err == CN_E_ABSENT)
         return true;
@@ -122,7 +128,7 @@ static int block_at(const struct cn_ctl *ctl, struct cn_ctl_place *place,
         cn_ctl_registry_error(ctl, err);
         return CN_CTL_FAILED;
     }
-    if (!find(ctl, place->registry, &subscriber) || !change_allowed(&subscriber, status))
+    if (!find(ctl, place, &subscriber) || !change_allowed(&subscriber, status))
         return CN_CTL_FAILED;
     if (subscriber.status != status)
         err = cn_registry_status_set(place->registry, subscriber.id, status, ctl->now);

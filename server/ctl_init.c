@@ -17,6 +17,7 @@ struct made {
     bool server_key;
     bool operator_key;
     bool operator_public;
+    bool server_public;
     bool registry;
 };
 
@@ -41,16 +42,8 @@ static bool address_fits(const char *option, const char *address, bool star)
     return false;
 }
 
-static bool addresses_take(const struct cn_ctl_arguments *a, struct cn_settings *s)
+bool cn_ctl_public_take(const struct cn_ctl_arguments *a, struct cn_settings *s)
 {
-    bool any = false;
-
-    for (size_t i = 0; i < a->listen.count; i++) {
-        if (!address_fits("listen", a->listen.text[i], true))
-            return false;
-        any |= wildcard(a->listen.text[i]);
-        snprintf(s->listen[i], sizeof s->listen[i], "%s", a->listen.text[i]);
-    }
     for (size_t i = 0; i < a->public_address.count; i++) {
         const char *address = a->public_address.text[i];
 
@@ -62,8 +55,23 @@ static bool addresses_take(const struct cn_ctl_arguments *a, struct cn_settings 
         }
         snprintf(s->public_address[i], sizeof s->public_address[i], "%s", address);
     }
-    s->listen_count = a->listen.count;
     s->public_count = a->public_address.count;
+    return true;
+}
+
+static bool addresses_take(const struct cn_ctl_arguments *a, struct cn_settings *s)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < a->listen.count; i++) {
+        if (!address_fits("listen", a->listen.text[i], true))
+            return false;
+        any |= wildcard(a->listen.text[i]);
+        snprintf(s->listen[i], sizeof s->listen[i], "%s", a->listen.text[i]);
+    }
+    s->listen_count = a->listen.count;
+    if (!cn_ctl_public_take(a, s))
+        return false;
     if (s->listen_count == 0) {
         cn_ctl_error("init: --listen is missing");
         cn_ctl_hint("usage: cyphernetctl %s", cn_ctl_init_verb.usage);
@@ -113,7 +121,7 @@ static bool is_there(int dir, const char *name)
 static bool dir_free(const struct cn_ctl *ctl, int dir)
 {
     static const char *const names[] = { CN_SERVER_KEY_FILE, CN_OPERATOR_KEY_FILE,
-                                         CN_OPERATOR_PUBLIC_FILE };
+                                         CN_OPERATOR_PUBLIC_FILE, CN_SERVER_PUBLIC_FILE };
 
     if (is_there(dir, CN_REGISTRY_FILE)) {
         cn_ctl_error("%s holds a registry already", ctl->arguments.dir);
@@ -197,6 +205,11 @@ static enum cn_err all_make(const struct cn_ctl *ctl, int dir, struct cn_setting
                                s->operators[0].bytes);
         made->operator_public = err == CN_OK;
     }
+    if (err == CN_OK && ctl->arguments.operator_key) {
+        err = cn_keyfile_write(&ctl->crypto, dir, CN_SERVER_PUBLIC_FILE, CN_ARMOR_SERVER_PUBLIC,
+                               s->server_key.bytes);
+        made->server_public = err == CN_OK;
+    }
     return err == CN_OK ? registry_make(ctl, s, made) : err;
 }
 
@@ -208,6 +221,8 @@ static void all_undo(int dir, const struct made *made)
         unlinkat(dir, CN_REGISTRY_FILE "-wal", 0);
         unlinkat(dir, CN_REGISTRY_FILE "-shm", 0);
     }
+    if (made->server_public)
+        unlinkat(dir, CN_SERVER_PUBLIC_FILE, 0);
     if (made->operator_public)
         unlinkat(dir, CN_OPERATOR_PUBLIC_FILE, 0);
     if (made->operator_key)
@@ -240,7 +255,9 @@ static void success_tell(const struct cn_ctl *ctl, const struct cn_settings *s)
         printf("{\"v\":1,\"event\":\"initialized\",\"public\":\"%s\"}\n", s->public_address[0]);
     cn_ctl_note("%s is ready; subscribers will call %s", dir, s->public_address[0]);
     if (ctl->arguments.operator_key)
-        cn_ctl_note("fingerprints are issued where the operator's key is");
+        cn_ctl_note("fingerprints are issued where the operator's key is, once that has got %s/%s:"
+                    " cyphernetctl import %s",
+                    dir, CN_SERVER_PUBLIC_FILE, CN_SERVER_PUBLIC_FILE);
     else
         cn_ctl_note("keep a copy of %s/%s in a safe place: who has it lets anybody in", dir,
                     CN_OPERATOR_KEY_FILE);
@@ -298,7 +315,7 @@ const struct cn_ctl_verb cn_ctl_init_verb = {
             "  --public HOST:PORT      where subscribers reach it, if that is another address;\n"
             "                          needed when HOST is a wildcard\n"
             "  --operator-key PUBFILE  believe the operator whose public key this is, and make no\n"
-            "                          operator's key here\n"
+            "                          operator's key here, but server.pub for him to import\n"
             "\nA directory that holds a registry or a key already is left as it is.\n",
     .options = options,
     .run = init_run,

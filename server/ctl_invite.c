@@ -42,19 +42,22 @@ static int invite_run(struct cn_ctl *ctl)
 
 static const struct cn_ctl_option options[] = {
     { "days", '\0', CN_CTL_DAYS, offsetof(struct cn_ctl_arguments, days) },
+    { "class", '\0', CN_CTL_CLASS, offsetof(struct cn_ctl_arguments, limits_class) },
     { "output", 'o', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, output) },
     { NULL, '\0', CN_CTL_FLAG, 0 },
 };
 
 const struct cn_ctl_verb cn_ctl_invite_verb = {
     .name = "invite",
-    .usage = "invite LABEL [--days N] -o FILE",
+    .usage = "invite LABEL [--days N] [--class N] -o FILE",
     .summary = "Make a subscriber: a fingerprint file with a fresh admission key inside",
-    .help = "  LABEL         your name for the subscriber\n"
-            "  --days N      how long the fingerprint is valid (default 365)\n"
-            "  -o FILE       where to write it; - is standard output\n"
-            "\nWho has the file can use the server in this subscriber's name: hand it over in\n"
-            "person. `admit` serves those who would rather make their key themselves.\n",
+    .help =
+        "  LABEL         your name for the subscriber\n"
+        "  --days N      how long the fingerprint is valid (default 365)\n"
+        "  --class N     limits of section [class.N] of cyphernetd.conf (default 0: those of all)\n"
+        "  -o FILE       where to write it; - is standard output\n"
+        "\nWho has the file can use the server in this subscriber's name: hand it over in\n"
+        "person. `admit` serves those who would rather make their key themselves.\n",
     .options = options,
     .operand_min = 1,
     .operand_max = 1,

@@ -1,6 +1,5 @@
 #include "ctl.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -20,6 +19,7 @@ struct desk {
     struct cn_fingerprint fingerprint;
     char text[CN_ARMOR_TEXT_SIZE_MAX];
     size_t text_size;
+    struct cn_held_notice notice; /* of a renewal */
 };
 
 bool cn_ctl_issue_usage(const struct cn_ctl *ctl, const char *label)
@@ -78,7 +78,13 @@ bool cn_ctl_operator_load(const struct cn_ctl *ctl, const struct cn_ctl_place *p
         err = cn_ed25519_public(secret->bytes, public->bytes);
     if (err == CN_E_ABSENT) {
         cn_ctl_error("the operator's key is not in %s", ctl->arguments.dir);
-        cn_ctl_hint("fingerprints are issued where %s is", CN_OPERATOR_KEY_FILE);
+        if (strcmp(ctl->verb->name, "invite") == 0 || strcmp(ctl->verb->name, "admit") == 0)
+            cn_ctl_hint("fingerprints are issued where %s is; this server need not know of them",
+                        CN_OPERATOR_KEY_FILE);
+        else
+            cn_ctl_hint("do it where %s is: `cyphernetctl export-revocations` there, and"
+                        " `cyphernetctl import` here, bring what it says to this server",
+                        CN_OPERATOR_KEY_FILE);
         return false;
     }
     if (err != CN_OK) {
@@ -115,6 +121,8 @@ bool cn_ctl_certificate_issue(const struct cn_ctl *ctl, struct cn_registry *regi
     enum cn_err err = serial_draw(&c->serial);
 
     c->not_before = ctl->now - CLOCK_SKEW_S;
+    if (ctl->arguments.limits_class >= 0)
+        c->limits_class = (uint8_t)ctl->arguments.limits_class;
     c->not_after = ctl->now + (uint64_t)ctl->arguments.days * SECONDS_PER_DAY;
     subscriber->issued_at = ctl->now;
     if (err == CN_OK)
@@ -147,6 +155,34 @@ static bool fingerprint_encode(const struct cn_ctl *ctl, const struct cn_setting
     return err == CN_OK;
 }
 
+/* The number that the fingerprint has; and for a renewal its notice, under that number. */
+static bool notice_prepare(const struct cn_ctl *ctl, const struct cn_ctl_issue *issue,
+                           struct cn_ctl_place *place, struct desk *desk,
+                           const struct cn_subscriber *subscriber)
+{
+    uint64_t *number = &desk->fingerprint.notice_number;
+    enum cn_err err = issue->renews ? cn_notices_number_next(place->registry, ctl->now, number)
+                                    : cn_notices_number(place->registry, number);
+
+    if (err != CN_OK)
+        cn_ctl_registry_error(ctl, err);
+    return err == CN_OK &&
+           (!issue->renews || cn_ctl_renewal_make(&place->settings, *number, &desk->operator_secret,
+                                                  subscriber, &desk->notice));
+}
+
+/* With the certificate if no file is to be handed over; else when there is one, so that it is as
+ * if nothing had been done if there is none. */
+static bool notice_hold(const struct cn_ctl *ctl, const struct cn_ctl_issue *issue,
+                        struct cn_ctl_place *place, const struct desk *desk)
+{
+    enum cn_err err = issue->renews ? cn_notices_hold(place->registry, &desk->notice) : CN_OK;
+
+    if (err != CN_OK)
+        cn_ctl_registry_error(ctl, err);
+    return err == CN_OK;
+}
+
 /* Everything up to, not with, the commit. */
 static bool prepare(const struct cn_ctl *ctl, const struct cn_ctl_issue *issue,
                     struct cn_ctl_place *place, struct desk *desk, struct cn_subscriber *subscriber)
@@ -162,23 +198,9 @@ static bool prepare(const struct cn_ctl *ctl, const struct cn_ctl_issue *issue,
     }
     return issue->holder(ctl, issue, place->registry, subscriber, &desk->fingerprint) &&
            cn_ctl_certificate_issue(ctl, place->registry, &desk->operator_secret, subscriber) &&
+           notice_prepare(ctl, issue, place, desk, subscriber) &&
+           (ctl->arguments.output || notice_hold(ctl, issue, place, desk)) &&
            fingerprint_encode(ctl, &place->settings, subscriber, desk);
-}
-
-static void output_error(const struct cn_ctl *ctl, enum cn_err err)
-{
-    const char *output = ctl->arguments.output;
-    const char *name = strcmp(output, "-") == 0 ? "standard output" : output;
-    int number = errno;
-
-    if (err == CN_E_EXISTS) {
-        cn_ctl_error("%s is there already", name);
-        cn_ctl_hint("nothing has been changed; choose another name, or move it away");
-        return;
-    }
-    cn_ctl_error("%s: %s", name, cn_ctl_reason(err));
-    if (number == ENOSPC || number == EFBIG || number == EDQUOT)
-        cn_ctl_hint("make room on the disk, or name a file elsewhere");
 }
 
 /* The file is complete under a temporary name before the registry knows of it, and gets its own
@@ -191,7 +213,7 @@ static bool enter(const struct cn_ctl *ctl, struct cn_ctl_place *place, struct d
     if (file && !cn_outfile_is_stdout(file))
         err = cn_outfile_write(file, desk->text, desk->text_size);
     if (err != CN_OK) {
-        output_error(ctl, err);
+        cn_ctl_output_error(ctl->arguments.output, err);
         return false;
     }
     err = cn_registry_commit(place->registry);
@@ -230,7 +252,7 @@ static bool deliver(const struct cn_ctl *ctl, struct cn_ctl_place *place, struct
     else if (file)
         err = cn_outfile_keep(file);
     if (err != CN_OK)
-        output_error(ctl, err);
+        cn_ctl_output_error(ctl->arguments.output, err);
     cn_ctl_place_return(place);
     if (err == CN_OK)
         return true;
@@ -242,17 +264,21 @@ static bool deliver(const struct cn_ctl *ctl, struct cn_ctl_place *place, struct
     return false;
 }
 
+/* running: a server was told. */
 static void success_tell(const struct cn_ctl *ctl, const struct cn_ctl_issue *issue,
-                         const struct cn_subscriber *s, bool has_secret)
+                         const struct cn_subscriber *s, bool has_secret, bool running)
 {
     const char *output = ctl->arguments.output;
 
     if (ctl->arguments.json)
         printf("{\"v\":1,\"event\":\"%s\",\"label\":\"%s\",\"serial\":\"%llu\","
-               "\"not_before\":%llu,\"not_after\":%llu}\n",
+               "\"not_before\":%llu,\"not_after\":%llu,\"limits_class\":%u%s}\n",
                issue->event, s->label, (unsigned long long)s->certificate.serial,
                (unsigned long long)s->certificate.not_before,
-               (unsigned long long)s->certificate.not_after);
+               (unsigned long long)s->certificate.not_after, (unsigned)s->certificate.limits_class,
+               !issue->renews ? ""
+               : running      ? ",\"running\":true"
+                              : ",\"running\":false");
     cn_ctl_note("%s may use the server until %s", s->label,
                 cn_ctl_date(s->certificate.not_after).text);
     if (output && has_secret)
@@ -267,18 +293,24 @@ static int issue_at(const struct cn_ctl *ctl, const struct cn_ctl_issue *issue, 
 {
     struct cn_subscriber subscriber = { .created_at = ctl->now, .changed_at = ctl->now };
     struct cn_ctl_place place;
+    bool running = false;
+    bool told = true;
     bool done;
 
     if (!cn_ctl_place_open(&place, ctl))
         return CN_CTL_FAILED;
     memcpy(subscriber.label, issue->label, strlen(issue->label) + 1);
     done = prepare(ctl, issue, &place, desk, &subscriber) && enter(ctl, &place, desk, file) &&
-           deliver(ctl, &place, desk, file, &subscriber);
+           deliver(ctl, &place, desk, file, &subscriber) &&
+           (!file || notice_hold(ctl, issue, &place, desk));
+    if (done && issue->renews)
+        told = cn_ctl_server_tell(&place, &running);
+    if (done)
+        success_tell(ctl, issue, &subscriber, desk->fingerprint.has_secret, running);
+    if (done && told && issue->renews)
+        cn_ctl_told_note(ctl, &place, running);
     cn_ctl_place_close(&place);
-    if (!done)
-        return CN_CTL_FAILED;
-    success_tell(ctl, issue, &subscriber, desk->fingerprint.has_secret);
-    return CN_CTL_OK;
+    return done && told ? CN_CTL_OK : CN_CTL_FAILED;
 }
 
 int cn_ctl_issue(const struct cn_ctl *ctl, const struct cn_ctl_issue *issue)
@@ -292,7 +324,7 @@ int cn_ctl_issue(const struct cn_ctl *ctl, const struct cn_ctl_issue *issue)
     if (ctl->arguments.output)
         err = cn_outfile_create(&file, AT_FDCWD, ctl->arguments.output, 0600);
     if (err != CN_OK) {
-        output_error(ctl, err);
+        cn_ctl_output_error(ctl->arguments.output, err);
         return CN_CTL_FAILED;
     }
     code = issue_at(ctl, issue, &desk, ctl->arguments.output ? &file : NULL);

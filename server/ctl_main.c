@@ -21,24 +21,18 @@ static const struct cn_ctl_verb help_verb = {
 };
 
 static const struct cn_ctl_verb *const verbs[] = {
-    &cn_ctl_init_verb,
-    &cn_ctl_invite_verb,
-    &cn_ctl_admit_verb,
-    &cn_ctl_renew_verb,
-    &cn_ctl_revoke_verb,
-    &cn_ctl_suspend_verb,
-    &cn_ctl_unsuspend_verb,
-    &cn_ctl_list_verb,
-    &cn_ctl_status_verb,
-    &help_verb,
-    NULL,
+    &cn_ctl_init_verb,      &cn_ctl_invite_verb, &cn_ctl_admit_verb,
+    &cn_ctl_renew_verb,     &cn_ctl_revoke_verb, &cn_ctl_suspend_verb,
+    &cn_ctl_unsuspend_verb, &cn_ctl_move_verb,   &cn_ctl_export_verb,
+    &cn_ctl_import_verb,    &cn_ctl_list_verb,   &cn_ctl_status_verb,
+    &cn_ctl_top_verb,       &help_verb,          NULL,
 };
 
 static void overview_print(FILE *out)
 {
     fputs("usage: cyphernetctl [--dir DIR] COMMAND ...\n\n", out);
     for (const struct cn_ctl_verb *const *verb = verbs; *verb; verb++)
-        fprintf(out, "  %-10s %s\n", (*verb)->name, (*verb)->summary);
+        fprintf(out, "  %-18s %s\n", (*verb)->name, (*verb)->summary);
     fputs("\nOptions of every command:\n"
           "  --dir DIR      the server's directory (default " CN_DIR_DEFAULT ")\n"
           "  --json         the result as JSON, one object a line\n"
@@ -97,7 +91,7 @@ static int run(struct cn_ctl *ctl)
 int main(int argc, char **argv)
 {
     struct cn_ctl ctl = {
-        .arguments = { .dir = CN_DIR_DEFAULT, .days = CN_CTL_DAYS_DEFAULT },
+        .arguments = { .dir = CN_DIR_DEFAULT, .days = CN_CTL_DAYS_DEFAULT, .limits_class = -1 },
         .now = (uint64_t)time(NULL),
     };
 

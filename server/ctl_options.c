@@ -68,7 +68,7 @@ static const struct cn_ctl_option *option_find(const struct cn_ctl *ctl, const c
     return found;
 }
 
-static bool days_take(const char *text, unsigned *days)
+static bool number_take(const char *text, unsigned min, unsigned max, unsigned *number)
 {
     char *end;
     unsigned long value;
@@ -76,9 +76,29 @@ static bool days_take(const char *text, unsigned *days)
     if (text[0] < '0' || text[0] > '9' || strlen(text) > 5)
         return false;
     value = strtoul(text, &end, 10);
-    if (*end != '\0' || value < 1 || value > CN_CTL_DAYS_MAX)
+    if (*end != '\0' || value < min || value > max)
         return false;
-    *days = (unsigned)value;
+    *number = (unsigned)value;
+    return true;
+}
+
+/* Of a kind that is a number. */
+static bool number_store(const struct cn_ctl *ctl, const struct cn_ctl_option *option,
+                         const char *text, void *place)
+{
+    unsigned min = option->kind == CN_CTL_DAYS ? 1 : 0;
+    unsigned max = option->kind == CN_CTL_DAYS ? CN_CTL_DAYS_MAX : CN_CTL_CLASS_MAX;
+    unsigned number;
+
+    if (!number_take(text, min, max, &number)) {
+        cn_ctl_error("--%s: %s is not a number from %u to %u", option->name, text, min, max);
+        hint_help(ctl);
+        return false;
+    }
+    if (option->kind == CN_CTL_DAYS)
+        *(unsigned *)place = number;
+    else
+        *(int *)place = (int)number;
     return true;
 }
 
@@ -88,13 +108,8 @@ static bool value_take(const struct cn_ctl *ctl, const struct cn_ctl_option *opt
 {
     struct cn_ctl_texts *texts = place;
 
-    if (option->kind == CN_CTL_DAYS) {
-        if (days_take(text, place))
-            return true;
-        cn_ctl_error("--%s: %s is not a number from 1 to %d", option->name, text, CN_CTL_DAYS_MAX);
-        hint_help(ctl);
-        return false;
-    }
+    if (option->kind == CN_CTL_DAYS || option->kind == CN_CTL_CLASS)
+        return number_store(ctl, option, text, place);
     if (option->kind == CN_CTL_TEXT) {
         *(const char **)place = text;
         return true;

@@ -28,20 +28,41 @@ static bool holder_known(const struct cn_ctl *ctl, const struct cn_ctl_issue *is
     return false;
 }
 
+/* A new certificate, and the notice that brings it. */
+static bool renew_one(const struct cn_ctl *ctl, struct cn_ctl_place *place, uint64_t number,
+                      const struct cn_operator_secret *secret, struct cn_subscriber *subscriber)
+{
+    struct cn_held_notice notice;
+    enum cn_err err;
+
+    if (!cn_ctl_certificate_issue(ctl, place->registry, secret, subscriber) ||
+        !cn_ctl_renewal_make(&place->settings, number, secret, subscriber, &notice))
+        return false;
+    err = cn_notices_hold(place->registry, &notice);
+    if (err != CN_OK)
+        cn_ctl_registry_error(ctl, err);
+    return err == CN_OK;
+}
+
 static bool renew_each(const struct cn_ctl *ctl, struct cn_ctl_place *place,
                        const struct cn_operator_secret *secret, size_t *renewed)
 {
     struct cn_subscriber *list = NULL;
     size_t count = 0;
+    uint64_t number = 0; /* one for all: nobody gets two of these notices */
     enum cn_err err = cn_registry_list(place->registry, &list, &count);
-    bool good = err == CN_OK;
+    bool good;
+
+    if (err == CN_OK)
+        err = cn_notices_number_next(place->registry, ctl->now, &number);
+    good = err == CN_OK;
 
     if (!good)
         cn_ctl_registry_error(ctl, err);
     for (size_t i = 0; good && i < count; i++) {
         if (list[i].status != CN_SUBSCRIBER_ACTIVE)
             continue;
-        good = cn_ctl_certificate_issue(ctl, place->registry, secret, &list[i]);
+        good = renew_one(ctl, place, number, secret, &list[i]);
         ++*renewed;
     }
     free(list);
@@ -74,20 +95,22 @@ static int all_run(const struct cn_ctl *ctl)
 {
     struct cn_ctl_place place;
     size_t renewed = 0;
-    bool good;
+    bool running = false;
+    bool good, told;
 
     if (!cn_ctl_place_open(&place, ctl))
         return CN_CTL_FAILED;
     good = renew_all(ctl, &place, &renewed);
+    told = good && cn_ctl_server_tell(&place, &running);
+    if (good && ctl->arguments.json)
+        printf("{\"v\":1,\"event\":\"renewed\",\"count\":%zu,\"running\":%s}\n", renewed,
+               running ? "true" : "false");
+    if (good)
+        cn_ctl_note("%zu renewed for %u days", renewed, ctl->arguments.days);
+    if (told && renewed > 0)
+        cn_ctl_told_note(ctl, &place, running);
     cn_ctl_place_close(&place);
-    if (!good)
-        return CN_CTL_FAILED;
-    if (ctl->arguments.json)
-        printf("{\"v\":1,\"event\":\"renewed\",\"count\":%zu}\n", renewed);
-    cn_ctl_note("%zu renewed for %u days", renewed, ctl->arguments.days);
-    if (renewed > 0)
-        cn_ctl_note("cyphernetctl renew LABEL -o FILE writes the file to hand over");
-    return CN_CTL_OK;
+    return told ? CN_CTL_OK : CN_CTL_FAILED;
 }
 
 static int renew_run(struct cn_ctl *ctl)
@@ -97,6 +120,7 @@ static int renew_run(struct cn_ctl *ctl)
         .label = a->operand[0],
         .event = "renewed",
         .holder = holder_known,
+        .renews = true,
     };
 
     if (a->all == (a->operand_count == 1)) {
@@ -118,19 +142,22 @@ static int renew_run(struct cn_ctl *ctl)
 static const struct cn_ctl_option options[] = {
     { "all", '\0', CN_CTL_FLAG, offsetof(struct cn_ctl_arguments, all) },
     { "days", '\0', CN_CTL_DAYS, offsetof(struct cn_ctl_arguments, days) },
+    { "class", '\0', CN_CTL_CLASS, offsetof(struct cn_ctl_arguments, limits_class) },
     { "output", 'o', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, output) },
     { NULL, '\0', CN_CTL_FLAG, 0 },
 };
 
 const struct cn_ctl_verb cn_ctl_renew_verb = {
     .name = "renew",
-    .usage = "renew LABEL|--all [--days N] [-o FILE]",
+    .usage = "renew LABEL|--all [--days N] [--class N] [-o FILE]",
     .summary = "Give a subscriber more time: a new certificate for the same admission key",
     .help = "  LABEL         whose; --all: everybody who is neither suspended nor revoked\n"
             "  --days N      how long from now (default 365)\n"
-            "  -o FILE       write the renewed fingerprint; - is standard output\n"
-            "\nThe file holds no secret: it is of use only with the key in the subscriber's\n"
-            "hands, who takes it with `cyphernet join`.\n",
+            "  --class N     limits of section [class.N] of cyphernetd.conf (default: as before)\n"
+            "  -o FILE       write the renewed fingerprint, too; - is standard output\n"
+            "\nThe server hands it to the subscriber, whose cyphernet takes it by itself when he\n"
+            "calls, even if the old one has expired by then. The file is for those who cannot\n"
+            "wait; it holds no secret, and `cyphernet join` takes it.\n",
     .options = options,
     .operand_max = 1,
     .run = renew_run,

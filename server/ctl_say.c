@@ -84,6 +84,21 @@ const char *cn_ctl_reason(enum cn_err err)
     return err == CN_E_SYSTEM ? strerror(errno) : cn_err_text(err);
 }
 
+void cn_ctl_output_error(const char *output, enum cn_err err)
+{
+    const char *name = strcmp(output, "-") == 0 ? "standard output" : output;
+    int number = errno;
+
+    if (err == CN_E_EXISTS) {
+        cn_ctl_error("%s is there already", name);
+        cn_ctl_hint("nothing has been changed; choose another name, or move it away");
+        return;
+    }
+    cn_ctl_error("%s: %s", name, cn_ctl_reason(err));
+    if (number == ENOSPC || number == EFBIG || number == EDQUOT)
+        cn_ctl_hint("make room on the disk, or name a file elsewhere");
+}
+
 struct cn_ctl_date cn_ctl_date(uint64_t seconds)
 {
     struct cn_ctl_date date = { "?" };

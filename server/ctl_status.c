@@ -36,15 +36,7 @@ static void uptime_print(uint64_t seconds)
 
 static void octets_print(uint64_t octets)
 {
-    static const char *const units[] = { "octets", "KiB", "MiB", "GiB", "TiB", "PiB" };
-    double amount = (double)octets;
-    size_t unit = 0;
-
-    while (amount >= 1024 && unit + 1 < sizeof units / sizeof units[0]) {
-        amount /= 1024;
-        unit++;
-    }
-    printf("%-*s%.*f %s\n", NAME_WIDTH, "moved", unit == 0 ? 0 : 1, amount, units[unit]);
+    printf("%-*s%s\n", NAME_WIDTH, "moved", cn_ctl_octets(octets).text);
 }
 
 /* What is always of interest, in the order that the server tells it; of all else what happened. */
@@ -68,24 +60,11 @@ static void member_print(const struct cn_ctl_member *m)
 /* One subscriber with lines: the registry knows the label that goes with the serial. */
 static void subscriber_print(const struct cn_ctl_member *element, struct cn_registry *registry)
 {
-    struct cn_subscriber subscriber = { .label = "?" };
-    uint64_t waiting = 0, joined = 0, serial = 0;
-    const char *at = element->value;
-    struct cn_ctl_member m;
+    const struct cn_ctl_user user = cn_ctl_user_take(element);
+    char label[CN_NAME_SIZE_MAX + 1];
 
-    if (!cn_ctl_json_enter(&at))
-        return;
-    while (cn_ctl_json_next(&at, true, &m)) {
-        if (named(&m, "serial"))
-            (void)cn_ctl_json_value(&m, &serial);
-        else if (named(&m, "waiting"))
-            (void)cn_ctl_json_value(&m, &waiting);
-        else if (named(&m, "joined"))
-            (void)cn_ctl_json_value(&m, &joined);
-    }
-    if (cn_registry_find_serial(registry, serial, &subscriber) != CN_OK)
-        snprintf(subscriber.label, sizeof subscriber.label, "(not in the registry)");
-    printf("%-*s%7" PRIu64 " %7" PRIu64 "\n", NAME_WIDTH, subscriber.label, waiting, joined);
+    cn_ctl_user_label(registry, user.serial, label);
+    printf("%-*s%7" PRIu64 " %7" PRIu64 "\n", NAME_WIDTH, label, user.waiting, user.joined);
 }
 
 static void subscribers_print(const struct cn_ctl_member *list, struct cn_registry *registry)
@@ -135,26 +114,20 @@ static int status_run(struct cn_ctl *ctl)
 {
     char reply[CN_CONTROL_REPLY_SIZE_MAX];
     struct cn_ctl_place place;
-    enum cn_err err;
+    bool running = false;
+    bool good;
 
     if (!cn_ctl_place_open(&place, ctl))
         return CN_CTL_FAILED;
-    err = cn_ctl_ask(place.dir, CN_CONTROL_STATUS, "status", reply, sizeof reply);
-    if (err == CN_OK && ctl->arguments.json) {
+    good = cn_ctl_status_ask(ctl, &place, reply, sizeof reply, &running);
+    if (good && ctl->arguments.json)
         puts(reply);
-    } else if (err == CN_OK) {
+    else if (good)
         status_print(reply, place.registry);
-    } else if (err == CN_E_ABSENT) {
-        if (ctl->arguments.json)
-            puts("{\"v\":1,\"event\":\"status\",\"running\":false}");
-        cn_ctl_error("no server runs on %s", ctl->arguments.dir);
-        cn_ctl_hint("cyphernetd --dir %s starts it", ctl->arguments.dir);
-    } else {
-        cn_ctl_error("the running server did not answer: %s", cn_ctl_ask_reason(err, reply));
-        cn_ctl_hint("look at the server's log");
-    }
+    else if (ctl->arguments.json && !running)
+        puts("{\"v\":1,\"event\":\"status\",\"running\":false}");
     cn_ctl_place_close(&place);
-    return err == CN_OK ? CN_CTL_OK : CN_CTL_FAILED;
+    return good ? CN_CTL_OK : CN_CTL_FAILED;
 }
 
 const struct cn_ctl_verb cn_ctl_status_verb = {

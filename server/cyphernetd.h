@@ -29,8 +29,11 @@ struct cn_request {
 /* What is read from the registry. */
 struct cn_registry_content {
     struct cn_settings settings;
-    struct cn_blocked *blocked; /* owned */
+    struct cn_blocked *blocked; /* owned, as is held */
     size_t blocked_count;
+    struct cn_held_notice *held;
+    size_t held_count;
+    struct cn_common_notice common;
 };
 
 struct cn_cyphernetd {
@@ -74,8 +77,12 @@ extern struct cn_cyphernetd cn_cyphernetd;
  * says why. */
 bool cn_reloading_config(struct cn_config *config, char what[CN_CONFIG_WHAT_SIZE]);
 /* Opened anew each time: another file may have taken its place, brought back from a backup, say.
- * Errors of registry.h, CN_E_CRYPTO. content->blocked is to be freed in any case. */
+ * Errors of registry.h, CN_E_CRYPTO. content is to be wiped in any case. */
 CN_MUST_USE enum cn_err cn_reloading_registry(struct cn_registry_content *content);
+void cn_reloading_wipe(struct cn_registry_content *content);
+/* Have it come into force, with the configuration; as cn_supervisor_state. */
+CN_MUST_USE enum cn_err cn_reloading_apply(const struct cn_registry_content *content,
+                                           uint32_t *number);
 /* Read all again, and have it come into force. What came of it is logged. */
 void cn_reloading_all(void);
 

@@ -130,8 +130,23 @@ static void on_ended(void *context, const uint32_t owner[2], const uint64_t byte
                  (unsigned long long)gate->owners.at[owner[1]].serial);
     cn_log("ended", "outcome=%s bytes=%llu,%llu%s", cn_switch_outcome_name(outcome),
            (unsigned long long)bytes[0], (unsigned long long)bytes[1], who);
+    for (int i = 0; i < 2; i++)
+        gate->owners.at[owner[i]].bytes += bytes[i];
     if (gate->room)
         gate->room(gate->room_context);
+}
+
+/* Who was blocked while there was no gate to cut his calls. */
+static void on_appeared(void *context, const uint32_t owner[2])
+{
+    struct cn_gate *gate = context;
+
+    for (int i = 0; i < 2; i++) {
+        const struct cn_owner *o = &gate->owners.at[owner[i]];
+
+        if (cn_blocklist_find(&gate->blocked, o->serial, o->who))
+            cn_workers_cut(gate->workers, o->who);
+    }
 }
 
 static void on_cut(void *context, uint32_t count)
@@ -162,6 +177,7 @@ enum cn_err cn_gate_create(struct cn_gate **gate, const struct cn_gate_setup *se
     workers = (struct cn_workers_setup) { .loop = setup->loop,
                                           .owners = &g->owners,
                                           .pairs_max = setup->lines_max / 2 + 1,
+                                          .appeared = on_appeared,
                                           .ended = on_ended,
                                           .was_cut = on_cut,
                                           .context = g };
@@ -171,7 +187,11 @@ enum cn_err cn_gate_create(struct cn_gate **gate, const struct cn_gate_setup *se
     if (err == CN_OK)
         err = cn_sources_init(&g->sources, setup->lines_max, setup->random);
     if (err == CN_OK)
+        err = cn_verified_init(&g->verified, setup->crypto, setup->lines_max);
+    if (err == CN_OK)
         err = cn_blocks_init(&g->lines, sizeof(struct cn_line), setup->lines_max);
+    if (err == CN_OK)
+        err = cn_blocks_init(&g->parts, CN_ADMISSION_SIZE, setup->lines_max);
     if (err == CN_OK)
         err = cn_blocks_init(&g->messages, CN_LINE_OUT_SIZE, setup->lines_max);
     if (err == CN_OK)
@@ -209,11 +229,14 @@ void cn_gate_destroy(struct cn_gate *gate)
     cn_switchboard_wipe(&gate->board);
     cn_owners_wipe(&gate->owners);
     cn_sources_wipe(&gate->sources);
+    cn_verified_wipe(&gate->verified);
     cn_blocks_wipe(&gate->lines);
+    cn_blocks_wipe(&gate->parts);
     cn_blocks_wipe(&gate->messages);
     cn_blocks_wipe(&gate->prologues);
     cn_blocks_wipe(&gate->entry_lists);
     cn_blocklist_wipe(&gate->blocked);
+    cn_noticelist_wipe(&gate->notices);
     free(gate);
 }
 
@@ -224,28 +247,26 @@ void cn_gate_configure(struct cn_gate *gate, const struct cn_config *config)
     if (c.tags_per_line * sizeof(struct cn_entry) > gate->entry_lists.size)
         c.tags_per_line = (uint32_t)(gate->entry_lists.size / sizeof(struct cn_entry));
     gate->config = c;
-    cn_workers_keep_together(gate->workers, c.rate_per_subscriber > 0);
+    cn_workers_keep_together(gate->workers, cn_config_has_rates(&c));
 }
 
 static uint32_t cut_blocked(struct cn_gate *gate)
 {
     uint32_t cut = 0;
-    struct cn_line *line = gate->first;
+    struct cn_line *line;
 
-    while (line) {
-        struct cn_line *next = line->next;
+    /* with one that is closed its partner may go too, and whom that one found */
+    for (gate->next_judged = gate->first; (line = gate->next_judged) != NULL;) {
         const struct cn_blocked *blocked = NULL;
 
+        gate->next_judged = line->next;
         if (line->state > CN_LINE_HELLO && line->state < CN_LINE_CLOSING)
             blocked = cn_blocklist_find(&gate->blocked, line->serial, line->who);
-        if (blocked && cn_line_hears(line)) {
+        if (blocked && cn_line_hears(line))
             cn_line_refuse(line, blocked->reason);
-        } else if (blocked) {
+        else if (blocked)
             cn_line_close(line, CN_GATE_CUT);
-            next = gate->first; /* its partner may have gone too, and whom that one found */
-        }
         cut += blocked != NULL;
-        line = next;
     }
     return cut;
 }
@@ -268,11 +289,16 @@ enum cn_err cn_gate_registry(struct cn_gate *gate, const struct cn_settings *set
 
     if (err != CN_OK)
         return err;
-    memcpy(gate->operators, settings->operators, sizeof gate->operators);
-    gate->operator_count = settings->operator_count;
+    cn_verified_operators_set(&gate->verified, settings->operators, settings->operator_count);
     *cut = cut_blocked(gate);
     cut_calls(gate);
     return CN_OK;
+}
+
+enum cn_err cn_gate_notices(struct cn_gate *gate, const struct cn_held_notice *held, size_t count,
+                            const struct cn_common_notice *common)
+{
+    return cn_noticelist_set(&gate->notices, held, count, common);
 }
 
 enum cn_err cn_gate_worker(struct cn_gate *gate, int channel, bool draining)

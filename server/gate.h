@@ -12,6 +12,7 @@
 #include "blocklist.h"
 #include "config.h"
 #include "loop.h"
+#include "noticelist.h"
 #include "page.h"
 #include "settings.h"
 #include "who.h"
@@ -40,6 +41,9 @@ void cn_gate_configure(struct cn_gate *gate, const struct cn_config *config);
 CN_MUST_USE enum cn_err cn_gate_registry(struct cn_gate *gate, const struct cn_settings *settings,
                                          const struct cn_blocked *blocked, size_t blocked_count,
                                          uint32_t *cut);
+/* What subscribers are to be told at admission (copied). CN_E_MEMORY: nothing has changed. */
+CN_MUST_USE enum cn_err cn_gate_notices(struct cn_gate *gate, const struct cn_held_notice *held,
+                                        size_t count, const struct cn_common_notice *common);
 /* Called in the turn in which the workers have done what cn_gate_registry asked: they have cut so
  * many calls. */
 void cn_gate_on_cut(struct cn_gate *gate, void (*was_cut)(void *context, uint32_t count),

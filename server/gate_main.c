@@ -60,6 +60,11 @@ static void was_cut(void *context, uint32_t count)
 
 static enum cn_err state_take(const struct cn_state *state)
 {
+    enum cn_err err = cn_gate_notices(program.gate, cn_state_held(state), (size_t)state->held_count,
+                                      &state->common);
+
+    if (err != CN_OK)
+        return err;
     program.config = state->config;
     cn_gate_configure(program.gate, &program.config);
     return cn_gate_registry(program.gate, &state->settings, state->blocked,

@@ -35,6 +35,13 @@ static enum cn_verdict judge(const struct cn_gate *gate, const struct cn_certifi
     return CN_VERDICT_ADMITTED;
 }
 
+/* Who is, or could be admitted; nobody else has anything to gain from them. */
+static bool hears_notices(enum cn_verdict verdict)
+{
+    return verdict == CN_VERDICT_ADMITTED || verdict == CN_VERDICT_EXPIRED ||
+           verdict == CN_VERDICT_NOT_YET_VALID;
+}
+
 /* It ends when a hello that is not whole would, by the timer that runs, and stays pending: else the
  * size of a hello could be measured from outside. */
 static void go_deaf(struct cn_line *line)
@@ -57,8 +64,8 @@ static void take_hello(struct cn_line *line, const uint8_t in[CN_ADMISSION_SIZE]
     };
     uint8_t ephemeral[CN_X25519_SIZE];
     uint8_t out[CN_ADMISSION_SIZE];
-    enum cn_err err = cn_admission_hello_read(gate->setup.server, gate->operators,
-                                              gate->operator_count, in, &hello);
+    enum cn_err err = cn_admission_hello_read_checked(gate->setup.server, cn_verified_check,
+                                                      &gate->verified, in, &hello);
 
     if (err != CN_OK) {
         go_deaf(line);
@@ -67,10 +74,14 @@ static void take_hello(struct cn_line *line, const uint8_t in[CN_ADMISSION_SIZE]
     line->keep_alive_s = verdict.keep_alive_s;
     line->serial = hello.certificate.serial;
     line->not_after = hello.certificate.not_after;
+    line->limits_class = hello.certificate.limits_class;
     memcpy(line->waiter.admission_key, hello.certificate.admission_key, CN_X25519_SIZE);
     err =
         cn_who(gate->setup.crypto, gate->setup.who_secret, line->waiter.admission_key, &line->who);
     verdict.verdict = judge(gate, &hello.certificate, line->who);
+    if (hears_notices(verdict.verdict))
+        verdict.notice_size =
+            (uint16_t)cn_noticelist_pick(&gate->notices, &hello.certificate, verdict.notice);
     if (err == CN_OK)
         err = cn_random_fill(gate->setup.random, ephemeral, sizeof ephemeral);
     if (err == CN_OK)
@@ -133,6 +144,7 @@ static void become_owner(struct cn_line *line)
     cn_line_pending_end(line);
     line->owner = cn_owners_take(&gate->owners, line->who, line->serial);
     assert(line->owner != CN_OWNER_NONE); /* as many as there are lines */
+    cn_line_owner(line)->limits_class = line->limits_class;
     gate->count[CN_GATE_ADMITTED]++;
     cn_line_log_address(gate, CN_GATE_ADMITTED, (const struct sockaddr *)&line->address);
     if (gate->config.waiting_time > 0)
@@ -144,11 +156,11 @@ static void become_owner(struct cn_line *line)
 /* Whether its subscriber may have this line wait, under the tags that it has now. */
 static bool has_allowance(struct cn_line *line)
 {
-    const struct cn_config *c = &line->gate->config;
     const struct cn_owner *owner = cn_line_owner(line);
+    const struct cn_class_limits l = cn_config_class(&line->gate->config, owner->limits_class);
 
-    return owner->waiting + !line->counts_as_waiting <= c->lines_per_subscriber &&
-           owner->tags - line->tags + line->waiter.seat_count <= c->tags_per_subscriber;
+    return owner->waiting + !line->counts_as_waiting <= l.lines_per_subscriber &&
+           owner->tags - line->tags + line->waiter.seat_count <= l.tags_per_subscriber;
 }
 
 /* So many UPDATEs a minute, and as many at once. */
@@ -207,7 +219,8 @@ static bool list_take(struct cn_line *line)
 
     if (line->entries)
         return true;
-    if (cn_line_owner(line)->lists < gate->config.lists_per_subscriber)
+    if (cn_line_owner(line)->lists <
+        cn_config_class(&gate->config, cn_line_owner(line)->limits_class).lists_per_subscriber)
         line->entries = cn_blocks_take(&gate->entry_lists);
     if (!line->entries)
         return false;
@@ -373,7 +386,7 @@ static enum progress read_message(struct cn_line *line)
         return progress;
     if (line->in_size + got < size) {
         if (!line->in)
-            line->in = cn_blocks_take(&gate->messages);
+            line->in = cn_blocks_take(&gate->parts);
         if (!line->in) {
             cn_line_close(line, CN_GATE_DROPPED_PENDING);
             return GONE;
@@ -382,7 +395,7 @@ static enum progress read_message(struct cn_line *line)
         line->in_size += got;
         return WENT_ON;
     }
-    cn_blocks_give(&gate->messages, line->in);
+    cn_blocks_give(&gate->parts, line->in);
     line->in = NULL;
     line->in_size = 0;
     dispatch(line, whole);

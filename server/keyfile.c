@@ -46,8 +46,8 @@ static enum cn_err text_read(int fd, char *text, size_t size_max, size_t *size)
     return CN_OK;
 }
 
-static enum cn_err text_decode(const struct cn_crypto *crypto, enum cn_armor_kind kind,
-                               const char *text, size_t text_size, uint8_t key[CN_KEYFILE_KEY_SIZE])
+enum cn_err cn_keyfile_decode(const struct cn_crypto *crypto, enum cn_armor_kind kind,
+                              const char *text, size_t text_size, uint8_t key[CN_KEYFILE_KEY_SIZE])
 {
     uint8_t body[CN_KEYFILE_BODY_SIZE];
     struct cn_reader r = { .at = body };
@@ -97,7 +97,7 @@ enum cn_err cn_keyfile_take(const struct cn_crypto *crypto, int fd, enum cn_armo
     enum cn_err err = text_read(fd, text, TEXT_SIZE_MAX, &text_size);
 
     if (err == CN_OK)
-        err = text_decode(crypto, kind, text, text_size, key);
+        err = cn_keyfile_decode(crypto, kind, text, text_size, key);
     cn_wipe(text, sizeof text);
     return err;
 }

@@ -20,6 +20,7 @@ enum {
 };
 
 #define CN_SERVER_KEY_FILE      "server.key"
+#define CN_SERVER_PUBLIC_FILE   "server.pub"
 #define CN_OPERATOR_KEY_FILE    "operator.key"
 #define CN_OPERATOR_PUBLIC_FILE "operator.pub"
 #define CN_REGISTRY_FILE        "registry.db"
@@ -38,9 +39,13 @@ CN_MUST_USE enum cn_err cn_keyfile_take(const struct cn_crypto *crypto, int fd,
 
 static inline bool cn_keyfile_is_secret(enum cn_armor_kind kind)
 {
-    return kind != CN_ARMOR_OPERATOR_PUBLIC;
+    return kind != CN_ARMOR_OPERATOR_PUBLIC && kind != CN_ARMOR_SERVER_PUBLIC;
 }
 
+/* The same of a text that is at hand: the errors of its contents alone. */
+CN_MUST_USE enum cn_err cn_keyfile_decode(const struct cn_crypto *crypto, enum cn_armor_kind kind,
+                                          const char *text, size_t text_size,
+                                          uint8_t key[CN_KEYFILE_KEY_SIZE]);
 /* Never replaces: CN_E_EXISTS; CN_E_SYSTEM (errno). Mode 0600, a public key 0644. */
 CN_MUST_USE enum cn_err cn_keyfile_write(const struct cn_crypto *crypto, int dir, const char *name,
                                          enum cn_armor_kind kind,

@@ -93,9 +93,11 @@ void cn_line_forget(struct cn_line *line)
     cn_switchboard_leave(&gate->board, &line->waiter);
     cn_line_pending_end(line);
     cn_line_waiting_end(line);
-    cn_blocks_give(&gate->messages, line->in);
+    cn_blocks_give(&gate->parts, line->in);
     cn_blocks_give(&gate->messages, line->out);
     cn_blocks_give(&gate->prologues, line->prologue);
+    if (gate->next_judged == line)
+        gate->next_judged = line->next;
     if (line->next)
         line->next->before = line->before;
     if (line->before)

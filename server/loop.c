@@ -19,7 +19,7 @@ enum cn_err cn_loop_init(struct cn_loop *loop, size_t timer_max)
     *loop = (struct cn_loop) { .epoll = epoll_create1(EPOLL_CLOEXEC), .timer_max = timer_max };
     if (loop->epoll < 0)
         return CN_E_SYSTEM;
-    loop->heap = calloc(timer_max + 1, sizeof(struct cn_timer *));
+    loop->heap = calloc(timer_max + 1, sizeof *loop->heap);
     if (!loop->heap) {
         close(loop->epoll);
         return CN_E_MEMORY;
@@ -64,63 +64,92 @@ void cn_loop_remove(struct cn_loop *loop, struct cn_watch *watch)
     }
 }
 
-/* --- timers: a binary heap, soonest first --------------------------------------------------- */
+/* --- timers: a heap, soonest first, of four children each: half as deep as one of two --------- */
 
-static void place(struct cn_loop *loop, struct cn_timer *timer, size_t at)
+enum { CHILDREN = 4 };
+
+static size_t parent_of(size_t at)
 {
-    loop->heap[at] = timer;
-    timer->place = at;
+    return (at - 2) / CHILDREN + 1;
 }
 
-static void sift_up(struct cn_loop *loop, struct cn_timer *timer, size_t at)
+static void place(struct cn_loop *loop, struct cn_due due, size_t at)
 {
-    for (; at > 1 && loop->heap[at / 2]->due_ms > timer->due_ms; at /= 2)
-        place(loop, loop->heap[at / 2], at);
-    place(loop, timer, at);
+    loop->heap[at] = due;
+    due.timer->place = at;
 }
 
-static void sift_down(struct cn_loop *loop, struct cn_timer *timer, size_t at)
+static void sift_up(struct cn_loop *loop, struct cn_due due, size_t at)
 {
-    for (;;) {
-        size_t child = 2 * at;
+    for (; at > 1 && loop->heap[parent_of(at)].due_ms > due.due_ms; at = parent_of(at))
+        place(loop, loop->heap[parent_of(at)], at);
+    place(loop, due, at);
+}
 
-        if (child < loop->timer_count && loop->heap[child + 1]->due_ms < loop->heap[child]->due_ms)
-            child++;
-        if (child > loop->timer_count || loop->heap[child]->due_ms >= timer->due_ms)
-            break;
+/* The soonest child of what is at `at`; 0: it has none. */
+static size_t soonest_child(const struct cn_loop *loop, size_t at)
+{
+    size_t child = CHILDREN * (at - 1) + 2;
+    size_t end = child + CHILDREN;
+    size_t soonest = child;
+
+    if (child > loop->timer_count)
+        return 0;
+    while (++child < end && child <= loop->timer_count) {
+        if (loop->heap[child].due_ms < loop->heap[soonest].due_ms)
+            soonest = child;
+    }
+    return soonest;
+}
+
+static void sift_down(struct cn_loop *loop, struct cn_due due, size_t at)
+{
+    size_t child = soonest_child(loop, at);
+
+    for (; child != 0 && loop->heap[child].due_ms < due.due_ms; child = soonest_child(loop, at)) {
         place(loop, loop->heap[child], at);
         at = child;
     }
-    place(loop, timer, at);
+    place(loop, due, at);
 }
 
 void cn_loop_timer_clear(struct cn_loop *loop, struct cn_timer *timer)
 {
     size_t at = timer->place;
-    struct cn_timer *last;
+    struct cn_due last;
 
     if (at == 0)
         return;
     timer->place = 0;
     last = loop->heap[loop->timer_count--];
-    if (last == timer)
+    if (last.timer == timer)
         return;
-    sift_down(loop, last, at);
-    sift_up(loop, last, last->place);
+    if (at > 1 && loop->heap[parent_of(at)].due_ms > last.due_ms)
+        sift_up(loop, last, at);
+    else
+        sift_down(loop, last, at);
 }
 
 void cn_loop_timer_set(struct cn_loop *loop, struct cn_timer *timer, uint64_t due_ms)
 {
-    cn_loop_timer_clear(loop, timer);
-    assert(loop->timer_count < loop->timer_max);
+    const struct cn_due due = { due_ms, timer };
+    size_t at = timer->place;
+
+    if (at == 0) {
+        assert(loop->timer_count < loop->timer_max);
+        sift_up(loop, due, ++loop->timer_count);
+    } else if (due_ms < timer->due_ms) {
+        sift_up(loop, due, at);
+    } else {
+        sift_down(loop, due, at);
+    }
     timer->due_ms = due_ms;
-    sift_up(loop, timer, ++loop->timer_count);
 }
 
 static void timers_fire(struct cn_loop *loop)
 {
-    while (loop->timer_count > 0 && loop->heap[1]->due_ms <= loop->now_ms) {
-        struct cn_timer *timer = loop->heap[1];
+    while (loop->timer_count > 0 && loop->heap[1].due_ms <= loop->now_ms) {
+        struct cn_timer *timer = loop->heap[1].timer;
 
         cn_loop_timer_clear(loop, timer);
         timer->fire(timer);
@@ -135,9 +164,9 @@ static int timeout_ms(const struct cn_loop *loop)
         return 0;
     if (loop->timer_count == 0)
         return -1;
-    if (loop->heap[1]->due_ms <= loop->now_ms)
+    if (loop->heap[1].due_ms <= loop->now_ms)
         return 0;
-    left = loop->heap[1]->due_ms - loop->now_ms;
+    left = loop->heap[1].due_ms - loop->now_ms;
     return left > 60000 ? 60000 : (int)left;
 }
 

@@ -24,12 +24,18 @@ struct cn_timer {
     void (*fire)(struct cn_timer *timer);
 };
 
+/* A timer in the heap, with its time beside it: what is sifted reads no timer that is far away. */
+struct cn_due {
+    uint64_t due_ms;
+    struct cn_timer *timer;
+};
+
 struct cn_loop {
     int epoll;
     uint64_t (*clock_ms)(void); /* cn_loop_clock_ms, unless a test has put another there */
     uint64_t now_ms;            /* of the current turn */
     bool more;                  /* after() had more to do */
-    struct cn_timer **heap;     /* owned; heap[1..timer_count] */
+    struct cn_due *heap;        /* owned; heap[1..timer_count] */
     size_t timer_count;
     size_t timer_max;
     /* done after all events of a turn: returns true if there is more to do at once */

@@ -355,13 +355,17 @@ static int supervisor_open(const struct cn_registry_content *content)
             cn_supervisor_inherit(cn_cyphernetd.supervisor, &cn_cyphernetd.inherited.past,
                                   cn_cyphernetd.inherited.heir, cn_cyphernetd.inherited.heir_count);
     if (err == CN_OK)
-        err =
-            cn_supervisor_state(cn_cyphernetd.supervisor, &cn_cyphernetd.config, &content->settings,
-                                content->blocked, content->blocked_count, &number);
+        err = cn_reloading_apply(content, &number);
     if (err == CN_OK)
         err = cn_supervisor_start(cn_cyphernetd.supervisor, cn_cyphernetd.workers);
     if (err == CN_OK)
         err = cn_supervisor_started(cn_cyphernetd.supervisor);
+    if (err != CN_OK && cn_cyphernetd.inherit_fd >= 0) {
+        /* what runs goes on: calls are worth more than a new program */
+        (void)start_failed(err);
+        cn_supervisor_go_on(cn_cyphernetd.supervisor);
+        return EXIT_DONE;
+    }
     return err == CN_OK ? EXIT_DONE : start_failed(err);
 }
 
@@ -464,7 +468,7 @@ static int start(void)
     code = prepare(&content);
     if (code == EXIT_DONE && !cn_cyphernetd.only_checks)
         code = start_with(&content, started);
-    free(content.blocked);
+    cn_reloading_wipe(&content);
     return code;
 }
 

@@ -17,13 +17,13 @@
 struct cn_owner {
     uint64_t who;
     uint64_t serial;  /* of a certificate of his */
-    uint64_t bytes;   /* that he has sent since he is here: a worker counts them */
+    uint64_t bytes;   /* that he sent: a worker counts those of calls, a gate those of ended ones */
     uint32_t lines;   /* of any state: while more than 0 the number is taken */
     uint32_t waiting; /* lines that count against the limit */
     uint32_t tags;    /* of those lines, likewise */
     uint32_t lists;   /* of entries of which more are to come, likewise */
     uint32_t joined;
-    uint32_t limits_class;
+    uint8_t limits_class;
 };
 
 struct cn_owners {

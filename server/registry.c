@@ -11,7 +11,7 @@
 
 enum {
     APPLICATION_ID = 0x43794e74, /* CyNt */
-    SCHEMA_VERSION = 1,
+    SCHEMA_VERSION = 2,
     BUSY_TIMEOUT_MS = 5000
 };
 
@@ -36,6 +36,19 @@ static const char schema[] =
     " signature BLOB NOT NULL CHECK (length(signature) = 64),"
     " issued_at INTEGER NOT NULL) STRICT;"
     "CREATE INDEX certificate_subscriber ON certificate (subscriber);";
+
+/* What version 2 has more than version 1. */
+static const char schema_since_1[] =
+    "CREATE TABLE counter (one INTEGER PRIMARY KEY CHECK (one = 1), issued INTEGER NOT NULL,"
+    " imported INTEGER NOT NULL) STRICT; INSERT INTO counter VALUES (1, 0, 0);"
+    /* for everybody, if the key is zeros */
+    "CREATE TABLE notice (admission_key BLOB PRIMARY KEY CHECK (length(admission_key) = 32),"
+    " number INTEGER NOT NULL CHECK (number > 0), serial INTEGER NOT NULL,"
+    " octets BLOB NOT NULL) STRICT;"
+    /* blocked by an operator elsewhere */
+    "CREATE TABLE imported (serial INTEGER PRIMARY KEY,"
+    " admission_key BLOB NOT NULL CHECK (length(admission_key) = 32),"
+    " status INTEGER NOT NULL CHECK (status BETWEEN 1 AND 2)) STRICT;";
 
 /* One row of all that a subscriber is, with the certificate issued last. */
 #define SUBSCRIBER_COLUMNS \
@@ -71,6 +84,30 @@ static enum cn_err pragma_number(struct cn_registry *registry, const char *sql, 
     return err;
 }
 
+static enum cn_err marks_write(struct cn_registry *registry)
+{
+    char marks[96];
+
+    snprintf(marks, sizeof marks, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
+             APPLICATION_ID, SCHEMA_VERSION);
+    return cn_sql_execute(registry, marks);
+}
+
+/* From version 1; another process may do the same. */
+static enum cn_err schema_upgrade(struct cn_registry *registry)
+{
+    int version = 0;
+    enum cn_err err = cn_sql_execute(registry, "BEGIN IMMEDIATE");
+
+    if (err == CN_OK)
+        err = pragma_number(registry, "PRAGMA user_version", &version);
+    if (err == CN_OK && version == 1)
+        err = cn_sql_execute(registry, schema_since_1);
+    if (err == CN_OK && version == 1)
+        err = marks_write(registry);
+    return err == CN_OK ? cn_sql_execute(registry, "COMMIT") : err;
+}
+
 static enum cn_err schema_check(struct cn_registry *registry)
 {
     int application = 0;
@@ -83,20 +120,21 @@ static enum cn_err schema_check(struct cn_registry *registry)
         return err;
     if (application != APPLICATION_ID)
         return CN_E_FORMAT;
+    if (version == 1)
+        return schema_upgrade(registry);
     return version == SCHEMA_VERSION ? CN_OK : CN_E_VERSION;
 }
 
 static enum cn_err schema_create(struct cn_registry *registry)
 {
-    char marks[96];
     enum cn_err err = cn_sql_execute(registry, "BEGIN EXCLUSIVE");
 
-    snprintf(marks, sizeof marks, "PRAGMA application_id = %d; PRAGMA user_version = %d;",
-             APPLICATION_ID, SCHEMA_VERSION);
     if (err == CN_OK)
         err = cn_sql_execute(registry, schema);
     if (err == CN_OK)
-        err = cn_sql_execute(registry, marks);
+        err = cn_sql_execute(registry, schema_since_1);
+    if (err == CN_OK)
+        err = marks_write(registry);
     return err == CN_OK ? cn_sql_execute(registry, "COMMIT") : err;
 }
 
@@ -182,15 +220,6 @@ enum cn_err cn_registry_commit(struct cn_registry *registry)
     return cn_sql_execute(registry, "COMMIT");
 }
 
-/* The list with room for one element more than count; NULL leaves it as it was. Room is made at
- * powers of two, so that filling a list takes linear time. */
-static void *grow(void *list, size_t count, size_t element_size)
-{
-    if (count != 0 && (count & (count - 1)) != 0)
-        return list;
-    return reallocarray(list, count == 0 ? 1 : 2 * count, element_size);
-}
-
 static bool row_blocked(sqlite3_stmt *statement, struct cn_blocked *blocked)
 {
     blocked->serial = cn_sql_number(statement, 0);
@@ -209,13 +238,15 @@ enum cn_err cn_registry_blocked(struct cn_registry *registry, struct cn_blocked 
     enum cn_err err = cn_sql_prepare(registry,
                                      "SELECT c.serial, s.admission_key, s.status FROM certificate c"
                                      " JOIN subscriber s ON s.id = c.subscriber"
-                                     " WHERE s.status <> 0 ORDER BY c.serial",
+                                     " WHERE s.status <> 0 UNION ALL"
+                                     " SELECT serial, admission_key, status FROM imported"
+                                     " ORDER BY 1",
                                      &statement);
 
     if (err != CN_OK)
         return err;
     while (err == CN_OK && cn_sql_next_row(registry, statement, &err)) {
-        struct cn_blocked *larger = grow(all, have, sizeof *all);
+        struct cn_blocked *larger = cn_sql_grow(all, have, sizeof *all);
 
         if (larger)
             all = larger;
@@ -270,7 +301,7 @@ enum cn_err cn_registry_list(struct cn_registry *registry, struct cn_subscriber 
     if (err != CN_OK)
         return err;
     while (err == CN_OK && cn_sql_next_row(registry, statement, &err)) {
-        struct cn_subscriber *larger = grow(all, have, sizeof *all);
+        struct cn_subscriber *larger = cn_sql_grow(all, have, sizeof *all);
 
         if (larger)
             all = larger;
@@ -393,41 +424,17 @@ static enum cn_err subscriber_add(struct cn_registry *registry, struct cn_subscr
     return err;
 }
 
-/* Begin a change of several statements, alone or inside a transaction. Alone it takes the right to
- * write at once: to ask for it after having read fails if another has written in between. */
-static enum cn_err change_begin(struct cn_registry *registry, bool *alone)
-{
-    *alone = sqlite3_get_autocommit(registry->db) != 0;
-    return cn_sql_execute(registry, *alone ? "BEGIN IMMEDIATE" : "SAVEPOINT change");
-}
-
-/* Keep it, or undo all of it if there was an error. */
-static enum cn_err change_end(struct cn_registry *registry, bool alone, enum cn_err err)
-{
-    int saved;
-
-    if (err == CN_OK)
-        err = cn_sql_execute(registry, alone ? "COMMIT" : "RELEASE change");
-    if (err == CN_OK)
-        return CN_OK;
-    saved = errno;
-    (void)sqlite3_exec(registry->db, alone ? "ROLLBACK" : "ROLLBACK TO change; RELEASE change",
-                       NULL, NULL, NULL);
-    errno = saved;
-    return err;
-}
-
 enum cn_err cn_registry_add(struct cn_registry *registry, struct cn_subscriber *subscriber)
 {
     bool alone;
-    enum cn_err err = change_begin(registry, &alone);
+    enum cn_err err = cn_sql_change_begin(registry, &alone);
 
     if (err != CN_OK)
         return err;
     err = subscriber_add(registry, subscriber);
     if (err == CN_OK)
         err = certificate_add(registry, subscriber);
-    return change_end(registry, alone, err);
+    return cn_sql_change_end(registry, alone, err);
 }
 
 enum cn_err cn_registry_renew(struct cn_registry *registry, const struct cn_subscriber *subscriber)
@@ -450,7 +457,7 @@ enum cn_err cn_registry_withdraw(struct cn_registry *registry, uint64_t serial)
 {
     struct cn_subscriber subscriber;
     bool alone;
-    enum cn_err err = change_begin(registry, &alone);
+    enum cn_err err = cn_sql_change_begin(registry, &alone);
 
     if (err != CN_OK)
         return err;
@@ -462,7 +469,7 @@ enum cn_err cn_registry_withdraw(struct cn_registry *registry, uint64_t serial)
                         "DELETE FROM subscriber WHERE id = ?1 AND NOT EXISTS"
                         " (SELECT 1 FROM certificate WHERE subscriber = ?1)",
                         subscriber.id);
-    return change_end(registry, alone, err);
+    return cn_sql_change_end(registry, alone, err);
 }
 
 enum cn_err cn_registry_status_set(struct cn_registry *registry, uint64_t id,

@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "cyphernetd.h"
+#include "notices.h"
 #include "registry.h"
 
 #define CONFIG_SYSTEM "/etc/cyphernet/cyphernetd.conf"
@@ -53,10 +54,32 @@ enum cn_err cn_reloading_registry(struct cn_registry_content *content)
         err = cn_settings_read(registry, &content->settings);
     if (err == CN_OK)
         err = cn_registry_blocked(registry, &content->blocked, &content->blocked_count);
+    if (err == CN_OK)
+        err = cn_notices_read(registry, &content->held, &content->held_count, &content->common);
     saved = errno;
     cn_registry_close(registry);
     errno = saved;
     return err == CN_OK ? who_fill(content) : err;
+}
+
+void cn_reloading_wipe(struct cn_registry_content *content)
+{
+    free(content->blocked);
+    free(content->held);
+    *content = (struct cn_registry_content) { 0 };
+}
+
+enum cn_err cn_reloading_apply(const struct cn_registry_content *content, uint32_t *number)
+{
+    const struct cn_state_parts parts = { .config = &cn_cyphernetd.config,
+                                          .settings = &content->settings,
+                                          .blocked = content->blocked,
+                                          .blocked_count = content->blocked_count,
+                                          .held = content->held,
+                                          .held_count = content->held_count,
+                                          .common = &content->common };
+
+    return cn_supervisor_state(cn_cyphernetd.supervisor, &parts, number);
 }
 
 /* The configuration is in force, but for what takes another start. */

@@ -44,9 +44,7 @@ void cn_requests_registry(uint64_t asker, uint64_t serial)
         *w = (struct cn_request) { .asker = asker,
                                    .serial_blocked = is_blocked(&content, serial),
                                    .blocked_count = content.blocked_count };
-        err =
-            cn_supervisor_state(cn_cyphernetd.supervisor, &cn_cyphernetd.config, &content.settings,
-                                content.blocked, content.blocked_count, &w->number);
+        err = cn_reloading_apply(&content, &w->number);
     }
     if (err == CN_OK) {
         cn_cyphernetd.request_count++;
@@ -56,7 +54,7 @@ void cn_requests_registry(uint64_t asker, uint64_t serial)
         registry_failed(err, number);
         reply_error(asker, err, number);
     }
-    free(content.blocked);
+    cn_reloading_wipe(&content);
 }
 
 /* What a later state does is done by an earlier one's too. */

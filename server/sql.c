@@ -1,6 +1,7 @@
 #include "sql.h"
 
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 enum cn_err cn_sql_failure(sqlite3 *db, int code)
@@ -101,4 +102,32 @@ bool cn_sql_text(sqlite3_stmt *statement, int place, char *out, size_t size_max)
     memcpy(out, text, size);
     out[size] = '\0';
     return true;
+}
+
+enum cn_err cn_sql_change_begin(struct cn_registry *registry, bool *alone)
+{
+    *alone = sqlite3_get_autocommit(registry->db) != 0;
+    return cn_sql_execute(registry, *alone ? "BEGIN IMMEDIATE" : "SAVEPOINT change");
+}
+
+enum cn_err cn_sql_change_end(struct cn_registry *registry, bool alone, enum cn_err err)
+{
+    int saved;
+
+    if (err == CN_OK)
+        err = cn_sql_execute(registry, alone ? "COMMIT" : "RELEASE change");
+    if (err == CN_OK)
+        return CN_OK;
+    saved = errno;
+    (void)sqlite3_exec(registry->db, alone ? "ROLLBACK" : "ROLLBACK TO change; RELEASE change",
+                       NULL, NULL, NULL);
+    errno = saved;
+    return err;
+}
+
+void *cn_sql_grow(void *list, size_t count, size_t element_size)
+{
+    if (count != 0 && (count & (count - 1)) != 0)
+        return list;
+    return reallocarray(list, count == 0 ? 1 : 2 * count, element_size);
 }

@@ -1,5 +1,5 @@
-/* sql.h - SQLite in the project's terms: what registry.c and settings.c stand on. Nobody else
- * includes this.
+/* sql.h - SQLite in the project's terms: what registry.c, settings.c and notices.c stand on. Nobody
+ * else includes this.
  *
  * Errors: CN_E_SYSTEM (errno says why), CN_E_FORMAT (also from SQL text of ours: the tables are not
  * ours), CN_E_EXISTS (a constraint), CN_E_MEMORY. */
@@ -24,6 +24,17 @@ CN_MUST_USE enum cn_err cn_sql_prepare(struct cn_registry *registry, const char 
 CN_MUST_USE enum cn_err cn_sql_finish(struct cn_registry *registry, sqlite3_stmt *statement);
 /* True: there is a row. *err is CN_OK at the end of the rows, too. */
 bool cn_sql_next_row(struct cn_registry *registry, sqlite3_stmt *statement, enum cn_err *err);
+
+/* Begin a change of several statements, alone or inside a transaction. Alone it takes the right to
+ * write at once: to ask for it after having read fails if another has written in between. */
+CN_MUST_USE enum cn_err cn_sql_change_begin(struct cn_registry *registry, bool *alone);
+/* Keep it, or undo all of it if there was an error, which is returned. */
+CN_MUST_USE enum cn_err cn_sql_change_end(struct cn_registry *registry, bool alone,
+                                          enum cn_err err);
+
+/* The list with room for one element more than count; NULL leaves it as it was. Room is made at
+ * powers of two, so that filling a list takes linear time. */
+void *cn_sql_grow(void *list, size_t count, size_t element_size);
 
 /* Places count from 1. What is bound is borrowed until the statement is gone. */
 void cn_sql_bind_number(sqlite3_stmt *statement, int place, uint64_t value);

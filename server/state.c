@@ -8,9 +8,19 @@
 
 enum { SEALS = F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_WRITE | F_SEAL_SEAL };
 
-static size_t size_of(uint64_t blocked_count)
+_Static_assert(_Alignof(struct cn_held_notice) <= _Alignof(struct cn_blocked),
+               "notices may follow the blocked");
+
+/* 0: more than there could ever be. */
+static size_t size_of(uint64_t blocked_count, uint64_t held_count)
 {
-    return sizeof(struct cn_state) + (size_t)blocked_count * sizeof(struct cn_blocked);
+    const uint64_t most = (SIZE_MAX - sizeof(struct cn_state)) / 2;
+
+    if (blocked_count > most / sizeof(struct cn_blocked) ||
+        held_count > most / sizeof(struct cn_held_notice))
+        return 0;
+    return sizeof(struct cn_state) + (size_t)blocked_count * sizeof(struct cn_blocked) +
+           (size_t)held_count * sizeof(struct cn_held_notice);
 }
 
 static bool write_all(int fd, const void *octets, size_t size)
@@ -28,18 +38,18 @@ static bool write_all(int fd, const void *octets, size_t size)
     return true;
 }
 
-enum cn_err cn_state_make(int *fd, const struct cn_config *config,
-                          const struct cn_settings *settings,
-                          const struct cn_who_secret *who_secret, const struct cn_blocked *blocked,
-                          size_t blocked_count)
+enum cn_err cn_state_make(int *fd, const struct cn_state_parts *p)
 {
-    struct cn_state head = { .config = *config,
-                             .settings = *settings,
-                             .who_secret = *who_secret,
-                             .blocked_count = blocked_count };
+    struct cn_state head = { .config = *p->config,
+                             .settings = *p->settings,
+                             .who_secret = *p->who_secret,
+                             .common = *p->common,
+                             .blocked_count = p->blocked_count,
+                             .held_count = p->held_count };
     int made = memfd_create("cyphernet-state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     bool fine = made >= 0 && write_all(made, &head, sizeof head) &&
-                write_all(made, blocked, blocked_count * sizeof *blocked) &&
+                write_all(made, p->blocked, p->blocked_count * sizeof *p->blocked) &&
+                write_all(made, p->held, p->held_count * sizeof *p->held) &&
                 fcntl(made, F_ADD_SEALS, SEALS) == 0;
 
     cn_wipe(&head, sizeof head);
@@ -57,13 +67,12 @@ const struct cn_state *cn_state_map(int fd)
     const struct cn_state *state;
 
     if (fstat(fd, &st) != 0 || (fcntl(fd, F_GET_SEALS) & SEALS) != SEALS ||
-        st.st_size < (off_t)size_of(0))
+        st.st_size < (off_t)size_of(0, 0))
         return NULL;
     state = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
     if (state == MAP_FAILED)
         return NULL;
-    if (state->blocked_count <= ((size_t)st.st_size - size_of(0)) / sizeof(struct cn_blocked) &&
-        (off_t)size_of(state->blocked_count) == st.st_size)
+    if ((off_t)size_of(state->blocked_count, state->held_count) == st.st_size)
         return state;
     munmap((void *)(uintptr_t)state, (size_t)st.st_size);
     return NULL;
@@ -72,5 +81,5 @@ const struct cn_state *cn_state_map(int fd)
 void cn_state_unmap(const struct cn_state *state)
 {
     if (state)
-        munmap((void *)(uintptr_t)state, size_of(state->blocked_count));
+        munmap((void *)(uintptr_t)state, size_of(state->blocked_count, state->held_count));
 }

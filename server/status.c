@@ -48,9 +48,26 @@ void cn_status_add(struct cn_status *status, const struct cn_page *page, bool is
     status->calls.pipes += page->calls.pipes;
 }
 
-/* Those for whom there is no room are counted. */
-static void add_subscribers(struct text *t, const struct cn_page_map *map)
+/* What somebody has sent in calls that go on. */
+static uint64_t bytes_of(const struct cn_status *status, uint64_t who)
 {
+    uint64_t bytes = 0;
+
+    for (size_t i = 0; i < status->moving_count; i++) {
+        const struct cn_page_map *map = status->moving[i];
+
+        for (uint32_t k = 0; k < map->owner_max; k++) {
+            if (map->page->owners[k].lines > 0 && map->page->owners[k].who == who)
+                bytes += map->page->owners[k].bytes;
+        }
+    }
+    return bytes;
+}
+
+/* Those for whom there is no room are counted. */
+static void add_subscribers(struct text *t, const struct cn_status *status)
+{
+    const struct cn_page_map *map = status->admitting;
     unsigned left_out = 0;
     const char *comma = "";
 
@@ -61,8 +78,9 @@ static void add_subscribers(struct text *t, const struct cn_page_map *map)
         if (owner.lines == 0)
             continue;
         if (t->left > TAIL_SIZE)
-            add(t, "%s{\"serial\":\"%llu\",\"waiting\":%u,\"joined\":%u}", comma,
-                (unsigned long long)owner.serial, owner.waiting, owner.joined);
+            add(t, "%s{\"serial\":\"%llu\",\"waiting\":%u,\"joined\":%u,\"bytes\":%llu}", comma,
+                (unsigned long long)owner.serial, owner.waiting, owner.joined,
+                (unsigned long long)(owner.bytes + bytes_of(status, owner.who)));
         else
             left_out++;
         comma = ",";
@@ -88,6 +106,6 @@ void cn_status_write(const struct cn_status *s, uint64_t uptime_s, char *reply, 
     for (int i = 0; i < CN_SWITCH_OUTCOME_COUNT; i++)
         add(&t, ",\"ended_%s\":%llu", cn_switch_outcome_name((enum cn_switch_outcome)i),
             (unsigned long long)s->calls.outcome[i]);
-    add_subscribers(&t, s->admitting);
+    add_subscribers(&t, s);
     add(&t, "}");
 }

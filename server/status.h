@@ -28,6 +28,8 @@ struct cn_status {
     uint64_t worker_restarts;            /* likewise */
     uint64_t metrics_restarts;           /* likewise */
     const struct cn_page_map *admitting; /* the gate whose subscribers are told; NULL: none */
+    const struct cn_page_map *moving[CN_STATUS_WORKERS_MAX]; /* the workers that have their calls */
+    size_t moving_count;
 };
 
 /* What a process has counted; is_running: its present numbers, too. */

@@ -1,14 +1,11 @@
 #include "supervisor.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -33,15 +30,17 @@ struct child {
     struct cn_page_map page;
     int page_fd;
     uint64_t started_ms;
+    bool drains; /* a worker that has been told to end when it is idle */
 };
 
 struct cn_supervisor {
     struct cn_supervisor_setup setup;
-    char programs[CN_SUPERVISOR_PATH_SIZE]; /* the directory that has them */
+    char programs[CN_SPAWN_DIR_SIZE]; /* the directory that has them */
     struct child children[CN_CHILDREN_MAX];
     struct child *gate; /* that admits; NULL: none just now */
     bool gate_is_old;   /* it is another program's, and to be replaced */
     struct cn_switch_limits limits;
+    uint64_t rates[CN_CONFIG_CLASS_COUNT];
     int state_fd; /* -1: none yet */
     uint32_t state_number;
     uint32_t workers_wanted;
@@ -53,35 +52,8 @@ struct cn_supervisor {
     struct cn_status past; /* what those who have ended counted, and restarts */
 };
 
-static const char *const program_names[CN_ROLE_COUNT] = {
-    [CN_ROLE_GATE] = "cyphernetd-gate",
-    [CN_ROLE_SWITCH] = "cyphernetd-switch",
-    [CN_ROLE_METRICS] = "cyphernetd-metrics",
-};
-
 static void child_ready(struct cn_watch *watch, uint32_t epoll_events);
 static void start_missing(struct cn_supervisor *s);
-
-/* Beside our own program, where a build has them, else where they are installed. */
-static bool programs_find(struct cn_supervisor *s)
-{
-    char own[CN_SUPERVISOR_PATH_SIZE] = "";
-    char path[CN_SUPERVISOR_PATH_SIZE + 32];
-    ssize_t size = readlink("/proc/self/exe", own, sizeof own - 1);
-    char *slash = size > 0 ? strrchr(own, '/') : NULL;
-
-    if (slash) {
-        *slash = '\0';
-        snprintf(path, sizeof path, "%s/%s", own, program_names[CN_ROLE_GATE]);
-        if (access(path, X_OK) == 0) {
-            memcpy(s->programs, own, sizeof own);
-            return true;
-        }
-    }
-    snprintf(s->programs, sizeof s->programs, "%s", CN_LIBEXEC_DIR);
-    snprintf(path, sizeof path, "%s/%s", s->programs, program_names[CN_ROLE_GATE]);
-    return access(path, X_OK) == 0;
-}
 
 static void again_fire(struct cn_timer *timer)
 {
@@ -101,7 +73,7 @@ enum cn_err cn_supervisor_create(struct cn_supervisor **supervisor,
     s->again.fire = again_fire;
     for (int i = 0; i < CN_CHILDREN_MAX; i++)
         s->children[i] = (struct child) { .channel = { -1, child_ready }, .supervisor = s };
-    if (!programs_find(s)) {
+    if (!cn_spawn_find(s->programs)) {
         free(s);
         return CN_E_ABSENT;
     }
@@ -144,32 +116,6 @@ static void connect_two(struct child *gate, struct child *worker)
 }
 
 /* --- starting -------------------------------------------------------------------------------- */
-
-/* In the child: becomes the program, with the channel as CN_CHANNEL_FD. */
-static _Noreturn void become(const struct cn_supervisor *s, enum cn_role role, int channel)
-{
-    static const int ignored[] = { SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE };
-    char path[CN_SUPERVISOR_PATH_SIZE + 32];
-    char name[32];
-    char *argv[] = { name, NULL };
-    sigset_t none;
-
-    snprintf(path, sizeof path, "%s/%s", s->programs, program_names[role]);
-    snprintf(name, sizeof name, "%s", program_names[role]);
-    /* what is for the supervisor may reach all of its group */
-    for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
-        signal(ignored[i], SIG_IGN);
-    sigemptyset(&none);
-    (void)sigprocmask(SIG_SETMASK, &none, NULL);
-    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
-    (void)dup2(STDERR_FILENO, STDOUT_FILENO);
-    if (channel == CN_CHANNEL_FD)
-        (void)fcntl(channel, F_SETFD, 0);
-    else if (dup2(channel, CN_CHANNEL_FD) < 0)
-        _exit(127);
-    execv(path, argv);
-    _exit(127);
-}
 
 static struct child *child_free(struct cn_supervisor *s)
 {
@@ -246,9 +192,7 @@ static enum cn_err child_start(struct cn_supervisor *s, enum cn_role role)
     if (err == CN_OK)
         err = start_say(s, ends[0], role, page);
     if (err == CN_OK)
-        err = (pid = fork()) < 0 ? CN_E_SYSTEM : CN_OK;
-    if (pid == 0)
-        become(s, role, ends[1]);
+        err = cn_spawn(s->programs, role, ends[1], &pid);
     saved = errno;
     if (ends[1] >= 0)
         close(ends[1]);
@@ -353,6 +297,14 @@ bool cn_supervisor_admits(const struct cn_supervisor *supervisor)
     return supervisor->gate != NULL;
 }
 
+void cn_supervisor_go_on(struct cn_supervisor *supervisor)
+{
+    supervisor->begun = true;
+    supervisor->failure = CN_OK;
+    cn_loop_timer_set(supervisor->setup.loop, &supervisor->again,
+                      supervisor->setup.loop->now_ms + HASTE_MS);
+}
+
 /* --- hearing --------------------------------------------------------------------------------- */
 
 static void state_say(struct child *gate)
@@ -361,6 +313,21 @@ static void state_say(struct child *gate)
     const struct cn_message m = { .type = CN_MESSAGE_STATE, .ticket = s->state_number };
 
     say(gate, &m, &s->state_fd, 1);
+}
+
+/* Workers that are to leave do so after the gates that may still bring them calls. */
+static void workers_drain(struct cn_supervisor *s)
+{
+    bool gates = s->gate && s->gate_is_old;
+
+    for (const struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++)
+        gates |= c->role == CN_ROLE_GATE && c->state == LEAVING;
+    for (struct child *c = s->children; !gates && c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->role == CN_ROLE_SWITCH && c->state == LEAVING && !c->drains) {
+            c->drains = true;
+            say_word(c, CN_MESSAGE_DRAIN);
+        }
+    }
 }
 
 static void gate_retire(struct child *gate)
@@ -387,14 +354,35 @@ static void gate_begins(struct child *gate)
     state_say(gate); /* it may have changed since the gate was started */
     if (before)
         gate_retire(before);
+    workers_drain(s);
+}
+
+/* Rates of all classes, a few in each message. */
+static void limits_say(struct child *worker)
+{
+    const struct cn_supervisor *s = worker->supervisor;
+    struct cn_message m = { .type = CN_MESSAGE_LIMITS, .limits = s->limits };
+
+    say(worker, &m, NULL, 0);
+    m.type = CN_MESSAGE_RATES;
+    for (uint32_t i = 0; i < CN_CONFIG_CLASS_COUNT; i += CN_CHANNEL_RATES) {
+        m.number = i;
+        memcpy(m.rate, s->rates + i, sizeof m.rate);
+        say(worker, &m, NULL, 0);
+    }
 }
 
 static void begins(struct child *child)
 {
     child->state = RUNNING;
-    if (child->role == CN_ROLE_GATE)
+    if (child->role == CN_ROLE_GATE) {
         gate_begins(child);
-    else if (child->role == CN_ROLE_SWITCH && child->supervisor->gate)
+        return;
+    }
+    if (child->role != CN_ROLE_SWITCH)
+        return;
+    limits_say(child);
+    if (child->supervisor->gate)
         connect_two(child->supervisor->gate, child);
 }
 
@@ -409,7 +397,7 @@ static void failed(struct child *child, const struct cn_message *m)
         s->failure_errno = (int)m->number;
         if (s->begun)
             cn_log_at(CN_LOG_FAILURES, "start_failed", "program=%s reason=\"%s\"",
-                      program_names[child->role],
+                      cn_spawn_name(child->role),
                       err == CN_E_SYSTEM ? strerror((int)m->number) : cn_err_text(err));
     } else if (child == s->gate) {
         s->setup.applied(s->setup.context, m->ticket, err, 0);
@@ -423,6 +411,7 @@ static void sums_write(struct child *metrics)
 
     cn_supervisor_status(metrics->supervisor, &status);
     status.admitting = NULL;
+    memset(status.moving, 0, sizeof status.moving);
     if (pwrite(metrics->page_fd, &status, sizeof status, 0) == (ssize_t)sizeof status)
         say_word(metrics, CN_MESSAGE_SUMS);
 }
@@ -471,10 +460,10 @@ static void gone_log(const struct child *child, int status)
 {
     if (WIFSIGNALED(status))
         cn_log_at(CN_LOG_FAILURES, "process_ended", "program=%s signal=%d",
-                  program_names[child->role], WTERMSIG(status));
+                  cn_spawn_name(child->role), WTERMSIG(status));
     else
         cn_log_at(CN_LOG_FAILURES, "process_ended", "program=%s code=%d",
-                  program_names[child->role], WEXITSTATUS(status));
+                  cn_spawn_name(child->role), WEXITSTATUS(status));
 }
 
 static void child_forget(struct child *child)
@@ -519,6 +508,7 @@ static void child_gone(struct child *child, int status)
     if (s->gate == child)
         s->gate = NULL;
     child_forget(child);
+    workers_drain(s);
     if (s->begun)
         s->failure = CN_OK;
     if (unexpected && (in_haste || was_starting))
@@ -537,21 +527,6 @@ static bool is_empty(const struct cn_supervisor *s)
     return true;
 }
 
-/* Workers go after the last gate, which may still bring them calls. */
-static void workers_drain(struct cn_supervisor *s)
-{
-    for (struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
-        if (c->role == CN_ROLE_GATE && c->state != NONE)
-            return;
-    }
-    for (struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
-        if (c->role == CN_ROLE_SWITCH && (c->state == RUNNING || c->state == STARTING)) {
-            c->state = LEAVING;
-            say_word(c, CN_MESSAGE_DRAIN);
-        }
-    }
-}
-
 void cn_supervisor_reap(struct cn_supervisor *supervisor)
 {
     for (struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX; c++) {
@@ -560,10 +535,7 @@ void cn_supervisor_reap(struct cn_supervisor *supervisor)
         if (c->state != NONE && waitpid(c->pid, &status, WNOHANG) == c->pid)
             child_gone(c, status);
     }
-    if (!supervisor->leaving)
-        return;
-    workers_drain(supervisor);
-    if (is_empty(supervisor))
+    if (supervisor->leaving && is_empty(supervisor))
         supervisor->setup.empty(supervisor->setup.context);
 }
 
@@ -572,9 +544,14 @@ void cn_supervisor_leave(struct cn_supervisor *supervisor)
     supervisor->leaving = true;
     cn_loop_timer_clear(supervisor->setup.loop, &supervisor->again);
     for (struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX; c++) {
-        if (c->role == CN_ROLE_GATE && (c->state == RUNNING || c->state == STARTING))
+        if (c->state != RUNNING && c->state != STARTING)
+            continue;
+        if (c->role == CN_ROLE_GATE)
             gate_retire(c);
+        else
+            c->state = LEAVING;
     }
+    workers_drain(supervisor);
     cn_supervisor_reap(supervisor);
 }
 
@@ -619,32 +596,32 @@ static struct cn_switch_limits limits_of(const struct cn_supervisor *s,
         .turn_size = config->turn_size,
         .idle_ms = (uint64_t)config->idle_timeout * 1000,
         .stall_ms = (uint64_t)config->stall_timeout * 1000,
-        .owner_rate = config->rate_per_subscriber,
     };
 }
 
-enum cn_err cn_supervisor_state(struct cn_supervisor *supervisor, const struct cn_config *config,
-                                const struct cn_settings *settings,
-                                const struct cn_blocked *blocked, size_t blocked_count,
-                                uint32_t *number)
+enum cn_err cn_supervisor_state(struct cn_supervisor *supervisor,
+                                const struct cn_state_parts *parts, uint32_t *number)
 {
-    struct cn_message limits = { .type = CN_MESSAGE_LIMITS };
+    struct cn_state_parts all = *parts;
     int fd = -1;
-    enum cn_err err =
-        cn_state_make(&fd, config, settings, supervisor->setup.who_secret, blocked, blocked_count);
+    enum cn_err err;
 
+    all.who_secret = supervisor->setup.who_secret;
+    err = cn_state_make(&fd, &all);
     if (err != CN_OK)
         return err;
     if (supervisor->state_fd >= 0)
         close(supervisor->state_fd);
     supervisor->state_fd = fd;
     *number = ++supervisor->state_number;
-    supervisor->limits = limits.limits = limits_of(supervisor, config);
+    supervisor->limits = limits_of(supervisor, parts->config);
+    for (int i = 0; i < CN_CONFIG_CLASS_COUNT; i++)
+        supervisor->rates[i] = cn_config_class(parts->config, (uint8_t)i).rate_per_subscriber;
     for (struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX; c++) {
         if (c->state == NONE)
             continue;
         if (c->role == CN_ROLE_SWITCH)
-            say(c, &limits, NULL, 0);
+            limits_say(c);
         else if (c->role == CN_ROLE_GATE && c->state != STARTING) /* else when it begins */
             state_say(c);
     }
@@ -713,8 +690,6 @@ enum cn_err cn_supervisor_inherit(struct cn_supervisor *supervisor, const struct
             err = cn_loop_add(s->setup.loop, &c->channel, EPOLLIN);
         if (err != CN_OK)
             return err;
-        if (c->role == CN_ROLE_SWITCH)
-            say_word(c, CN_MESSAGE_DRAIN);
         if (c->role == CN_ROLE_METRICS) /* it has nothing to finish */
             (void)kill(c->pid, SIGKILL);
         if (c->state == RUNNING)
@@ -732,6 +707,7 @@ void cn_supervisor_past(const struct cn_supervisor *supervisor, struct cn_status
 void cn_supervisor_status(const struct cn_supervisor *supervisor, struct cn_status *status)
 {
     *status = supervisor->past;
+    status->moving_count = 0;
     status->admitting = supervisor->gate ? &supervisor->gate->page : NULL;
     status->admits = supervisor->gate != NULL;
     status->lines_max = supervisor->setup.lines_max;
@@ -741,9 +717,11 @@ void cn_supervisor_status(const struct cn_supervisor *supervisor, struct cn_stat
         if (c->state == NONE || !c->page.page)
             continue;
         cn_status_add(status, c->page.page, true);
-        if (c->role == CN_ROLE_SWITCH)
+        if (c->role == CN_ROLE_SWITCH) {
+            status->moving[status->moving_count++] = &c->page;
             status->worker[status->workers++] = (struct cn_status_worker) {
                 .number = c->number, .draining = c->state == LEAVING, .calls = c->page.page->calls
             };
+        }
     }
 }

@@ -12,12 +12,11 @@
 #include "listener.h"
 #include "log.h"
 #include "loop.h"
+#include "spawn.h"
 #include "state.h"
 #include "status.h"
 
-enum { CN_CHILDREN_MAX = 96, CN_SUPERVISOR_PATH_SIZE = 4096 };
-
-enum cn_role { CN_ROLE_GATE, CN_ROLE_SWITCH, CN_ROLE_METRICS, CN_ROLE_COUNT };
+enum { CN_CHILDREN_MAX = 96 };
 
 struct cn_supervisor;
 
@@ -53,13 +52,10 @@ CN_MUST_USE enum cn_err cn_supervisor_create(struct cn_supervisor **supervisor,
 /* Ends whoever is left at once, and waits for it. */
 void cn_supervisor_destroy(struct cn_supervisor *supervisor);
 
-/* What has been read, for gates and workers of now and later; *number for applied. CN_E_SYSTEM:
- * nothing has changed. */
+/* What has been read, but for the secret, for gates and workers of now and later; *number for
+ * applied. CN_E_SYSTEM: nothing has changed. */
 CN_MUST_USE enum cn_err cn_supervisor_state(struct cn_supervisor *supervisor,
-                                            const struct cn_config *config,
-                                            const struct cn_settings *settings,
-                                            const struct cn_blocked *blocked, size_t blocked_count,
-                                            uint32_t *number);
+                                            const struct cn_state_parts *parts, uint32_t *number);
 /* Take these over, and what others counted before: the gates among them leave as soon as there is
  * another, the workers with their last call. */
 CN_MUST_USE enum cn_err cn_supervisor_inherit(struct cn_supervisor *supervisor,
@@ -77,6 +73,8 @@ CN_MUST_USE enum cn_err cn_supervisor_started(struct cn_supervisor *supervisor);
 
 /* Whether there is a gate that admits. */
 bool cn_supervisor_admits(const struct cn_supervisor *supervisor);
+/* If not: go on with those who run, and try again to start the others. */
+void cn_supervisor_go_on(struct cn_supervisor *supervisor);
 
 /* Reap who has ended: at SIGCHLD. */
 void cn_supervisor_reap(struct cn_supervisor *supervisor);

@@ -94,7 +94,7 @@ enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *loop,
     if (err == CN_OK)
         err = cn_pipes_init(&s->pipes, limits->pipes_max);
     if (err == CN_OK)
-        err = cn_rates_init(&s->rates, limits->owner_max, limits->owner_rate);
+        err = cn_rates_init(&s->rates, limits->owner_max);
     if (err != CN_OK) {
         cn_switch_destroy(s);
         return err;
@@ -265,6 +265,20 @@ static void count_moved(struct pair *pair, int i, size_t size)
         sw->owners[pair->end[i].owner].bytes += size;
 }
 
+static uint8_t class_of(const struct pair *pair, int i)
+{
+    const struct cn_switch *sw = pair->sw;
+
+    return sw->owners ? sw->owners[pair->end[i].owner].limits_class : 0;
+}
+
+/* Octets that an end may send now. */
+static size_t rate_left(struct pair *pair, int i)
+{
+    return cn_rates_left(&pair->sw->rates, pair->end[i].owner, class_of(pair, i),
+                         pair->sw->loop->now_ms);
+}
+
 /* Octets that the kernel holds for a peer, who has not acknowledged them. */
 static int queued_for(int fd)
 {
@@ -318,7 +332,7 @@ static enum moved fill(struct pair *pair, int i, size_t most)
         way->ended = true;
     if (moved == MOVED) {
         way->in_pipe = (size_t)size;
-        cn_rates_spend(&pair->sw->rates, pair->end[i].owner, (size_t)size);
+        cn_rates_spend(&pair->sw->rates, pair->end[i].owner, class_of(pair, i), (size_t)size);
     }
     return moved;
 }
@@ -352,7 +366,7 @@ static enum moved copy(struct pair *pair, int i, size_t most)
         errno = EIO; /* what was seen must be there */
         return BROKEN;
     }
-    cn_rates_spend(&pair->sw->rates, pair->end[i].owner, (size_t)sent);
+    cn_rates_spend(&pair->sw->rates, pair->end[i].owner, class_of(pair, i), (size_t)sent);
     count_moved(pair, i, (size_t)sent);
     return MOVED;
 }
@@ -395,13 +409,13 @@ static bool way_turn(struct pair *pair, int i, int *broken)
             return false;
         } else if (!way->readable) {
             break;
-        } else if (cn_rates_left(&sw->rates, pair->end[i].owner, sw->loop->now_ms) == 0) {
+        } else if (rate_left(pair, i) == 0) {
             pair_pause(pair);
             break;
         } else if (left == 0) {
             return true;
         } else {
-            size_t most = cn_rates_left(&sw->rates, pair->end[i].owner, sw->loop->now_ms);
+            size_t most = rate_left(pair, i);
 
             if (most > left)
                 most = left;
@@ -567,6 +581,11 @@ static void socket_tune(const struct cn_switch *sw, int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof stall_ms);
 }
 
+void cn_switch_rate_set(struct cn_switch *sw, uint8_t limits_class, uint64_t rate)
+{
+    sw->rates.rate[limits_class] = rate;
+}
+
 void cn_switch_limits_set(struct cn_switch *sw, const struct cn_switch_limits *limits)
 {
     struct cn_switch_limits l = *limits;
@@ -577,7 +596,6 @@ void cn_switch_limits_set(struct cn_switch *sw, const struct cn_switch_limits *l
         l.pipes_max = sw->pipes.room;
     sw->limits = l;
     sw->pipes.count_max = l.pipes_max;
-    sw->rates.rate = l.owner_rate;
     for (struct pair *pair = sw->first; pair; pair = pair->next) {
         for (int i = 0; i < 2; i++)
             socket_tune(sw, pair->end[i].watch.fd);

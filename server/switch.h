@@ -33,8 +33,7 @@ struct cn_switch_limits {
     uint32_t turn_size; /* octets */
     uint64_t idle_ms;   /* 0: no limit */
     uint64_t stall_ms;
-    uint64_t owner_rate; /* octets per second of one owner; 0: no limit */
-    uint32_t owner_max;  /* owner numbers are below it; fixed at creation */
+    uint32_t owner_max; /* owner numbers are below it; fixed at creation */
 };
 
 /* loop is borrowed for the life of the switch, and owners, [owner_max], whose bytes it counts;
@@ -45,6 +44,9 @@ CN_MUST_USE enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *
                                          void *context);
 /* Closes all pairs. */
 void cn_switch_destroy(struct cn_switch *sw);
+/* Octets per second that an owner of this class may send; 0: no limit, as at first. Without owners
+ * everybody is of class 0. */
+void cn_switch_rate_set(struct cn_switch *sw, uint8_t limits_class, uint64_t rate);
 void cn_switch_limits_set(struct cn_switch *sw, const struct cn_switch_limits *limits);
 
 /* Take two connected sockets: on CN_OK the switch owns them. CN_E_LIMIT: no room for a pair;

@@ -44,6 +44,8 @@ static bool hear(void)
     cn_channel_close_fds(fds, fd_count);
     if (m.type == CN_MESSAGE_LIMITS)
         cn_worker_limits(program.worker, &m.limits);
+    for (uint32_t i = 0; m.type == CN_MESSAGE_RATES && i < CN_CHANNEL_RATES; i++)
+        cn_worker_rate(program.worker, (uint8_t)(m.number + i), m.rate[i]);
     if (m.type == CN_MESSAGE_DRAIN)
         program.draining = true;
     return true;

@@ -4,12 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert(sizeof(struct cn_seat) <= 64, "a further tag costs at most 64 octets");
+_Static_assert(sizeof(struct cn_seat) + 2 * sizeof(uint32_t) <= 64,
+               "a further tag costs at most 64 octets: a seat, and the two ends of a bucket");
 
 enum { BUCKET_COUNT_MIN = 64 };
 
 /* Multilinear hashing with a secret key (Dietzfelbinger 1996): however two tags were chosen without
- * knowing the key, the chance that they share a bucket is one in bucket_count. */
+ * knowing the key, the chance that they share a bucket is about one in bucket_count. */
 static uint32_t bucket_of(const struct cn_switchboard *board, const uint8_t tag[CN_TAG_SIZE])
 {
     uint64_t sum = board->key[CN_TAG_SIZE / 4];
@@ -20,7 +21,7 @@ static uint32_t bucket_of(const struct cn_switchboard *board, const uint8_t tag[
         memcpy(&word, tag + 4 * i, sizeof word);
         sum += board->key[i] * word;
     }
-    return (uint32_t)(sum >> 32) & (board->bucket_count - 1);
+    return (uint32_t)((sum >> 32) * board->bucket_count >> 32);
 }
 
 static uint32_t *first_of(struct cn_switchboard *board, uint32_t bucket)
@@ -41,8 +42,8 @@ enum cn_err cn_switchboard_init(struct cn_switchboard *board, uint32_t seat_max,
 
     if (err != CN_OK)
         return err;
-    while (b.bucket_count < seat_max)
-        b.bucket_count *= 2;
+    if (seat_max > b.bucket_count)
+        b.bucket_count = seat_max;
     b.seats = calloc(seat_max, sizeof *b.seats);
     b.buckets = malloc(2 * (size_t)b.bucket_count * sizeof *b.buckets);
     if (!b.seats || !b.buckets) {

@@ -19,7 +19,7 @@ struct cn_waiter {
     uint32_t seat_count;
 };
 
-/* One entry of one waiter: 64 octets. */
+/* One entry of one waiter: 64 octets, with its share of the buckets. */
 struct cn_seat {
     uint8_t tag[CN_TAG_SIZE];
     struct cn_waiter *waiter; /* borrowed; NULL: free */

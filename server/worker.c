@@ -104,6 +104,11 @@ void cn_worker_limits(struct cn_worker *worker, const struct cn_switch_limits *l
     cn_switch_limits_set(worker->sw, limits);
 }
 
+void cn_worker_rate(struct cn_worker *worker, uint8_t limits_class, uint64_t rate)
+{
+    cn_switch_rate_set(worker->sw, limits_class, rate);
+}
+
 /* --- records --------------------------------------------------------------------------------- */
 
 static uint32_t record_take(struct cn_worker *w)
@@ -160,8 +165,10 @@ static void on_ended(void *context, uint32_t id, const uint64_t bytes[2],
     r->bytes[0] = bytes[0];
     r->bytes[1] = bytes[1];
     r->outcome = outcome;
-    for (int i = 0; i < 2; i++)
+    for (int i = 0; i < 2; i++) {
         w->owners.at[r->owner[i]].joined--;
+        w->owners.at[r->owner[i]].bytes -= bytes[i]; /* the gate counts them from now on */
+    }
     if (r->is_queued)
         return;
     if (w->last && r->is_known)
@@ -184,7 +191,7 @@ static bool report_make(const struct cn_worker *w, uint32_t id, struct cn_messag
     for (int i = 0; i < 2; i++) {
         const struct cn_owner *o = &w->owners.at[r->owner[i]];
 
-        m->party[i] = (struct cn_party) { o->who, o->serial, o->limits_class, 0 };
+        m->party[i] = (struct cn_party) { o->who, o->serial, o->limits_class, { 0 } };
     }
     return true;
 }

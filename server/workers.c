@@ -1,5 +1,6 @@
 #include "workers.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -37,7 +38,7 @@ struct cn_workers {
     uint32_t queue_first, queue_last;
     uint32_t pair_count, handing_count;
     uint64_t *cuts; /* owned: who is to be cut; the same for all workers */
-    uint32_t cut_count, cut_pairs;
+    uint32_t cut_max, cut_count, cut_pairs;
     uint8_t *homes; /* owned: of each owner with a call, the worker that got his last, + 1 */
     bool together;
     struct worker workers[CN_WORKERS_MAX];
@@ -57,7 +58,9 @@ enum cn_err cn_workers_create(struct cn_workers **workers, const struct cn_worke
     for (int i = 0; i < CN_WORKERS_MAX; i++)
         w->workers[i] = (struct worker) { .watch = { -1, worker_ready }, .all = w };
     w->pairs = calloc(w->pair_max, sizeof *w->pairs);
-    w->cuts = calloc(setup->owners->count_max, sizeof *w->cuts);
+    w->cut_max =
+        setup->owners->count_max + 2 * w->pair_max; /* all at once, and again as they appear */
+    w->cuts = calloc(w->cut_max, sizeof *w->cuts);
     w->homes = calloc(setup->owners->count_max, sizeof *w->homes);
     if (!w->pairs || !w->cuts || !w->homes) {
         cn_workers_destroy(w);
@@ -195,7 +198,7 @@ static struct cn_party party_of(const struct cn_workers *w, uint32_t owner)
 {
     const struct cn_owner *o = &w->setup.owners->at[owner];
 
-    return (struct cn_party) { o->who, o->serial, o->limits_class, 0 };
+    return (struct cn_party) { o->who, o->serial, o->limits_class, { 0 } };
 }
 
 /* False: not now. */
@@ -325,8 +328,7 @@ void cn_workers_cut(struct cn_workers *workers, uint64_t who)
 {
     uint32_t owner = cn_owners_find(workers->setup.owners, who);
 
-    if (workers->cut_count == workers->setup.owners->count_max) /* as many as can have pairs */
-        return;
+    assert(workers->cut_count < workers->cut_max);
     workers->cuts[workers->cut_count++] = who;
     if (owner != CN_OWNER_NONE)
         queue_cut(workers, owner);
@@ -398,6 +400,8 @@ static bool take_pair(struct worker *worker, const struct cn_message *m)
     pair->state = OPEN;
     worker_gets(worker, pair);
     worker->pair_of[m->pair] = (uint32_t)(pair - w->pairs) + 1;
+    if (w->setup.appeared)
+        w->setup.appeared(w->setup.context, pair->owner);
     return true;
 }
 
@@ -447,6 +451,7 @@ static bool take(struct worker *worker, const struct cn_message *m)
     case CN_MESSAGE_FAILED:
     case CN_MESSAGE_GATE:
     case CN_MESSAGE_LIMITS:
+    case CN_MESSAGE_RATES:
     case CN_MESSAGE_DRAIN:
     case CN_MESSAGE_END:
     case CN_MESSAGE_JOIN:
@@ -487,7 +492,8 @@ static void worker_ready(struct cn_watch *watch, uint32_t epoll_events)
         worker->is_full = false;
         cn_loop_change(w->setup.loop, watch, EPOLLIN);
     }
-    for (int i = 0; i < MESSAGES_PER_TURN && err == CN_OK; i++) {
+    /* what is heard may lead to something being said, which may find the worker gone */
+    for (int i = 0; i < MESSAGES_PER_TURN && err == CN_OK && watch->fd >= 0; i++) {
         err = cn_channel_receive(watch->fd, &m, fds, &fd_count);
         if (err == CN_OK) {
             cn_channel_close_fds(fds, fd_count);
@@ -495,10 +501,9 @@ static void worker_ready(struct cn_watch *watch, uint32_t epoll_events)
                 err = CN_E_HUNG_UP;
         }
     }
-    if (err != CN_OK && err != CN_E_MORE)
+    if (watch->fd >= 0 && err != CN_OK && err != CN_E_MORE)
         worker_close(worker);
-    else
-        cuts_say(worker);
+    cuts_say(worker);
     cuts_look(w);
     queue_run(w);
 }

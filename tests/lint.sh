@@ -101,7 +101,7 @@ headers_of() {
     done
 }
 
-base_headers="admission.h armor.h certificate.h crypto.h env.h fingerprint.h noise.h reader.h writer.h"
+base_headers="admission.h armor.h certificate.h crypto.h env.h fingerprint.h noise.h notice.h reader.h writer.h"
 
 call_headers() {
     for header in $(headers_of core); do

@@ -13,7 +13,8 @@ import pytest
 
 from ctl_helper import BUILD, Ctl, fingerprint, request, unarmor, needs_root
 
-VERBS = ["init", "invite", "admit", "renew", "revoke", "suspend", "unsuspend", "list", "status", "help"]
+VERBS = ["init", "invite", "admit", "renew", "revoke", "suspend", "unsuspend", "move",
+         "export-revocations", "import", "list", "status", "top", "help"]
 
 
 def mode(path):
@@ -214,6 +215,7 @@ def test_invite_json(server):
         "serial": str(fields["serial"]),
         "not_before": fields["not_before"],
         "not_after": fields["not_after"],
+        "limits_class": 0,
     }
 
 
@@ -260,7 +262,7 @@ def test_renew_all_renews_whoever_may_use_the_server(server):
     server.ok("revoke", "carol")
     server.ok("suspend", "dave")
     [line] = lines(server.ok("renew", "--all", "--days", "100", "--json").stdout)
-    assert line == {"v": 1, "event": "renewed", "count": 2}
+    assert line == {"v": 1, "event": "renewed", "count": 2, "running": False}
     for subscriber in lines(server.ok("list", "--json").stdout):
         long = subscriber["not_after"] > time.time() + 99 * 86400
         assert long == (subscriber["label"] in ["alice", "bob"])

@@ -470,7 +470,8 @@ ctl() { "$program" --dir server "$@"; }
 ctl -q init --listen 127.0.0.1:9
 ctl -q invite alice -o alice.fp
 head -c 1M /dev/zero >filler 2>/dev/null || true
-for verb in "invite bob -o bob.fp" "revoke alice" "renew alice -o new.fp"; do
+for verb in "invite bob -o bob.fp" "revoke alice" "renew alice -o new.fp" "renew --all" "move --public a.b:1" \
+    "export-revocations -o list"; do
     if ctl $verb 2>>"$3"; then echo "done: $verb"; else echo "failed: $?"; fi
 done
 ls . server
@@ -489,10 +490,10 @@ def test_a_full_file_system_loses_nothing(ctl):
     if "mount:" in done.stderr or "unshare:" in done.stderr:
         pytest.skip("not allowed to mount")
     assert done.returncode == 0, done.stderr
-    assert done.stdout.count("failed: 1\n") == 3, done.stdout
+    assert done.stdout.count("failed: 1\n") == 6, done.stdout
     assert "bob.fp" not in done.stdout and "new.fp" not in done.stdout and ".cyphernet-" not in done.stdout
     assert done.stdout.splitlines()[-1].split()[:2] == ["alice", "active"]
-    assert said.read_text().count("No space left on device") == 3
+    assert said.read_text().count("No space left on device") == 6
 
 
 # --- many at once

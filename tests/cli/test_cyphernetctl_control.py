@@ -192,6 +192,60 @@ def test_status_says_how_many_are_left_out(server, running, left_out, end):
     assert "left out" not in said
 
 
+USERS = [
+    {"serial": "1", "waiting": 3, "joined": 4, "bytes": 5},
+    {"serial": "2", "waiting": 0, "joined": 9, "bytes": 0},
+    {"serial": "3", "waiting": 7, "joined": 9, "bytes": 0},
+    {"serial": "4", "waiting": 0, "joined": 0, "bytes": 3 * 2**40},
+    {"serial": "5", "waiting": 0, "joined": 0},  # of an older server
+]
+
+TOP = """\
+SUBSCRIBER              WAITING  JOINED           SENT
+(not in the registry)         0       0        3.0 TiB
+alice                         1       2       2.0 KiB
+(not in the registry)         3       4       5 octets
+(not in the registry)         7       9       0 octets
+(not in the registry)         0       9       0 octets
+(not in the registry)         0       0       0 octets
+"""
+
+
+def test_top_shows_who_sent_most_first(alice, running):
+    users = [*USERS, {"serial": serial_of(alice), "waiting": 1, "joined": 2, "bytes": 2048}]
+    played = running({**STATUS, "subscribers": users, "subscribers_left_out": 2})
+    done = alice.ok("top")
+    assert played.asked == [b"status\n"]
+    assert [line.split() for line in done.stdout.splitlines()] == [line.split() for line in TOP.splitlines()]
+    assert "and 2 more" in done.stderr
+
+
+def test_top_json(alice, running):
+    serial = serial_of(alice)
+    running({**STATUS, "subscribers": [USERS[0], {"serial": serial, "waiting": 1, "joined": 2, "bytes": 2048}]})
+    got = [json.loads(line) for line in alice.ok("top", "--json").stdout.splitlines()]
+    assert got == [
+        {"v": 1, "event": "top", "serial": serial, "label": "alice", "waiting": 1, "joined": 2, "bytes": 2048},
+        {"v": 1, "event": "top", "serial": "1", "label": None, "waiting": 3, "joined": 4, "bytes": 5},
+    ]
+
+
+def test_top_of_nobody(server, running):
+    running({**STATUS, "subscribers": []})
+    done = server.ok("top")
+    assert done.stdout == "" and "nobody has a line" in done.stderr
+
+
+@pytest.mark.parametrize("list_", [5, "x", {}, [5, "x", [], {}], [[[]]], ["{"], [{"serial": -1}]])
+def test_top_of_nonsense_is_no_crash(server, running, list_):
+    running({**STATUS, "subscribers": list_})
+    assert server.run("top").returncode in (0, 1)
+
+
+def test_top_without_a_server(server):
+    assert "no server runs" in server.bad(1, "top")
+
+
 def test_an_error_of_the_server_is_passed_on(alice, running):
     running({"v": 1, "event": "error", "text": "it is \x1b[1m tired"})
     assert "did not answer: it is" in alice.bad(1, "status")

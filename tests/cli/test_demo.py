@@ -52,7 +52,7 @@ def test_stopped_in_the_middle_it_leaves_nothing(demo, tmp_path, moment, number)
 @pytest.mark.parametrize("moment", MOMENTS)
 def test_without_its_server_it_fails_and_leaves_nothing(demo, tmp_path, moment):
     until_it_says(demo, moment)
-    [server] = [pid for pid, command in of_demo(tmp_path).items() if "cyphernetd" in command]
+    [server] = [pid for pid, command in of_demo(tmp_path).items() if "cyphernetd " in command]  # the supervisor
     os.kill(server, signal.SIGKILL)
     assert demo.wait(20) == 1
     assert "\ndemo: " in "\n" + demo.stderr.read()

@@ -37,7 +37,7 @@ def mangled(text):
         "huge": (text + "\n" * 70000, "far too long", 1),
         "a card": (armor("CARD", body), "another kind", 1),
         "empty body": (armor("FINGERPRINT", b""), "malformed", 1),
-        "other version": (armor("FINGERPRINT", b"\x02" + body[1:]), "version", 1),
+        "other version": (armor("FINGERPRINT", b"\x03" + body[1:]), "version", 1),
         "long body": (armor("FINGERPRINT", body + b"\x00"), "malformed", 1),
         "not signed so": (armor("FINGERPRINT", bytes(signature)), "not authentic", 3),
         "other secret": (armor("FINGERPRINT", bytes(secret)), "key is not valid", 3),

@@ -1,9 +1,11 @@
 """Every key of cyphernetd.conf does what cyphernetd.conf(5) says, and running out of anything is survived."""
 
+import json
 import os
 import random
 import resource
 import socket
+import subprocess
 import time
 from pathlib import Path
 
@@ -150,6 +152,38 @@ def test_lines_per_subscriber(own):
     counts(own, waiting=2)
     Line(own, fingerprint).wait("input", 32 * "09")
     counts(own, refused_over_limit=1)
+
+
+def of_class(own, name, number):
+    own.ctl.ok("invite", name, "--class", number, "-o", f"{name}.fp")
+    return own.tmp / f"{name}.fp"
+
+
+def test_a_limits_class_has_limits_of_its_own(own):
+    own.serve("[waiting]\nlines_per_subscriber = 2\n[class.7]\nlines_per_subscriber = 1\n"
+              "[class.8]\nlines_per_subscriber = 3\ntags_per_subscriber = 2\n")
+    for name, number, allowed in (("none", 0, 2), ("small", 7, 1), ("unknown", 9, 2)):
+        fingerprint = of_class(own, name, number)
+        for at in range(allowed):
+            Line(own, fingerprint).wait("input", f"{at:02x}" * 32)
+        assert Line(own, fingerprint).admit().register("input", 32 * "09") == "refused over_limit"
+    fingerprint = of_class(own, "large", 8)
+    Line(own, fingerprint).wait("input", TAG)
+    Line(own, fingerprint).wait("input", OTHER)
+    assert Line(own, fingerprint).admit().register("input", 32 * "0a") == "refused over_limit"  # tags
+
+
+def test_a_reload_brings_a_class_other_limits(own):
+    own.serve("[class.7]\nlines_per_subscriber = 1\n")
+    fingerprint = of_class(own, "ann", 7)
+    first = Line(own, fingerprint).wait("input", TAG)
+    assert Line(own, fingerprint).admit().register("input", OTHER) == "refused over_limit"
+    (own.ctl.dir / "cyphernetd.conf").write_text("[class.7]\nlines_per_subscriber = 2\n")
+    own.server.signal(1)
+    own.server.says("event=reloaded")
+    second = Line(own, fingerprint).wait("input", OTHER)
+    first.ok("keepalive")
+    second.ok("keepalive")
 
 
 def test_who_finds_a_partner_at_once_does_not_count(own):
@@ -544,3 +578,23 @@ def test_a_flood_of_rubbish_leaves_a_call_its_turn(own):
     assert time.monotonic() - begun < 3
     for line in lines:
         line.close()
+
+
+def test_top_tells_who_sent_what(own):
+    """Of calls that have ended, while there is a line still."""
+    own.serve()
+    ann, bob = own.pair()
+    stays = own.start(ann, "talk", "bob", "--answer", stdin=subprocess.PIPE)
+    stays.says("waiting for bob")
+    sender = own.start(ann, "pipe", "bob", stdin=bytes(300000))
+    receiver = own.start(bob, "pipe", "ann", stdin=b"")
+    sender.end(0)
+    receiver.end(0)
+
+    def moved():
+        users = {line["label"]: line for line in map(json.loads, own.ctl.ok("top", "--json").stdout.splitlines())}
+        assert users["ann"]["waiting"] == 1
+        return users["ann"]["bytes"]
+
+    until(lambda: moved() >= 300000, "the call has ended at the server, too")
+    assert moved() < 400000

@@ -1,11 +1,12 @@
 """The server's processes: gates and workers come and go, calls do not notice."""
 
 import os
+import shutil
 import signal
 
 from ctl_helper import BUILD
 from lines import OTHER, TAG, Line, call_of, invited, status
-from live import until
+from live import World, until
 
 MUCH = 10_000_000  # octets of each call
 CALL = "from one end to the other"
@@ -21,6 +22,11 @@ def upgraded(world):
     before = world.server.said().count("event=upgraded")
     world.server.signal(signal.SIGUSR2)
     until(lambda: world.server.said().count("event=upgraded") > before, "it is upgraded")
+
+
+def handed_over(world, count):
+    """Wait until the workers have so many calls: the gate has nothing to do with them any more."""
+    until(lambda: status(world)["calls"] == count, "they are with the workers")
 
 
 def gate_killed(world):
@@ -51,6 +57,7 @@ def test_fifty_calls_outlive_gates_and_programs(own):
     calls = [
         call_of(own, fingerprints=(me, others[i % 5]), tag=f"{i:02x}" + 31 * "01", buffer=65536) for i in range(50)
     ]
+    handed_over(own, 50)
     for one, other in calls:
         one.tell("flow", MUCH)
         other.tell("check", MUCH, 120000)
@@ -60,7 +67,7 @@ def test_fifty_calls_outlive_gates_and_programs(own):
     for one, other in calls:
         assert other.answer() == f"got {MUCH} whole"
         assert one.answer() == f"ok {MUCH}"
-    assert status(own)["calls"] == 50
+    handed_over(own, 50)
     own.ctl.ok("revoke", others[0].stem)
     for i, (one, other) in enumerate(calls):
         if i % 5 == 0:
@@ -69,7 +76,7 @@ def test_fifty_calls_outlive_gates_and_programs(own):
         else:
             works(one, other)
             works(other, one)
-    assert status(own)["calls"] == 40
+    handed_over(own, 40)
 
 
 def test_a_call_is_still_counted_limited_and_cut_by_a_later_gate(own):
@@ -77,6 +84,7 @@ def test_a_call_is_still_counted_limited_and_cut_by_a_later_gate(own):
     people = [invited(own) for _ in range(4)]
     first = call_of(own, fingerprints=tuple(people[:2]))
     second = call_of(own, fingerprints=tuple(people[2:]), tag=OTHER)
+    handed_over(own, 2)
     gate_killed(own)
     upgraded(own)
     until(lambda: sum(one["joined"] for one in status(own)["subscribers"]) == 4, "the gate knows of the calls")
@@ -84,7 +92,7 @@ def test_a_call_is_still_counted_limited_and_cut_by_a_later_gate(own):
     for line in first:
         line.ended()
     works(*second)
-    assert status(own)["calls"] == 1
+    handed_over(own, 1)
 
 
 def test_an_upgrade_sends_waiting_lines_away_and_joins_who_is_being_joined(own):
@@ -108,6 +116,7 @@ def test_an_upgrade_sends_waiting_lines_away_and_joins_who_is_being_joined(own):
 def test_a_killed_worker_loses_its_calls_and_is_replaced(own):
     own.serve("[calls]\nworkers = 2\n")
     calls = [call_of(own, tag=f"{i:02x}" + 31 * "01") for i in range(4)]
+    handed_over(own, 4)
     victim = own.processes()["cyphernetd-switch"][0]
     os.kill(victim, signal.SIGKILL)
     until(lambda: status(own)["worker_restarts"] == 1, "it has noticed")
@@ -131,10 +140,48 @@ def test_a_program_that_cannot_begin_is_not_begun(own):
     own.server.signal(signal.SIGUSR2)
     own.server.says("event=upgrade_failed")
     works(one, other)
-    assert status(own)["calls"] == 1
+    handed_over(own, 1)
     (own.ctl.dir / "cyphernetd.conf").unlink()
     upgraded(own)
     works(one, other)
+
+
+def test_a_gate_that_cannot_begin_leaves_the_old_one_in_place(open_tmp, open_programs):
+    """The supervisor's program begins, its new gate does not: calls and admission go on, until it does."""
+    world = World(open_tmp)
+    try:
+        world.server = world.run_program([open_programs / "cyphernetd", "--dir", world.ctl.dir])
+        until(lambda: b"ready" in world.server.got(), "it is ready")
+        one, other = call_of(world)
+        gate = open_programs / "cyphernetd-gate"
+        gate.rename(open_programs / "aside")
+        shutil.copyfile("/bin/false", gate)
+        gate.chmod(0o755)
+        world.server.signal(signal.SIGUSR2)
+        until(lambda: "error: starting" in world.server.said(), "it fails")
+        works(one, other)
+        works(*call_of(world, tag=OTHER))
+        before = world.gate()
+        (open_programs / "aside").rename(gate)
+        until(lambda: before not in world.processes()["cyphernetd-gate"], "there is another gate")
+        works(one, other)
+        works(*call_of(world, tag="09" + 31 * "00"))
+        handed_over(world, 3)
+    finally:
+        world.close()
+
+
+def test_who_is_revoked_while_there_is_no_gate_is_cut_by_the_next(own):
+    own.serve()
+    people = [invited(own) for _ in range(4)]
+    first = call_of(own, fingerprints=tuple(people[:2]))
+    second = call_of(own, fingerprints=tuple(people[2:]), tag=OTHER)
+    handed_over(own, 2)
+    os.kill(own.gate(), signal.SIGKILL)
+    own.ctl.ok("revoke", people[0].stem)
+    for line in first:
+        line.ended()
+    works(*second)
 
 
 def test_check_tells_whether_it_could_begin(own):

@@ -97,7 +97,7 @@ def unarmor(kind, text):
 def fingerprint(text):
     """The fields of a fingerprint. PROTOCOL.md 2.3, 2.4"""
     body = unarmor("FINGERPRINT", text)
-    assert body[0] == 1
+    assert body[0] in (1, 2)
     fields = {"certificate": body[1:123]}
     _, serial, key, not_before, not_after, limits_class = struct.unpack(">BQ32sQQB", body[1:59])
     fields |= {"serial": serial, "admission_key": key, "not_before": not_before}
@@ -116,6 +116,11 @@ def fingerprint(text):
     for _ in range(count):
         texts.append(body[at + 1 : at + 1 + body[at]].decode())
         at += 1 + body[at]
+    fields["number"] = 0
+    if body[0] == 2:
+        fields["number"] = int.from_bytes(body[at : at + 8])
+        assert fields["number"] > 0 and body[at + 8] == 0
+        at += 9
     assert at == len(body)
     return fields | {"addresses": texts}
 

@@ -98,8 +98,7 @@ static inline struct cn_switch_limits rig_limits(const struct rig *rig)
                                        .pipes_max = rig->config.pipes_max,
                                        .turn_size = rig->config.turn_size,
                                        .idle_ms = (uint64_t)rig->config.idle_timeout * 1000,
-                                       .stall_ms = (uint64_t)rig->config.stall_timeout * 1000,
-                                       .owner_rate = rig->config.rate_per_subscriber };
+                                       .stall_ms = (uint64_t)rig->config.stall_timeout * 1000 };
 }
 
 /* A channel between the gate and the worker. */
@@ -130,6 +129,7 @@ static inline void rig_start(struct rig *rig)
     rig->loop.after_context = rig;
     rig_need(cn_gate_create(&rig->gate, &setup) == CN_OK);
     rig_need(cn_worker_create(&rig->worker, &rig->loop, &rig->worker_page, &limits) == CN_OK);
+    cn_worker_rate(rig->worker, 0, rig->config.rate_per_subscriber);
     cn_gate_on_cut(rig->gate, rig_was_cut, rig);
     rig_connect(rig);
     rig_need(cn_gate_registry(rig->gate, &rig->settings, NULL, 0, &cut) == CN_OK);

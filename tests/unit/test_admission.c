@@ -21,6 +21,40 @@ static struct cn_operator_public operator_public;
 static struct cn_fingerprint fingerprint;
 static struct cn_admission_server server;
 
+/* Public key operations so far. */
+static unsigned keys_made, agreements, verifications;
+
+enum cn_err __real_cn_x25519_key_init(struct cn_x25519_key *key, const uint8_t *secret);
+enum cn_err __wrap_cn_x25519_key_init(struct cn_x25519_key *key, const uint8_t *secret);
+enum cn_err __real_cn_x25519_key_agree(const struct cn_x25519_key *key, const uint8_t *public,
+                                       uint8_t *out);
+enum cn_err __wrap_cn_x25519_key_agree(const struct cn_x25519_key *key, const uint8_t *public,
+                                       uint8_t *out);
+enum cn_err __real_cn_ed25519_verify(const uint8_t *public, const uint8_t *in, size_t in_size,
+                                     const uint8_t *signature);
+enum cn_err __wrap_cn_ed25519_verify(const uint8_t *public, const uint8_t *in, size_t in_size,
+                                     const uint8_t *signature);
+
+enum cn_err __wrap_cn_x25519_key_init(struct cn_x25519_key *key, const uint8_t *secret)
+{
+    keys_made++;
+    return __real_cn_x25519_key_init(key, secret);
+}
+
+enum cn_err __wrap_cn_x25519_key_agree(const struct cn_x25519_key *key, const uint8_t *public,
+                                       uint8_t *out)
+{
+    agreements++;
+    return __real_cn_x25519_key_agree(key, public, out);
+}
+
+enum cn_err __wrap_cn_ed25519_verify(const uint8_t *public, const uint8_t *in, size_t in_size,
+                                     const uint8_t *signature)
+{
+    verifications++;
+    return __real_cn_ed25519_verify(public, in, in_size, signature);
+}
+
 static void fingerprint_make(struct cn_fingerprint *f, uint8_t seed)
 {
     static const struct cn_server_secret server_secret = { { 0, 77 } };
@@ -192,6 +226,59 @@ static void every_flipped_bit_under_a_good_mac_is_refused(void **state)
         assert_err(hello_judge(message), CN_E_AUTH);
         message[bit / 8] ^= (uint8_t)(1 << bit % 8);
     }
+}
+
+static void costs(unsigned keys, unsigned agreed, unsigned verified)
+{
+    assert_int_equal(keys_made, keys);
+    assert_int_equal(agreements, agreed);
+    assert_int_equal(verifications, verified);
+    keys_made = agreements = verifications = 0;
+}
+
+static void a_bad_hello_costs_no_more_than_what_it_gets_past(void **state)
+{
+    struct cn_certificate forged = fingerprint.certificate;
+    struct cn_fingerprint other;
+    uint8_t message[CN_ADMISSION_SIZE];
+    struct cn_noise noise;
+
+    (void)state;
+    fingerprint_make(&other, 2);
+    hello_write(&noise, message);
+    message[40] ^= 1;
+    costs(keys_made, agreements, verifications);
+    assert_err(hello_judge(message), CN_E_AUTH);
+    costs(0, 0, 0); /* mac1 */
+    mac_write(message);
+    assert_err(hello_judge(message), CN_E_AUTH);
+    costs(0, 1, 0); /* s */
+    hello_forge_certificate(other.secret.bytes, &fingerprint.certificate, message);
+    costs(keys_made, agreements, verifications);
+    assert_err(hello_judge(message), CN_E_AUTH);
+    costs(0, 2, 0); /* another's */
+    forged.signature[0] ^= 1;
+    hello_forge_certificate(fingerprint.secret.bytes, &forged, message);
+    costs(keys_made, agreements, verifications);
+    assert_err(hello_judge(message), CN_E_AUTH);
+    costs(0, 2, 1);
+}
+
+static void an_admission_costs_five_operations_and_a_verification(void **state)
+{
+    struct cn_admission_line line;
+    struct cn_admission_hello hello;
+    uint8_t message[CN_ADMISSION_SIZE];
+    struct cn_noise noise;
+
+    (void)state;
+    hello_write(&noise, message);
+    costs(keys_made, agreements, verifications);
+    assert_err(hello_read(message, &hello), CN_OK);
+    costs(0, 2, 1);
+    assert_err(cn_admission_verdict_write(&hello, &admitted, server_ephemeral, message, &line),
+               CN_OK);
+    costs(1, 2, 0);
 }
 
 static void a_refused_hello_leaves_nothing(void **state)
@@ -398,7 +485,7 @@ static void a_false_server_cannot_answer(void **state)
     hello_write(&noise, message);
     assert_err(hello_read(message, &hello), CN_OK);
     /* it saw the hello and knows all but the server's key */
-    memcpy(hello.noise.my_static, false_secret.bytes, CN_X25519_SIZE);
+    memcpy(hello.noise.my_static.secret, false_secret.bytes, CN_X25519_SIZE);
     memset(hello.noise.chaining_key, 0, sizeof hello.noise.chaining_key);
     assert_err(cn_admission_verdict_write(&hello, &admitted, server_ephemeral, message, &line),
                CN_OK);
@@ -725,6 +812,8 @@ int main(void)
         cmocka_unit_test(a_hello_shows_nothing_of_the_certificate),
         cmocka_unit_test(every_flipped_bit_of_a_hello_is_refused),
         cmocka_unit_test(every_flipped_bit_under_a_good_mac_is_refused),
+        cmocka_unit_test(a_bad_hello_costs_no_more_than_what_it_gets_past),
+        cmocka_unit_test(an_admission_costs_five_operations_and_a_verification),
         cmocka_unit_test(a_refused_hello_leaves_nothing),
         cmocka_unit_test(a_hello_for_another_server_is_refused),
         cmocka_unit_test(the_certificate_of_another_is_refused),

@@ -259,6 +259,67 @@ static void metrics_are_for_this_machine_alone(void **state)
     }
 }
 
+/* --- limits classes -------------------------------------------------------------------------- */
+
+static void a_class_has_what_it_sets_and_else_what_all_have(void **state)
+{
+    struct cn_config c = taken("[class.7]\nlines_per_subscriber = 5\n"
+                               "[waiting]\ntags_per_subscriber = 77\n"
+                               "[class.255]\ntags_per_subscriber = 6\nlists_per_subscriber = 3\n"
+                               "[calls]\nrate_per_subscriber = 1000\n"
+                               "[class.7]\nrate_per_subscriber = 0\n");
+    static const struct {
+        uint8_t class;
+        struct cn_class_limits limits;
+    } rows[] = {
+        { 0, { 32, 77, 4, 1000 } },
+        { 1, { 32, 77, 4, 1000 } },
+        { 7, { 5, 77, 4, 0 } },
+        { 255, { 32, 6, 3, 1000 } },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        struct cn_class_limits got = cn_config_class(&c, rows[i].class);
+
+        assert_int_equal(got.lines_per_subscriber, rows[i].limits.lines_per_subscriber);
+        assert_int_equal(got.tags_per_subscriber, rows[i].limits.tags_per_subscriber);
+        assert_int_equal(got.lists_per_subscriber, rows[i].limits.lists_per_subscriber);
+        assert_int_equal(got.rate_per_subscriber, rows[i].limits.rate_per_subscriber);
+    }
+}
+
+static void what_is_no_class_is_refused(void **state)
+{
+    static const char *const bad[] = {
+        "0", "256", "00", "01", "-1", "+1", "1x", "", "1.2", "4294967297", "99999999999999999999"
+    };
+    char text[128], why[160];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        snprintf(text, sizeof text, "[class.%s]\nlines_per_subscriber = 5\n", bad[i]);
+        snprintf(why, sizeof why,
+                 "line 2: [class.%s] lines_per_subscriber: limits classes are class.1 to class.255",
+                 bad[i]);
+        refused(text, why);
+    }
+}
+
+static void what_a_class_cannot_set_is_refused(void **state)
+{
+    (void)state;
+    refused("[class.1]\nkeep_alive = 5\n",
+            "line 2: [class.1] keep_alive: no such key; cyphernetd.conf(5) lists them all");
+    refused("[class]\nlines_per_subscriber = 5\n",
+            "line 2: [class] lines_per_subscriber: no such key; cyphernetd.conf(5) lists them all");
+    refused("[class.1]\nlines_per_subscriber = 0\n",
+            "line 2: [class.1] lines_per_subscriber: must be a number from 1 to 1000000");
+    refused("[class.1]\nlines_per_subscriber = 1\n[class.2]\nlines_per_subscriber = 1\n"
+            "[class.1]\nlines_per_subscriber = 1\n",
+            "line 6: [class.1] lines_per_subscriber: is set twice; remove one");
+}
+
 /* --- the manual ------------------------------------------------------------------------------ */
 
 #define MANUAL "docs/man/cyphernetd.conf.5.scd" /* tests run in the root of the project */
@@ -506,6 +567,9 @@ int main(void)
         cmocka_unit_test(an_empty_file_gives_the_defaults),
         cmocka_unit_test(bounds_are_inside),
         cmocka_unit_test(answers_have_three_spellings),
+        cmocka_unit_test(a_class_has_what_it_sets_and_else_what_all_have),
+        cmocka_unit_test(what_is_no_class_is_refused),
+        cmocka_unit_test(what_a_class_cannot_set_is_refused),
         cmocka_unit_test(every_key_sets_a_field_of_its_own),
         cmocka_unit_test(metrics_are_for_this_machine_alone),
         cmocka_unit_test_setup(the_manual_tells_default_and_bounds_of_every_key, manual_read),

@@ -180,7 +180,8 @@ static void each_field_is_judged(void **state)
         const char *result;
     } rows[] = {
         { "version 0", 0, 0, "CN_E_VERSION" },
-        { "version 2", 0, 2, "CN_E_VERSION" },
+        { "version 2, and nothing of it", 0, 2, "CN_E_FORMAT" },
+        { "version 3", 0, 3, "CN_E_VERSION" },
         { "version of the certificate", 1, 2, "CN_E_VERSION" },
         { "serial changed", 9, 43, "CN_E_AUTH" },
         { "neither with nor without a secret", SECRET_AT, 2, "CN_E_FORMAT" },
@@ -209,6 +210,43 @@ static void each_field_is_judged(void **state)
         result = err_name(decode_body(changed, body_size));
         if (strcmp(result, rows[i].result) != 0)
             fail_msg("%s: %s", rows[i].why, result);
+    }
+}
+
+/* What a notice has changed is version 2, and nothing else is. */
+static void one_that_a_notice_has_changed_comes_back(void **state)
+{
+    struct cn_fingerprint noticed = good;
+    struct cn_fingerprint got;
+    char made[TEXT_SIZE_MAX];
+    uint8_t raw[sizeof body];
+    size_t made_size = 0;
+    size_t raw_size = 0;
+
+    (void)state;
+    noticed.notice_number = 0x0123456789abcdef;
+    for (int has_first_key = 0; has_first_key < 2; has_first_key++) {
+        noticed.has_first_key = has_first_key;
+        fill(9, noticed.first_key.bytes, has_first_key ? 32 : 0);
+        assert_err(cn_fingerprint_encode(&crypto, &noticed, made, sizeof made, &made_size), CN_OK);
+        assert_err(cn_fingerprint_decode(&crypto, made, made_size, &got), CN_OK);
+        assert_int_equal(got.notice_number, noticed.notice_number);
+        assert_int_equal(got.has_first_key, has_first_key);
+        assert_memory_equal(got.first_key.bytes, noticed.first_key.bytes, 32);
+        assert_memory_equal(cn_fingerprint_server(&got)->bytes,
+                            has_first_key ? noticed.first_key.bytes : good.server_key.bytes, 32);
+        assert_err(cn_armor_decode(&crypto, CN_ARMOR_FINGERPRINT, made, made_size, raw, sizeof raw,
+                                   &raw_size),
+                   CN_OK);
+        assert_int_equal(raw[0], CN_FINGERPRINT_VERSION_NOTICED);
+        assert_int_equal(raw_size, body_size + 9 + (has_first_key ? 32 : 0));
+        for (size_t size = 0; size < raw_size; size++)
+            assert_err(decode_body(raw, size), CN_E_FORMAT);
+        raw[body_size + 8] = 2;
+        assert_err(decode_body(raw, raw_size), CN_E_FORMAT);
+        raw[body_size + 8] = (uint8_t)has_first_key;
+        memset(raw + body_size, 0, 8); /* number 0: version 1 says that */
+        assert_err(decode_body(raw, raw_size), CN_E_FORMAT);
     }
 }
 
@@ -445,6 +483,7 @@ int main(void)
         cmocka_unit_test(what_follows_the_body_is_refused),
         cmocka_unit_test(a_body_longer_than_any_is_refused),
         cmocka_unit_test(each_field_is_judged),
+        cmocka_unit_test(one_that_a_notice_has_changed_comes_back),
         cmocka_unit_test(a_refused_one_changes_nothing),
         cmocka_unit_test(another_kind_is_refused_as_that),
         cmocka_unit_test(too_little_room_is_told),

@@ -320,6 +320,63 @@ static void a_certificate_is_valid_from_its_first_second_to_the_one_before_its_e
     }
 }
 
+/* How many octets of notices its verdict holds. */
+static size_t notices_heard(struct peer *p, enum cn_verdict verdict)
+{
+    uint8_t in[CN_ADMISSION_SIZE];
+    struct cn_admission_verdict got;
+
+    peer_hello(&rig, p);
+    assert_true(peer_take(p, in, sizeof in));
+    assert_err(cn_admission_verdict_read(&p->noise, in, &got, &p->line), CN_OK);
+    assert_int_equal(got.verdict, verdict);
+    peer_close(p);
+    return got.notice_size;
+}
+
+/* Valid between these times. */
+static struct peer valid(uint64_t not_before, uint64_t not_after)
+{
+    struct peer p = peer_connect(&rig, 1, 1);
+
+    p.fingerprint.certificate.not_before = not_before;
+    p.fingerprint.certificate.not_after = not_after;
+    assert_err(cn_certificate_sign(&p.fingerprint.certificate, &rig.operator_secret), CN_OK);
+    return p;
+}
+
+static void notices_are_for_those_who_are_or_could_be_admitted(void **state)
+{
+    struct cn_held_notice held = { .number = 5, .serial = 99, .size = 260 };
+    const struct cn_common_notice common = { .number = 6, .size = 100 };
+    struct cn_blocked blocked = { .serial = 1, .reason = CN_VERDICT_SUSPENDED };
+    struct peer p;
+    uint32_t cut;
+
+    (void)state;
+    utc_s = 1000;
+    p = valid(0, 2000);
+    memcpy(held.admission_key, p.fingerprint.certificate.admission_key, CN_X25519_SIZE);
+    assert_err(cn_gate_notices(rig.gate, &held, 1, &common), CN_OK);
+    assert_int_equal(notices_heard(&p, CN_VERDICT_ADMITTED), 360);
+    p = valid(0, 1000);
+    assert_int_equal(notices_heard(&p, CN_VERDICT_EXPIRED), 360);
+    p = valid(1001, 2000);
+    assert_int_equal(notices_heard(&p, CN_VERDICT_NOT_YET_VALID), 360);
+    p = peer_connect(&rig, 2, 2); /* another subscriber */
+    assert_int_equal(notices_heard(&p, CN_VERDICT_ADMITTED), 100);
+    held.serial = 1; /* he has it */
+    assert_err(cn_gate_notices(rig.gate, &held, 1, &common), CN_OK);
+    p = valid(0, 2000);
+    assert_int_equal(notices_heard(&p, CN_VERDICT_ADMITTED), 100);
+    held.serial = 99;
+    assert_err(cn_gate_notices(rig.gate, &held, 1, &common), CN_OK);
+    memcpy(blocked.admission_key, held.admission_key, CN_X25519_SIZE);
+    assert_err(cn_gate_registry(rig.gate, &rig.settings, &blocked, 1, &cut), CN_OK);
+    p = valid(0, 2000);
+    assert_int_equal(notices_heard(&p, CN_VERDICT_SUSPENDED), 0);
+}
+
 static void who_waits_is_sent_away_at_the_second_its_certificate_ends(void **state)
 {
     struct peer p = valid_a_while(1000000);
@@ -1319,6 +1376,31 @@ static void the_blocked_may_be_joined_with_one_another_on_their_way_out(void **s
     nobody_is_left();
 }
 
+/* The partner of one that is cut is closed with it, as a newer line of its own waits there, and is
+ * the very one that would be looked at next. */
+static void the_blocked_behind_a_line_that_goes_with_another_are_cut(void **state)
+{
+    struct peer behind = peer_register(&rig, 3, CN_MODE_INPUT, 9);
+    struct cn_blocked list[2];
+    struct peer p, partner, newer;
+
+    (void)state;
+    peer_pair(&rig, &partner, &p); /* 1, and then 2, who is looked at first */
+    newer = peer_register(&rig, 1, CN_MODE_INPUT, 7);
+    assert_int_equal(peer_hear(&rig, &newer, NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(peer_hear(&rig, &behind, NULL), CN_ADMISSION_WAITING);
+    list[0] = blocked(&p, 2);
+    list[1] = blocked(&behind, 3);
+    assert_int_equal(block_these(list, COUNT(list)), 2);
+    assert_int_equal(peer_state(&p), ENDED);
+    assert_int_equal(peer_state(&partner), ENDED);
+    assert_int_equal(peer_state(&newer), OPEN);
+    hears_that_it_is_revoked(&behind);
+    peer_close(&behind);
+    peer_close(&p);
+    drop(&partner, &newer);
+}
+
 static void the_partner_of_the_blocked_is_joined_with_the_next_who_waits(void **state)
 {
     struct peer a, b, next;
@@ -1398,6 +1480,37 @@ static void the_key_of_the_blocked_is_blocked_under_any_serial(void **state)
     peer_hello(&rig, &again);
     assert_int_equal(peer_verdict(&again), CN_VERDICT_REVOKED);
     drop(&p, &again);
+}
+
+static enum cn_verdict verdict_at(time_t now)
+{
+    struct peer p = valid_a_while(now);
+    enum cn_verdict verdict = peer_verdict(&p);
+
+    peer_close(&p);
+    rig_turn(&rig);
+    return verdict;
+}
+
+/* The gate remembers whose signature was good, and nothing else of it. */
+static void whose_certificate_is_known_is_judged_anew(void **state)
+{
+    struct cn_settings other = rig.settings;
+    struct cn_blocked suspended = { .serial = 1, .reason = CN_VERDICT_SUSPENDED };
+    uint32_t cut;
+
+    (void)state;
+    assert_int_equal(verdict_at(1000000), CN_VERDICT_ADMITTED);
+    assert_int_equal(verdict_at(999999), CN_VERDICT_NOT_YET_VALID);
+    assert_int_equal(verdict_at(1000100), CN_VERDICT_EXPIRED);
+    (void)block_these(&suspended, 1);
+    assert_int_equal(verdict_at(1000000), CN_VERDICT_SUSPENDED);
+    (void)block_these(NULL, 0);
+    assert_int_equal(verdict_at(1000000), CN_VERDICT_ADMITTED);
+    fill(1, other.operators[0].bytes, sizeof other.operators[0].bytes);
+    assert_err(cn_gate_registry(rig.gate, &other, NULL, 0, &cut), CN_OK);
+    assert_int_equal(verdict_at(1000000), CN_VERDICT_COUNT); /* no answer */
+    assert_int_equal(rig_count(&rig, CN_GATE_BAD_HELLO), 1);
 }
 
 static void goaway_reaches_waiting_lines_and_lines_that_join_go_on(void **state)
@@ -1578,6 +1691,7 @@ int main(void)
         TEST(who_said_a_bad_hello_does_not_delay_the_end),
         TEST(a_certificate_is_valid_from_its_first_second_to_the_one_before_its_end),
         TEST(who_waits_is_sent_away_at_the_second_its_certificate_ends),
+        TEST(notices_are_for_those_who_are_or_could_be_admitted),
         TEST(who_was_refused_in_the_verdict_is_pending_until_it_has_gone),
         TEST(who_was_refused_counts_once),
         TEST(who_was_refused_and_stays_is_closed_in_time),
@@ -1620,10 +1734,12 @@ int main(void)
         TEST(who_is_blocked_is_cut_whatever_it_is_doing),
         TEST(among_many_that_wait_only_the_blocked_are_cut),
         TEST(the_blocked_may_be_joined_with_one_another_on_their_way_out),
+        TEST(the_blocked_behind_a_line_that_goes_with_another_are_cut),
         TEST(the_partner_of_the_blocked_is_joined_with_the_next_who_waits),
         TEST(of_a_subscriber_all_lines_are_cut_whatever_they_are_doing),
         TEST(a_call_of_the_blocked_is_cut_at_both_ends),
         TEST(the_key_of_the_blocked_is_blocked_under_any_serial),
+        TEST(whose_certificate_is_known_is_judged_anew),
         TEST(goaway_reaches_waiting_lines_and_lines_that_join_go_on),
         TEST(lines_get_the_congestion_control_that_is_asked_for),
         TEST(a_flood_of_pending_lines_is_thinned_out_early),

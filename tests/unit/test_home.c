@@ -11,6 +11,7 @@
 
 #include "file.h"
 #include "home.h"
+#include "notice.h"
 
 enum { TEXT_SIZE_MAX = 65536 };
 
@@ -757,6 +758,158 @@ static void a_pair_needs_both_cards(void **state)
     cn_home_close(bob);
 }
 
+/* --- notices --------------------------------------------------------------------------------- */
+
+/* A notice of server 1's operator for everybody: moved, and with another key. */
+static size_t moved_notice(uint64_t number, uint8_t out[CN_NOTICE_SIZE_MAX])
+{
+    const struct cn_operator_secret operator_secret = { { 1 } };
+    struct cn_notice n = { .number = number,
+                           .server = { { 1 } },
+                           .parts = CN_NOTICE_ADDRESSES | CN_NOTICE_SERVER_KEY,
+                           .address_count = 1,
+                           .server_key = { { 77 } } };
+    size_t size = 0;
+
+    snprintf(n.address[0], sizeof n.address[0], "new.example:%u", (unsigned)number);
+    assert_err(cn_notice_make(&n, &operator_secret, out, CN_NOTICE_SIZE_MAX, &size), CN_OK);
+    return size;
+}
+
+static void a_notice_that_cannot_be_stored_leaves_the_old_fingerprint(void **state)
+{
+    static const struct {
+        int call;
+        int error;
+    } faults[] = {
+        { FAIL_WRITE, ENOSPC },
+        { FAIL_FSYNC, EIO },
+        { FAIL_RENAME, EROFS },
+        { FAIL_READ, EIO },
+    };
+    static char before[TEXT_SIZE_MAX];
+    static char after[TEXT_SIZE_MAX];
+    uint8_t notice[CN_NOTICE_SIZE_MAX];
+    size_t size = moved_notice(5, notice);
+    size_t before_size;
+
+    (void)state;
+    join(home, 1);
+    before_size = slurp("fingerprint", before);
+    for (size_t i = 0; i < COUNT(faults); i++) {
+        struct cn_fingerprint f;
+        struct cn_notices_taken taken;
+        int count = entries("");
+
+        assert_err(cn_home_fingerprint(home, &f), CN_OK);
+        fault.call = faults[i].call;
+        fault.error = faults[i].error;
+        cn_home_notices(home, notice, size, &f, &taken);
+        fault.call = FAIL_NONE;
+        assert_err(taken.err, CN_E_SYSTEM);
+        assert_int_equal(cn_home_detail(home)->system_error, faults[i].error);
+        assert_false(taken.stored);
+        assert_int_equal(taken.changes, CN_NOTICE_MOVED | CN_NOTICE_REKEYED);
+        assert_string_equal(f.address[0], "new.example:5"); /* for this call */
+        assert_int_equal(slurp("fingerprint", after), before_size);
+        assert_memory_equal(after, before, before_size);
+        assert_int_equal(entries(""), count);
+        cn_fingerprint_wipe(&f);
+    }
+}
+
+static void a_notice_is_stored_and_contacts_stay_good(void **state)
+{
+    static char mine[TEXT_SIZE_MAX];
+    static char theirs[TEXT_SIZE_MAX];
+    static char again[TEXT_SIZE_MAX];
+    uint8_t notice[CN_NOTICE_SIZE_MAX];
+    size_t notice_size = moved_notice(5, notice);
+    struct cn_fingerprint f;
+    struct cn_notices_taken taken;
+    struct cn_pair one, two;
+    struct cn_home *bob;
+    size_t size;
+    bool verified;
+
+    (void)state;
+    join(home, 1);
+    bob = other_open("bob", 2); /* he is not told yet */
+    size = offer(home, "bob", mine);
+    assert_err(cn_contact_accept(bob, "ann", mine, size, false), CN_OK);
+    assert_err(cn_home_fingerprint(home, &f), CN_OK);
+    cn_home_notices(home, notice, notice_size, &f, &taken);
+    assert_err(taken.err, CN_OK);
+    assert_true(taken.stored);
+    cn_fingerprint_wipe(&f);
+    assert_err(cn_home_fingerprint(home, &f), CN_OK);
+    assert_string_equal(f.address[0], "new.example:5");
+    assert_int_equal(f.server_key.bytes[0], 77);
+    mode_is("fingerprint", 0600);
+    assert_int_equal(offer(home, "bob", again), size); /* the card is the same */
+    assert_memory_equal(again, mine, size);
+    size = offer(bob, "ann", theirs);
+    assert_err(cn_contact_accept(home, "bob", theirs, size, false), CN_OK);
+    assert_err(cn_contact_pair(home, "bob", &one, &verified), CN_OK);
+    assert_err(cn_contact_pair(bob, "ann", &two, &verified), CN_OK);
+    assert_string_equal(one.safety, two.safety);
+    cn_home_notices(home, notice, notice_size, &f, &taken); /* the same again */
+    assert_err(taken.err, CN_OK);
+    assert_int_equal(taken.changes, 0);
+    cn_fingerprint_wipe(&f);
+    cn_home_close(bob);
+}
+
+static void a_notice_changes_nothing_of_another_who_has_joined_meanwhile(void **state)
+{
+    static char before[TEXT_SIZE_MAX];
+    static char after[TEXT_SIZE_MAX];
+    uint8_t notice[CN_NOTICE_SIZE_MAX];
+    size_t size = moved_notice(5, notice);
+    struct cn_notices_taken taken;
+    struct cn_fingerprint f;
+    size_t before_size;
+
+    (void)state;
+    join(home, 1);
+    assert_err(cn_home_fingerprint(home, &f), CN_OK);
+    join(home, 2);
+    before_size = slurp("fingerprint", before);
+    cn_home_notices(home, notice, size, &f, &taken);
+    assert_int_equal(slurp("fingerprint", after), before_size);
+    assert_memory_equal(after, before, before_size);
+    cn_fingerprint_wipe(&f);
+}
+
+/* What is good is taken up to the first that is not. */
+static void what_follows_a_bad_notice_is_not_looked_at(void **state)
+{
+    uint8_t field[3 * CN_NOTICE_SIZE_MAX];
+    size_t first = moved_notice(5, field);
+    size_t second = moved_notice(6, field + first);
+    size_t third = moved_notice(7, field + first + second);
+    struct cn_notices_taken taken;
+    struct cn_fingerprint f;
+
+    (void)state;
+    join(home, 1);
+    assert_err(cn_home_fingerprint(home, &f), CN_OK);
+    field[first + second - 1] ^= 1;
+    cn_home_notices(home, field, first + second + third, &f, &taken);
+    assert_err(taken.err, CN_E_AUTH);
+    assert_true(taken.stored);
+    assert_int_equal(f.notice_number, 5);
+    cn_fingerprint_wipe(&f);
+    assert_err(cn_home_fingerprint(home, &f), CN_OK);
+    assert_int_equal(f.notice_number, 5);
+    for (size_t size = 0; size < third; size++) { /* and rubbish is no notice */
+        cn_home_notices(home, field + first + second, size, &f, &taken);
+        assert_string_equal(err_name(taken.err), size == 0 ? "CN_OK" : "CN_E_FORMAT");
+        assert_int_equal(f.notice_number, 5);
+    }
+    cn_fingerprint_wipe(&f);
+}
+
 /* The first of them that fails decides; none writes anything. */
 static void every_refusal_leaves_everything(void **state)
 {
@@ -844,6 +997,10 @@ int main(void)
         HOME_TEST(a_contact_that_cannot_be_used_is_listed_with_the_reason),
         HOME_TEST(a_buffer_that_is_too_small_is_told),
         HOME_TEST(a_pair_needs_both_cards),
+        HOME_TEST(a_notice_that_cannot_be_stored_leaves_the_old_fingerprint),
+        HOME_TEST(a_notice_is_stored_and_contacts_stay_good),
+        HOME_TEST(a_notice_changes_nothing_of_another_who_has_joined_meanwhile),
+        HOME_TEST(what_follows_a_bad_notice_is_not_looked_at),
         HOME_TEST(every_refusal_leaves_everything),
         HOME_TEST(a_random_contact_file_is_refused),
     };

@@ -13,7 +13,7 @@ static const uint8_t init_ephemeral[CN_X25519_SIZE] = { 0, 2 };
 static const uint8_t resp_static[CN_X25519_SIZE] = { 0, 3 };
 static const uint8_t resp_ephemeral[CN_X25519_SIZE] = { 0, 4 };
 static const uint8_t payload[] = { 10, 20, 30 };
-static uint8_t resp_public[CN_X25519_SIZE];
+static struct cn_x25519_key resp_key;
 
 enum {
     MESSAGE1_SIZE = sizeof payload + CN_NOISE_MESSAGE1_EXTRA,
@@ -22,19 +22,19 @@ enum {
 
 static int setup(void **state)
 {
-    return crypto_setup(state) == 0 && cn_x25519_public(resp_static, resp_public) == CN_OK ? 0 : -1;
+    return crypto_setup(state) == 0 && cn_x25519_key_init(&resp_key, resp_static) == CN_OK ? 0 : -1;
 }
 
 static void initiator(struct cn_noise *noise)
 {
     assert_err(cn_noise_initiator_init(noise, &crypto, prologue, sizeof prologue, init_static,
-                                       resp_public),
+                                       resp_key.public),
                CN_OK);
 }
 
 static void responder(struct cn_noise *noise)
 {
-    assert_err(cn_noise_responder_init(noise, &crypto, prologue, sizeof prologue, resp_static),
+    assert_err(cn_noise_responder_init(noise, &crypto, prologue, sizeof prologue, &resp_key),
                CN_OK);
 }
 
@@ -87,19 +87,18 @@ static void speaks_as(const struct vector *v)
     const struct vector_field *p = vector_field(v, "prologue");
     const struct vector_field *hash = vector_field(v, "handshake_hash");
     const struct vector_field *plain, *cipher;
-    const uint8_t *remote = vector_octets(v, "resp_static", CN_X25519_SIZE);
     struct cn_noise_cipher send[2];
     struct cn_noise_cipher receive[2];
     struct cn_noise i, r;
-    uint8_t remote_public[CN_X25519_SIZE];
+    struct cn_x25519_key remote;
     uint8_t out[MESSAGE_SIZE_MAX];
 
-    assert_err(cn_x25519_public(remote, remote_public), CN_OK);
+    assert_err(cn_x25519_key_init(&remote, vector_octets(v, "resp_static", CN_X25519_SIZE)), CN_OK);
     assert_err(cn_noise_initiator_init(&i, &crypto, p->octets, p->size,
                                        vector_octets(v, "init_static", CN_X25519_SIZE),
-                                       remote_public),
+                                       remote.public),
                CN_OK);
-    assert_err(cn_noise_responder_init(&r, &crypto, p->octets, p->size, remote), CN_OK);
+    assert_err(cn_noise_responder_init(&r, &crypto, p->octets, p->size, &remote), CN_OK);
 
     assert_true(message_of(v, 0, &plain, &cipher));
     assert_int_equal(cipher->size, plain->size + CN_NOISE_MESSAGE1_EXTRA);
@@ -205,13 +204,15 @@ static void another_prologue_key_or_ephemeral_is_refused(void **state)
     uint8_t message1[MESSAGE1_SIZE];
     uint8_t message2[MESSAGE2_SIZE];
     uint8_t got[sizeof payload];
+    struct cn_x25519_key other_key;
     struct cn_noise i, r;
 
     (void)state;
+    assert_err(cn_x25519_key_init(&other_key, other), CN_OK);
     handshake(&i, &r, message1, message2);
-    assert_err(cn_noise_responder_init(&r, &crypto, other, 5, resp_static), CN_OK);
+    assert_err(cn_noise_responder_init(&r, &crypto, other, 5, &resp_key), CN_OK);
     assert_err(cn_noise_read1(&r, message1, sizeof message1, got), CN_E_AUTH);
-    assert_err(cn_noise_responder_init(&r, &crypto, prologue, sizeof prologue, other), CN_OK);
+    assert_err(cn_noise_responder_init(&r, &crypto, prologue, sizeof prologue, &other_key), CN_OK);
     assert_err(cn_noise_read1(&r, message1, sizeof message1, got), CN_E_AUTH);
     initiator(&i); /* the same, but with another ephemeral: the answer is not for this one */
     assert_err(cn_noise_write1(&i, other, payload, sizeof payload, message1), CN_OK);

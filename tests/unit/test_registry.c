@@ -448,7 +448,7 @@ static void a_file_cut_short_is_refused(void **state)
 static void a_later_version_is_refused_as_that(void **state)
 {
     (void)state;
-    scribble(60, (const uint8_t[4]) { 0, 0, 0, 2 }, 4);
+    scribble(60, (const uint8_t[4]) { 0, 0, 0, 3 }, 4);
     assert_err(cn_registry_open(&registry, dir, false), CN_E_VERSION);
 }
 

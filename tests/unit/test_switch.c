@@ -349,8 +349,8 @@ static void all_arrives_in_order_with_one_pipe_for_both_ways(void **state)
 
 static void all_arrives_in_order_at_a_limited_rate(void **state)
 {
-    limits.owner_rate = 200 * 1000 * 1000;
     with_limits(state);
+    cn_switch_rate_set(sw, 0, 200 * 1000 * 1000);
     both_ways_arrive_whole();
 }
 
@@ -537,9 +537,9 @@ static void a_stall_under_a_limited_rate_is_found_too(void **state)
 {
     int fd[2];
 
-    limits.owner_rate = 1ULL << 40;
     limits.idle_ms = 100000;
     with_limits(state);
+    cn_switch_rate_set(sw, 0, 1ULL << 40);
     join_unix(fd);
     stuff(fd[0]);
     later(5000);
@@ -621,9 +621,9 @@ static void a_rate_holds_whatever_is_sent_at_once(void **state)
     size_t got = 0;
     int fd[2];
 
-    limits.owner_rate = 100000;
     limits.stall_ms = 1000000;
     with_limits(state);
+    cn_switch_rate_set(sw, 0, 100000);
     join(fd, 0);
     stuff(fd[0]);
     for (int ms = 0; ms < 10000; ms += 20) {
@@ -643,9 +643,9 @@ static void a_rate_is_one_for_all_calls_of_an_owner(void **state)
     uint64_t before;
     int fd[2], other[2];
 
-    limits.owner_rate = 100000;
     limits.stall_ms = 1000000;
     with_limits(state);
+    cn_switch_rate_set(sw, 0, 100000);
     join(fd, 0);
     join(other, 0);
     stuff(fd[0]);

@@ -339,6 +339,13 @@ static void note_ended(void *context, const uint32_t owner[2], const uint64_t by
     ended_count++;
 }
 
+/* Whoever appears is blocked. */
+static void note_appeared(void *context, const uint32_t owner[2])
+{
+    (void)context;
+    cn_workers_cut(workers, owners.at[owner[0]].who);
+}
+
 static void note_cut(void *context, uint32_t count)
 {
     (void)context;
@@ -352,6 +359,7 @@ static int begin_gate(void **state)
     const struct cn_workers_setup setup = { .loop = &loop,
                                             .owners = &owners,
                                             .pairs_max = PAIRS,
+                                            .appeared = note_appeared,
                                             .ended = note_ended,
                                             .was_cut = note_cut };
 
@@ -530,6 +538,8 @@ static void a_pair_that_is_there_already_is_a_lie(void **state)
 
         says(end, &pair);
         assert_int_equal(cn_workers_pairs(workers), 1);
+        assert_int_equal(hears(end, CN_MESSAGE_CUT).party[0].who, 8);
+        says(end, &(struct cn_message) { .type = CN_MESSAGE_CUT });
         hand_over(ends, 1, 2);
         assert_true(takes_join(end, &m));
         m = (struct cn_message) { .type = CN_MESSAGE_JOINED, .ticket = m.ticket, .pair = 5 };

@@ -1,0 +1,75 @@
+#include "spawn.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <unistd.h>
+
+#include "channel.h"
+
+static const char *const program_names[CN_ROLE_COUNT] = {
+    [CN_ROLE_GATE] = "cyphernetd-gate",
+    [CN_ROLE_SWITCH] = "cyphernetd-switch",
+    [CN_ROLE_METRICS] = "cyphernetd-metrics",
+};
+
+const char *cn_spawn_name(enum cn_role role)
+{
+    return program_names[role];
+}
+
+bool cn_spawn_find(char dir[CN_SPAWN_DIR_SIZE])
+{
+    char own[CN_SPAWN_DIR_SIZE] = "";
+    char path[CN_SPAWN_DIR_SIZE + 32];
+    ssize_t size = readlink("/proc/self/exe", own, sizeof own - 1);
+    char *slash = size > 0 ? strrchr(own, '/') : NULL;
+
+    if (slash) {
+        *slash = '\0';
+        snprintf(path, sizeof path, "%s/%s", own, program_names[CN_ROLE_GATE]);
+        if (access(path, X_OK) == 0) {
+            memcpy(dir, own, sizeof own);
+            return true;
+        }
+    }
+    snprintf(dir, (size_t)CN_SPAWN_DIR_SIZE, "%s", CN_LIBEXEC_DIR);
+    snprintf(path, sizeof path, "%s/%s", dir, program_names[CN_ROLE_GATE]);
+    return access(path, X_OK) == 0;
+}
+
+/* In the child: becomes the program, with the channel as CN_CHANNEL_FD. */
+static _Noreturn void become(const char *dir, enum cn_role role, int channel)
+{
+    static const int ignored[] = { SIGHUP, SIGINT, SIGTERM, SIGUSR1, SIGUSR2, SIGPIPE };
+    char path[CN_SPAWN_DIR_SIZE + 32];
+    char name[32];
+    char *argv[] = { name, NULL };
+    sigset_t none;
+
+    snprintf(path, sizeof path, "%s/%s", dir, program_names[role]);
+    snprintf(name, sizeof name, "%s", program_names[role]);
+    /* what is for the supervisor may reach all of its group */
+    for (size_t i = 0; i < sizeof ignored / sizeof ignored[0]; i++)
+        signal(ignored[i], SIG_IGN);
+    sigemptyset(&none);
+    (void)sigprocmask(SIG_SETMASK, &none, NULL);
+    (void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+    (void)dup2(STDERR_FILENO, STDOUT_FILENO);
+    if (channel == CN_CHANNEL_FD)
+        (void)fcntl(channel, F_SETFD, 0);
+    else if (dup2(channel, CN_CHANNEL_FD) < 0)
+        _exit(127);
+    execv(path, argv);
+    _exit(127);
+}
+
+enum cn_err cn_spawn(const char *dir, enum cn_role role, int channel, pid_t *pid)
+{
+    *pid = fork();
+    if (*pid == 0)
+        become(dir, role, channel);
+    return *pid > 0 ? CN_OK : CN_E_SYSTEM;
+}

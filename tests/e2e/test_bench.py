@@ -1,0 +1,53 @@
+"""The bench of the server measures what it says; how fast anything is, is no matter here."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from xml.etree import ElementTree
+
+from ctl_helper import BUILD
+
+BENCH = Path(__file__).parents[2] / "bench"
+
+
+def test_the_load_of_the_bench_passes_and_compares_octets(own):
+    own.serve()
+    for one in ("ann", "bob"):
+        own.ctl.ok("invite", one, "-o", f"{one}.fp")
+    commands = ["idle count=3", "pass size=300000", "measure calls=2 compare=1 probe=1 pause_us=1000 window_ms=300",
+                f"make makers=2 window_ms=300 pids={own.server.process.pid}", "pass size=1"]
+    done = subprocess.run([BUILD / "bench/relay/relay", "cyphernet", str(own.port), "ann.fp", "bob.fp"], cwd=own.tmp,
+                          input="\n".join(commands) + "\n", capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    made, passed, measured, joined, still = map(json.loads, done.stdout.splitlines())
+    assert made["calls"] == passed["calls"] == still["calls"] == 3
+    assert measured["octets"] >= 2 * measured["least"] > 0
+    assert measured["trips"] > 0 and 0 < measured["p50_us"] <= measured["p99_us"] <= measured["max_us"]
+    assert joined["made"] > 0
+
+
+def test_the_load_of_the_bench_ends_with_what_it_cannot_use(own):
+    own.serve()
+    done = subprocess.run([BUILD / "bench/relay/relay", "transit", str(own.port)], input="idle count=1\n", cwd=own.tmp,
+                          capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 1 and done.stdout == "" and done.stderr.startswith("relay: ")
+
+
+def test_the_bench_of_the_server_writes_figures_and_draws_them(tmp_path):
+    figures, drawing = tmp_path / "figures.json", tmp_path / "drawing.svg"
+    done = subprocess.run(
+        [sys.executable, BENCH / "server.py", "--quick", "--window", "100", "--idle", "10", "--pairs", "0",
+         "--only", "cyphernet,loopback", "--columns", "cheap-8,read-1,beside-bulk,joins,idle",
+         "--json", figures, "--svg", drawing],
+        env=dict(os.environ, CYPHERNET_BUILD=str(BUILD)), capture_output=True, text=True, timeout=150, check=False)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(figures.read_text())
+    assert result["failures"] == []
+    for columns in result["figures"].values():
+        assert all(columns[column]["mb_per_s"]["median"] > 0 for column in ("cheap-8", "read-1", "beside-bulk"))
+        assert columns["joins"]["joins_per_s"]["median"] > 0
+        assert columns["idle"]["p50_us"]["median"] > 0
+    assert result["runs"]["cyphernet"]["idle"][0]["kib_before"] > 0
+    assert ElementTree.parse(drawing).getroot().tag.endswith("svg")
