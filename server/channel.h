@@ -66,6 +66,7 @@ struct cn_message {
     uint32_t count;
     uint32_t outcome;
     uint32_t log_level;
+    uint32_t log_style;
     uint32_t draining;
     struct cn_party party[2];
     uint64_t bytes[2];

@@ -12,7 +12,7 @@
 
 #include "loopback.h"
 
-enum type { U32, U64, BOOL, WORD, LISTEN };
+enum type { U32, U64, BOOL, WORD, LISTEN, FORMAT };
 enum fixed { FREE, FIXED, FIXED_UP }; /* by the size that a pool had at the start */
 
 #define FIELD(field) offsetof(struct cn_config, field)
@@ -51,6 +51,7 @@ static const struct key {
     { "server.shutdown_timeout", U32, FREE, FIELD(shutdown_timeout), 0, 86400, 60 },
     { "server.log_addresses", BOOL, FREE, FIELD(log_addresses), 0, 1, 0 },
     { "server.log_subscribers", BOOL, FREE, FIELD(log_subscribers), 0, 1, 0 },
+    { "server.log_format", FORMAT, FIXED, FIELD(log_json), 0, 0, 0 },
     { "metrics.listen", LISTEN, FIXED, FIELD(metrics_listen), 0, 0, 0 },
 };
 
@@ -91,6 +92,7 @@ static void field_set(struct cn_config *config, const struct key *key, uint64_t 
         *(uint64_t *)field = value;
         break;
     case BOOL:
+    case FORMAT:
         *(bool *)field = value != 0;
         break;
     case WORD:
@@ -122,6 +124,8 @@ bool cn_config_needs_restart(size_t i, const struct cn_config *started,
 
     if (key->fixed == FREE)
         return false;
+    if (key->type == FORMAT)
+        return started->log_json != wanted->log_json;
     if (key->type == LISTEN)
         return strcmp(started->metrics_listen, wanted->metrics_listen) != 0;
     memcpy(&before, (const char *)started + key->at, sizeof before); /* pools have U32 sizes */
@@ -255,6 +259,12 @@ static bool value_set(struct parse *p, const struct key *key, const char *text, 
         snprintf(why, why_size, "must be a plain word of at most %d characters",
                  CN_CONFIG_WORD_SIZE - 1);
         return word_set(&p->config, key, text);
+    case FORMAT:
+        snprintf(why, why_size, "must be text or json");
+        value = strcmp(text, "json") == 0;
+        if (value == 0 && strcmp(text, "text") != 0)
+            return false;
+        break;
     case LISTEN:
         snprintf(why, why_size, "must be 127.x.y.z:PORT, [::1]:PORT or NAME.sock");
         return listen_set(&p->config, key, text);

@@ -400,6 +400,8 @@ static int prepare(struct cn_registry_content *content)
     if (!cn_reloading_config(&cn_cyphernetd.config, what))
         return fail(what, "cyphernetd.conf(5) describes every key");
     cn_cyphernetd.started_with = cn_cyphernetd.config;
+    cn_log_style_set((cn_cyphernetd.config.log_json ? CN_LOG_JSON : 0) |
+                     (cn_log_is_journal() ? CN_LOG_JOURNAL : 0));
     err = cn_crypto_init(&cn_cyphernetd.crypto);
     if (err != CN_OK)
         return fail_err(err, "libcrypto", NULL);

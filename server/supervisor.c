@@ -133,6 +133,7 @@ static enum cn_err start_say(struct cn_supervisor *s, int channel, enum cn_role 
     const struct cn_message m = { .type = CN_MESSAGE_START,
                                   .number = s->setup.lines_max,
                                   .log_level = (uint32_t)s->setup.log_level,
+                                  .log_style = cn_log_style(),
                                   .limits = s->limits };
     int fds[CN_CHANNEL_FDS_MAX] = { page, -1, s->state_fd };
     enum cn_err err;

@@ -1,6 +1,7 @@
 """Under a service manager: what it is told, the sockets that it gives, and its unit."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
@@ -281,3 +282,33 @@ def test_the_units_are_units(analyze, tmp_path):
     done = analyze("verify", "--man=no", tmp_path / "cyphernetd.service", tmp_path / "cyphernetd.socket")
     ours = [line for line in done.stderr.splitlines() if "cyphernetd" in line]
     assert ours == [], done.stderr
+
+
+# --- the log ---------------------------------------------------------------------------------------------------------
+
+
+def test_every_process_logs_json_if_asked(own):
+    own.serve("[server]\nlog_format = json\nlog_addresses = yes\nlog_subscribers = yes\n")
+    call_of(own)
+    os.kill(own.gate(), signal.SIGKILL)
+    until(lambda: '"process_ended"' in own.server.said(), "it has noticed")
+    lines = [json.loads(line) for line in own.server.said().splitlines()]
+    assert all(line["v"] == 1 for line in lines)
+    assert {"connection", "process_ended"} <= {line["event"] for line in lines}
+    [ended] = [line for line in lines if line["event"] == "process_ended"]
+    assert ended == {"v": 1, "event": "process_ended", "program": "cyphernetd-gate", "signal": 9}
+
+
+def test_only_the_journal_hears_of_priorities(own):
+    command = [BUILD / "cyphernetd", "--dir", own.ctl.dir]
+    for inode, begin in ((0, "cyphernetd: event="), (1, "<6>cyphernetd: event=")):
+        log = own.tmp / f"journal-{inode}"
+        with log.open("wb") as stream:
+            found = os.fstat(stream.fileno())
+            env = {**os.environ, "JOURNAL_STREAM": f"{found.st_dev}:{found.st_ino * inode}"}
+            server = subprocess.Popen([str(word) for word in command], stdout=subprocess.PIPE, stderr=stream, env=env)
+        assert b"ready" in server.stdout.readline()
+        server.terminate()
+        assert server.wait(LIMIT) == 0
+        server.stdout.close()
+        assert any(line.startswith(begin + "ending") for line in log.read_text().splitlines()), log.read_text()

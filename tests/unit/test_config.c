@@ -214,7 +214,9 @@ static void every_key_sets_a_field_of_its_own(void **state)
     (void)state;
     cn_config_defaults(&defaults);
     for (; cn_config_key(count); count++) {
-        static const char *const values[] = { "4096", "1", "60", "yes", "abc", "7", "a.sock" };
+        static const char *const values[] = {
+            "4096", "1", "60", "yes", "abc", "7", "a.sock", "json"
+        };
         const char *dot = strchr(cn_config_key(count), '.');
         char text[128];
         size_t i = 0;
@@ -230,7 +232,7 @@ static void every_key_sets_a_field_of_its_own(void **state)
         for (size_t other = 0; other < count; other++)
             assert_memory_not_equal(&got[other], &got[count], sizeof got[other]);
     }
-    assert_int_equal(count, 28);
+    assert_int_equal(count, 29);
     assert_null(cn_config_key(count + 1));
 }
 
@@ -413,6 +415,10 @@ static void the_manual_tells_default_and_bounds_of_every_key(void **state)
             assert_err(
                 parse(setting(name, "abcdefghijklmnopqrstuvwxyz012345"), &(struct cn_config) { 0 }),
                 CN_E_FORMAT);
+        } else if (sscanf(said, "One of *text* and *json*; default *%31[a-z]*", preset) == 1) {
+            is_the_default(name, preset);
+            assert_true(taken(setting(name, "json")).log_json);
+            assert_err(parse(setting(name, "JSON"), &(struct cn_config) { 0 }), CN_E_FORMAT);
         } else if (strncmp(said, "A loopback address", 18) == 0) {
             assert_non_null(strstr(said, "; default: none"));
             is_the_default(name, "");
