@@ -12,6 +12,7 @@ enum { CN_STATUS_SIZE_MIN = 2048, CN_STATUS_WORKERS_MAX = 96 };
 struct cn_status_worker {
     uint32_t number;   /* no other that runs has it */
     uint32_t draining; /* it waits for its last call */
+    uint64_t bytes_per_s;
     struct cn_switch_counts calls;
 };
 
@@ -24,6 +25,9 @@ struct cn_status {
     uint32_t lines_max;
     uint32_t admits; /* whether a gate does */
     uint64_t uptime_s;
+    uint64_t bytes_per_s; /* of the last ten to twenty seconds, as all these */
+    uint64_t admitted_per_s;
+    uint64_t joined_per_s;
     uint64_t gate_restarts;              /* not those that were asked for */
     uint64_t worker_restarts;            /* likewise */
     uint64_t metrics_restarts;           /* likewise */

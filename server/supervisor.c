@@ -14,6 +14,7 @@
 #include "keyfile.h"
 
 enum {
+    SAMPLE_MS = 10000,
     HASTE_MS = 1000,     /* who ends so soon after its start is not started again at once */
     START_MS_MAX = 60000 /* sanitizers on a busy machine need a part of it */
 };
@@ -28,9 +29,18 @@ struct child {
     uint32_t number; /* among those of its role */
     enum state state;
     struct cn_page_map page;
+    uint64_t bytes_before[2]; /* as sample has it */
     int page_fd;
     uint64_t started_ms;
     bool drains; /* a worker that has been told to end when it is idle */
+};
+
+/* What had been counted at a time, for rates. */
+struct sample {
+    uint64_t ms;
+    uint64_t bytes;
+    uint64_t admitted;
+    uint64_t joined;
 };
 
 struct cn_supervisor {
@@ -44,8 +54,10 @@ struct cn_supervisor {
     int state_fd; /* -1: none yet */
     uint32_t state_number;
     uint32_t workers_wanted;
-    struct cn_timer again; /* start what is missing */
-    bool begun;            /* all have been running once */
+    struct cn_timer sampling;
+    struct sample sample[2]; /* the last but one, the last */
+    struct cn_timer again;   /* start what is missing */
+    bool begun;              /* all have been running once */
     bool leaving;
     enum cn_err failure; /* of one that could not start */
     int failure_errno;
@@ -61,6 +73,45 @@ static void again_fire(struct cn_timer *timer)
         (struct cn_supervisor *)(void *)((char *)timer - offsetof(struct cn_supervisor, again)));
 }
 
+static void sample_take(struct cn_supervisor *s)
+{
+    struct cn_status status;
+
+    cn_supervisor_status(s, &status);
+    s->sample[0] = s->sample[1].ms > 0 ? s->sample[1] : (struct sample) { .ms = s->setup.loop->now_ms };
+    s->sample[1] =
+        (struct sample) { s->setup.loop->now_ms, status.calls.bytes_total,
+                          status.gate.count[CN_GATE_ADMITTED], status.gate.count[CN_GATE_JOINED] };
+    for (struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->role != CN_ROLE_SWITCH || !c->page.page)
+            continue;
+        c->bytes_before[0] = c->bytes_before[1];
+        c->bytes_before[1] = c->page.page->calls.bytes_total;
+    }
+    cn_loop_timer_set(s->setup.loop, &s->sampling, s->setup.loop->now_ms + SAMPLE_MS);
+}
+
+static void sample_fire(struct cn_timer *timer)
+{
+    sample_take(
+        (struct cn_supervisor *)(void *)((char *)timer - offsetof(struct cn_supervisor, sampling)));
+}
+
+static uint64_t rate(uint64_t now, uint64_t before, uint64_t ms)
+{
+    return ms > 0 && now > before ? (now - before) * 1000 / ms : 0;
+}
+
+static void rates_fill(const struct cn_supervisor *s, struct cn_status *status)
+{
+    const struct sample *before = &s->sample[0];
+    uint64_t ms = s->setup.loop->now_ms - before->ms;
+
+    status->bytes_per_s = rate(status->calls.bytes_total, before->bytes, ms);
+    status->admitted_per_s = rate(status->gate.count[CN_GATE_ADMITTED], before->admitted, ms);
+    status->joined_per_s = rate(status->gate.count[CN_GATE_JOINED], before->joined, ms);
+}
+
 enum cn_err cn_supervisor_create(struct cn_supervisor **supervisor,
                                  const struct cn_supervisor_setup *setup)
 {
@@ -71,12 +122,14 @@ enum cn_err cn_supervisor_create(struct cn_supervisor **supervisor,
     s->setup = *setup;
     s->state_fd = -1;
     s->again.fire = again_fire;
+    s->sampling.fire = sample_fire;
     for (int i = 0; i < CN_CHILDREN_MAX; i++)
         s->children[i] = (struct child) { .channel = { -1, child_ready }, .supervisor = s };
     if (!cn_spawn_find(s->programs)) {
         free(s);
         return CN_E_ABSENT;
     }
+    sample_take(s);
     *supervisor = s;
     return CN_OK;
 }
@@ -561,6 +614,7 @@ void cn_supervisor_destroy(struct cn_supervisor *supervisor)
 {
     if (!supervisor)
         return;
+    cn_loop_timer_clear(supervisor->setup.loop, &supervisor->sampling);
     for (struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX; c++) {
         if (c->state != NONE && c->role == CN_ROLE_SWITCH)
             say_word(c, CN_MESSAGE_END);
@@ -697,6 +751,11 @@ enum cn_err cn_supervisor_inherit(struct cn_supervisor *supervisor, const struct
             s->gate = c;
     }
     s->gate_is_old = s->gate != NULL;
+    s->sample[1].ms = 0;
+    sample_take(s);
+    s->sample[0] = s->sample[1];
+    for (struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++)
+        c->bytes_before[0] = c->bytes_before[1];
     return CN_OK;
 }
 
@@ -721,8 +780,13 @@ void cn_supervisor_status(const struct cn_supervisor *supervisor, struct cn_stat
         if (c->role == CN_ROLE_SWITCH) {
             status->moving[status->moving_count++] = &c->page;
             status->worker[status->workers++] = (struct cn_status_worker) {
-                .number = c->number, .draining = c->state == LEAVING, .calls = c->page.page->calls
+                .number = c->number,
+                .draining = c->state == LEAVING,
+                .bytes_per_s = rate(c->page.page->calls.bytes_total, c->bytes_before[0],
+                                    supervisor->setup.loop->now_ms - supervisor->sample[0].ms),
+                .calls = c->page.page->calls
             };
         }
     }
+    rates_fill(supervisor, status);
 }

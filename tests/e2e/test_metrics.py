@@ -18,7 +18,8 @@ DOCS = Path(__file__).parents[2] / "docs"
 NAME = r"[a-zA-Z_:][a-zA-Z0-9_:]*"
 SAMPLE = re.compile(rf'({NAME})(?:\{{({NAME})="([^"\\\n]*)"\}})? ([0-9]+)')
 CALL = b"still there"
-LEFT_OUT = {"v", "running", "uptime_s", "calls_total", "bytes", "gate_restarts", "worker_restarts", "subscribers_left_out"}
+LEFT_OUT = {"v", "running", "uptime_s", "calls_total", "bytes", "gate_restarts", "worker_restarts",
+            "metrics_restarts", "subscribers_left_out", "bytes_per_s", "admitted_per_s", "joined_per_s"}
 
 
 def parse(text):
