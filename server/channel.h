@@ -4,6 +4,7 @@
  *   gate to supervisor    READY or FAILED, STATE
  *   supervisor to worker  START, GATE, LIMITS, RATES, DRAIN, END
  *   gate to worker        JOIN, CUT
+ *   supervisor to metrics START, SUMS; and back SUMS
  *   worker to gate        JOINED or REFUSED, CUT; of its own accord PAIR, TOLD, ENDED
  *
  * A gate may be older or younger than a worker, by an upgrade: whoever reads a message of another
@@ -18,14 +19,14 @@
 #include "switch.h"
 
 enum {
-    CN_CHANNEL_VERSION = 1,
+    CN_CHANNEL_VERSION = 2,
     CN_CHANNEL_FD = 3, /* a child's channel to the supervisor */
     CN_CHANNEL_FDS_MAX = 3,
     CN_CHANNEL_RATES = 16 /* in a message */
 };
 
 enum cn_message_type {
-    CN_MESSAGE_START = 1, /* sizes, limits; page, and for a gate its key and state */
+    CN_MESSAGE_START = 1, /* sizes, limits; page, and for a gate its key and state, or a socket */
     CN_MESSAGE_LISTEN,    /* a listening socket */
     CN_MESSAGE_WORKER,    /* a channel to the worker `number`; draining: joins nobody any more */
     CN_MESSAGE_STATE,     /* another state; back: it is in force, count lines were cut */
@@ -44,6 +45,7 @@ enum cn_message_type {
     CN_MESSAGE_PAIR,    /* there is this pair, which this gate did not hand over */
     CN_MESSAGE_TOLD,    /* all that there were when the gate came have been named */
     CN_MESSAGE_ENDED,   /* pair, bytes, outcome */
+    CN_MESSAGE_SUMS,    /* write the sums; back: they are written */
     CN_MESSAGE_COUNT
 };
 
@@ -64,6 +66,7 @@ struct cn_message {
     uint32_t count;
     uint32_t outcome;
     uint32_t log_level;
+    uint32_t log_style;
     uint32_t draining;
     struct cn_party party[2];
     uint64_t bytes[2];

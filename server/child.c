@@ -24,6 +24,7 @@ void cn_child_start(const char *program, struct cn_message *start, int fds[CN_CH
         exit(2);
     }
     cn_log_level_set((enum cn_log_level)start->log_level);
+    cn_log_style_set(start->log_style);
 }
 
 void cn_child_say(const struct cn_message *message)

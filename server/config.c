@@ -10,7 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum type { U32, U64, BOOL, WORD };
+#include "loopback.h"
+
+enum type { U32, U64, BOOL, WORD, LISTEN, FORMAT };
 enum fixed { FREE, FIXED, FIXED_UP }; /* by the size that a pool had at the start */
 
 #define FIELD(field) offsetof(struct cn_config, field)
@@ -49,6 +51,8 @@ static const struct key {
     { "server.shutdown_timeout", U32, FREE, FIELD(shutdown_timeout), 0, 86400, 60 },
     { "server.log_addresses", BOOL, FREE, FIELD(log_addresses), 0, 1, 0 },
     { "server.log_subscribers", BOOL, FREE, FIELD(log_subscribers), 0, 1, 0 },
+    { "server.log_format", FORMAT, FIXED, FIELD(log_json), 0, 0, 0 },
+    { "metrics.listen", LISTEN, FIXED, FIELD(metrics_listen), 0, 0, 0 },
 };
 
 /* Those that a section [class.N] may set, too, in the order of struct cn_class_limits; type and
@@ -88,10 +92,14 @@ static void field_set(struct cn_config *config, const struct key *key, uint64_t 
         *(uint64_t *)field = value;
         break;
     case BOOL:
+    case FORMAT:
         *(bool *)field = value != 0;
         break;
     case WORD:
         memset(field, 0, CN_CONFIG_WORD_SIZE);
+        break;
+    case LISTEN:
+        memset(field, 0, CN_CONFIG_LISTEN_SIZE);
         break;
     }
 }
@@ -116,6 +124,10 @@ bool cn_config_needs_restart(size_t i, const struct cn_config *started,
 
     if (key->fixed == FREE)
         return false;
+    if (key->type == FORMAT)
+        return started->log_json != wanted->log_json;
+    if (key->type == LISTEN)
+        return strcmp(started->metrics_listen, wanted->metrics_listen) != 0;
     memcpy(&before, (const char *)started + key->at, sizeof before); /* pools have U32 sizes */
     memcpy(&now, (const char *)wanted + key->at, sizeof now);
     return key->fixed == FIXED ? now != before : now > before;
@@ -205,6 +217,17 @@ static bool word_set(struct cn_config *config, const struct key *key, const char
     return true;
 }
 
+static bool listen_set(struct cn_config *config, const struct key *key, const char *text)
+{
+    struct cn_loopback loopback;
+
+    if (text[0] && !cn_loopback_parse(&loopback, text))
+        return false;
+    field_set(config, key, 0);
+    memcpy((char *)config + key->at, text, strlen(text));
+    return true;
+}
+
 /* For a complaint: what the file says may be anything. */
 static void show(const char *text, char out[65])
 {
@@ -236,6 +259,15 @@ static bool value_set(struct parse *p, const struct key *key, const char *text, 
         snprintf(why, why_size, "must be a plain word of at most %d characters",
                  CN_CONFIG_WORD_SIZE - 1);
         return word_set(&p->config, key, text);
+    case FORMAT:
+        snprintf(why, why_size, "must be text or json");
+        value = strcmp(text, "json") == 0;
+        if (value == 0 && strcmp(text, "text") != 0)
+            return false;
+        break;
+    case LISTEN:
+        snprintf(why, why_size, "must be 127.x.y.z:PORT, [::1]:PORT or NAME.sock");
+        return listen_set(&p->config, key, text);
     case BOOL:
         snprintf(why, why_size, "must be yes or no");
         if (!bool_parse(text, &value))

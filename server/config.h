@@ -10,6 +10,7 @@
 
 enum {
     CN_CONFIG_WORD_SIZE = 32,
+    CN_CONFIG_LISTEN_SIZE = 64,
     CN_CONFIG_COMPLAINT_SIZE = 512,
     CN_CONFIG_CLASS_COUNT = 256,
     CN_CONFIG_WORKERS_MAX = 32
@@ -62,6 +63,9 @@ struct cn_config {
     uint32_t shutdown_timeout; /* seconds for joined calls to end after SIGTERM */
     bool log_addresses;
     bool log_subscribers;
+    bool log_json; /* log_format */
+    /* [metrics] */
+    char metrics_listen[CN_CONFIG_LISTEN_SIZE];     /* loopback.h; empty: none */
     struct cn_class classes[CN_CONFIG_CLASS_COUNT]; /* [class.N]; 0 is never set */
 };
 

@@ -36,6 +36,7 @@ struct cn_ctl_arguments {
     bool help;
     bool version;
     bool json;
+    bool watch;
     bool quiet;
     bool verbose;
     bool all;

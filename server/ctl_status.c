@@ -3,6 +3,8 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
 
 #include "control.h"
 
@@ -82,9 +84,47 @@ static void subscribers_print(const struct cn_ctl_member *list, struct cn_regist
     }
 }
 
+static void worker_print(const struct cn_ctl_member *element)
+{
+    uint64_t number = 0, calls = 0, bytes_per_s = 0;
+    const char *at = element->value;
+    struct cn_ctl_member m;
+    bool draining = false;
+
+    if (!cn_ctl_json_enter(&at))
+        return;
+    while (cn_ctl_json_next(&at, true, &m)) {
+        if (named(&m, "number"))
+            (void)cn_ctl_json_value(&m, &number);
+        else if (named(&m, "calls"))
+            (void)cn_ctl_json_value(&m, &calls);
+        else if (named(&m, "bytes_per_s"))
+            (void)cn_ctl_json_value(&m, &bytes_per_s);
+        else if (named(&m, "draining"))
+            draining = m.value_size == 4; /* true */
+    }
+    printf("%-*" PRIu64 "%7" PRIu64 " %12.1f%s\n", NAME_WIDTH, number, calls,
+           (double)bytes_per_s / 1e6, draining ? "  draining" : "");
+}
+
+static void workers_print(const struct cn_ctl_member *list)
+{
+    const char *at = list->value;
+    struct cn_ctl_member element;
+    bool any = false;
+
+    if (!cn_ctl_json_enter(&at))
+        return;
+    for (; cn_ctl_json_next(&at, false, &element); any = true) {
+        if (!any)
+            printf("\n%-*s%7s %12s\n", NAME_WIDTH, "WORKER", "CALLS", "MB/S");
+        worker_print(&element);
+    }
+}
+
 static void status_print(const char *json, struct cn_registry *registry)
 {
-    struct cn_ctl_member m, list = { .value = "" };
+    struct cn_ctl_member m, list = { .value = "" }, workers = { .value = "" };
     const char *at = json;
     uint64_t left_out = 0;
     uint64_t number;
@@ -96,6 +136,8 @@ static void status_print(const char *json, struct cn_registry *registry)
             continue;
         if (named(&m, "subscribers"))
             list = m;
+        else if (named(&m, "worker_list"))
+            workers = m;
         else if (named(&m, "subscribers_left_out"))
             (void)cn_ctl_json_value(&m, &left_out);
         else if (named(&m, "uptime_s") && cn_ctl_json_value(&m, &number))
@@ -105,12 +147,13 @@ static void status_print(const char *json, struct cn_registry *registry)
         else
             member_print(&m);
     }
+    workers_print(&workers);
     subscribers_print(&list, registry);
     if (left_out > 0)
         printf("and %" PRIu64 " more\n", left_out);
 }
 
-static int status_run(struct cn_ctl *ctl)
+static int status_once(struct cn_ctl *ctl, bool redraw)
 {
     char reply[CN_CONTROL_REPLY_SIZE_MAX];
     struct cn_ctl_place place;
@@ -120,6 +163,8 @@ static int status_run(struct cn_ctl *ctl)
     if (!cn_ctl_place_open(&place, ctl))
         return CN_CTL_FAILED;
     good = cn_ctl_status_ask(ctl, &place, reply, sizeof reply, &running);
+    if (good && redraw)
+        fputs("\033[H\033[J", stdout); /* to the top, and all below is cleared */
     if (good && ctl->arguments.json)
         puts(reply);
     else if (good)
@@ -130,12 +175,35 @@ static int status_run(struct cn_ctl *ctl)
     return good ? CN_CTL_OK : CN_CTL_FAILED;
 }
 
+/* Until there is nobody to ask, or to read it. */
+static int status_run(struct cn_ctl *ctl)
+{
+    const struct timespec second = { 1, 0 };
+    bool redraw = ctl->arguments.watch && !ctl->arguments.json && isatty(STDOUT_FILENO);
+    int code = status_once(ctl, redraw);
+
+    while (ctl->arguments.watch && code == CN_CTL_OK && fflush(stdout) == 0) {
+        nanosleep(&second, NULL);
+        if (!redraw && !ctl->arguments.json)
+            putchar('\n');
+        code = status_once(ctl, redraw);
+    }
+    return code;
+}
+
+static const struct cn_ctl_option options[] = {
+    { "watch", '\0', CN_CTL_FLAG, offsetof(struct cn_ctl_arguments, watch) },
+    { NULL, '\0', CN_CTL_FLAG, 0 },
+};
+
 const struct cn_ctl_verb cn_ctl_status_verb = {
     .name = "status",
-    .usage = "status [--json]",
+    .usage = "status [--json] [--watch]",
     .summary = "Ask the running server how it is doing",
     .help = "Shows how many lines wait and calls go on, who has them, and what has happened\n"
             "since the server was started; what never happened is left out. Exit code 1 if none\n"
-            "runs on this directory.\n",
+            "runs on this directory.\n\n"
+            "  --watch  ask again every second; on a terminal in place\n",
+    .options = options,
     .run = status_run,
 };

@@ -1,6 +1,6 @@
-/* cyphernetd.h - the supervisor's program, in four files: main.c starts and ends it, reloading.c
+/* cyphernetd.h - the supervisor's program, in five files: main.c starts and ends it, reloading.c
  * reads configuration and registry, requests.c answers cyphernetctl, upgrading.c hands over to
- * another program. Nobody else includes this. */
+ * another program, service.c speaks with a service manager. Nobody else includes this. */
 #ifndef CN_CYPHERNETD_H
 #define CN_CYPHERNETD_H
 
@@ -9,6 +9,7 @@
 
 #include "control_socket.h"
 #include "listener.h"
+#include "notify.h"
 #include "supervisor.h"
 #include "upgrade.h"
 
@@ -54,9 +55,13 @@ struct cn_cyphernetd {
     uint32_t workers;
     struct cn_supervisor *supervisor;
     struct cn_listeners listeners;
+    int metrics_fd;                             /* listens for them; -1: none */
+    char metrics_listen[CN_CONFIG_LISTEN_SIZE]; /* there; empty: none, or we were given it */
     struct cn_control *control;
     struct cn_watch signals;
     struct cn_timer shutdown;
+    struct cn_notify notify; /* who started us, if it wants to hear of us */
+    struct cn_timer service;
     bool ending;
     uint64_t started_ms;
     struct cn_request requests[CN_REQUESTS_MAX];
@@ -98,5 +103,15 @@ bool cn_requests_answer(void *context, uint64_t asker, const char *request, char
 void cn_upgrading_begin(void);
 /* Whether listeners and the like stay open over exec. */
 void cn_upgrading_survive(bool survive);
+
+/* --- service.c ------------------------------------------------------------------------------- */
+
+/* From now on it is told that we live, and how we are. */
+void cn_service_watch(void);
+void cn_service_ready(void);
+void cn_service_stopping(void);
+/* The listening sockets that it has given us, if any. False: bad is the name of one that is none,
+ * or too many. */
+bool cn_service_listeners(struct cn_listeners *listeners, const char **bad);
 
 #endif

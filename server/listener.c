@@ -1,6 +1,7 @@
 #include "listener.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <netinet/in.h>
 #include <stdio.h>
@@ -90,6 +91,17 @@ enum cn_err cn_listeners_bind(struct cn_listeners *listeners, const struct cn_se
         }
     }
     return CN_OK;
+}
+
+bool cn_listener_take(struct cn_listeners *listeners, int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    if (listeners->count == CN_LISTENERS_MAX || flags < 0 ||
+        fcntl(fd, F_SETFL, flags | O_NONBLOCK) != 0)
+        return false;
+    listeners->fd[listeners->count++] = fd;
+    return true;
 }
 
 void cn_listeners_close(struct cn_listeners *listeners)

@@ -19,6 +19,7 @@
 #include "hint.h"
 #include "keyfile.h"
 #include "log.h"
+#include "loopback.h"
 #include "process.h"
 #include "random.h"
 #include "registry.h"
@@ -32,7 +33,9 @@ enum {
     DESCRIPTORS_RESERVED = 64 /* of each process: listeners, channels, log ... */
 };
 
-struct cn_cyphernetd cn_cyphernetd = { .dir_fd = -1, .inherit_fd = -1, .signals = { .fd = -1 } };
+struct cn_cyphernetd cn_cyphernetd = {
+    .dir_fd = -1, .inherit_fd = -1, .metrics_fd = -1, .signals = { .fd = -1 }
+};
 
 static int fail(const char *what, const char *hint)
 {
@@ -83,6 +86,7 @@ static void shutdown_begin(void)
     cn_supervisor_status(cn_cyphernetd.supervisor, &status);
     cn_log("ending", "calls=%u",
            status.gate.joining / 2 + status.gate.handing + status.calls.pairs);
+    cn_service_stopping();
     cn_listeners_close(&cn_cyphernetd.listeners);
     cn_loop_timer_set(&cn_cyphernetd.loop, &cn_cyphernetd.shutdown,
                       cn_cyphernetd.loop.now_ms +
@@ -278,12 +282,45 @@ static int listeners_open(const struct cn_settings *settings)
             cn_cyphernetd.inherited.listener[i];
     if (cn_cyphernetd.inherit_fd >= 0)
         return EXIT_DONE;
+    if (!cn_service_listeners(&cn_cyphernetd.listeners, &bad)) {
+        snprintf(what, sizeof what, "the socket %s that it was given will not do", bad);
+        return fail(what, "a ListenStream= with an address and a port, at most 16 in all");
+    }
+    if (cn_cyphernetd.listeners.count > 0)
+        return EXIT_DONE;
     err = cn_listeners_bind(&cn_cyphernetd.listeners, settings, &bad);
     if (err == CN_OK)
         return EXIT_DONE;
     snprintf(what, sizeof what, "cannot listen on %s", bad);
     return fail_err(err, what,
                     "is another server running there, or the address not this machine's?");
+}
+
+/* Another program's socket is kept if it is where it should be. That it cannot be had any more is
+ * then no reason to end: calls go on. */
+static int metrics_open(void)
+{
+    const struct cn_upgrade *u = &cn_cyphernetd.inherited;
+    const char *wanted = cn_cyphernetd.config.metrics_listen;
+    bool upgrades = cn_cyphernetd.inherit_fd >= 0;
+    char what[CN_CONFIG_LISTEN_SIZE + 64];
+    enum cn_err err;
+
+    memcpy(cn_cyphernetd.metrics_listen, wanted, sizeof cn_cyphernetd.metrics_listen);
+    if (upgrades && u->metrics >= 0 && strcmp(u->metrics_listen, wanted) == 0)
+        cn_cyphernetd.metrics_fd = u->metrics;
+    else if (upgrades && u->metrics >= 0)
+        close(u->metrics);
+    if (cn_cyphernetd.metrics_fd >= 0 || !wanted[0])
+        return EXIT_DONE;
+    err = cn_loopback_listen(&cn_cyphernetd.metrics_fd, wanted);
+    if (err == CN_OK)
+        return EXIT_DONE;
+    snprintf(what, sizeof what, "cannot listen on %s for metrics", wanted);
+    if (!upgrades)
+        return fail_err(err, what, "another port, or none, in [metrics] of cyphernetd.conf");
+    cn_log("warning", "text=\"%s: %s\"", what, strerror(errno));
+    return EXIT_DONE;
 }
 
 static uint32_t workers_wanted(void)
@@ -301,7 +338,9 @@ static int supervisor_open(const struct cn_registry_content *content)
                                                .listeners = &cn_cyphernetd.listeners,
                                                .who_secret = &cn_cyphernetd.who_secret,
                                                .dir_fd = cn_cyphernetd.dir_fd,
+                                               .metrics_fd = cn_cyphernetd.metrics_fd,
                                                .lines_max = cn_cyphernetd.lines_max,
+                                               .started_ms = cn_cyphernetd.started_ms,
                                                .log_level = cn_log_level(),
                                                .applied = cn_requests_applied,
                                                .empty = on_empty };
@@ -361,6 +400,8 @@ static int prepare(struct cn_registry_content *content)
     if (!cn_reloading_config(&cn_cyphernetd.config, what))
         return fail(what, "cyphernetd.conf(5) describes every key");
     cn_cyphernetd.started_with = cn_cyphernetd.config;
+    cn_log_style_set((cn_cyphernetd.config.log_json ? CN_LOG_JSON : 0) |
+                     (cn_log_is_journal() ? CN_LOG_JOURNAL : 0));
     err = cn_crypto_init(&cn_cyphernetd.crypto);
     if (err != CN_OK)
         return fail_err(err, "libcrypto", NULL);
@@ -393,6 +434,10 @@ static int start_with(const struct cn_registry_content *content, uid_t started)
     cn_process_harden();
     if (!signals_open())
         return fail_err(CN_E_SYSTEM, "starting", NULL);
+    code = metrics_open();
+    if (code != EXIT_DONE)
+        return code;
+    cn_service_watch();
     code = supervisor_open(content);
     if (code != EXIT_DONE)
         return code;
@@ -402,7 +447,10 @@ static int start_with(const struct cn_registry_content *content, uid_t started)
         return fail_err(CN_E_SYSTEM, CN_CONTROL_SOCKET, NULL);
     if (cn_cyphernetd.inherit_fd >= 0)
         cn_upgrading_survive(false);
-    return ready_say();
+    code = ready_say();
+    if (code == EXIT_DONE)
+        cn_service_ready();
+    return code;
 }
 
 static int start(void)
@@ -431,6 +479,8 @@ static void stop(void)
     cn_control_close(cn_cyphernetd.control);
     cn_supervisor_destroy(cn_cyphernetd.supervisor);
     cn_listeners_close(&cn_cyphernetd.listeners);
+    if (cn_cyphernetd.metrics_fd >= 0)
+        close(cn_cyphernetd.metrics_fd);
     if (cn_cyphernetd.loop.heap)
         cn_loop_wipe(&cn_cyphernetd.loop);
     cn_crypto_wipe(&cn_cyphernetd.crypto);
@@ -537,6 +587,9 @@ int main(int argc, char **argv)
     code = options_take(argc, argv, &told);
     if (code != EXIT_DONE || told)
         return code;
+    if (cn_notify_take(&cn_cyphernetd.notify) != CN_OK)
+        return fail("what a service manager should have said cannot be understood",
+                    "NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS ...: unset what nobody meant");
     cn_process_harden();
     if (readlink("/proc/self/exe", cn_cyphernetd.program, sizeof cn_cyphernetd.program - 1) < 0)
         return fail_err(CN_E_SYSTEM, "/proc", NULL);

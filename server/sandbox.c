@@ -106,6 +106,21 @@ static const struct rule of_gate[] = {
     CALL(ppoll),
 };
 
+static const struct rule of_metrics[] = {
+    CALL(accept4),
+    ONLY(fcntl, 1, F_GETFL),
+    ONLY(fcntl, 1, F_SETFL),
+    CALL(futex),
+    CALL(getsockopt),
+    CALL(madvise),
+    ONLY(mmap, 2, PROT_READ | PROT_WRITE),
+    CALL(mremap),
+    CALL(poll),
+    CALL(ppoll),
+    CALL(pread64),
+    CALL(writev),
+};
+
 static int rules_add(scmp_filter_ctx filter, const struct rule *rules, size_t count)
 {
     int failed = 0;
@@ -134,6 +149,8 @@ static enum cn_err seccomp_enter(enum cn_sandbox role)
         failed = rules_add(filter, of_switch, sizeof of_switch / sizeof of_switch[0]);
     if (failed == 0 && role == CN_SANDBOX_GATE)
         failed = rules_add(filter, of_gate, sizeof of_gate / sizeof of_gate[0]);
+    if (failed == 0 && role == CN_SANDBOX_METRICS)
+        failed = rules_add(filter, of_metrics, sizeof of_metrics / sizeof of_metrics[0]);
     if (failed == 0)
         failed = seccomp_load(filter);
     seccomp_release(filter);

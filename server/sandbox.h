@@ -6,8 +6,9 @@
 #include "err.h"
 
 enum cn_sandbox {
-    CN_SANDBOX_SWITCH, /* moves octets between descriptors that it is given */
-    CN_SANDBOX_GATE,   /* accepts, reads, writes, allocates */
+    CN_SANDBOX_SWITCH,  /* moves octets between descriptors that it is given */
+    CN_SANDBOX_GATE,    /* accepts, reads, writes, allocates */
+    CN_SANDBOX_METRICS, /* accepts, reads, writes, allocates; MHD's way */
     CN_SANDBOX_COUNT
 };
 

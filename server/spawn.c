@@ -12,6 +12,7 @@
 static const char *const program_names[CN_ROLE_COUNT] = {
     [CN_ROLE_GATE] = "cyphernetd-gate",
     [CN_ROLE_SWITCH] = "cyphernetd-switch",
+    [CN_ROLE_METRICS] = "cyphernetd-metrics",
 };
 
 const char *cn_spawn_name(enum cn_role role)

@@ -9,9 +9,9 @@
 
 enum { CN_SPAWN_DIR_SIZE = 4096 };
 
-enum cn_role { CN_ROLE_GATE, CN_ROLE_SWITCH, CN_ROLE_COUNT };
+enum cn_role { CN_ROLE_GATE, CN_ROLE_SWITCH, CN_ROLE_METRICS, CN_ROLE_COUNT };
 
-/* "cyphernetd-gate", "cyphernetd-switch"; static. */
+/* "cyphernetd-gate", "cyphernetd-switch", "cyphernetd-metrics"; static. */
 const char *cn_spawn_name(enum cn_role role);
 /* The directory that has them: that of our own program, as in a build, else where they are
  * installed. False: neither has. */

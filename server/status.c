@@ -3,7 +3,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
-enum { TAIL_SIZE = 256 }; /* of one subscriber and all that comes behind the last */
+enum { TAIL_SIZE = 320 }; /* of one subscriber and all that comes behind the last */
 
 /* Text being put together; what does not fit is left out. */
 struct text {
@@ -91,6 +91,22 @@ static void add_subscribers(struct text *t, const struct cn_status *status)
     add(t, "],\"subscribers_left_out\":%u", left_out);
 }
 
+static void add_workers(struct text *t, const struct cn_status *s)
+{
+    add(t, ",\"worker_list\":[");
+    for (uint32_t i = 0; i < s->workers && i < CN_STATUS_WORKERS_MAX && t->left > TAIL_SIZE; i++) {
+        const struct cn_status_worker *w = &s->worker[i];
+
+        add(t,
+            "%s{\"number\":%u,\"draining\":%s,\"calls\":%u,\"calls_total\":%llu,\"bytes\":%llu,"
+            "\"bytes_per_s\":%llu,\"pipes\":%u}",
+            i > 0 ? "," : "", w->number, w->draining ? "true" : "false", w->calls.pairs,
+            (unsigned long long)w->calls.pairs_total, (unsigned long long)w->calls.bytes_total,
+            (unsigned long long)w->bytes_per_s, w->calls.pipes);
+    }
+    add(t, "]");
+}
+
 void cn_status_write(const struct cn_status *s, uint64_t uptime_s, char *reply, size_t size)
 {
     struct text t = { reply, size };
@@ -98,17 +114,22 @@ void cn_status_write(const struct cn_status *s, uint64_t uptime_s, char *reply, 
     add(&t,
         "{\"v\":1,\"event\":\"status\",\"running\":true,\"uptime_s\":%llu,\"pending\":%u,"
         "\"waiting\":%u,\"joining\":%u,\"calls\":%u,\"calls_total\":%llu,\"bytes\":%llu,"
-        "\"pipes\":%u,\"workers\":%u,\"gate_restarts\":%llu,\"worker_restarts\":%llu",
+        "\"pipes\":%u,\"workers\":%u,\"gate_restarts\":%llu,\"worker_restarts\":%llu,"
+        "\"metrics_restarts\":%llu,\"bytes_per_s\":%llu,\"admitted_per_s\":%llu,"
+        "\"joined_per_s\":%llu",
         (unsigned long long)uptime_s, s->gate.pending, s->gate.waiting, s->gate.joining,
         s->calls.pairs, (unsigned long long)s->calls.pairs_total,
         (unsigned long long)s->calls.bytes_total, s->calls.pipes, s->workers,
-        (unsigned long long)s->gate_restarts, (unsigned long long)s->worker_restarts);
+        (unsigned long long)s->gate_restarts, (unsigned long long)s->worker_restarts,
+        (unsigned long long)s->metrics_restarts, (unsigned long long)s->bytes_per_s,
+        (unsigned long long)s->admitted_per_s, (unsigned long long)s->joined_per_s);
     for (int i = 0; i < CN_GATE_COUNT_COUNT; i++)
         add(&t, ",\"%s\":%llu", cn_gate_count_name((enum cn_gate_count)i),
             (unsigned long long)s->gate.count[i]);
     for (int i = 0; i < CN_SWITCH_OUTCOME_COUNT; i++)
         add(&t, ",\"ended_%s\":%llu", cn_switch_outcome_name((enum cn_switch_outcome)i),
             (unsigned long long)s->calls.outcome[i]);
+    add_workers(&t, s);
     add_subscribers(&t, s);
     add(&t, "}");
 }

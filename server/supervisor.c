@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 #include "keyfile.h"
 
 enum {
+    SAMPLE_MS = 10000,
     HASTE_MS = 1000,     /* who ends so soon after its start is not started again at once */
     START_MS_MAX = 60000 /* sanitizers on a busy machine need a part of it */
 };
@@ -24,11 +26,21 @@ struct child {
     struct cn_supervisor *supervisor;
     pid_t pid;
     enum cn_role role;
+    uint32_t number; /* among those of its role */
     enum state state;
     struct cn_page_map page;
+    uint64_t bytes_before[2]; /* as sample has it */
     int page_fd;
     uint64_t started_ms;
     bool drains; /* a worker that has been told to end when it is idle */
+};
+
+/* What had been counted at a time, for rates. */
+struct sample {
+    uint64_t ms;
+    uint64_t bytes;
+    uint64_t admitted;
+    uint64_t joined;
 };
 
 struct cn_supervisor {
@@ -42,8 +54,10 @@ struct cn_supervisor {
     int state_fd; /* -1: none yet */
     uint32_t state_number;
     uint32_t workers_wanted;
-    struct cn_timer again; /* start what is missing */
-    bool begun;            /* all have been running once */
+    struct cn_timer sampling;
+    struct sample sample[2]; /* the last but one, the last */
+    struct cn_timer again;   /* start what is missing */
+    bool begun;              /* all have been running once */
     bool leaving;
     enum cn_err failure; /* of one that could not start */
     int failure_errno;
@@ -59,6 +73,45 @@ static void again_fire(struct cn_timer *timer)
         (struct cn_supervisor *)(void *)((char *)timer - offsetof(struct cn_supervisor, again)));
 }
 
+static void sample_take(struct cn_supervisor *s)
+{
+    struct cn_status status;
+
+    cn_supervisor_status(s, &status);
+    s->sample[0] = s->sample[1].ms > 0 ? s->sample[1] : (struct sample) { .ms = s->setup.loop->now_ms };
+    s->sample[1] =
+        (struct sample) { s->setup.loop->now_ms, status.calls.bytes_total,
+                          status.gate.count[CN_GATE_ADMITTED], status.gate.count[CN_GATE_JOINED] };
+    for (struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->role != CN_ROLE_SWITCH || !c->page.page)
+            continue;
+        c->bytes_before[0] = c->bytes_before[1];
+        c->bytes_before[1] = c->page.page->calls.bytes_total;
+    }
+    cn_loop_timer_set(s->setup.loop, &s->sampling, s->setup.loop->now_ms + SAMPLE_MS);
+}
+
+static void sample_fire(struct cn_timer *timer)
+{
+    sample_take(
+        (struct cn_supervisor *)(void *)((char *)timer - offsetof(struct cn_supervisor, sampling)));
+}
+
+static uint64_t rate(uint64_t now, uint64_t before, uint64_t ms)
+{
+    return ms > 0 && now > before ? (now - before) * 1000 / ms : 0;
+}
+
+static void rates_fill(const struct cn_supervisor *s, struct cn_status *status)
+{
+    const struct sample *before = &s->sample[0];
+    uint64_t ms = s->setup.loop->now_ms - before->ms;
+
+    status->bytes_per_s = rate(status->calls.bytes_total, before->bytes, ms);
+    status->admitted_per_s = rate(status->gate.count[CN_GATE_ADMITTED], before->admitted, ms);
+    status->joined_per_s = rate(status->gate.count[CN_GATE_JOINED], before->joined, ms);
+}
+
 enum cn_err cn_supervisor_create(struct cn_supervisor **supervisor,
                                  const struct cn_supervisor_setup *setup)
 {
@@ -69,12 +122,14 @@ enum cn_err cn_supervisor_create(struct cn_supervisor **supervisor,
     s->setup = *setup;
     s->state_fd = -1;
     s->again.fire = again_fire;
+    s->sampling.fire = sample_fire;
     for (int i = 0; i < CN_CHILDREN_MAX; i++)
         s->children[i] = (struct child) { .channel = { -1, child_ready }, .supervisor = s };
     if (!cn_spawn_find(s->programs)) {
         free(s);
         return CN_E_ABSENT;
     }
+    sample_take(s);
     *supervisor = s;
     return CN_OK;
 }
@@ -131,18 +186,50 @@ static enum cn_err start_say(struct cn_supervisor *s, int channel, enum cn_role 
     const struct cn_message m = { .type = CN_MESSAGE_START,
                                   .number = s->setup.lines_max,
                                   .log_level = (uint32_t)s->setup.log_level,
+                                  .log_style = cn_log_style(),
                                   .limits = s->limits };
     int fds[CN_CHANNEL_FDS_MAX] = { page, -1, s->state_fd };
     enum cn_err err;
 
     if (role == CN_ROLE_SWITCH)
         return cn_channel_send(channel, &m, fds, 1);
+    fds[1] = s->setup.metrics_fd;
+    if (role == CN_ROLE_METRICS)
+        return cn_channel_send(channel, &m, fds, 2);
     err = cn_keyfile_open(s->setup.dir_fd, CN_SERVER_KEY_FILE, CN_ARMOR_SERVER_KEY, &fds[1]);
     if (err == CN_OK) {
         err = cn_channel_send(channel, &m, fds, 3);
         close(fds[1]);
     }
     return err;
+}
+
+/* The least that none of its role has. */
+static uint32_t number_free(const struct cn_supervisor *s, enum cn_role role)
+{
+    for (uint32_t number = 0;; number++) {
+        bool taken = false;
+
+        for (const struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++)
+            taken = taken || (c->state != NONE && c->role == role && c->number == number);
+        if (!taken)
+            return number;
+    }
+}
+
+/* What it tells, of its own or of all: to who serves metrics no subscriber's numbers go. */
+static enum cn_err page_make(const struct cn_supervisor *s, enum cn_role role, int *page)
+{
+    if (role != CN_ROLE_METRICS)
+        return cn_page_make(page, s->setup.lines_max);
+    *page = memfd_create("cyphernet-sums", MFD_CLOEXEC);
+    return *page >= 0 ? CN_OK : CN_E_SYSTEM;
+}
+
+static enum cn_err page_map(struct child *child)
+{
+    return child->role == CN_ROLE_METRICS ? CN_OK
+                                          : cn_page_map(&child->page, child->page_fd, false);
 }
 
 static enum cn_err child_start(struct cn_supervisor *s, enum cn_role role)
@@ -155,7 +242,7 @@ static enum cn_err child_start(struct cn_supervisor *s, enum cn_role role)
     int saved;
 
     if (err == CN_OK)
-        err = cn_page_make(&page, s->setup.lines_max);
+        err = page_make(s, role, &page);
     if (err == CN_OK)
         err = start_say(s, ends[0], role, page);
     if (err == CN_OK)
@@ -175,10 +262,11 @@ static enum cn_err child_start(struct cn_supervisor *s, enum cn_role role)
                           .supervisor = s,
                           .pid = pid,
                           .role = role,
+                          .number = number_free(s, role),
                           .state = STARTING,
                           .page_fd = page,
                           .started_ms = s->setup.loop->now_ms };
-    err = cn_page_map(&c->page, page, false);
+    err = page_map(c);
     return err == CN_OK ? cn_loop_add(s->setup.loop, &c->channel, EPOLLIN) : err;
 }
 
@@ -209,6 +297,8 @@ static enum cn_err try_start(struct cn_supervisor *s)
         err = child_start(s, CN_ROLE_SWITCH);
     if (err == CN_OK && gate_missing(s))
         err = child_start(s, CN_ROLE_GATE);
+    if (err == CN_OK && s->setup.metrics_fd >= 0 && count(s, CN_ROLE_METRICS) == 0)
+        err = child_start(s, CN_ROLE_METRICS);
     return err;
 }
 
@@ -254,6 +344,11 @@ enum cn_err cn_supervisor_started(struct cn_supervisor *supervisor)
     errno = supervisor->failure_errno;
     supervisor->begun = supervisor->failure == CN_OK;
     return supervisor->failure;
+}
+
+bool cn_supervisor_admits(const struct cn_supervisor *supervisor)
+{
+    return supervisor->gate != NULL;
 }
 
 void cn_supervisor_go_on(struct cn_supervisor *supervisor)
@@ -338,6 +433,8 @@ static void begins(struct child *child)
         gate_begins(child);
         return;
     }
+    if (child->role != CN_ROLE_SWITCH)
+        return;
     limits_say(child);
     if (child->supervisor->gate)
         connect_two(child->supervisor->gate, child);
@@ -361,6 +458,18 @@ static void failed(struct child *child, const struct cn_message *m)
     }
 }
 
+/* It reads them when it hears that they are there. */
+static void sums_write(struct child *metrics)
+{
+    struct cn_status status;
+
+    cn_supervisor_status(metrics->supervisor, &status);
+    status.admitting = NULL;
+    memset(status.moving, 0, sizeof status.moving);
+    if (pwrite(metrics->page_fd, &status, sizeof status, 0) == (ssize_t)sizeof status)
+        say_word(metrics, CN_MESSAGE_SUMS);
+}
+
 /* False: it has hung up, or says what no child of ours says. */
 static bool hear(struct child *child)
 {
@@ -379,6 +488,8 @@ static bool hear(struct child *child)
         failed(child, &m);
     else if (err == CN_OK && m.type == CN_MESSAGE_STATE && child == s->gate)
         s->setup.applied(s->setup.context, m.ticket, CN_OK, m.count);
+    else if (err == CN_OK && m.type == CN_MESSAGE_SUMS && child->role == CN_ROLE_METRICS)
+        sums_write(child);
     else if (err != CN_OK || m.type != CN_MESSAGE_STATE)
         return false;
     return true;
@@ -422,13 +533,19 @@ static void child_forget(struct child *child)
     *child = (struct child) { .channel = { -1, child_ready }, .supervisor = s };
 }
 
+static uint64_t *restarts_of(struct cn_supervisor *s, enum cn_role role)
+{
+    if (role == CN_ROLE_GATE)
+        return &s->past.gate_restarts;
+    return role == CN_ROLE_SWITCH ? &s->past.worker_restarts : &s->past.metrics_restarts;
+}
+
 static void child_gone(struct child *child, int status)
 {
     struct cn_supervisor *s = child->supervisor;
     bool in_haste = s->setup.loop->now_ms < child->started_ms + HASTE_MS;
     bool unexpected = child->state != LEAVING && !s->leaving;
     bool was_starting = child->state == STARTING;
-    bool is_gate = child->role == CN_ROLE_GATE;
 
     if (was_starting && child->channel.fd >= 0)
         (void)hear(child); /* its last word */
@@ -440,10 +557,8 @@ static void child_gone(struct child *child, int status)
     }
     if (child->page.page)
         cn_status_add(&s->past, child->page.page, false);
-    if (unexpected && is_gate)
-        s->past.gate_restarts++;
-    else if (unexpected)
-        s->past.worker_restarts++;
+    if (unexpected)
+        *restarts_of(s, child->role) += 1;
     if (s->gate == child)
         s->gate = NULL;
     child_forget(child);
@@ -456,10 +571,11 @@ static void child_gone(struct child *child, int status)
         start_missing(s);
 }
 
+/* Metrics are there to the end. */
 static bool is_empty(const struct cn_supervisor *s)
 {
     for (const struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
-        if (c->state != NONE)
+        if (c->state != NONE && c->role != CN_ROLE_METRICS)
             return false;
     }
     return true;
@@ -498,6 +614,7 @@ void cn_supervisor_destroy(struct cn_supervisor *supervisor)
 {
     if (!supervisor)
         return;
+    cn_loop_timer_clear(supervisor->setup.loop, &supervisor->sampling);
     for (struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX; c++) {
         if (c->state != NONE && c->role == CN_ROLE_SWITCH)
             say_word(c, CN_MESSAGE_END);
@@ -560,7 +677,7 @@ enum cn_err cn_supervisor_state(struct cn_supervisor *supervisor,
             continue;
         if (c->role == CN_ROLE_SWITCH)
             limits_say(c);
-        else if (c->state != STARTING) /* else when it begins */
+        else if (c->role == CN_ROLE_GATE && c->state != STARTING) /* else when it begins */
             state_say(c);
     }
     return CN_OK;
@@ -588,6 +705,7 @@ size_t cn_supervisor_heirs(struct cn_supervisor *supervisor, struct cn_heir heir
                                         .channel = c->channel.fd,
                                         .page = c->page_fd,
                                         .role = c->role,
+                                        .number = c->number,
                                         .leaving = c != supervisor->gate };
         fds_survive(c, true);
     }
@@ -616,19 +734,28 @@ enum cn_err cn_supervisor_inherit(struct cn_supervisor *supervisor, const struct
         *c = (struct child) { .channel = { heirs[i].channel, child_ready },
                               .supervisor = s,
                               .pid = heirs[i].pid,
-                              .role = heirs[i].role == CN_ROLE_GATE ? CN_ROLE_GATE : CN_ROLE_SWITCH,
+                              .role = heirs[i].role < CN_ROLE_COUNT ? (enum cn_role)heirs[i].role
+                                                                    : CN_ROLE_SWITCH,
+                              .number = heirs[i].number,
                               .state = heirs[i].leaving ? LEAVING : RUNNING,
                               .page_fd = heirs[i].page };
         fds_survive(c, false);
-        err = cn_page_map(&c->page, c->page_fd, false);
+        err = page_map(c);
         if (err == CN_OK && c->channel.fd >= 0)
             err = cn_loop_add(s->setup.loop, &c->channel, EPOLLIN);
         if (err != CN_OK)
             return err;
+        if (c->role == CN_ROLE_METRICS) /* it has nothing to finish */
+            (void)kill(c->pid, SIGKILL);
         if (c->state == RUNNING)
             s->gate = c;
     }
     s->gate_is_old = s->gate != NULL;
+    s->sample[1].ms = 0;
+    sample_take(s);
+    s->sample[0] = s->sample[1];
+    for (struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++)
+        c->bytes_before[0] = c->bytes_before[1];
     return CN_OK;
 }
 
@@ -642,6 +769,9 @@ void cn_supervisor_status(const struct cn_supervisor *supervisor, struct cn_stat
     *status = supervisor->past;
     status->moving_count = 0;
     status->admitting = supervisor->gate ? &supervisor->gate->page : NULL;
+    status->admits = supervisor->gate != NULL;
+    status->lines_max = supervisor->setup.lines_max;
+    status->uptime_s = (supervisor->setup.loop->now_ms - supervisor->setup.started_ms) / 1000;
     for (const struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX;
          c++) {
         if (c->state == NONE || !c->page.page)
@@ -649,7 +779,14 @@ void cn_supervisor_status(const struct cn_supervisor *supervisor, struct cn_stat
         cn_status_add(status, c->page.page, true);
         if (c->role == CN_ROLE_SWITCH) {
             status->moving[status->moving_count++] = &c->page;
-            status->workers++;
+            status->worker[status->workers++] = (struct cn_status_worker) {
+                .number = c->number,
+                .draining = c->state == LEAVING,
+                .bytes_per_s = rate(c->page.page->calls.bytes_total, c->bytes_before[0],
+                                    supervisor->setup.loop->now_ms - supervisor->sample[0].ms),
+                .calls = c->page.page->calls
+            };
         }
     }
+    rates_fill(supervisor, status);
 }

@@ -27,14 +27,17 @@ struct cn_heir {
     int32_t page;
     uint32_t role;
     uint32_t leaving;
+    uint32_t number;
 };
 
 struct cn_supervisor_setup {
     struct cn_loop *loop; /* borrowed, as all here */
     const struct cn_listeners *listeners;
     const struct cn_who_secret *who_secret;
-    int dir_fd; /* of the server's key */
+    int dir_fd;     /* of the server's key */
+    int metrics_fd; /* a listening socket, borrowed; -1: no metrics */
     uint32_t lines_max;
+    uint64_t started_ms;
     enum cn_log_level log_level;
     /* The state of that number is in force, or not (err): so many lines and calls were cut. */
     void (*applied)(void *context, uint32_t number, enum cn_err err, uint32_t cut);
@@ -68,6 +71,8 @@ CN_MUST_USE enum cn_err cn_supervisor_start(struct cn_supervisor *supervisor, ui
 /* Until each of them runs or one could not start. CN_OK: all do. Else what it said (errno). */
 CN_MUST_USE enum cn_err cn_supervisor_started(struct cn_supervisor *supervisor);
 
+/* Whether there is a gate that admits. */
+bool cn_supervisor_admits(const struct cn_supervisor *supervisor);
 /* If not: go on with those who run, and try again to start the others. */
 void cn_supervisor_go_on(struct cn_supervisor *supervisor);
 

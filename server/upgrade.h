@@ -5,7 +5,7 @@
 
 #include "supervisor.h"
 
-enum { CN_UPGRADE_VERSION = 1 };
+enum { CN_UPGRADE_VERSION = 2 };
 
 /* What is handed on, in a file in memory. Of another version or size it is refused before anything
  * has ended: see cn_upgrade_check. */
@@ -17,6 +17,8 @@ struct cn_upgrade {
     uint32_t lines_max;
     int32_t dir;
     int32_t control;
+    int32_t metrics; /* -1: none */
+    char metrics_listen[CN_CONFIG_LISTEN_SIZE];
     int32_t listener[CN_LISTENERS_MAX];
     uint32_t listener_count;
     uint32_t heir_count;

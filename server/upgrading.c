@@ -12,6 +12,8 @@ void cn_upgrading_survive(bool survive)
 
     (void)fcntl(cn_cyphernetd.dir_fd, F_SETFD, flags);
     (void)fcntl(cn_control_listener(cn_cyphernetd.control), F_SETFD, flags);
+    if (cn_cyphernetd.metrics_fd >= 0)
+        (void)fcntl(cn_cyphernetd.metrics_fd, F_SETFD, flags);
     for (size_t i = 0; i < cn_cyphernetd.listeners.count; i++)
         (void)fcntl(cn_cyphernetd.listeners.fd[i], F_SETFD, flags);
 }
@@ -25,9 +27,11 @@ static void upgrade_fill(struct cn_upgrade *u)
                                .started_ms = cn_cyphernetd.started_ms,
                                .lines_max = cn_cyphernetd.lines_max,
                                .dir = cn_cyphernetd.dir_fd,
+                               .metrics = cn_cyphernetd.metrics_fd,
                                .control = cn_control_listener(cn_cyphernetd.control),
                                .listener_count = (uint32_t)cn_cyphernetd.listeners.count,
                                .past = status };
+    memcpy(u->metrics_listen, cn_cyphernetd.metrics_listen, sizeof u->metrics_listen);
     for (size_t i = 0; i < cn_cyphernetd.listeners.count; i++)
         u->listener[i] = cn_cyphernetd.listeners.fd[i];
     u->heir_count = (uint32_t)cn_supervisor_heirs(cn_cyphernetd.supervisor, u->heir);
@@ -52,7 +56,9 @@ static void upgrade_run(void)
     if (cn_upgrade_write(&u, &fd) == CN_OK) {
         cn_upgrading_survive(true);
         snprintf(number, sizeof number, "%d", fd);
-        execv(cn_cyphernetd.program, argv);
+        if (cn_notify_give(&cn_cyphernetd.notify))
+            execv(cn_cyphernetd.program, argv);
+        cn_notify_forget();
         close(fd);
     }
     cn_log_at(CN_LOG_FAILURES, "upgrade_failed", "kept=old reason=\"%s\"", strerror(errno));
@@ -76,9 +82,11 @@ void cn_upgrading_begin(void)
     if (cn_cyphernetd.ending)
         return;
     snprintf(version, sizeof version, "%d", CN_UPGRADE_VERSION);
+    cn_notify_reloading(&cn_cyphernetd.notify);
     if (cn_upgrade_check(cn_cyphernetd.program, argv))
         upgrade_run();
     else
         cn_log_at(CN_LOG_FAILURES, "upgrade_failed", "kept=old reason=\"%s --check says why\"",
                   cn_cyphernetd.program);
+    cn_service_ready();
 }

@@ -455,6 +455,7 @@ static bool take(struct worker *worker, const struct cn_message *m)
     case CN_MESSAGE_DRAIN:
     case CN_MESSAGE_END:
     case CN_MESSAGE_JOIN:
+    case CN_MESSAGE_SUMS:
     case CN_MESSAGE_COUNT:
         break;
     }

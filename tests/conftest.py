@@ -62,7 +62,7 @@ def open_programs():
     with tempfile.TemporaryDirectory() as name:
         place = Path(name)
         place.chmod(0o755)
-        for program in ("cyphernetctl", "cyphernetd", "cyphernetd-gate", "cyphernetd-switch"):
+        for program in ("cyphernetctl", "cyphernetd", "cyphernetd-gate", "cyphernetd-switch", "cyphernetd-metrics"):
             shutil.copyfile(BUILD / program, place / program)
             (place / program).chmod(0o755)
         yield place

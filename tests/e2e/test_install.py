@@ -14,6 +14,7 @@ EXPECTED = [
     "include/cyphernet.h",
     "include/cyphernet/err.h",
     "lib/systemd/system/cyphernetd.service",
+    "lib/systemd/system/cyphernetd.socket",
     "share/man/man1/cyphernet.1",
     "share/man/man3/libcyphernet.3",
     "share/man/man5/cyphernetd.conf.5",

@@ -206,6 +206,7 @@ class Change:
             key: now[key] - value
             for key, value in self.before.items()
             if isinstance(value, int) and not isinstance(value, bool) and key not in ("v", "uptime_s")
+            and not key.endswith("_per_s")
             and now[key] != value
         }
 

@@ -214,7 +214,9 @@ static void every_key_sets_a_field_of_its_own(void **state)
     (void)state;
     cn_config_defaults(&defaults);
     for (; cn_config_key(count); count++) {
-        static const char *const values[] = { "4096", "1", "60", "yes", "abc", "7" };
+        static const char *const values[] = {
+            "4096", "1", "60", "yes", "abc", "7", "a.sock", "json"
+        };
         const char *dot = strchr(cn_config_key(count), '.');
         char text[128];
         size_t i = 0;
@@ -230,8 +232,33 @@ static void every_key_sets_a_field_of_its_own(void **state)
         for (size_t other = 0; other < count; other++)
             assert_memory_not_equal(&got[other], &got[count], sizeof got[other]);
     }
-    assert_int_equal(count, 27);
+    assert_int_equal(count, 29);
     assert_null(cn_config_key(count + 1));
+}
+
+static void metrics_are_for_this_machine_alone(void **state)
+{
+    static const char *const fine[] = { "127.0.0.1:1", "127.255.0.9:65535", "[::1]:9473",
+                                        "m.sock" };
+    static const char *const bad[] = {
+        "0.0.0.0:9473", "10.0.0.1:9473",  "[::]:9473",    "[::2]:1",        "::1:9473",
+        "*:9473",       "localhost:9473", "127.0.0.1",    "127.0.0.1:0",    "127.0.0.1:65536",
+        "127.0.0.1:1x", "127.0.0.1:",     ":9473",        "9473",           "registry.db",
+        ".sock",        "a/b.sock",       "../up.sock",   "/run/all.sock",  "[127.0.0.1]:1",
+        "128.0.0.1:1",  "[]:1",           "127.0.0.1:+1", "127.0.0.1:0001",
+    };
+    char text[128];
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(fine); i++) {
+        snprintf(text, sizeof text, "[metrics]\nlisten = %s\n", fine[i]);
+        assert_string_equal(taken(text).metrics_listen, fine[i]);
+    }
+    for (size_t i = 0; i < COUNT(bad); i++) {
+        snprintf(text, sizeof text, "[metrics]\nlisten = %s\n", bad[i]);
+        assert_err(parse(text, &(struct cn_config) { 0 }), CN_E_FORMAT);
+        assert_non_null(strstr(complaint, "must be 127.x.y.z:PORT, [::1]:PORT or NAME.sock"));
+    }
 }
 
 /* --- limits classes -------------------------------------------------------------------------- */
@@ -388,6 +415,13 @@ static void the_manual_tells_default_and_bounds_of_every_key(void **state)
             assert_err(
                 parse(setting(name, "abcdefghijklmnopqrstuvwxyz012345"), &(struct cn_config) { 0 }),
                 CN_E_FORMAT);
+        } else if (sscanf(said, "One of *text* and *json*; default *%31[a-z]*", preset) == 1) {
+            is_the_default(name, preset);
+            assert_true(taken(setting(name, "json")).log_json);
+            assert_err(parse(setting(name, "JSON"), &(struct cn_config) { 0 }), CN_E_FORMAT);
+        } else if (strncmp(said, "A loopback address", 18) == 0) {
+            assert_non_null(strstr(said, "; default: none"));
+            is_the_default(name, "");
         } else {
             fail_msg("the manual does not tell what %s may be: %.60s", name, said);
         }
@@ -543,6 +577,7 @@ int main(void)
         cmocka_unit_test(what_is_no_class_is_refused),
         cmocka_unit_test(what_a_class_cannot_set_is_refused),
         cmocka_unit_test(every_key_sets_a_field_of_its_own),
+        cmocka_unit_test(metrics_are_for_this_machine_alone),
         cmocka_unit_test_setup(the_manual_tells_default_and_bounds_of_every_key, manual_read),
         cmocka_unit_test_setup(the_manual_tells_which_keys_take_a_restart, manual_read),
         cmocka_unit_test_setup(the_manual_tells_of_no_key_that_is_not_there, manual_read),

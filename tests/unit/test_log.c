@@ -134,6 +134,59 @@ static void a_socket_that_nobody_reads_is_no_hindrance_either(void **state)
     assert_string_equal(said(), want);
 }
 
+static void a_line_of_json_has_numbers_and_words(void **state)
+{
+    (void)state;
+    a_pipe();
+    cn_log_style_set(CN_LOG_JSON);
+    cn_log("bare", NULL);
+    cn_log("ended", "outcome=done bytes=%d,%d zero=0 serial=%s n=7", 1, 2, "2670520222615522745");
+    cn_log("odd", "text=\"%s\" after=1 empty= octal=010", "a \"b\" \\ c\n\xff");
+    assert_string_equal(
+        said(), "{\"v\":1,\"event\":\"bare\"}\n"
+                "{\"v\":1,\"event\":\"ended\",\"outcome\":\"done\",\"bytes\":\"1,2\",\"zero\":0,"
+                "\"serial\":\"2670520222615522745\",\"n\":7}\n"
+                "{\"v\":1,\"event\":\"odd\",\"text\":\"a \\\"b\\\" \\\\ c??\",\"after\":1,"
+                "\"empty\":\"\",\"octal\":\"010\"}\n");
+    cn_log_style_set(0);
+}
+
+static void a_line_of_json_that_is_too_long_is_still_one(void **state)
+{
+    static char text[5000];
+    char *line;
+
+    (void)state;
+    a_pipe();
+    cn_log_style_set(CN_LOG_JSON);
+    memset(text, '"', sizeof text - 1);
+    cn_log("long", "text=%s", text);
+    line = said();
+    assert_in_range(strlen(line), 1000, 2200);
+    assert_string_equal(line + strlen(line) - 3, "\"}\n");
+    cn_log_style_set(0);
+}
+
+static void the_journal_hears_of_priorities(void **state)
+{
+    (void)state;
+    a_pipe();
+    cn_log_style_set(CN_LOG_JOURNAL);
+    cn_log_level_set(CN_LOG_DETAILS);
+    cn_log_at(CN_LOG_FAILURES, "bad", NULL);
+    cn_log("warning", "text=\"w\"");
+    cn_log("event", NULL);
+    cn_log_at(CN_LOG_DETAILS, "detail", NULL);
+    cn_log_style_set(CN_LOG_JOURNAL | CN_LOG_JSON);
+    cn_log("both", NULL);
+    assert_string_equal(said(),
+                        "<3>cyphernetd: event=bad\n<4>cyphernetd: event=warning text=\"w\"\n"
+                        "<6>cyphernetd: event=event\n<7>cyphernetd: event=detail\n"
+                        "<6>{\"v\":1,\"event\":\"both\"}\n");
+    cn_log_style_set(0);
+    cn_log_level_set(CN_LOG_EVENTS);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -142,6 +195,9 @@ int main(void)
         TEST(a_line_that_is_too_long_is_cut_and_ended),
         TEST(what_nobody_reads_is_lost_counted_and_waited_for_by_nobody),
         TEST(a_socket_that_nobody_reads_is_no_hindrance_either),
+        TEST(a_line_of_json_has_numbers_and_words),
+        TEST(a_line_of_json_that_is_too_long_is_still_one),
+        TEST(the_journal_hears_of_priorities),
     };
 
     return cmocka_run_group_tests_name("log", tests, crypto_setup, crypto_teardown);
