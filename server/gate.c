@@ -273,7 +273,7 @@ static uint32_t cut_blocked(struct cn_gate *gate)
 
 static void cut_calls(struct cn_gate *gate)
 {
-    for (uint32_t i = 0; i < gate->owners.count_max; i++) {
+    for (uint32_t i = 0; i < gate->owners.fresh; i++) {
         const struct cn_owner *owner = &gate->owners.at[i];
 
         if (owner->joined > 0 && cn_blocklist_find(&gate->blocked, owner->serial, owner->who))
@@ -347,6 +347,7 @@ void cn_gate_turn(struct cn_gate *gate)
     uint32_t count = gate->calls_cut;
 
     cn_gate_status(gate, &gate->setup.page->page->gate);
+    gate->setup.page->page->owners_used = gate->owners.fresh;
     if (!gate->is_cutting || !cn_workers_has_cut(gate->workers))
         return;
     gate->is_cutting = false;

@@ -15,9 +15,6 @@ enum cn_err cn_owners_init(struct cn_owners *owners, struct cn_owner *at, uint32
         cn_owners_wipe(&o);
         return CN_E_MEMORY;
     }
-    for (uint32_t i = 0; i < count_max; i++)
-        o.free[i] = count_max - 1 - i;
-    o.free_count = count_max;
     *owners = o;
     return CN_OK;
 }
@@ -52,9 +49,12 @@ uint32_t cn_owners_take(struct cn_owners *owners, uint64_t who, uint64_t serial)
     uint32_t number = owners->slots[slot] - 1;
 
     if (number == CN_OWNER_NONE) {
-        if (owners->free_count == 0)
+        if (owners->free_count > 0)
+            number = owners->free[--owners->free_count];
+        else if (owners->fresh < owners->count_max)
+            number = owners->fresh++;
+        else
             return CN_OWNER_NONE;
-        number = owners->free[--owners->free_count];
         owners->slots[slot] = number + 1;
         owners->at[number] = (struct cn_owner) { .who = who, .serial = serial };
     }

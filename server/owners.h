@@ -31,8 +31,9 @@ struct cn_owners {
     uint32_t count_max;
     uint32_t *slots;     /* owned: hash table of index + 1; 0: empty */
     uint32_t slot_count; /* a power of two */
-    uint32_t *free;      /* owned: stack of free numbers */
+    uint32_t *free;      /* owned: stack of numbers that were given back */
     uint32_t free_count;
+    uint32_t fresh; /* numbers from here on were never taken, nor their owners touched */
 };
 
 /* at: count_max zeroed owners, which outlive the table. CN_E_MEMORY. */

@@ -45,6 +45,13 @@ enum cn_err cn_page_map(struct cn_page_map *map, int fd, bool writable)
     return CN_OK;
 }
 
+uint32_t cn_page_owners(const struct cn_page_map *map)
+{
+    uint32_t used = map->page->owners_used;
+
+    return used < map->owner_max ? used : map->owner_max;
+}
+
 void cn_page_unmap(struct cn_page_map *map)
 {
     if (map->page)

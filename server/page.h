@@ -11,6 +11,7 @@
 struct cn_page {
     struct cn_gate_status gate;    /* of a gate */
     struct cn_switch_counts calls; /* of a switch worker */
+    uint32_t owners_used;          /* those from here on were never touched */
     struct cn_owner owners[];      /* those with lines have some */
 };
 
@@ -24,6 +25,8 @@ struct cn_page_map {
 CN_MUST_USE enum cn_err cn_page_make(int *fd, uint32_t owner_max);
 /* CN_E_SYSTEM; CN_E_FORMAT: it is none. */
 CN_MUST_USE enum cn_err cn_page_map(struct cn_page_map *map, int fd, bool writable);
+/* How many owners are worth a look, whatever the page says. */
+uint32_t cn_page_owners(const struct cn_page_map *map);
 void cn_page_unmap(struct cn_page_map *map);
 
 #endif

@@ -56,7 +56,7 @@ static uint64_t bytes_of(const struct cn_status *status, uint64_t who)
     for (size_t i = 0; i < status->moving_count; i++) {
         const struct cn_page_map *map = status->moving[i];
 
-        for (uint32_t k = 0; k < map->owner_max; k++) {
+        for (uint32_t k = 0; k < cn_page_owners(map); k++) {
             if (map->page->owners[k].lines > 0 && map->page->owners[k].who == who)
                 bytes += map->page->owners[k].bytes;
         }
@@ -72,7 +72,7 @@ static void add_subscribers(struct text *t, const struct cn_status *status)
     const char *comma = "";
 
     add(t, ",\"subscribers\":[");
-    for (uint32_t i = 0; map && i < map->owner_max; i++) {
+    for (uint32_t i = 0; map && i < cn_page_owners(map); i++) {
         const struct cn_owner owner = map->page->owners[i];
         uint64_t bytes;
 

@@ -399,5 +399,6 @@ bool cn_worker_turn(struct cn_worker *worker)
 
     tell(worker);
     worker->page.page->calls = cn_switch_counts(worker->sw);
+    worker->page.page->owners_used = worker->owners.fresh;
     return more;
 }
