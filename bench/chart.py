@@ -36,7 +36,8 @@ def panel(result, x, y, title, column, key, unit, digits, logarithmic):
         kind = {"cyphernet": "bar ours", "loopback": "bar limit"}.get(which, "bar")
         ends = [left + scale(figure[end], most, logarithmic) for end in ("median", "least", "most")]
         parts += [f'<text x="{x}" y="{top + 12}">{escape(name)}</text>',
-                  f'<rect class="{kind}" x="{left}" y="{top + 2}" width="{ends[0] - left:.1f}" height="{ROW_HEIGHT - 5}"/>',
+                  f'<rect class="{kind}" x="{left}" y="{top + 2}" width="{ends[0] - left:.1f}" '
+                  f'height="{ROW_HEIGHT - 5}"/>',
                   f'<line class="range" x1="{ends[1]:.1f}" x2="{ends[2]:.1f}" y1="{top + 8.5}" y2="{top + 8.5}"/>',
                   f'<text x="{ends[2] + 4:.1f}" y="{top + 12}">{figure["median"]:,.{digits}f} {unit}</text>']
     return parts

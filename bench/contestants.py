@@ -287,7 +287,8 @@ class TransitRelay(Relay):
         return ["transit", self.port]
 
     def command(self):
-        return ["twist3", "--log-level=error", "transitrelay", f"--port=tcp:{self.port}:interface=127.0.0.1:backlog=4096"]
+        return ["twist3", "--log-level=error", "transitrelay",
+                f"--port=tcp:{self.port}:interface=127.0.0.1:backlog=4096"]
 
     @classmethod
     def is_there(cls):

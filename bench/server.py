@@ -125,8 +125,8 @@ class Bench:
             passed = session.ask("pass", size=PASSED)
             after = session.memory()
             session.ask("pass", size=1)  # each is still there
-            return {**result, "calls": made["calls"], "make_seconds": made["seconds"], "pass_seconds": passed["seconds"],
-                    "kib_before": base, "kib_fresh": fresh, "kib_after": after}
+            return {**result, "calls": made["calls"], "make_seconds": made["seconds"],
+                    "pass_seconds": passed["seconds"], "kib_before": base, "kib_fresh": fresh, "kib_after": after}
         finally:
             session.stop()
 
@@ -296,7 +296,8 @@ TABLES = [
     ("64 octets there and back, beside idle calls", "idle",
      [("p50_us", "p50 us", ".0f"), ("p99_us", "p99", ".0f"), ("p999_us", "p99.9", ".0f")]),
     ("64 octets there and back each millisecond, beside 8 bulk calls", "beside-bulk",
-     [("p50_us", "p50 us", ".0f"), ("p99_us", "p99", ".0f"), ("p999_us", "p99.9", ".0f"), ("mb_per_s", "bulk MB/s", ".0f")]),
+     [("p50_us", "p50 us", ".0f"), ("p99_us", "p99", ".0f"), ("p999_us", "p99.9", ".0f"),
+      ("mb_per_s", "bulk MB/s", ".0f")]),
     (f"joins, {MAKERS} at a time, with an octet passed", "joins",
      [("joins_per_s", "a second", ".0f"), ("cpu_ms_per_join", "CPU ms each", ".3f")]),
     ("user memory, KiB for each idle call; in brackets, with what the relay holds without any", "idle",
@@ -384,7 +385,8 @@ def main():
                "cubic": bool(os.environ.get("CN_BENCH_INSIDE")), "system_call_us": max(call_us, system_call_us())}
     print(f"{options.runs} runs of {options.window} ms, medians; {options.idle} idle calls; {machine['cores']} cores, "
           f"relay and load {options.cores}; load {machine['load']:.1f}, {machine['stolen_ticks']} ticks stolen in "
-          f"{machine['seconds']:.0f} s\nothers: cores that other programs used meanwhile; stolen: by the hypervisor, ticks")
+          f"{machine['seconds']:.0f} s\n"
+          "others: cores that other programs used meanwhile; stolen: by the hypervisor, ticks")
     if machine["system_call_us"] > 1:
         print(f"WORTHLESS: a system call takes {machine['system_call_us']:.0f} us; is somebody tracing them?")
     tell(names, figures)
@@ -395,7 +397,8 @@ def main():
                   f"{p['low']:.3f} to {p['high']:.3f} ({p['pairs']} pairs)", end="")
     print("\n")
     for goal in reached:
-        print(f"{'reached    ' if goal['reached'] else 'not reached'}  {goal['goal']} {goal['bound']:g}: {goal['value']:.3g}")
+        print(f"{'reached    ' if goal['reached'] else 'not reached'}  "
+              f"{goal['goal']} {goal['bound']:g}: {goal['value']:.3g}")
     result = {"machine": machine, "settings": {k: v for k, v in vars(options).items() if k not in ("json", "svg")},
               "names": names, "versions": {kind.key: kind.version() for kind in kinds}, "figures": figures,
               "parity": parity, "goals": reached, "failures": bench.failures, "runs": bench.runs}

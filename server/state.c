@@ -61,6 +61,17 @@ enum cn_err cn_state_make(int *fd, const struct cn_state_parts *p)
     return CN_OK;
 }
 
+/* What it says that it holds is there, and nothing else; counts that wrap around are no less. */
+static bool is_whole(const struct cn_state *state, size_t size)
+{
+    size_t left = size - sizeof *state;
+
+    return state->blocked_count <= left / sizeof(struct cn_blocked) &&
+           state->held_count <= left / sizeof(struct cn_held_notice) &&
+           size_of(state->blocked_count, state->held_count) == size &&
+           state->common.size <= sizeof state->common.octets;
+}
+
 const struct cn_state *cn_state_map(int fd)
 {
     struct stat st;
@@ -72,7 +83,7 @@ const struct cn_state *cn_state_map(int fd)
     state = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);
     if (state == MAP_FAILED)
         return NULL;
-    if ((off_t)size_of(state->blocked_count, state->held_count) == st.st_size)
+    if (is_whole(state, (size_t)st.st_size))
         return state;
     munmap((void *)(uintptr_t)state, (size_t)st.st_size);
     return NULL;

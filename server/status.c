@@ -74,15 +74,18 @@ static void add_subscribers(struct text *t, const struct cn_status *status)
     add(t, ",\"subscribers\":[");
     for (uint32_t i = 0; map && i < map->owner_max; i++) {
         const struct cn_owner owner = map->page->owners[i];
+        uint64_t bytes;
 
         if (owner.lines == 0)
             continue;
-        if (t->left > TAIL_SIZE)
+        if (t->left > TAIL_SIZE) {
+            bytes = owner.bytes + bytes_of(status, owner.who);
             add(t, "%s{\"serial\":\"%llu\",\"waiting\":%u,\"joined\":%u,\"bytes\":%llu}", comma,
                 (unsigned long long)owner.serial, owner.waiting, owner.joined,
-                (unsigned long long)(owner.bytes + bytes_of(status, owner.who)));
-        else
+                (unsigned long long)bytes);
+        } else {
             left_out++;
+        }
         comma = ",";
     }
     add(t, "],\"subscribers_left_out\":%u", left_out);

@@ -33,7 +33,7 @@
 #include "sample.h"
 #include "traffic.h"
 
-enum { IDLE_COUNT_MAX = 16384, COMMAND_LIMIT_S = 300 };
+enum { IDLE_COUNT_MAX = 16384, COMMAND_LIMIT_S = 300, BEGIN_LIMIT_S = 30 };
 
 struct command {
     long count, size, calls, compare, probe, pause_us, warm_ms, window_ms, makers;
@@ -141,6 +141,7 @@ static void tally_clear(void)
         atomic_store(&tally->calls[i], 0);
     atomic_store(&tally->trip_count, 0);
     atomic_store(&tally->over, false);
+    atomic_store(&tally->begun, 0);
 }
 
 /* --- results --------------------------------------------------------------------------------- */
@@ -304,6 +305,8 @@ static void do_make(const struct command *c)
         if (branch(&own) == 0)
             traffic_make_calls(&way, (size_t)i, tally);
     }
+    for (int i = 0; atomic_load(&tally->begun) < c->makers && i < BEGIN_LIMIT_S * 100; i++)
+        milliseconds_pass(10);
     window(c, &own);
 }
 

@@ -201,6 +201,7 @@ void traffic_make_calls(const struct way *way, size_t maker, struct tally *tally
 {
     if (way->begin)
         way->begin(way);
+    atomic_fetch_add(&tally->begun, 1);
     while (!atomic_load(&tally->over)) {
         int ends[END_COUNT];
 

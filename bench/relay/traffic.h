@@ -15,6 +15,7 @@ enum { CALL_COUNT_MAX = 1024, TRIP_COUNT_MAX = 4 << 20, MAKER_COUNT_MAX = 64, TR
 struct tally {
     _Atomic uint64_t octets[CALL_COUNT_MAX]; /* received, by call */
     _Atomic uint64_t calls[MAKER_COUNT_MAX]; /* made, by process */
+    _Atomic uint32_t begun;                  /* processes that can make calls now */
     _Atomic bool over;                       /* to those who make calls: no more */
     _Atomic uint32_t trip_count;
     uint32_t trip_ns[TRIP_COUNT_MAX];

@@ -56,9 +56,11 @@ void way_open(struct way *way, char **word)
         void (*begin)(const struct way *);
         void (*call)(const struct way *, int ends[END_COUNT]);
     } kinds[] = {
-        { "direct", 2, NULL, connected_call },     { "proxy", 3, NULL, connected_call },
-        { "transit", 2, NULL, transit_call },      { "strelay", 2, strelay_begin, strelay_call },
-        { "cyphernet", 4, NULL, subscriber_call },
+        { "direct", 2, NULL, connected_call },
+        { "proxy", 3, NULL, connected_call },
+        { "transit", 2, NULL, transit_call },
+        { "strelay", 2, strelay_begin, strelay_call },
+        { "cyphernet", 4, subscriber_begin, subscriber_call },
     };
     size_t kind = 0;
     int count = 0;

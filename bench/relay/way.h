@@ -22,6 +22,7 @@ void way_open(struct way *way, char **word);
 
 /* The ways that are more than a connection and a line of text. */
 void subscriber_open(const struct way *way);
+void subscriber_begin(const struct way *way);
 void subscriber_call(const struct way *way, int ends[END_COUNT]);
 void strelay_begin(const struct way *way);
 void strelay_call(const struct way *way, int ends[END_COUNT]);

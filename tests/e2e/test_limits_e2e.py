@@ -4,6 +4,7 @@ import json
 import os
 import random
 import resource
+import signal
 import socket
 import subprocess
 import time
@@ -375,6 +376,38 @@ def test_the_rate_is_that_of_all_calls_of_a_subscriber(own):
     for line in (far, away):
         assert line.ask("count", 110000) == "got 110000 whole"
     assert 1.5 < time.monotonic() - begun < 4
+
+
+def test_a_class_has_a_rate_of_its_own_which_can_change(own):
+    own.serve("[class.7]\nrate_per_subscriber = 100000\n")
+    own.ctl.ok("invite", "slow", "--class", "7", "-o", "slow.fp")
+    slow, other = call_of(own, fingerprints=(own.tmp / "slow.fp", invited(own)))
+    other.tell("send", 1_000_000)  # who has no limit
+    assert slow.ask("count", 1_000_000) == "got 1000000 whole"
+    assert other.answer() == "ok 1000000"
+    begun = time.monotonic()
+    slow.tell("send", 125_000)
+    assert other.ask("count", 125_000) == "got 125000 whole"
+    assert slow.answer() == "ok 125000"
+    assert time.monotonic() - begun > 0.8
+    (own.ctl.dir / "cyphernetd.conf").write_text("")
+    own.server.signal(signal.SIGHUP)
+    own.server.says("event=registry ")
+    slow.tell("send", 20_000_000)  # 200 seconds' worth
+    assert other.ask("count", 20_000_000) == "got 20000000 whole"
+
+
+def test_what_a_call_moves_is_told_while_it_goes_on_and_after(own):
+    own.serve()
+    one, other = call_of(own)
+    waiting = Line(own, one.fingerprint).wait("input", OTHER)
+    one.send(b"x" * 1000)
+    other.gets(b"x" * 1000)
+    until(lambda: sorted(who["bytes"] for who in status(own)["subscribers"]) == [0, 1000], "it is counted")
+    one.ok("close")
+    other.ok("close")
+    until(lambda: [who["bytes"] for who in status(own)["subscribers"]] == [1000], "it still is")
+    assert waiting.is_open()
 
 
 @pytest.mark.parametrize("pipes", [0, 48])

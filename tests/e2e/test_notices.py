@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import shutil
+import signal
 import sqlite3
 import time
 
@@ -218,6 +219,24 @@ def test_a_full_disk_leaves_the_old_one_and_the_call_goes_on(own):
         if path.is_file():
             assert (own.tmp / "left" / path.relative_to(ann.home)).read_bytes() == path.read_bytes()
     assert len(list((own.tmp / "left").rglob("*"))) == len(list(ann.home.rglob("*")))
+
+
+@pytest.mark.parametrize("how", ["killed", "replaced", "started"])
+def test_a_later_gate_knows_of_it(own, how):
+    own.serve()
+    ann, bob = expired_pair(own)
+    own.ctl.ok("renew", "ann")
+    before = own.gate()
+    if how == "killed":
+        os.kill(before, 9)
+    elif how == "replaced":
+        own.server.signal(signal.SIGUSR2)
+    else:
+        own.server.signal(signal.SIGTERM)
+        own.server.end(0)
+        own.serve()
+    until(lambda: own.processes().get("cyphernetd-gate", [before])[-1] != before, "there is another gate")
+    assert "has renewed your fingerprint" in call(own, ann, bob).said()
 
 
 # --- what is refused ---------------------------------------------------------------------------------------------------
