@@ -78,7 +78,8 @@ static void sample_take(struct cn_supervisor *s)
     struct cn_status status;
 
     cn_supervisor_status(s, &status);
-    s->sample[0] = s->sample[1].ms > 0 ? s->sample[1] : (struct sample) { .ms = s->setup.loop->now_ms };
+    s->sample[0] =
+        s->sample[1].ms > 0 ? s->sample[1] : (struct sample) { .ms = s->setup.loop->now_ms };
     s->sample[1] =
         (struct sample) { s->setup.loop->now_ms, status.calls.bytes_total,
                           status.gate.count[CN_GATE_ADMITTED], status.gate.count[CN_GATE_JOINED] };
