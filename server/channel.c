@@ -1,5 +1,6 @@
 #include "channel.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -50,8 +51,13 @@ enum cn_err cn_channel_send(int channel, const struct cn_message *message, const
 
 void cn_channel_close_fds(const int *fds, size_t count)
 {
-    for (size_t i = 0; i < count; i++)
+    const struct linger none = { 0 };
+
+    for (size_t i = 0; i < count; i++) {
+        /* a socket from elsewhere could have been made to hold up whoever closes it */
+        (void)setsockopt(fds[i], SOL_SOCKET, SO_LINGER, &none, sizeof none);
         close(fds[i]);
+    }
 }
 
 static size_t fds_take(struct msghdr *header, int fds[CN_CHANNEL_FDS_MAX])
@@ -61,6 +67,7 @@ static size_t fds_take(struct msghdr *header, int fds[CN_CHANNEL_FDS_MAX])
 
     if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS)
         count = (c->cmsg_len - CMSG_LEN(0)) / sizeof(int);
+    assert(count <= CN_CHANNEL_FDS_MAX); /* the kernel was told of no more room */
     if (count > 0)
         memcpy(fds, CMSG_DATA(c), count * sizeof(int));
     return count;
@@ -74,7 +81,8 @@ enum cn_err cn_channel_receive(int channel, struct cn_message *message, int fds[
     struct msghdr header = { .msg_iov = &octets,
                              .msg_iovlen = 1,
                              .msg_control = &ancillary,
-                             .msg_controllen = sizeof ancillary };
+                             /* CMSG_SPACE would have room for one more */
+                             .msg_controllen = CMSG_LEN(CN_CHANNEL_FDS_MAX * sizeof(int)) };
     ssize_t size = recvmsg(channel, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
 
     *fd_count = 0;

@@ -62,6 +62,8 @@ struct cn_cyphernetd {
     struct cn_timer shutdown;
     struct cn_notify notify; /* who started us, if it wants to hear of us */
     struct cn_timer service;
+    bool begun;          /* it is ready */
+    bool upgrade_wanted; /* as soon as it is */
     bool ending;
     uint64_t started_ms;
     struct cn_request requests[CN_REQUESTS_MAX];

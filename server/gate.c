@@ -137,15 +137,13 @@ static void on_ended(void *context, const uint32_t owner[2], const uint64_t byte
 }
 
 /* Who was blocked while there was no gate to cut his calls. */
-static void on_appeared(void *context, const uint32_t owner[2])
+static void on_appeared(void *context, const struct cn_party party[2])
 {
     struct cn_gate *gate = context;
 
     for (int i = 0; i < 2; i++) {
-        const struct cn_owner *o = &gate->owners.at[owner[i]];
-
-        if (cn_blocklist_find(&gate->blocked, o->serial, o->who))
-            cn_workers_cut(gate->workers, o->who);
+        if (cn_blocklist_find(&gate->blocked, party[i].serial, party[i].who))
+            cn_workers_cut(gate->workers, party[i].who);
     }
 }
 

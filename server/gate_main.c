@@ -123,6 +123,8 @@ static bool hear(void)
         state_change(fds[0], m.ticket);
     else if (m.type == CN_MESSAGE_RETIRE)
         retire();
+    if (!kept && m.type == CN_MESSAGE_WORKER)
+        cn_log_at(CN_LOG_FAILURES, "worker_refused", NULL);
     if (!kept)
         cn_channel_close_fds(fds, fd_count);
     return true;

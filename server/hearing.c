@@ -137,13 +137,16 @@ static void heard(struct cn_line *line)
 }
 
 /* The first REGISTER, or part of it, is what admits: everything before could be a replay. */
-static void become_owner(struct cn_line *line)
+static bool become_owner(struct cn_line *line)
 {
     struct cn_gate *gate = line->gate;
 
     cn_line_pending_end(line);
     line->owner = cn_owners_take(&gate->owners, line->who, line->serial);
-    assert(line->owner != CN_OWNER_NONE); /* as many as there are lines */
+    if (line->owner == CN_OWNER_NONE) { /* so many have calls that earlier gates handed over */
+        cn_line_refuse(line, CN_VERDICT_OVER_LIMIT);
+        return false;
+    }
     cn_line_owner(line)->limits_class = line->limits_class;
     gate->count[CN_GATE_ADMITTED]++;
     cn_line_log_address(gate, CN_GATE_ADMITTED, (const struct sockaddr *)&line->address);
@@ -151,6 +154,7 @@ static void become_owner(struct cn_line *line)
         line->waits_until_ms = cn_gate_now_ms(gate) + (uint64_t)gate->config.waiting_time * 1000;
     if (gate->config.log_subscribers)
         cn_log("admitted", "serial=%llu", (unsigned long long)line->serial);
+    return true;
 }
 
 /* Whether its subscriber may have this line wait, under the tags that it has now. */
@@ -242,8 +246,8 @@ static void take_entries(struct cn_line *line, const struct cn_admission_message
         cn_line_refuse(line, CN_VERDICT_OVER_LIMIT);
         return;
     }
-    if (line->owner == CN_OWNER_NONE)
-        become_owner(line);
+    if (line->owner == CN_OWNER_NONE && !become_owner(line))
+        return;
     if (!m->more && !line->entries) {
         register_entries(line, m->entry, m->entry_count);
         return;

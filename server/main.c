@@ -12,6 +12,7 @@
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "control.h"
@@ -30,6 +31,8 @@ enum {
     EXIT_DONE = 0,
     EXIT_FAILED = 1,
     EXIT_USAGE = 2,
+    PATIENCE_STEP_MS = 500,
+    PATIENCE_STEPS = 120,
     DESCRIPTORS_RESERVED = 64 /* of each process: listeners, channels, log ... */
 };
 
@@ -246,6 +249,15 @@ static int start_failed(enum cn_err err)
                     NULL);
 }
 
+static int programs_check(void)
+{
+    char dir[CN_SPAWN_DIR_SIZE];
+
+    return cn_spawn_find(dir) ? EXIT_DONE
+                              : fail("its other programs are not beside it, nor in " CN_LIBEXEC_DIR,
+                                     "install them all together");
+}
+
 /* The gate reads it; whether it will be able to is told here. */
 static int key_check(void)
 {
@@ -340,6 +352,7 @@ static int supervisor_open(const struct cn_registry_content *content)
                                                .dir_fd = cn_cyphernetd.dir_fd,
                                                .metrics_fd = cn_cyphernetd.metrics_fd,
                                                .lines_max = cn_cyphernetd.lines_max,
+                                               .workers = cn_cyphernetd.workers,
                                                .started_ms = cn_cyphernetd.started_ms,
                                                .log_level = cn_log_level(),
                                                .applied = cn_requests_applied,
@@ -347,9 +360,6 @@ static int supervisor_open(const struct cn_registry_content *content)
     enum cn_err err = cn_supervisor_create(&cn_cyphernetd.supervisor, &setup);
     uint32_t number;
 
-    if (err == CN_E_ABSENT)
-        return fail("its other programs are not beside it, nor in " CN_LIBEXEC_DIR,
-                    "install them all together");
     if (err == CN_OK && cn_cyphernetd.inherit_fd >= 0)
         err =
             cn_supervisor_inherit(cn_cyphernetd.supervisor, &cn_cyphernetd.inherited.past,
@@ -357,7 +367,7 @@ static int supervisor_open(const struct cn_registry_content *content)
     if (err == CN_OK)
         err = cn_reloading_apply(content, &number);
     if (err == CN_OK)
-        err = cn_supervisor_start(cn_cyphernetd.supervisor, cn_cyphernetd.workers);
+        err = cn_supervisor_start(cn_cyphernetd.supervisor);
     if (err == CN_OK)
         err = cn_supervisor_started(cn_cyphernetd.supervisor);
     if (err != CN_OK && cn_cyphernetd.inherit_fd >= 0) {
@@ -383,7 +393,7 @@ static int ready_say(void)
     return fflush(stdout) == 0 ? EXIT_DONE : fail_err(CN_E_SYSTEM, "standard output", NULL);
 }
 
-/* All that can be found out without becoming the cn_cyphernetd. */
+/* All that can be found out without becoming the server. */
 static int prepare(struct cn_registry_content *content)
 {
     char what[CN_CONFIG_WHAT_SIZE];
@@ -405,10 +415,27 @@ static int prepare(struct cn_registry_content *content)
     err = cn_crypto_init(&cn_cyphernetd.crypto);
     if (err != CN_OK)
         return fail_err(err, "libcrypto", NULL);
-    code = secret_make();
+    code = programs_check();
+    if (code == EXIT_DONE)
+        code = secret_make();
     if (code == EXIT_DONE)
         code = key_check();
     return code == EXIT_DONE ? registry_load(content) : code;
+}
+
+/* A program that has taken calls over does not end them for a file that cannot be read just now. */
+static int prepare_patiently(struct cn_registry_content *content)
+{
+    const struct timespec step = { 0, PATIENCE_STEP_MS * 1000000 };
+    int code = prepare(content);
+
+    for (int i = 0; code != EXIT_DONE && cn_cyphernetd.inherit_fd >= 0 && i < PATIENCE_STEPS; i++) {
+        nanosleep(&step, NULL);
+        cn_reloading_wipe(content);
+        cn_crypto_wipe(&cn_cyphernetd.crypto);
+        code = prepare(content);
+    }
+    return code;
 }
 
 static int start_with(const struct cn_registry_content *content, uid_t started)
@@ -438,19 +465,21 @@ static int start_with(const struct cn_registry_content *content, uid_t started)
     if (code != EXIT_DONE)
         return code;
     cn_service_watch();
-    code = supervisor_open(content);
-    if (code != EXIT_DONE)
-        return code;
     if (cn_control_open(&cn_cyphernetd.control, &cn_cyphernetd.loop,
                         cn_cyphernetd.inherit_fd >= 0 ? cn_cyphernetd.inherited.control : -1,
                         cn_requests_answer, NULL) != CN_OK)
         return fail_err(CN_E_SYSTEM, CN_CONTROL_SOCKET, NULL);
-    if (cn_cyphernetd.inherit_fd >= 0)
-        cn_upgrading_survive(false);
+    code = supervisor_open(content);
+    if (code != EXIT_DONE)
+        return code;
     code = ready_say();
-    if (code == EXIT_DONE)
-        cn_service_ready();
-    return code;
+    if (code != EXIT_DONE)
+        return code;
+    cn_service_ready();
+    cn_cyphernetd.begun = true;
+    if (cn_cyphernetd.upgrade_wanted)
+        cn_upgrading_begin();
+    return EXIT_DONE;
 }
 
 static int start(void)
@@ -466,8 +495,9 @@ static int start(void)
 
         if (err != CN_OK)
             return fail_err(err, "what the program before left", NULL);
+        cn_upgrade_keep(&cn_cyphernetd.inherited);
     }
-    code = prepare(&content);
+    code = prepare_patiently(&content);
     if (code == EXIT_DONE && !cn_cyphernetd.only_checks)
         code = start_with(&content, started);
     cn_reloading_wipe(&content);
@@ -526,6 +556,15 @@ static int number_take(const char *text)
     return end > text && *end == '\0' && number >= 0 && number <= INT_MAX ? (int)number : -1;
 }
 
+/* Whether what a program of this version hands on is understood. */
+static bool takes_over(const char *version)
+{
+    char own[32];
+
+    snprintf(own, sizeof own, "%d.%zu", CN_UPGRADE_VERSION, sizeof(struct cn_upgrade));
+    return strcmp(version, own) == 0;
+}
+
 /* EXIT_DONE: go on. Anything else, or told: exit with it. */
 static int options_take(int argc, char **argv, bool *told)
 {
@@ -554,7 +593,7 @@ static int options_take(int argc, char **argv, bool *told)
             cn_cyphernetd.only_checks = true;
         else if (option == 'i')
             cn_cyphernetd.inherit_fd = number_take(optarg);
-        else if (option == 't' && number_take(optarg) != CN_UPGRADE_VERSION)
+        else if (option == 't' && !takes_over(optarg))
             return fail("it cannot take over from the program that runs", "restart the server");
         else if (option == 't')
             continue;

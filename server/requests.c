@@ -34,25 +34,24 @@ static void reply_error(uint64_t asker, enum cn_err err, int number)
 
 void cn_requests_registry(uint64_t asker, uint64_t serial)
 {
-    struct cn_request *w = &cn_cyphernetd.requests[cn_cyphernetd.request_count];
     struct cn_registry_content content;
+    struct cn_request request = { .asker = asker };
     enum cn_err err = cn_reloading_registry(&content);
+    int number = errno;
 
-    if (err == CN_OK && cn_cyphernetd.request_count == CN_REQUESTS_MAX)
-        err = CN_E_LIMIT;
     if (err == CN_OK) {
-        *w = (struct cn_request) { .asker = asker,
-                                   .serial_blocked = is_blocked(&content, serial),
-                                   .blocked_count = content.blocked_count };
-        err = cn_reloading_apply(&content, &w->number);
+        request.serial_blocked = is_blocked(&content, serial);
+        request.blocked_count = content.blocked_count;
+        err = cn_reloading_apply(&content, &request.number);
+        number = errno;
     }
-    if (err == CN_OK) {
-        cn_cyphernetd.request_count++;
-    } else {
-        int number = errno;
-
+    if (err != CN_OK) {
         registry_failed(err, number);
         reply_error(asker, err, number);
+    } else if (cn_cyphernetd.request_count < CN_REQUESTS_MAX) {
+        cn_cyphernetd.requests[cn_cyphernetd.request_count++] = request;
+    } else {
+        reply_error(asker, CN_E_LIMIT, 0); /* it comes into force, unseen */
     }
     cn_reloading_wipe(&content);
 }

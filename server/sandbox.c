@@ -9,6 +9,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -92,7 +93,7 @@ static const struct rule of_switch[] = {
 };
 
 static const struct rule of_gate[] = {
-    CALL(accept4),
+    ONLY(accept4, 3, SOCK_NONBLOCK | SOCK_CLOEXEC),
     ONLY(fcntl, 1, F_GET_SEALS),
     CALL(fstat),
     CALL(futex),
@@ -101,6 +102,7 @@ static const struct rule of_gate[] = {
     ONLY(mmap, 2, PROT_READ),
     ONLY(mmap, 2, PROT_READ | PROT_WRITE),
     CALL(mremap),
+    CALL(sysinfo), /* qsort */
     ONLY(newfstatat, 3, AT_EMPTY_PATH),
     CALL(poll),
     CALL(ppoll),

@@ -6,10 +6,15 @@
 
 enum { STATUS_MS = 10000 };
 
-/* Without a gate nobody is served: then we are as good as hung, and the manager shall know. */
+/* Without a gate nobody new is served: then we are as good as hung, and the manager shall know; but
+ * not as long as there are calls, which it would end. */
 static bool serves(void)
 {
-    return cn_cyphernetd.ending ||
+    struct cn_status status = { 0 };
+
+    if (cn_cyphernetd.supervisor)
+        cn_supervisor_status(cn_cyphernetd.supervisor, &status);
+    return cn_cyphernetd.ending || status.calls.pairs > 0 ||
            (cn_cyphernetd.supervisor && cn_supervisor_admits(cn_cyphernetd.supervisor));
 }
 

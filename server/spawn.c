@@ -20,24 +20,31 @@ const char *cn_spawn_name(enum cn_role role)
     return program_names[role];
 }
 
+static bool has_all(const char *dir)
+{
+    char path[CN_SPAWN_DIR_SIZE + 32];
+
+    for (int i = 0; i < CN_ROLE_COUNT; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, program_names[i]);
+        if (access(path, X_OK) != 0)
+            return false;
+    }
+    return true;
+}
+
 bool cn_spawn_find(char dir[CN_SPAWN_DIR_SIZE])
 {
-    char own[CN_SPAWN_DIR_SIZE] = "";
-    char path[CN_SPAWN_DIR_SIZE + 32];
-    ssize_t size = readlink("/proc/self/exe", own, sizeof own - 1);
-    char *slash = size > 0 ? strrchr(own, '/') : NULL;
+    ssize_t size = readlink("/proc/self/exe", dir, CN_SPAWN_DIR_SIZE - 1);
+    char *slash;
 
-    if (slash) {
+    dir[size > 0 ? size : 0] = '\0';
+    slash = strrchr(dir, '/');
+    if (slash)
         *slash = '\0';
-        snprintf(path, sizeof path, "%s/%s", own, program_names[CN_ROLE_GATE]);
-        if (access(path, X_OK) == 0) {
-            memcpy(dir, own, sizeof own);
-            return true;
-        }
-    }
-    snprintf(dir, (size_t)CN_SPAWN_DIR_SIZE, "%s", CN_LIBEXEC_DIR);
-    snprintf(path, sizeof path, "%s/%s", dir, program_names[CN_ROLE_GATE]);
-    return access(path, X_OK) == 0;
+    if (slash && has_all(dir))
+        return true;
+    snprintf(dir, CN_SPAWN_DIR_SIZE, "%s", CN_LIBEXEC_DIR);
+    return has_all(dir);
 }
 
 /* In the child: becomes the program, with the channel as CN_CHANNEL_FD. */

@@ -32,7 +32,8 @@ struct child {
     uint64_t bytes_before[2]; /* as sample has it */
     int page_fd;
     uint64_t started_ms;
-    bool drains; /* a worker that has been told to end when it is idle */
+    bool owes_limits; /* there was no room to tell a worker all of them */
+    bool drains;      /* a worker that has been told to end when it is idle */
 };
 
 /* What had been counted at a time, for rates. */
@@ -53,7 +54,6 @@ struct cn_supervisor {
     uint64_t rates[CN_CONFIG_CLASS_COUNT];
     int state_fd; /* -1: none yet */
     uint32_t state_number;
-    uint32_t workers_wanted;
     struct cn_timer sampling;
     struct sample sample[2]; /* the last but one, the last */
     struct cn_timer again;   /* start what is missing */
@@ -135,6 +135,13 @@ enum cn_err cn_supervisor_create(struct cn_supervisor **supervisor,
     return CN_OK;
 }
 
+/* Not one that has been reaped, whose number is another's. */
+static void child_kill(const struct child *child)
+{
+    if (child->pid > 0)
+        (void)kill(child->pid, SIGKILL);
+}
+
 /* --- saying ---------------------------------------------------------------------------------- */
 
 /* Who does not take what is said is stuck, or lost: it is ended, and started again like any that
@@ -142,7 +149,7 @@ enum cn_err cn_supervisor_create(struct cn_supervisor **supervisor,
 static void say(struct child *child, const struct cn_message *m, const int *fds, size_t fd_count)
 {
     if (child->channel.fd >= 0 && cn_channel_send(child->channel.fd, m, fds, fd_count) != CN_OK)
-        (void)kill(child->pid, SIGKILL);
+        child_kill(child);
 }
 
 static void say_word(struct child *child, enum cn_message_type type)
@@ -161,7 +168,7 @@ static void connect_two(struct child *gate, struct child *worker)
     int ends[2];
 
     if (cn_channel_make(ends) != CN_OK) {
-        (void)kill(gate->pid, SIGKILL);
+        child_kill(gate);
         return;
     }
     say(worker, &to_worker, &ends[0], 1);
@@ -221,8 +228,9 @@ static uint32_t number_free(const struct cn_supervisor *s, enum cn_role role)
 /* What it tells, of its own or of all: to who serves metrics no subscriber's numbers go. */
 static enum cn_err page_make(const struct cn_supervisor *s, enum cn_role role, int *page)
 {
+    /* a gate counts those whose calls other gates handed over, beside those of its own lines */
     if (role != CN_ROLE_METRICS)
-        return cn_page_make(page, s->setup.lines_max);
+        return cn_page_make(page, s->setup.lines_max * (role == CN_ROLE_GATE ? 2 : 1));
     *page = memfd_create("cyphernet-sums", MFD_CLOEXEC);
     return *page >= 0 ? CN_OK : CN_E_SYSTEM;
 }
@@ -268,7 +276,11 @@ static enum cn_err child_start(struct cn_supervisor *s, enum cn_role role)
                           .page_fd = page,
                           .started_ms = s->setup.loop->now_ms };
     err = page_map(c);
-    return err == CN_OK ? cn_loop_add(s->setup.loop, &c->channel, EPOLLIN) : err;
+    if (err == CN_OK)
+        err = cn_loop_add(s->setup.loop, &c->channel, EPOLLIN);
+    if (err != CN_OK)
+        child_kill(c); /* whoever cannot be heard */
+    return err;
 }
 
 static unsigned count(const struct cn_supervisor *s, enum cn_role role)
@@ -294,10 +306,10 @@ static enum cn_err try_start(struct cn_supervisor *s)
 {
     enum cn_err err = CN_OK;
 
-    while (err == CN_OK && count(s, CN_ROLE_SWITCH) < s->workers_wanted)
-        err = child_start(s, CN_ROLE_SWITCH);
-    if (err == CN_OK && gate_missing(s))
+    if (gate_missing(s))
         err = child_start(s, CN_ROLE_GATE);
+    while (err == CN_OK && count(s, CN_ROLE_SWITCH) < s->setup.workers)
+        err = child_start(s, CN_ROLE_SWITCH);
     if (err == CN_OK && s->setup.metrics_fd >= 0 && count(s, CN_ROLE_METRICS) == 0)
         err = child_start(s, CN_ROLE_METRICS);
     return err;
@@ -314,10 +326,19 @@ static void start_missing(struct cn_supervisor *s)
     cn_loop_timer_set(s->setup.loop, &s->again, s->setup.loop->now_ms + HASTE_MS);
 }
 
-enum cn_err cn_supervisor_start(struct cn_supervisor *supervisor, uint32_t workers)
+enum cn_err cn_supervisor_start(struct cn_supervisor *supervisor)
 {
-    supervisor->workers_wanted = workers;
     return try_start(supervisor);
+}
+
+bool cn_supervisor_has_room(const struct cn_supervisor *supervisor)
+{
+    uint32_t used = supervisor->setup.workers + 3; /* gate, metrics, one to spare */
+
+    for (const struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX;
+         c++)
+        used += c->state != NONE;
+    return used <= CN_CHILDREN_MAX;
 }
 
 static bool is_starting(const struct cn_supervisor *s)
@@ -391,6 +412,16 @@ static void gate_retire(struct child *gate)
     say_word(gate, CN_MESSAGE_RETIRE);
 }
 
+static void workers_connect(struct child *gate, enum state state)
+{
+    struct cn_supervisor *s = gate->supervisor;
+
+    for (struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->role == CN_ROLE_SWITCH && c->state == state)
+            connect_two(gate, c);
+    }
+}
+
 /* It admits from now on, and whoever did so far leaves. */
 static void gate_begins(struct child *gate)
 {
@@ -400,10 +431,8 @@ static void gate_begins(struct child *gate)
 
     s->gate = gate;
     s->gate_is_old = false;
-    for (struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
-        if (c->role == CN_ROLE_SWITCH && (c->state == RUNNING || c->state == LEAVING))
-            connect_two(gate, c);
-    }
+    workers_connect(gate, RUNNING);
+    workers_connect(gate, LEAVING);
     for (size_t i = 0; i < s->setup.listeners->count; i++)
         say(gate, &listen, &s->setup.listeners->fd[i], 1);
     state_say(gate); /* it may have changed since the gate was started */
@@ -412,19 +441,23 @@ static void gate_begins(struct child *gate)
     workers_drain(s);
 }
 
-/* Rates of all classes, a few in each message. */
+/* Limits, and rates of all classes, a few in each message. A worker that is late with its calls is
+ * no reason to end them: what it cannot take now it gets, whole, as soon as it can. */
 static void limits_say(struct child *worker)
 {
     const struct cn_supervisor *s = worker->supervisor;
     struct cn_message m = { .type = CN_MESSAGE_LIMITS, .limits = s->limits };
+    enum cn_err err = cn_channel_send(worker->channel.fd, &m, NULL, 0);
 
-    say(worker, &m, NULL, 0);
     m.type = CN_MESSAGE_RATES;
-    for (uint32_t i = 0; i < CN_CONFIG_CLASS_COUNT; i += CN_CHANNEL_RATES) {
+    for (uint32_t i = 0; err == CN_OK && i < CN_CONFIG_CLASS_COUNT; i += CN_CHANNEL_RATES) {
         m.number = i;
         memcpy(m.rate, s->rates + i, sizeof m.rate);
-        say(worker, &m, NULL, 0);
+        err = cn_channel_send(worker->channel.fd, &m, NULL, 0);
     }
+    worker->owes_limits = err == CN_E_MORE;
+    cn_loop_change(s->setup.loop, &worker->channel,
+                   EPOLLIN | (worker->owes_limits ? EPOLLOUT : 0U));
 }
 
 static void begins(struct child *child)
@@ -500,13 +533,14 @@ static void child_ready(struct cn_watch *watch, uint32_t epoll_events)
 {
     struct child *child = (struct child *)(void *)watch;
 
-    (void)epoll_events;
+    if (epoll_events & EPOLLOUT && child->owes_limits)
+        limits_say(child);
     if (hear(child))
         return;
     cn_loop_remove(child->supervisor->setup.loop, watch);
     close(watch->fd);
     watch->fd = -1;
-    (void)kill(child->pid, SIGKILL); /* it is ending anyway */
+    child_kill(child); /* it is ending anyway */
 }
 
 /* --- ending ---------------------------------------------------------------------------------- */
@@ -541,6 +575,21 @@ static uint64_t *restarts_of(struct cn_supervisor *s, enum cn_role role)
     return role == CN_ROLE_SWITCH ? &s->past.worker_restarts : &s->past.metrics_restarts;
 }
 
+/* Why it could not start. */
+static void last_word(struct child *child)
+{
+    int fds[CN_CHANNEL_FDS_MAX];
+    struct cn_message m;
+    size_t fd_count;
+
+    while (child->channel.fd >= 0 &&
+           cn_channel_receive(child->channel.fd, &m, fds, &fd_count) == CN_OK) {
+        cn_channel_close_fds(fds, fd_count);
+        if (m.type == CN_MESSAGE_FAILED)
+            failed(child, &m);
+    }
+}
+
 static void child_gone(struct child *child, int status)
 {
     struct cn_supervisor *s = child->supervisor;
@@ -548,8 +597,9 @@ static void child_gone(struct child *child, int status)
     bool unexpected = child->state != LEAVING && !s->leaving;
     bool was_starting = child->state == STARTING;
 
-    if (was_starting && child->channel.fd >= 0)
-        (void)hear(child); /* its last word */
+    child->pid = 0; /* the number may be another's by now */
+    if (was_starting)
+        last_word(child);
     if (unexpected && s->failure == CN_OK)
         gone_log(child, status);
     if (was_starting && !s->begun && s->failure == CN_OK) {
@@ -628,7 +678,7 @@ void cn_supervisor_destroy(struct cn_supervisor *supervisor)
             continue;
         while (waitpid(c->pid, NULL, WNOHANG) == 0) {
             if (tries-- <= 0)
-                (void)kill(c->pid, SIGKILL);
+                child_kill(c);
             nanosleep(&moment, NULL);
         }
         child_forget(c);
@@ -643,7 +693,7 @@ void cn_supervisor_destroy(struct cn_supervisor *supervisor)
 static struct cn_switch_limits limits_of(const struct cn_supervisor *s,
                                          const struct cn_config *config)
 {
-    uint32_t workers = s->workers_wanted > 0 ? s->workers_wanted : 1;
+    uint32_t workers = s->setup.workers > 0 ? s->setup.workers : 1;
 
     return (struct cn_switch_limits) {
         .pairs_max = s->setup.lines_max / 2 + 1,
@@ -659,6 +709,9 @@ enum cn_err cn_supervisor_state(struct cn_supervisor *supervisor,
                                 const struct cn_state_parts *parts, uint32_t *number)
 {
     struct cn_state_parts all = *parts;
+    uint64_t rates[CN_CONFIG_CLASS_COUNT];
+    struct cn_switch_limits limits;
+    bool changed;
     int fd = -1;
     enum cn_err err;
 
@@ -670,13 +723,17 @@ enum cn_err cn_supervisor_state(struct cn_supervisor *supervisor,
         close(supervisor->state_fd);
     supervisor->state_fd = fd;
     *number = ++supervisor->state_number;
-    supervisor->limits = limits_of(supervisor, parts->config);
-    for (int i = 0; i < CN_CONFIG_CLASS_COUNT; i++)
-        supervisor->rates[i] = cn_config_class(parts->config, (uint8_t)i).rate_per_subscriber;
+    limits = limits_of(supervisor, parts->config);
+    for (int k = 0; k < CN_CONFIG_CLASS_COUNT; k++)
+        rates[k] = cn_config_class(parts->config, (uint8_t)k).rate_per_subscriber;
+    changed = memcmp(&limits, &supervisor->limits, sizeof limits) != 0 ||
+              memcmp(rates, supervisor->rates, sizeof rates) != 0;
+    supervisor->limits = limits;
+    memcpy(supervisor->rates, rates, sizeof rates);
     for (struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX; c++) {
         if (c->state == NONE)
             continue;
-        if (c->role == CN_ROLE_SWITCH)
+        if (c->role == CN_ROLE_SWITCH && c->state != STARTING && c->channel.fd >= 0 && changed)
             limits_say(c);
         else if (c->role == CN_ROLE_GATE && c->state != STARTING) /* else when it begins */
             state_say(c);
@@ -747,7 +804,7 @@ enum cn_err cn_supervisor_inherit(struct cn_supervisor *supervisor, const struct
         if (err != CN_OK)
             return err;
         if (c->role == CN_ROLE_METRICS) /* it has nothing to finish */
-            (void)kill(c->pid, SIGKILL);
+            child_kill(c);
         if (c->state == RUNNING)
             s->gate = c;
     }

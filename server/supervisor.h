@@ -37,6 +37,7 @@ struct cn_supervisor_setup {
     int dir_fd;     /* of the server's key */
     int metrics_fd; /* a listening socket, borrowed; -1: no metrics */
     uint32_t lines_max;
+    uint32_t workers; /* that there are to be */
     uint64_t started_ms;
     enum cn_log_level log_level;
     /* The state of that number is in force, or not (err): so many lines and calls were cut. */
@@ -66,8 +67,10 @@ size_t cn_supervisor_heirs(struct cn_supervisor *supervisor, struct cn_heir heir
 /* They do not, since exec failed. */
 void cn_supervisor_keep(struct cn_supervisor *supervisor);
 
-/* Start a gate, and workers workers. CN_E_SYSTEM: fork or such. */
-CN_MUST_USE enum cn_err cn_supervisor_start(struct cn_supervisor *supervisor, uint32_t workers);
+/* Start a gate, and the workers. CN_E_SYSTEM: fork or such. */
+CN_MUST_USE enum cn_err cn_supervisor_start(struct cn_supervisor *supervisor);
+/* Whether as many again could be started, by a program that takes over. */
+bool cn_supervisor_has_room(const struct cn_supervisor *supervisor);
 /* Until each of them runs or one could not start. CN_OK: all do. Else what it said (errno). */
 CN_MUST_USE enum cn_err cn_supervisor_started(struct cn_supervisor *supervisor);
 

@@ -1,6 +1,7 @@
 #include "upgrade.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
@@ -59,4 +60,23 @@ enum cn_err cn_upgrade_read(struct cn_upgrade *upgrade, int fd)
                    upgrade->listener_count <= CN_LISTENERS_MAX
                ? CN_OK
                : CN_E_VERSION;
+}
+
+static void close_on_exec(int fd)
+{
+    if (fd >= 0)
+        (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+}
+
+void cn_upgrade_keep(const struct cn_upgrade *upgrade)
+{
+    close_on_exec(upgrade->dir);
+    close_on_exec(upgrade->control);
+    close_on_exec(upgrade->metrics);
+    for (uint32_t i = 0; i < upgrade->listener_count; i++)
+        close_on_exec(upgrade->listener[i]);
+    for (uint32_t i = 0; i < upgrade->heir_count; i++) {
+        close_on_exec(upgrade->heir[i].channel);
+        close_on_exec(upgrade->heir[i].page);
+    }
 }

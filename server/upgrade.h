@@ -31,6 +31,8 @@ struct cn_upgrade {
 bool cn_upgrade_check(const char *program, char *const argv[]);
 /* *fd, which stays open over exec. CN_E_SYSTEM. */
 CN_MUST_USE enum cn_err cn_upgrade_write(struct cn_upgrade *upgrade, int *fd);
+/* What was handed on is not handed on to anybody else by accident: closed on exec. */
+void cn_upgrade_keep(const struct cn_upgrade *upgrade);
 /* Closes fd. CN_E_VERSION; CN_E_SYSTEM. */
 CN_MUST_USE enum cn_err cn_upgrade_read(struct cn_upgrade *upgrade, int fd);
 

@@ -70,7 +70,7 @@ static void upgrade_run(void)
 void cn_upgrading_begin(void)
 {
     char dir_word[] = "--dir", check_word[] = "--check", takes_word[] = "--takes-over";
-    char version[16];
+    char version[32];
     char *argv[] = { cn_cyphernetd.program,
                      dir_word,
                      cn_cyphernetd.dir_path,
@@ -79,9 +79,15 @@ void cn_upgrading_begin(void)
                      version,
                      NULL };
 
-    if (cn_cyphernetd.ending)
+    cn_cyphernetd.upgrade_wanted = !cn_cyphernetd.begun;
+    if (cn_cyphernetd.ending || !cn_cyphernetd.begun)
         return;
-    snprintf(version, sizeof version, "%d", CN_UPGRADE_VERSION);
+    if (!cn_supervisor_has_room(cn_cyphernetd.supervisor)) {
+        cn_log_at(CN_LOG_FAILURES, "upgrade_failed",
+                  "kept=old reason=\"workers of earlier programs still have calls\"");
+        return;
+    }
+    snprintf(version, sizeof version, "%d.%zu", CN_UPGRADE_VERSION, sizeof(struct cn_upgrade));
     cn_notify_reloading(&cn_cyphernetd.notify);
     if (cn_upgrade_check(cn_cyphernetd.program, argv))
         upgrade_run();

@@ -244,6 +244,8 @@ static void tell(struct cn_worker *w)
     if (w->is_telling && !say_to_last(w, &told) && w->last)
         return;
     w->is_telling = false;
+    if (w->last)
+        gate_watch(w->last, w->last->has_answer, false);
 }
 
 /* --- gates ----------------------------------------------------------------------------------- */
@@ -279,6 +281,8 @@ enum cn_err cn_worker_gate(struct cn_worker *worker, int channel)
         gate->watch.fd = -1;
         return CN_E_SYSTEM;
     }
+    if (worker->last) /* it is told nothing any more */
+        gate_watch(worker->last, worker->last->has_answer, false);
     worker->last = gate;
     name_all(worker);
     return CN_OK;

@@ -1,6 +1,5 @@
 #include "workers.h"
 
-#include <assert.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -53,7 +52,7 @@ enum cn_err cn_workers_create(struct cn_workers **workers, const struct cn_worke
     if (!w)
         return CN_E_MEMORY;
     w->setup = *setup;
-    w->pair_max = setup->pairs_max;
+    w->pair_max = 2 * setup->pairs_max; /* of other gates, too */
     w->free = w->queue_first = w->queue_last = NO_PAIR;
     for (int i = 0; i < CN_WORKERS_MAX; i++)
         w->workers[i] = (struct worker) { .watch = { -1, worker_ready }, .all = w };
@@ -324,11 +323,22 @@ static void queue_cut(struct cn_workers *w, uint32_t owner)
     }
 }
 
+/* Those that do not answer any more: their calls end with them. */
+static void late_close(struct cn_workers *w)
+{
+    for (int i = 0; i < CN_WORKERS_MAX; i++) {
+        if (w->workers[i].watch.fd >= 0 && w->workers[i].cuts_answered < w->cut_count)
+            worker_close(&w->workers[i]);
+    }
+    cuts_look(w);
+}
+
 void cn_workers_cut(struct cn_workers *workers, uint64_t who)
 {
     uint32_t owner = cn_owners_find(workers->setup.owners, who);
 
-    assert(workers->cut_count < workers->cut_max);
+    if (workers->cut_count == workers->cut_max)
+        late_close(workers);
     workers->cuts[workers->cut_count++] = who;
     if (owner != CN_OWNER_NONE)
         queue_cut(workers, owner);
@@ -379,6 +389,10 @@ static bool take_pair(struct worker *worker, const struct cn_message *m)
 
     if (m->pair >= w->setup.pairs_max || worker->pair_of[m->pair] != 0)
         return false;
+    if (w->setup.appeared)
+        w->setup.appeared(w->setup.context, m->party);
+    if (worker->watch.fd < 0)
+        return true; /* that found it gone */
     pair = pair_take(w);
     if (!pair)
         return true; /* more than there may be: it ends unseen */
@@ -400,8 +414,6 @@ static bool take_pair(struct worker *worker, const struct cn_message *m)
     pair->state = OPEN;
     worker_gets(worker, pair);
     worker->pair_of[m->pair] = (uint32_t)(pair - w->pairs) + 1;
-    if (w->setup.appeared)
-        w->setup.appeared(w->setup.context, pair->owner);
     return true;
 }
 

@@ -12,7 +12,7 @@
 struct cn_workers;
 
 enum {
-    CN_WORKERS_MAX = 64,          /* draining ones too */
+    CN_WORKERS_MAX = 96,          /* draining ones too: all that a supervisor can have */
     CN_WORKERS_IN_FLIGHT_MAX = 64 /* pairs that one has not yet acknowledged */
 };
 
@@ -20,8 +20,9 @@ struct cn_workers_setup {
     struct cn_loop *loop;     /* borrowed, as all here */
     struct cn_owners *owners; /* whose joined it counts, each pair as a line of both */
     uint32_t pairs_max;       /* of one worker, and in all */
-    /* A worker has named a pair that another gate had handed over. */
-    void (*appeared)(void *context, const uint32_t owner[2]);
+    /* A worker has named a pair that another gate had handed over. There may be no room to count
+     * it. */
+    void (*appeared)(void *context, const struct cn_party party[2]);
     /* A pair has ended, or could not be handed over (CN_SWITCH_BROKEN, nothing moved). Its owners
      * are given back afterwards. */
     void (*ended)(void *context, const uint32_t owner[2], const uint64_t bytes[2],

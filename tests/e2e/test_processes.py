@@ -3,6 +3,8 @@
 import os
 import shutil
 import signal
+import time
+from pathlib import Path
 
 from ctl_helper import BUILD
 from lines import OTHER, TAG, Line, call_of, invited, status
@@ -131,6 +133,51 @@ def test_a_killed_worker_loses_its_calls_and_is_replaced(own):
         works(*pair)
     until(lambda: len(own.processes()["cyphernetd-switch"]) == 2, "there is another worker")
     works(*call_of(own, tag=OTHER))
+
+
+def test_upgrades_that_are_asked_for_at_once_do_no_harm(own):
+    own.serve()
+    one, other = call_of(own)
+    handed_over(own, 1)
+    for _ in range(6):
+        own.server.signal(signal.SIGUSR2)
+        time.sleep(0.03)
+    own.server.says("event=upgraded")
+    until(lambda: len(own.processes()["cyphernetd-gate"]) == 1, "all gates but one have gone")
+    works(one, other)
+    works(*call_of(own, tag=OTHER))
+    handed_over(own, 2)
+
+
+def test_after_an_upgrade_the_processes_hold_no_more_descriptors_than_before(own):
+    """None of the supervisor's own: directory, control, listening sockets of workers."""
+    own.serve("[calls]\nworkers = 1\n")
+
+    def held(program):
+        fds = Path(f"/proc/{own.processes()[program][-1]}/fd")
+        return sorted(os.readlink(fd).split(":")[0] for fd in fds.iterdir())
+
+    def settled():
+        until(lambda: all(len(pids) == 1 for pids in own.processes().values()), "those that leave have gone")
+        return {program: held(program) for program in own.processes()}
+
+    before = settled()
+    for _ in range(3):
+        upgraded(own)
+    assert settled() == before
+
+
+def test_many_are_blocked_while_it_runs(own):
+    """A sort that is too large for the stack asks the system how much memory there is; and workers have much to hear."""
+    own.serve()
+    one, other = call_of(own)
+    handed_over(own, 1)
+    people = [invited(own) for _ in range(80)]
+    gate = own.gate()
+    for person in people:
+        own.ctl.ok("revoke", person.stem)
+    assert own.gate() == gate
+    works(one, other)
 
 
 def test_a_program_that_cannot_begin_is_not_begun(own):

@@ -117,6 +117,37 @@ static void a_full_channel_takes_no_more(void **state)
     assert_int_equal(heard, said);
 }
 
+/* More descriptors than any message of ours has. */
+static void no_more_descriptors_come_than_there_may(void **state)
+{
+    int many[CN_CHANNEL_FDS_MAX + 1] = { 0 };
+    union {
+        struct cmsghdr head;
+        char octets[CMSG_SPACE(sizeof many)];
+    } ancillary = { { CMSG_LEN(sizeof many), SOL_SOCKET, SCM_RIGHTS } };
+    struct cn_message m = { .version = CN_CHANNEL_VERSION, .type = CN_MESSAGE_DRAIN };
+    struct iovec octets = { &m, sizeof m };
+    const struct msghdr header = { .msg_iov = &octets,
+                                   .msg_iovlen = 1,
+                                   .msg_control = &ancillary,
+                                   .msg_controllen = CMSG_LEN(sizeof many) };
+    int fds[CN_CHANNEL_FDS_MAX + 2];
+    size_t count;
+    int next = dup(0);
+
+    (void)state;
+    close(next);
+    memcpy(CMSG_DATA(&ancillary.head), many, sizeof many);
+    fds[CN_CHANNEL_FDS_MAX] = -7;
+    assert_int_equal(sendmsg(ends[0], &header, 0), sizeof m);
+    assert_err(hear(&m, fds, &count), CN_OK);
+    assert_int_equal(count, CN_CHANNEL_FDS_MAX);
+    assert_int_equal(fds[CN_CHANNEL_FDS_MAX], -7);
+    cn_channel_close_fds(fds, count);
+    assert_int_equal(dup(0), next); /* nor is one left open */
+    close(next);
+}
+
 /* At the limit a message comes without those for which there is no room; none is lost to nobody. */
 static void without_room_fewer_descriptors_come(void **state)
 {
@@ -150,6 +181,7 @@ int main(void)
         TEST(who_has_gone_is_told),
         TEST(what_is_no_message_of_ours_ends_the_channel),
         TEST(a_full_channel_takes_no_more),
+        TEST(no_more_descriptors_come_than_there_may),
         TEST(without_room_fewer_descriptors_come),
     };
 

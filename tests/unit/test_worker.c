@@ -340,10 +340,10 @@ static void note_ended(void *context, const uint32_t owner[2], const uint64_t by
 }
 
 /* Whoever appears is blocked. */
-static void note_appeared(void *context, const uint32_t owner[2])
+static void note_appeared(void *context, const struct cn_party party[2])
 {
     (void)context;
-    cn_workers_cut(workers, owners.at[owner[0]].who);
+    cn_workers_cut(workers, party[0].who);
 }
 
 static void note_cut(void *context, uint32_t count)
