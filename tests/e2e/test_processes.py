@@ -8,7 +8,7 @@ from pathlib import Path
 
 from ctl_helper import BUILD
 from lines import OTHER, TAG, Line, call_of, invited, status
-from live import World, until
+from live import World, has_gone, until
 
 MUCH = 10_000_000  # octets of each call
 CALL = "from one end to the other"
@@ -254,7 +254,8 @@ def test_when_the_supervisor_is_killed_nobody_stays(own):
     own.serve()
     one, other = call_of(own)
     pids = sum(own.processes().values(), [])
-    own.server.stop()
-    until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in pids[1:]), "they have gone", 5)
+    own.server.process.kill()
+    own.server.process.wait()
+    until(lambda: all(map(has_gone, pids)), "they have gone", 10)
     one.ended()
     other.ended()

@@ -42,6 +42,22 @@ def held(pipe):
     return struct.unpack("i", fcntl.ioctl(pipe, termios.FIONREAD, b"\0" * 4))[0]
 
 
+def children_of(pid):
+    """Of its main thread; none if it has gone."""
+    try:
+        return [int(word) for word in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+    except OSError:
+        return []
+
+
+def has_gone(pid):
+    """Or only waits to be asked how it ended."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
+    except OSError:
+        return True
+
+
 class Running:
     """A program under way. What it says goes to files, so that it never waits for us."""
 
@@ -106,10 +122,13 @@ class Running:
         self.process.send_signal(number)
 
     def stop(self):
-        """Gone, whatever it was doing."""
+        """Gone, whatever it was doing, and those that it had started, which end with it, too."""
+        children = []
         if self.process.poll() is None:
+            children = children_of(self.process.pid)
             self.process.kill()
         self.process.wait()
+        until(lambda: all(map(has_gone, children)), "its processes have gone")
         for end in (self.process.stdin, self.process.stdout):
             if end:
                 with contextlib.suppress(OSError):
@@ -143,7 +162,7 @@ class World:
     def processes(self):
         """Those of the server: pids, by program; the first is the supervisor."""
         pid = self.server.process.pid
-        pids = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
+        pids = [pid, *children_of(pid)]
         found = {}
         for one in pids:
             with contextlib.suppress(OSError):
