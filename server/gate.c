@@ -172,6 +172,7 @@ enum cn_err cn_gate_create(struct cn_gate **gate, const struct cn_gate_setup *se
         return CN_E_MEMORY;
     g->setup = *setup;
     g->config = *setup->config;
+    g->count = setup->page->page->gate.count;
     workers = (struct cn_workers_setup) { .loop = setup->loop,
                                           .owners = &g->owners,
                                           .pairs_max = setup->lines_max / 2 + 1,
@@ -343,8 +344,10 @@ void cn_gate_status(const struct cn_gate *gate, struct cn_gate_status *status)
 void cn_gate_turn(struct cn_gate *gate)
 {
     uint32_t count = gate->calls_cut;
+    struct cn_gate_status status;
 
-    cn_gate_status(gate, &gate->setup.page->page->gate);
+    cn_gate_status(gate, &status);
+    gate->setup.page->page->gate = status;
     gate->setup.page->page->owners_used = gate->owners.fresh;
     if (!gate->is_cutting || !cn_workers_has_cut(gate->workers))
         return;

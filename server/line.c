@@ -222,10 +222,9 @@ void cn_line_close_gently(struct cn_line *line, enum cn_gate_count why)
 {
     struct cn_gate *gate = line->gate;
 
-    if (!line->out) {
-        (void)shutdown(line->watch.fd, SHUT_WR);
-    }
     gate->count[why]++;
+    if (!line->out)
+        (void)shutdown(line->watch.fd, SHUT_WR);
     if (line->pending)
         cn_line_log_address(gate, why, (const struct sockaddr *)&line->address);
     cn_switchboard_leave(&gate->board, &line->waiter);

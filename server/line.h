@@ -96,7 +96,7 @@ struct cn_gate {
     struct cn_workers *workers;
     struct cn_line *first;
     struct cn_line *next_judged; /* of those gone through; moves on if it goes */
-    uint64_t count[CN_GATE_COUNT_COUNT];
+    uint64_t *count; /* [CN_GATE_COUNT_COUNT], in the page: told before what is counted is seen */
     uint32_t in_state[CN_LINE_STATE_COUNT];
     uint32_t pending; /* lines that have not registered */
     void (*room)(void *context);

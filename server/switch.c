@@ -71,13 +71,13 @@ struct cn_switch {
     struct cn_pipes pipes;
     struct cn_rates rates;
     struct cn_pace pace;
-    struct cn_switch_counts counts;
+    struct cn_switch_counts *counts; /* of the caller */
     uint8_t copy[COPY_SIZE];
 };
 
 enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *loop,
                              const struct cn_switch_limits *limits, struct cn_owner *owners,
-                             cn_switch_ended *ended, void *context)
+                             struct cn_switch_counts *counts, cn_switch_ended *ended, void *context)
 {
     struct cn_switch *s = calloc(1, sizeof *s);
     enum cn_err err;
@@ -87,6 +87,7 @@ enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *loop,
     s->loop = loop;
     s->limits = *limits;
     s->owners = owners;
+    s->counts = counts;
     s->ended = ended;
     s->context = context;
     s->pairs = calloc(limits->pairs_max, sizeof *s->pairs);
@@ -105,7 +106,7 @@ enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *loop,
 
 struct cn_switch_counts cn_switch_counts(const struct cn_switch *sw)
 {
-    struct cn_switch_counts counts = sw->counts;
+    struct cn_switch_counts counts = *sw->counts;
 
     counts.pipes = sw->pipes.count;
     return counts;
@@ -189,6 +190,8 @@ static void pair_end(struct pair *pair, enum cn_switch_outcome outcome)
     const uint32_t id = pair->id;
     const uint64_t bytes[2] = { pair->way[0].bytes, pair->way[1].bytes };
 
+    sw->counts->pairs--; /* told before it is seen */
+    sw->counts->outcome[outcome]++;
     for (int i = 0; i < 2; i++) {
         pipe_give(sw, &pair->way[i]);
         cn_loop_remove(sw->loop, &pair->end[i].watch);
@@ -204,8 +207,6 @@ static void pair_end(struct pair *pair, enum cn_switch_outcome outcome)
         sw->first = pair->next;
     pair->next = sw->free;
     sw->free = pair;
-    sw->counts.pairs--;
-    sw->counts.outcome[outcome]++;
     sw->ended(sw->context, id, bytes, outcome);
 }
 
@@ -260,7 +261,7 @@ static void count_moved(struct pair *pair, int i, size_t size)
     pair->way[i].bytes += size;
     pair->way[i].blocked_ms = 0;
     pair->active_ms = sw->loop->now_ms;
-    sw->counts.bytes_total += size;
+    sw->counts->bytes_total += size;
     if (sw->owners)
         sw->owners[pair->end[i].owner].bytes += size;
 }
@@ -493,13 +494,13 @@ static bool failed_unnoticed(const struct pair *pair)
 static void pair_turn(struct pair *pair)
 {
     struct cn_switch *sw = pair->sw;
-    uint64_t before = sw->counts.bytes_total;
+    uint64_t before = sw->counts->bytes_total;
     int broken = 0; /* errno of the first failure */
     bool more = false;
 
     for (int i = 0; i < 2; i++)
         more |= way_turn(pair, i, &broken);
-    cn_pace_moved(&sw->pace, &pair->bulk_ms, (size_t)(sw->counts.bytes_total - before),
+    cn_pace_moved(&sw->pace, &pair->bulk_ms, (size_t)(sw->counts->bytes_total - before),
                   sw->loop->now_ms);
     if (pair->way[0].done && pair->way[1].done)
         pair_end(pair, CN_SWITCH_DONE);
@@ -665,8 +666,8 @@ enum cn_err cn_switch_join(struct cn_switch *sw, const struct cn_switch_end end[
     sw->first = pair;
     for (int i = 0; i < 2; i++)
         reset_on_close(end[i].fd, true);
-    sw->counts.pairs++;
-    sw->counts.pairs_total++;
+    sw->counts->pairs++;
+    sw->counts->pairs_total++;
     timer_plan(pair);
     ready_push(pair);
     return CN_OK;

@@ -36,12 +36,12 @@ struct cn_switch_limits {
     uint32_t owner_max; /* owner numbers are below it; fixed at creation */
 };
 
-/* loop is borrowed for the life of the switch, and owners, [owner_max], whose bytes it counts;
- * NULL: does not. CN_E_MEMORY. */
+/* loop is borrowed for the life of the switch, as are owners, [owner_max], whose bytes it counts
+ * (NULL: does not), and counts, which are zeroed at first. CN_E_MEMORY. */
 CN_MUST_USE enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *loop,
                                          const struct cn_switch_limits *limits,
-                                         struct cn_owner *owners, cn_switch_ended *ended,
-                                         void *context);
+                                         struct cn_owner *owners, struct cn_switch_counts *counts,
+                                         cn_switch_ended *ended, void *context);
 /* Closes all pairs. */
 void cn_switch_destroy(struct cn_switch *sw);
 /* Octets per second that an owner of this class may send; 0: no limit, as at first. Without owners

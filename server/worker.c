@@ -64,7 +64,8 @@ enum cn_err cn_worker_create(struct cn_worker **worker, struct cn_loop *loop,
     if (w->records)
         err = cn_owners_init(&w->owners, page->page->owners, page->owner_max);
     if (err == CN_OK)
-        err = cn_switch_create(&w->sw, loop, limits, page->page->owners, on_ended, w);
+        err = cn_switch_create(&w->sw, loop, limits, page->page->owners, &page->page->calls,
+                               on_ended, w);
     if (err != CN_OK) {
         cn_worker_destroy(w);
         return err;
@@ -402,7 +403,7 @@ bool cn_worker_turn(struct cn_worker *worker)
     bool more = cn_switch_turn(worker->sw);
 
     tell(worker);
-    worker->page.page->calls = cn_switch_counts(worker->sw);
+    worker->page.page->calls.pipes = cn_switch_counts(worker->sw).pipes;
     worker->page.page->owners_used = worker->owners.fresh;
     return more;
 }

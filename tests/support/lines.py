@@ -194,20 +194,32 @@ class Change:
         self.world = world
         if rest:
             until(self.at_rest, "lines of earlier tests have gone")
-        self.before = status(world)
+        self.before = self.settled()
 
     def at_rest(self):
         now = status(self.world)
         return all(now[key] == 0 for key in ("pending", "waiting", "joining", "calls"))
 
+    def settled(self):
+        """What the server counts, once that has come to rest."""
+        last = None
+        for _ in range(20):
+            now = self.resting(status(self.world))
+            if now == last:
+                break
+            last = now
+        return now
+
+    @staticmethod
+    def resting(counted):
+        return {key: value for key, value in counted.items() if key != "uptime_s" and not key.endswith("_per_s")}
+
     def since(self):
-        now = status(self.world)
+        now = self.settled()
         return {
             key: now[key] - value
             for key, value in self.before.items()
-            if isinstance(value, int) and not isinstance(value, bool) and key not in ("v", "uptime_s")
-            and not key.endswith("_per_s")
-            and now[key] != value
+            if isinstance(value, int) and not isinstance(value, bool) and key in now and key != "v" and now[key] != value
         }
 
     def becomes(self, **expected):

@@ -20,6 +20,7 @@ static struct cn_loop loop;
 static struct cn_switch *sw;
 static struct cn_switch_limits limits;
 static uint64_t clock_now_ms;
+static struct cn_switch_counts counts;
 
 /* What was reported last. */
 static unsigned ended_count;
@@ -52,6 +53,7 @@ static int begin(void **state)
 {
     (void)state;
     clock_now_ms = 1000000;
+    counts = (struct cn_switch_counts) { 0 };
     ended_count = 0;
     limits = (struct cn_switch_limits) { .pairs_max = PAIRS,
                                          .pipes_max = 4,
@@ -59,7 +61,7 @@ static int begin(void **state)
                                          .stall_ms = 5000,
                                          .owner_max = 2 * PAIRS };
     if (cn_loop_init(&loop, PAIRS) != CN_OK ||
-        cn_switch_create(&sw, &loop, &limits, NULL, note_ended, NULL) != CN_OK)
+        cn_switch_create(&sw, &loop, &limits, NULL, &counts, note_ended, NULL) != CN_OK)
         return -1;
     loop.clock_ms = false_clock;
     loop.now_ms = clock_now_ms;
@@ -83,7 +85,7 @@ static void with_limits(void **state)
     begin(state);
     limits = wanted;
     cn_switch_destroy(sw);
-    assert_err(cn_switch_create(&sw, &loop, &limits, NULL, note_ended, NULL), CN_OK);
+    assert_err(cn_switch_create(&sw, &loop, &limits, NULL, &counts, note_ended, NULL), CN_OK);
 }
 
 /* Let the switch do what there is to do; the kernel delivers within a millisecond or so. */
