@@ -106,7 +106,7 @@ static void retire(void)
 static bool hear(void)
 {
     int fds[CN_CHANNEL_FDS_MAX];
-    struct cn_message m;
+    struct cn_message m = { 0 };
     size_t fd_count;
     enum cn_err err = cn_channel_receive(CN_CHANNEL_FD, &m, fds, &fd_count);
     bool kept = false;
@@ -210,7 +210,7 @@ static enum cn_err start_with(const struct cn_message *m, const int fds[START_FD
 static enum cn_err start(void)
 {
     int fds[CN_CHANNEL_FDS_MAX];
-    struct cn_message m;
+    struct cn_message m = { 0 };
     size_t fd_count;
     enum cn_err err;
     int saved;

@@ -46,7 +46,7 @@ static struct program program;
 static bool hear(void)
 {
     int fds[CN_CHANNEL_FDS_MAX];
-    struct cn_message m;
+    struct cn_message m = { 0 };
     size_t fd_count;
     enum cn_err err = cn_channel_receive(CN_CHANNEL_FD, &m, fds, &fd_count);
 
@@ -214,7 +214,7 @@ static enum cn_err http_start(int listener)
 static enum cn_err start(void)
 {
     int fds[CN_CHANNEL_FDS_MAX];
-    struct cn_message m;
+    struct cn_message m = { 0 };
     size_t fd_count;
     enum cn_err err;
 

@@ -509,7 +509,7 @@ static bool hear(struct child *child)
 {
     struct cn_supervisor *s = child->supervisor;
     int fds[CN_CHANNEL_FDS_MAX];
-    struct cn_message m;
+    struct cn_message m = { 0 };
     size_t fd_count;
     enum cn_err err = cn_channel_receive(child->channel.fd, &m, fds, &fd_count);
 
@@ -579,7 +579,7 @@ static uint64_t *restarts_of(struct cn_supervisor *s, enum cn_role role)
 static void last_word(struct child *child)
 {
     int fds[CN_CHANNEL_FDS_MAX];
-    struct cn_message m;
+    struct cn_message m = { 0 };
     size_t fd_count;
 
     while (child->channel.fd >= 0 &&
@@ -705,6 +705,13 @@ static struct cn_switch_limits limits_of(const struct cn_supervisor *s,
     };
 }
 
+static bool are_same(const struct cn_switch_limits *a, const struct cn_switch_limits *b)
+{
+    return a->pairs_max == b->pairs_max && a->owner_max == b->owner_max &&
+           a->pipes_max == b->pipes_max && a->turn_size == b->turn_size &&
+           a->idle_ms == b->idle_ms && a->stall_ms == b->stall_ms;
+}
+
 enum cn_err cn_supervisor_state(struct cn_supervisor *supervisor,
                                 const struct cn_state_parts *parts, uint32_t *number)
 {
@@ -726,7 +733,7 @@ enum cn_err cn_supervisor_state(struct cn_supervisor *supervisor,
     limits = limits_of(supervisor, parts->config);
     for (int k = 0; k < CN_CONFIG_CLASS_COUNT; k++)
         rates[k] = cn_config_class(parts->config, (uint8_t)k).rate_per_subscriber;
-    changed = memcmp(&limits, &supervisor->limits, sizeof limits) != 0 ||
+    changed = !are_same(&limits, &supervisor->limits) ||
               memcmp(rates, supervisor->rates, sizeof rates) != 0;
     supervisor->limits = limits;
     memcpy(supervisor->rates, rates, sizeof rates);

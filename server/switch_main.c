@@ -28,7 +28,7 @@ static void end(int code)
 static bool hear(void)
 {
     int fds[CN_CHANNEL_FDS_MAX];
-    struct cn_message m;
+    struct cn_message m = { 0 };
     size_t fd_count;
     enum cn_err err = cn_channel_receive(CN_CHANNEL_FD, &m, fds, &fd_count);
 
@@ -72,7 +72,7 @@ static int after(void *context)
 static enum cn_err start(void)
 {
     int fds[CN_CHANNEL_FDS_MAX];
-    struct cn_message m;
+    struct cn_message m = { 0 };
     size_t fd_count;
     enum cn_err err;
 

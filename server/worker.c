@@ -357,7 +357,7 @@ static bool gate_hear(struct gate *gate)
 {
     struct cn_worker *w = gate->worker;
     int fds[CN_CHANNEL_FDS_MAX];
-    struct cn_message m;
+    struct cn_message m = { 0 };
     size_t fd_count;
     enum cn_err err = cn_channel_receive(gate->watch.fd, &m, fds, &fd_count);
 

@@ -495,7 +495,7 @@ static void worker_ready(struct cn_watch *watch, uint32_t epoll_events)
 {
     struct worker *worker = (struct worker *)(void *)watch;
     struct cn_workers *w = worker->all;
-    struct cn_message m;
+    struct cn_message m = { 0 };
     int fds[CN_CHANNEL_FDS_MAX];
     size_t fd_count;
     enum cn_err err = CN_OK;

@@ -153,7 +153,7 @@ blind() {
 # Each process has what its part needs: the gate reads no database and no configuration, a switch
 # worker links no cryptography and opens nothing.
 parts_apart() {
-    nm build/cyphernetd-gate | grep -E ' (sqlite3_|ini_|cn_(registry|sql|config|ctl|worker)_)'
+    nm build/cyphernetd-gate | grep -E ' (sqlite3_|ini_|cn_(registry|sql|ctl|worker)_|cn_config_(read|parse))'
     nm build/cyphernetd-switch |
         grep -E ' (EVP_|sqlite3_|ini_|_*f?open(64|at|64_2|at64)?@|cn_(crypto|noise|admission|keyfile|armor|certificate)_)'
 }
