@@ -50,7 +50,7 @@ def busy_cores(seconds):
 
 
 def system_call_us(count=1000, tries=20):
-    """What the cheapest one takes, at its best. Above 1: somebody traces them all, and every figure is worthless."""
+    """What the cheapest one takes, at its best. Above 3: somebody traces them all, and every figure is worthless."""
     def once():
         began = time.perf_counter()
         for _ in range(count):

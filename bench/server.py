@@ -387,7 +387,7 @@ def main():
           f"relay and load {options.cores}; load {machine['load']:.1f}, {machine['stolen_ticks']} ticks stolen in "
           f"{machine['seconds']:.0f} s\n"
           "others: cores that other programs used meanwhile; stolen: by the hypervisor, ticks")
-    if machine["system_call_us"] > 1:
+    if machine["system_call_us"] > 3:
         print(f"WORTHLESS: a system call takes {machine['system_call_us']:.0f} us; is somebody tracing them?")
     tell(names, figures)
     for key, words in (("mb_per_s", "throughput"), ("gb_per_cpu_s", "GB for each CPU second")):

@@ -23,6 +23,8 @@ struct cn_pace {
     bool is_told; /* and the kernel agreed */
 };
 
+/* Whether a pair is one of bulk, from its own bulk_ms. */
+bool cn_pace_is_bulk(uint64_t bulk_ms, uint64_t now_ms);
 /* A pair has moved size octets in a turn; *bulk_ms is its own, zero at first. */
 void cn_pace_moved(struct cn_pace *pace, uint64_t *bulk_ms, size_t size, uint64_t now_ms);
 /* After all turns: tell the kernel, if anything has changed. Best effort. */

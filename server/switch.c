@@ -50,11 +50,16 @@ struct pair {
     struct cn_switch *sw;
     struct pair *next, *before; /* in use, or free by next */
     struct pair *next_ready;
+    struct queue *queue; /* in which it is ready; NULL: it is not */
     uint32_t id; /* of whoever joined it */
-    bool is_ready;
     bool pauses;        /* the timer ends it */
     uint64_t active_ms; /* the last octet */
     uint64_t bulk_ms;   /* for the pace */
+};
+
+/* Linked by next_ready. */
+struct queue {
+    struct pair *first, *last;
 };
 
 struct cn_switch {
@@ -67,7 +72,7 @@ struct cn_switch {
     struct pair *free;
     uint32_t fresh; /* pairs never used yet start here */
     struct pair *first;
-    struct pair *ready_first, *ready_last;
+    struct queue talk, bulk; /* ready; who moves bulk waits for who talks */
     struct cn_pipes pipes;
     struct cn_rates rates;
     struct cn_pace pace;
@@ -121,50 +126,49 @@ static void pipe_give(struct cn_switch *sw, struct way *way)
     way->in_pipe = 0;
 }
 
-static void ready_push(struct pair *pair)
+static void queue_push(struct queue *queue, struct pair *pair)
 {
-    struct cn_switch *sw = pair->sw;
-
-    if (pair->is_ready)
-        return;
-    pair->is_ready = true;
     pair->next_ready = NULL;
-    if (sw->ready_last)
-        sw->ready_last->next_ready = pair;
+    if (queue->last)
+        queue->last->next_ready = pair;
     else
-        sw->ready_first = pair;
-    sw->ready_last = pair;
+        queue->first = pair;
+    queue->last = pair;
+    pair->queue = queue;
 }
 
-static struct pair *ready_pop(struct cn_switch *sw)
+static struct pair *queue_pop(struct queue *queue)
 {
-    struct pair *pair = sw->ready_first;
+    struct pair *pair = queue->first;
 
-    if (!pair)
-        return NULL;
-    sw->ready_first = pair->next_ready;
-    if (!sw->ready_first)
-        sw->ready_last = NULL;
-    pair->is_ready = false;
+    queue->first = pair->next_ready;
+    if (!queue->first)
+        queue->last = NULL;
+    pair->queue = NULL;
     return pair;
 }
 
-static void ready_remove(struct pair *pair)
+static void queue_remove(struct pair *pair)
 {
-    struct cn_switch *sw = pair->sw;
-    struct pair **link = &sw->ready_first;
+    struct pair **link = &pair->queue->first;
     struct pair *before = NULL;
 
-    if (!pair->is_ready)
-        return;
     while (*link != pair) {
         before = *link;
         link = &before->next_ready;
     }
     *link = pair->next_ready;
-    if (sw->ready_last == pair)
-        sw->ready_last = before;
-    pair->is_ready = false;
+    if (pair->queue->last == pair)
+        pair->queue->last = before;
+    pair->queue = NULL;
+}
+
+static void ready_push(struct pair *pair)
+{
+    struct cn_switch *sw = pair->sw;
+
+    if (!pair->queue)
+        queue_push(cn_pace_is_bulk(pair->bulk_ms, sw->loop->now_ms) ? &sw->bulk : &sw->talk, pair);
 }
 
 /* An end that neither side said is not to look like one: it is a reset, which a socket of ours says
@@ -198,7 +202,8 @@ static void pair_end(struct pair *pair, enum cn_switch_outcome outcome)
         end_close(&pair->end[i], outcome);
     }
     cn_loop_timer_clear(sw->loop, &pair->timer);
-    ready_remove(pair);
+    if (pair->queue)
+        queue_remove(pair);
     if (pair->next)
         pair->next->before = pair->before;
     if (pair->before)
@@ -604,21 +609,26 @@ void cn_switch_limits_set(struct cn_switch *sw, const struct cn_switch_limits *l
     }
 }
 
+/* Those that are ready now, each once, until octets have been moved; who has more to do queues up
+ * behind. */
+static void queue_turn(struct cn_switch *sw, struct queue *queue, uint64_t octets)
+{
+    const uint64_t until = sw->counts->bytes_total + octets;
+    const struct pair *last = queue->last;
+    struct pair *pair = NULL;
+
+    while (pair != last && queue->first && sw->counts->bytes_total < until) {
+        pair = queue_pop(queue);
+        pair_turn(pair);
+    }
+}
+
 bool cn_switch_turn(struct cn_switch *sw)
 {
-    struct pair *last = sw->ready_last;
-    struct pair *pair;
-
-    /* those that were ready when the turn began; who has more to do queues up behind */
-    while (last && (pair = ready_pop(sw))) {
-        bool was_last = pair == last;
-
-        pair_turn(pair);
-        if (was_last)
-            break;
-    }
+    queue_turn(sw, &sw->talk, UINT32_MAX);
+    queue_turn(sw, &sw->bulk, sw->limits.turn_size); /* then see who talks by now */
     cn_pace_tell(&sw->pace, sw->loop->now_ms);
-    return sw->ready_first != NULL;
+    return sw->talk.first || sw->bulk.first;
 }
 
 static struct pair *pair_take(struct cn_switch *sw)

@@ -30,7 +30,7 @@ typedef void cn_switch_ended(void *context, uint32_t id, const uint64_t bytes[2]
 struct cn_switch_limits {
     uint32_t pairs_max; /* fixed at creation */
     uint32_t pipes_max;
-    uint32_t turn_size; /* octets */
+    uint32_t turn_size; /* octets of bulk, before others are looked at */
     uint64_t idle_ms;   /* 0: no limit */
     uint64_t stall_ms;
     uint32_t owner_max; /* owner numbers are below it; fixed at creation */

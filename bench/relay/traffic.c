@@ -6,6 +6,7 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <time.h>
@@ -185,6 +186,8 @@ void traffic_probe(const int ends[END_COUNT], int64_t pause_us, struct tally *ta
     const struct timespec pause = { pause_us / 1000000, pause_us % 1000000 * 1000 };
     uint32_t count = 0;
 
+    /* what is measured is how long the relay makes it wait, not the load that shares its core */
+    (void)setpriority(PRIO_PROCESS, 0, -20); /* if we may */
     for (;;) {
         int64_t ns = trip(ends);
 

@@ -617,6 +617,41 @@ static void a_new_stall_limit_is_the_kernels_too(void **state)
     hang_up(fd);
 }
 
+/* Ready at once with calls that have much to move, and behind them. */
+static void who_talks_does_not_wait_for_bulk(void **state)
+{
+    int bulk[PAIRS - 1][2], talk[2];
+    uint64_t before;
+
+    (void)state;
+    for (uint32_t i = 0; i < PAIRS - 1; i++) {
+        join(bulk[i], 2 * i);
+        stuff(bulk[i][0]);
+    }
+    join(talk, 2 * PAIRS - 2);
+    for (int i = 0; i < PAIRS - 1; i++) {
+        static uint8_t in[65536];
+
+        while (recv(bulk[i][1], in, sizeof in, 0) > 0)
+            ;
+    }
+    assert_int_equal(send(talk[0], "now", 3, MSG_NOSIGNAL), 3);
+    usleep(10000); /* for the kernel to tell the switch of all of them */
+    before = cn_switch_counts(sw).bytes_total;
+    assert_err(cn_loop_turn(&loop, false), CN_OK);
+    gets(talk[1], "now");
+    assert_in_range(cn_switch_counts(sw).bytes_total - before, 1, 3 * limits.turn_size);
+    assert_true(loop.more);
+    cn_switch_cut(sw, 2 * PAIRS - 2);
+    for (uint32_t i = 0; i < PAIRS - 1; i++)
+        cn_switch_cut(sw, 2 * i);
+    for (int i = 0; i < PAIRS - 1; i++) {
+        close(bulk[i][0]);
+        close(bulk[i][1]);
+    }
+    hang_up(talk);
+}
+
 static void a_rate_holds_whatever_is_sent_at_once(void **state)
 {
     static uint8_t in[1 << 20];
@@ -850,6 +885,7 @@ int main(void)
         TEST(silence_ends_a_call_at_the_idle_limit_and_an_octet_either_way_prolongs_it),
         TEST(new_limits_hold_for_calls_that_are_there),
         TEST(a_new_stall_limit_is_the_kernels_too),
+        TEST(who_talks_does_not_wait_for_bulk),
         TEST(a_rate_holds_whatever_is_sent_at_once),
         TEST(a_rate_is_one_for_all_calls_of_an_owner),
         TEST(there_are_only_so_many_pairs_and_the_caller_keeps_what_is_refused),
