@@ -2,49 +2,82 @@
 
 #include <stdlib.h>
 
-enum { BURST_MS = 250 }; /* of an owner's rate may pass at once */
-
-struct cn_bucket {
-    uint64_t tokens; /* thousandths of an octet, so that the slowest rate comes to something */
-    uint64_t filled_ms;
+enum {
+    GRANTS_PER_S = 50,
+    GRANT_SIZE_MIN = 512, /* octets: it would not pay to wake up for less */
+    BURST_US = 250000     /* of a rate that was not used may pass at once */
 };
 
-enum cn_err cn_rates_init(struct cn_rates *rates, uint32_t owner_max)
+enum cn_err cn_rates_init(struct cn_rates *rates, uint32_t owner_max, cn_bucket *all)
 {
-    *rates = (struct cn_rates) { .buckets = calloc(owner_max, sizeof *rates->buckets) };
-    return rates->buckets ? CN_OK : CN_E_MEMORY;
+    *rates = (struct cn_rates) { .owners = calloc(owner_max, sizeof *rates->owners), .all = all };
+    return rates->owners ? CN_OK : CN_E_MEMORY;
 }
 
 void cn_rates_wipe(struct cn_rates *rates)
 {
     if (!rates)
         return;
-    free(rates->buckets);
+    free(rates->owners);
     *rates = (struct cn_rates) { 0 };
 }
 
-size_t cn_rates_left(struct cn_rates *rates, uint32_t owner, uint8_t limits_class, uint64_t now_ms)
+bool cn_rates_limit(const struct cn_rates *rates, uint8_t limits_class)
 {
-    struct cn_bucket *b = &rates->buckets[owner];
-    uint64_t full = rates->rate[limits_class] * BURST_MS + 1000;
-    uint64_t since_ms = now_ms - b->filled_ms;
-
-    if (rates->rate[limits_class] == 0)
-        return SIZE_MAX;
-    if (since_ms > 1000)
-        since_ms = 1000;
-    b->tokens += rates->rate[limits_class] * since_ms;
-    b->filled_ms = now_ms;
-    if (b->tokens > full)
-        b->tokens = full;
-    return b->tokens / 1000;
+    return rates->rate[limits_class] > 0 || rates->rate_all > 0;
 }
 
-void cn_rates_spend(struct cn_rates *rates, uint32_t owner, uint8_t limits_class, size_t size)
+/* Never more than a quarter of a second's worth, but for the octet that it has to be. */
+static uint32_t grant_size(uint64_t rate)
 {
-    struct cn_bucket *b = &rates->buckets[owner];
-    uint64_t spent = (uint64_t)size * 1000;
+    uint64_t size = rate / GRANTS_PER_S;
 
-    if (rates->rate[limits_class] > 0)
-        b->tokens -= spent < b->tokens ? spent : b->tokens;
+    if (size < GRANT_SIZE_MIN)
+        size = rate / 4 < GRANT_SIZE_MIN ? rate / 4 : GRANT_SIZE_MIN;
+    if (size == 0)
+        return 1;
+    return size < UINT32_MAX ? (uint32_t)size : UINT32_MAX;
+}
+
+/* Promise size octets; from when they count: microseconds. */
+static uint64_t promise(cn_bucket *bucket, uint64_t rate, uint32_t size, uint64_t now_us)
+{
+    uint64_t before = atomic_load_explicit(bucket, memory_order_relaxed);
+    uint64_t from;
+
+    do {
+        from = before + BURST_US < now_us ? now_us - BURST_US : before;
+    } while (!atomic_compare_exchange_weak_explicit(bucket, &before,
+                                                    from + (uint64_t)size * 1000000 / rate,
+                                                    memory_order_relaxed, memory_order_relaxed));
+    return from;
+}
+
+struct cn_grant cn_rates_ask(struct cn_rates *rates, uint32_t owner, uint8_t limits_class,
+                             uint64_t now_ms)
+{
+    const uint64_t own = rates->rate[limits_class], all = rates->rate_all;
+    struct cn_grant grant = { UINT32_MAX, now_ms };
+    uint64_t from_us = 0;
+
+    if (own > 0)
+        grant.size = grant_size(own);
+    if (all > 0 && grant_size(all) < grant.size)
+        grant.size = grant_size(all);
+    if (own > 0)
+        from_us = promise(&rates->owners[owner], own, grant.size, now_ms * 1000);
+    if (all > 0) {
+        uint64_t all_us = promise(rates->all, all, grant.size, now_ms * 1000);
+
+        if (all_us > from_us)
+            from_us = all_us;
+    }
+    if (from_us > now_ms * 1000)
+        grant.from_ms = (from_us + 999) / 1000;
+    return grant;
+}
+
+void cn_rates_forget(struct cn_rates *rates, uint32_t owner)
+{
+    atomic_store_explicit(&rates->owners[owner], 0, memory_order_relaxed);
 }

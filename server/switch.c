@@ -27,7 +27,9 @@ struct way {
     size_t in_pipe;      /* octets */
     uint64_t bytes;      /* moved */
     uint64_t blocked_ms; /* since when the far end takes nothing; 0: it does */
-    int queued;          /* octets on their way to it then */
+    uint64_t credit_ms;  /* from when credit counts */
+    uint32_t credit;     /* octets that were granted and are not moved yet, where there are rates */
+    int queued;          /* octets on their way to the far end when it was blocked */
     bool readable;       /* as far as we know */
     bool writable;
     bool ended; /* the source said its end */
@@ -51,10 +53,10 @@ struct pair {
     struct pair *next, *before; /* in use, or free by next */
     struct pair *next_ready;
     struct queue *queue; /* in which it is ready; NULL: it is not */
-    uint32_t id; /* of whoever joined it */
-    bool pauses;        /* the timer ends it */
-    uint64_t active_ms; /* the last octet */
-    uint64_t bulk_ms;   /* for the pace */
+    uint32_t id;         /* of whoever joined it */
+    uint64_t resume_ms;  /* then it goes on by itself; 0: it need not */
+    uint64_t active_ms;  /* the last octet */
+    uint64_t bulk_ms;    /* for the pace */
 };
 
 /* Linked by next_ready. */
@@ -75,6 +77,7 @@ struct cn_switch {
     struct queue talk, bulk; /* ready; who moves bulk waits for who talks */
     struct cn_pipes pipes;
     struct cn_rates rates;
+    cn_bucket all; /* unless one is shared */
     struct cn_pace pace;
     struct cn_switch_counts *counts; /* of the caller */
     uint8_t copy[COPY_SIZE];
@@ -100,11 +103,12 @@ enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *loop,
     if (err == CN_OK)
         err = cn_pipes_init(&s->pipes, limits->pipes_max);
     if (err == CN_OK)
-        err = cn_rates_init(&s->rates, limits->owner_max);
+        err = cn_rates_init(&s->rates, limits->owner_max, &s->all);
     if (err != CN_OK) {
         cn_switch_destroy(s);
         return err;
     }
+    s->rates.rate_all = limits->rate_all;
     *sw = s;
     return CN_OK;
 }
@@ -278,11 +282,26 @@ static uint8_t class_of(const struct pair *pair, int i)
     return sw->owners ? sw->owners[pair->end[i].owner].limits_class : 0;
 }
 
-/* Octets that an end may send now. */
-static size_t rate_left(struct pair *pair, int i)
+/* Octets that an end may send now; 0: from credit_ms on. */
+static size_t may_move(struct pair *pair, int i)
 {
-    return cn_rates_left(&pair->sw->rates, pair->end[i].owner, class_of(pair, i),
-                         pair->sw->loop->now_ms);
+    struct way *way = &pair->way[i];
+    struct cn_switch *sw = pair->sw;
+    struct cn_grant grant;
+
+    if (!cn_rates_limit(&sw->rates, class_of(pair, i)))
+        return SIZE_MAX;
+    if (way->credit == 0) {
+        grant = cn_rates_ask(&sw->rates, pair->end[i].owner, class_of(pair, i), sw->loop->now_ms);
+        way->credit = grant.size;
+        way->credit_ms = grant.from_ms;
+    }
+    return way->credit_ms <= sw->loop->now_ms ? way->credit : 0;
+}
+
+static void spend(struct way *way, size_t size)
+{
+    way->credit -= size < way->credit ? (uint32_t)size : way->credit;
 }
 
 /* Octets that the kernel holds for a peer, who has not acknowledged them. */
@@ -338,7 +357,7 @@ static enum moved fill(struct pair *pair, int i, size_t most)
         way->ended = true;
     if (moved == MOVED) {
         way->in_pipe = (size_t)size;
-        cn_rates_spend(&pair->sw->rates, pair->end[i].owner, class_of(pair, i), (size_t)size);
+        spend(way, (size_t)size);
     }
     return moved;
 }
@@ -372,7 +391,7 @@ static enum moved copy(struct pair *pair, int i, size_t most)
         errno = EIO; /* what was seen must be there */
         return BROKEN;
     }
-    cn_rates_spend(&pair->sw->rates, pair->end[i].owner, class_of(pair, i), (size_t)sent);
+    spend(way, (size_t)sent);
     count_moved(pair, i, (size_t)sent);
     return MOVED;
 }
@@ -388,10 +407,10 @@ static void pass_end(struct pair *pair, int i)
     pipe_give(pair->sw, way);
 }
 
-static void pair_pause(struct pair *pair)
+static void resume_at(struct pair *pair, uint64_t ms)
 {
-    pair->pauses = true;
-    cn_loop_timer_set(pair->sw->loop, &pair->timer, pair->sw->loop->now_ms + LATER_MS);
+    if (pair->resume_ms == 0 || ms < pair->resume_ms)
+        pair->resume_ms = ms;
 }
 
 /* Move one way until it blocks, ends, or has had its turn. True: the turn ran out, there is more.
@@ -415,14 +434,15 @@ static bool way_turn(struct pair *pair, int i, int *broken)
             return false;
         } else if (!way->readable) {
             break;
-        } else if (rate_left(pair, i) == 0) {
-            pair_pause(pair);
-            break;
         } else if (left == 0) {
             return true;
         } else {
-            size_t most = rate_left(pair, i);
+            size_t most = may_move(pair, i);
 
+            if (most == 0) {
+                resume_at(pair, way->credit_ms);
+                break;
+            }
             if (most > left)
                 most = left;
             if (way->pipe.fd[0] >= 0 || cn_pipes_lend(&sw->pipes, &way->pipe))
@@ -435,7 +455,7 @@ static bool way_turn(struct pair *pair, int i, int *broken)
         if (moved == BROKEN && *broken == 0)
             *broken = errno;
         if (moved == LATER)
-            pair_pause(pair);
+            resume_at(pair, sw->loop->now_ms + LATER_MS);
         if (moved == BROKEN || moved == LATER)
             return false;
         left -= way->bytes - before < left ? (size_t)(way->bytes - before) : left;
@@ -454,16 +474,14 @@ static uint64_t stall_look_ms(const struct pair *pair, const struct way *way)
     return way->blocked_ms + stall_ms < next_ms ? way->blocked_ms + stall_ms : next_ms;
 }
 
-/* When the pair's limits are to be looked at again. */
+/* When the pair goes on by itself, or its limits are to be looked at again. */
 static void timer_plan(struct pair *pair)
 {
     struct cn_loop *loop = pair->sw->loop;
     const struct cn_switch_limits *l = &pair->sw->limits;
-    uint64_t due = UINT64_MAX;
+    uint64_t due = pair->resume_ms > 0 ? pair->resume_ms : UINT64_MAX;
 
-    if (pair->pauses)
-        return;
-    if (l->idle_ms > 0)
+    if (l->idle_ms > 0 && pair->active_ms + l->idle_ms < due)
         due = pair->active_ms + l->idle_ms;
     for (int i = 0; i < 2; i++) {
         const struct way *way = &pair->way[i];
@@ -480,6 +498,8 @@ static void timer_plan(struct pair *pair)
 /* A timer that comes too early finds that out by itself; one that would come too late does not. */
 static bool timer_is_late(const struct pair *pair)
 {
+    if (pair->resume_ms > 0 && (pair->timer.place == 0 || pair->timer.due_ms > pair->resume_ms))
+        return true;
     for (int i = 0; i < 2; i++) {
         const struct way *way = &pair->way[i];
 
@@ -503,6 +523,7 @@ static void pair_turn(struct pair *pair)
     int broken = 0; /* errno of the first failure */
     bool more = false;
 
+    pair->resume_ms = 0; /* unless that turns out anew */
     for (int i = 0; i < 2; i++)
         more |= way_turn(pair, i, &broken);
     cn_pace_moved(&sw->pace, &pair->bulk_ms, (size_t)(sw->counts->bytes_total - before),
@@ -560,8 +581,8 @@ static void timer_fire(struct cn_timer *timer)
     struct pair *pair = (struct pair *)(void *)((char *)timer - offsetof(struct pair, timer));
     const struct cn_switch *sw = pair->sw;
 
-    if (pair->pauses) {
-        pair->pauses = false;
+    if (pair->resume_ms > 0 && sw->loop->now_ms >= pair->resume_ms) {
+        pair->resume_ms = 0;
         ready_push(pair);
     }
     if (is_stalled(pair)) {
@@ -587,9 +608,29 @@ static void socket_tune(const struct cn_switch *sw, int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof stall_ms);
 }
 
+/* A rate has changed: what was promised under the one before counts no more. */
+static void promises_forget(struct cn_switch *sw)
+{
+    for (struct pair *pair = sw->first; pair; pair = pair->next) {
+        for (int i = 0; i < 2; i++) {
+            cn_rates_forget(&sw->rates, pair->end[i].owner);
+            pair->way[i].credit = 0;
+        }
+        ready_push(pair);
+    }
+}
+
+void cn_switch_share(struct cn_switch *sw, cn_bucket *all)
+{
+    sw->rates.all = all;
+}
+
 void cn_switch_rate_set(struct cn_switch *sw, uint8_t limits_class, uint64_t rate)
 {
+    if (sw->rates.rate[limits_class] == rate)
+        return;
     sw->rates.rate[limits_class] = rate;
+    promises_forget(sw);
 }
 
 void cn_switch_limits_set(struct cn_switch *sw, const struct cn_switch_limits *limits)
@@ -600,7 +641,10 @@ void cn_switch_limits_set(struct cn_switch *sw, const struct cn_switch_limits *l
     l.owner_max = sw->limits.owner_max;
     if (l.pipes_max > sw->pipes.room)
         l.pipes_max = sw->pipes.room;
+    if (l.rate_all != sw->limits.rate_all)
+        promises_forget(sw);
     sw->limits = l;
+    sw->rates.rate_all = l.rate_all;
     sw->pipes.count_max = l.pipes_max;
     for (struct pair *pair = sw->first; pair; pair = pair->next) {
         for (int i = 0; i < 2; i++)

@@ -13,6 +13,7 @@
 #include "err.h"
 #include "loop.h"
 #include "owners.h"
+#include "rates.h"
 
 struct cn_switch;
 
@@ -33,6 +34,7 @@ struct cn_switch_limits {
     uint32_t turn_size; /* octets of bulk, before others are looked at */
     uint64_t idle_ms;   /* 0: no limit */
     uint64_t stall_ms;
+    uint64_t rate_all;  /* octets per second of all together; 0: no limit */
     uint32_t owner_max; /* owner numbers are below it; fixed at creation */
 };
 
@@ -44,6 +46,8 @@ CN_MUST_USE enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *
                                          cn_switch_ended *ended, void *context);
 /* Closes all pairs. */
 void cn_switch_destroy(struct cn_switch *sw);
+/* The bucket of limits.rate_all is one that others use too, borrowed for the life of the switch. */
+void cn_switch_share(struct cn_switch *sw, cn_bucket *all);
 /* Octets per second that an owner of this class may send; 0: no limit, as at first. Without owners
  * everybody is of class 0. */
 void cn_switch_rate_set(struct cn_switch *sw, uint8_t limits_class, uint64_t rate);

@@ -1,4 +1,4 @@
-/* What owners may still move: never more than the rate, from the slowest to the highest. */
+/* What owners may move: never more than the rate, from the slowest to the highest, and in turns. */
 #include "unit.h"
 
 #include "rates.h"
@@ -6,13 +6,15 @@
 enum { OWNERS = 4, START_MS = 5000 };
 
 static struct cn_rates rates;
+static cn_bucket all;
 
 static int begin(void **state)
 {
     (void)state;
-    if (cn_rates_init(&rates, OWNERS) != CN_OK)
+    all = 0;
+    if (cn_rates_init(&rates, OWNERS, &all) != CN_OK)
         return -1;
-    rates.rate[0] = 1000;
+    rates.rate[0] = 100000;
     rates.rate[255] = 10;
     return 0;
 }
@@ -24,86 +26,141 @@ static int end(void **state)
     return 0;
 }
 
-static void who_has_spent_all_has_nothing_left(void **state)
+/* What is granted from that time to that, inclusive, to an owner who always asks for more. */
+static uint64_t granted(uint32_t owner, uint8_t limits_class, uint64_t from_ms, uint64_t to_ms)
+{
+    uint64_t size = 0;
+
+    while (from_ms <= to_ms) {
+        struct cn_grant grant = cn_rates_ask(&rates, owner, limits_class, from_ms);
+
+        assert_true(grant.size > 0);
+        assert_true(grant.from_ms >= from_ms);
+        from_ms = grant.from_ms;
+        if (from_ms <= to_ms)
+            size += grant.size;
+    }
+    return size;
+}
+
+static void a_grant_is_20_ms_of_the_rate(void **state)
 {
     (void)state;
-    cn_rates_spend(&rates, 0, 0, cn_rates_left(&rates, 0, 0, START_MS));
-    assert_int_equal(cn_rates_left(&rates, 0, 0, START_MS), 0);
-    cn_rates_spend(&rates, 0, 0, 1000000); /* more than it had is no debt */
-    assert_int_equal(cn_rates_left(&rates, 0, 0, START_MS + 100), 100);
+    assert_int_equal(cn_rates_ask(&rates, 0, 0, START_MS).size, 2000);
+    rates.rate[0] = 1000000000;
+    assert_int_equal(cn_rates_ask(&rates, 0, 0, START_MS).size, 20000000);
+}
+
+static void a_slow_one_is_not_in_crumbs_nor_of_more_than_a_quarter_second(void **state)
+{
+    (void)state;
+    rates.rate[0] = 10000; /* 200 octets in 20 ms */
+    assert_int_equal(cn_rates_ask(&rates, 0, 0, START_MS).size, 512);
+    rates.rate[0] = 1000;
+    assert_int_equal(cn_rates_ask(&rates, 0, 0, START_MS).size, 250);
+    assert_int_equal(cn_rates_ask(&rates, 1, 255, START_MS).size, 2);
 }
 
 static void a_quarter_of_a_second_is_the_most_at_once(void **state)
 {
     (void)state;
-    for (uint64_t later_ms = 0; later_ms < 1000000; later_ms = 10 * later_ms + 1)
-        assert_int_equal(cn_rates_left(&rates, 0, 0, START_MS + later_ms), 251); /* and an octet */
+    for (uint64_t later_ms = 0; later_ms < 100000000; later_ms = 10 * later_ms + 1000)
+        assert_in_range(granted(0, 0, START_MS + later_ms, START_MS + later_ms), 25000, 27000);
 }
 
-static void a_class_has_a_rate_of_its_own(void **state)
+static void in_the_long_run_it_comes_to_the_rate(void **state)
 {
-    (void)state;
-    assert_int_equal(cn_rates_left(&rates, 0, 255, START_MS), 3); /* and an octet */
-    assert_int_equal(cn_rates_left(&rates, 1, 0, START_MS), 251);
-    assert_true(cn_rates_left(&rates, 2, 7, START_MS) == SIZE_MAX);
-}
-
-static void in_small_steps_it_comes_to_the_rate(void **state)
-{
-    static const uint64_t steps_ms[] = { 1, 7, 20, 249 };
+    static const uint64_t rate[] = { 1, 10, 999, 51200, 100000, 123456789 };
 
     (void)state;
-    for (size_t i = 0; i < COUNT(steps_ms); i++) {
-        uint64_t now_ms = START_MS + 1000000 * i, until_ms = now_ms + 100 * 1000;
-        size_t moved = 0;
+    for (size_t i = 0; i < COUNT(rate); i++) {
+        uint64_t from_ms = START_MS + 1000000 * i;
 
-        cn_rates_spend(&rates, 0, 0, cn_rates_left(&rates, 0, 0, now_ms));
-        while ((now_ms += steps_ms[i]) <= until_ms) {
-            size_t left = cn_rates_left(&rates, 0, 0, now_ms);
-
-            cn_rates_spend(&rates, 0, 0, left);
-            moved += left;
-        }
-        assert_in_range(moved, 99700, 100001);
+        rates.rate[0] = rate[i];
+        granted(0, 0, from_ms, from_ms); /* what it may move at once */
+        assert_in_range(granted(0, 0, from_ms + 1, from_ms + 100000), rate[i] * 99 - 1,
+                        rate[i] * 101 + 1);
     }
 }
 
-static void each_owner_has_his_own(void **state)
+static void it_is_told_from_when_it_may(void **state)
 {
+    struct cn_grant one, other;
+
     (void)state;
-    cn_rates_spend(&rates, 1, 0, cn_rates_left(&rates, 1, 0, START_MS));
-    assert_int_equal(cn_rates_left(&rates, 1, 0, START_MS), 0);
-    assert_int_equal(cn_rates_left(&rates, 0, 0, START_MS), 251);
-    assert_int_equal(cn_rates_left(&rates, 2, 0, START_MS), 251);
+    granted(0, 0, START_MS, START_MS);
+    one = cn_rates_ask(&rates, 0, 0, START_MS);
+    other = cn_rates_ask(&rates, 0, 0, START_MS);
+    assert_int_equal(other.from_ms, one.from_ms + 20); /* in turns */
+    assert_int_equal(cn_rates_ask(&rates, 0, 0, START_MS + 1).from_ms, one.from_ms + 40);
 }
 
-static void the_slowest_rate_is_an_octet_a_second(void **state)
+static void each_owner_and_each_class_has_its_own(void **state)
 {
     (void)state;
-    rates.rate[0] = 1;
-    cn_rates_spend(&rates, 0, 0, cn_rates_left(&rates, 0, 0, START_MS));
-    for (uint64_t ms = START_MS; ms < START_MS + 3000; ms += 10)
-        assert_int_equal(cn_rates_left(&rates, 0, 0, ms), ms < START_MS + 1000 ? 0 : 1);
+    granted(0, 0, START_MS, START_MS);
+    assert_true(cn_rates_ask(&rates, 0, 0, START_MS).from_ms > START_MS);
+    assert_int_equal(cn_rates_ask(&rates, 1, 0, START_MS).from_ms, START_MS);
+    assert_int_equal(cn_rates_ask(&rates, 2, 255, START_MS).from_ms, START_MS);
+    assert_true(cn_rates_limit(&rates, 0) && cn_rates_limit(&rates, 255));
+    assert_false(cn_rates_limit(&rates, 7));
+}
+
+static void all_together_have_one_too(void **state)
+{
+    struct cn_grant grant[OWNERS] = { { 0 } };
+    uint64_t size = 0;
+
+    (void)state;
+    rates.rate_all = 200000;
+    assert_true(cn_rates_limit(&rates, 7));
+    for (uint64_t ms = START_MS; ms <= START_MS + 10000; ms++) {
+        for (uint32_t owner = 0; owner < OWNERS; owner++) {
+            while (grant[owner].from_ms <= ms) {
+                size += grant[owner].size;
+                grant[owner] = cn_rates_ask(&rates, owner, 7, ms);
+            }
+        }
+    }
+    assert_in_range(size, 2000000, 2000000 + 50000 + 20000);
+    /* nor does it let anybody have more than his own */
+    assert_in_range(granted(0, 255, START_MS + 60000, START_MS + 70000), 100, 110);
+}
+
+static void it_is_shared_by_who_has_the_same_bucket(void **state)
+{
+    struct cn_rates others = { 0 };
+
+    (void)state;
+    assert_err(cn_rates_init(&others, OWNERS, &all), CN_OK);
+    rates.rate_all = others.rate_all = 200000;
+    granted(0, 7, START_MS, START_MS);
+    assert_true(cn_rates_ask(&others, 0, 7, START_MS).from_ms > START_MS);
+    cn_rates_wipe(&others);
 }
 
 static void the_highest_rate_does_not_overflow(void **state)
 {
+    const uint64_t late_ms = 1ULL << 50;
+    struct cn_grant grant;
+
     (void)state;
-    rates.rate[0] = 1000000000000; /* that cyphernetd.conf(5) allows */
-    assert_int_equal(cn_rates_left(&rates, 0, 0, UINT64_MAX), 250000000001);
-    cn_rates_spend(&rates, 0, 0, 250000000000);
-    assert_int_equal(cn_rates_left(&rates, 0, 0, UINT64_MAX), 1);
+    rates.rate[0] = rates.rate_all = 1000000000000; /* that cyphernetd.conf(5) allows */
+    grant = cn_rates_ask(&rates, 0, 0, late_ms);
+    assert_int_equal(grant.size, UINT32_MAX);
+    assert_int_equal(grant.from_ms, late_ms);
+    assert_in_range(granted(0, 0, late_ms, late_ms), 240000000000, 260000000000);
 }
 
-static void without_a_limit_nothing_counts(void **state)
+static void what_was_promised_is_forgotten_with_the_rate(void **state)
 {
     (void)state;
-    rates.rate[0] = 0;
-    assert_true(cn_rates_left(&rates, 0, 0, START_MS) == SIZE_MAX);
-    cn_rates_spend(&rates, 0, 0, SIZE_MAX / 2000);
-    assert_true(cn_rates_left(&rates, 0, 0, START_MS) == SIZE_MAX);
-    rates.rate[0] = 1000; /* and a limit that comes later begins anew */
-    assert_int_equal(cn_rates_left(&rates, 0, 0, START_MS), 251);
+    rates.rate[0] = 1;
+    for (int i = 0; i < 1000; i++)
+        (void)cn_rates_ask(&rates, 0, 0, START_MS);
+    assert_true(cn_rates_ask(&rates, 0, 0, START_MS).from_ms > START_MS + 900000);
+    cn_rates_forget(&rates, 0);
+    assert_int_equal(cn_rates_ask(&rates, 0, 0, START_MS).from_ms, START_MS);
 }
 
 static void wiping_is_fine_at_any_time(void **state)
@@ -118,14 +175,16 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-        TEST(who_has_spent_all_has_nothing_left),
+        TEST(a_grant_is_20_ms_of_the_rate),
+        TEST(a_slow_one_is_not_in_crumbs_nor_of_more_than_a_quarter_second),
         TEST(a_quarter_of_a_second_is_the_most_at_once),
-        TEST(in_small_steps_it_comes_to_the_rate),
-        TEST(a_class_has_a_rate_of_its_own),
-        TEST(each_owner_has_his_own),
-        TEST(the_slowest_rate_is_an_octet_a_second),
+        TEST(in_the_long_run_it_comes_to_the_rate),
+        TEST(it_is_told_from_when_it_may),
+        TEST(each_owner_and_each_class_has_its_own),
+        TEST(all_together_have_one_too),
+        TEST(it_is_shared_by_who_has_the_same_bucket),
         TEST(the_highest_rate_does_not_overflow),
-        TEST(without_a_limit_nothing_counts),
+        TEST(what_was_promised_is_forgotten_with_the_rate),
         TEST(wiping_is_fine_at_any_time),
     };
 

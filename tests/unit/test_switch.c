@@ -699,6 +699,99 @@ static void a_rate_is_one_for_all_calls_of_an_owner(void **state)
     hang_up(fd);
 }
 
+static void calls_that_share_a_rate_take_turns(void **state)
+{
+    enum { CALLS = 5, GRANT = 2000 };
+    int fd[CALLS][2];
+    size_t got[CALLS] = { 0 };
+    static uint8_t in[65536];
+
+    limits.stall_ms = 1000000;
+    with_limits(state);
+    cn_switch_rate_set(sw, 0, 100000);
+    for (int i = 0; i < CALLS; i++)
+        join(fd[i], 0);
+    for (int i = 0; i < CALLS; i++)
+        stuff(fd[i][0]);
+    for (int ms = 0; ms < 4000; ms += 5) {
+        clock_now_ms += 5;
+        assert_err(cn_loop_turn(&loop, false), CN_OK);
+    }
+    for (int i = 0; i < CALLS; i++)
+        while (recv(fd[i][1], in, sizeof in, 0) > 0)
+            ;
+    for (int ms = 0; ms < 4000; ms += 5) {
+        clock_now_ms += 5;
+        assert_err(cn_loop_turn(&loop, false), CN_OK);
+    }
+    for (int i = 0; i < CALLS; i++) {
+        ssize_t n;
+
+        while ((n = recv(fd[i][1], in, sizeof in, 0)) > 0)
+            got[i] += (size_t)n;
+        assert_in_range(got[i], 4 * 100000 / CALLS - 2 * GRANT, 4 * 100000 / CALLS + 2 * GRANT);
+    }
+    assert_int_equal(cn_switch_cut(sw, 0), CALLS);
+    for (int i = 0; i < CALLS; i++) {
+        close(fd[i][0]);
+        close(fd[i][1]);
+    }
+}
+
+static void all_have_a_rate_together(void **state)
+{
+    uint64_t before;
+    int fd[2], other[2];
+
+    limits.stall_ms = 1000000;
+    limits.rate_all = 100000;
+    with_limits(state);
+    join(fd, 0);
+    join(other, 2);
+    stuff(fd[0]);
+    stuff(other[0]);
+    before = cn_switch_counts(sw).bytes_total;
+    for (int ms = 0; ms < 2000; ms += 20) {
+        clock_now_ms += 20;
+        assert_err(cn_loop_turn(&loop, false), CN_OK);
+    }
+    assert_in_range(cn_switch_counts(sw).bytes_total - before, 180000, 210000);
+    limits.rate_all = 0; /* and without it all goes at once */
+    cn_switch_limits_set(sw, &limits);
+    turns();
+    assert_true(cn_switch_counts(sw).bytes_total - before > 1000000);
+    assert_int_equal(cn_switch_cut(sw, 0), 1);
+    assert_int_equal(cn_switch_cut(sw, 2), 1);
+    close(other[0]);
+    close(other[1]);
+    hang_up(fd);
+}
+
+/* Between turns nothing is done, nor looked for. */
+static void who_has_to_wait_is_woken_just_when_it_may_go_on(void **state)
+{
+    unsigned turn_count = 0;
+    uint64_t before;
+    int fd[2];
+
+    limits.stall_ms = 1000000;
+    with_limits(state);
+    cn_switch_rate_set(sw, 0, 100000);
+    join(fd, 0);
+    stuff(fd[0]);
+    before = cn_switch_counts(sw).bytes_total;
+    while (clock_now_ms < 1000000 + 2000) {
+        assert_true(loop.timer_count == 1 && loop.heap[1].due_ms > clock_now_ms);
+        clock_now_ms = loop.heap[1].due_ms;
+        assert_err(cn_loop_turn(&loop, false), CN_OK);
+        assert_true(cn_switch_counts(sw).bytes_total > before);
+        before = cn_switch_counts(sw).bytes_total;
+        turn_count++;
+    }
+    assert_in_range(turn_count, 90, 110);
+    hang_up(fd);
+}
+
 static void there_are_only_so_many_pairs_and_the_caller_keeps_what_is_refused(void **state)
 {
     int fd[PAIRS][2], one[2], other[2];
@@ -888,6 +981,9 @@ int main(void)
         TEST(who_talks_does_not_wait_for_bulk),
         TEST(a_rate_holds_whatever_is_sent_at_once),
         TEST(a_rate_is_one_for_all_calls_of_an_owner),
+        TEST(calls_that_share_a_rate_take_turns),
+        TEST(all_have_a_rate_together),
+        TEST(who_has_to_wait_is_woken_just_when_it_may_go_on),
         TEST(there_are_only_so_many_pairs_and_the_caller_keeps_what_is_refused),
         TEST(an_owner_is_cut_on_either_end_and_others_are_not),
         TEST(what_one_call_left_behind_never_enters_another),
