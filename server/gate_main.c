@@ -57,6 +57,13 @@ static void was_cut(void *context, uint32_t count)
     program.answers = false;
 }
 
+static void worker_faulty(uint32_t number)
+{
+    const struct cn_message m = { .type = CN_MESSAGE_FAULTY, .number = number };
+
+    cn_child_say(&m);
+}
+
 static enum cn_err state_take(const struct cn_state *state)
 {
     enum cn_err err = cn_gate_notices(program.gate, cn_state_held(state), (size_t)state->held_count,
@@ -108,7 +115,7 @@ static bool take(const struct cn_message *m, const int *fds, size_t fd_count)
     if (m->type == CN_MESSAGE_LISTEN && fd_count == 1 && !program.retiring)
         kept = cn_accepting_add(&program.accepting, fds[0]) == CN_OK;
     else if (m->type == CN_MESSAGE_WORKER && fd_count == 1)
-        kept = cn_gate_worker(program.gate, fds[0], m->draining) == CN_OK;
+        kept = cn_gate_worker(program.gate, fds[0], m->number, m->draining) == CN_OK;
     else if (m->type == CN_MESSAGE_STATE && fd_count == 1)
         state_change(fds[0], m->ticket);
     else if (m->type == CN_MESSAGE_RETIRE)
@@ -155,7 +162,8 @@ static enum cn_err gate_make(uint32_t lines_max, const struct cn_state *state)
                                    .config = &program.config,
                                    .who_secret = &program.who_secret,
                                    .page = &program.page,
-                                   .lines_max = lines_max };
+                                   .lines_max = lines_max,
+                                   .worker_faulty = worker_faulty };
     enum cn_err err = cn_loop_init(&program.loop, 2 * (size_t)lines_max + 64);
 
     program.config = state->config;

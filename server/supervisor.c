@@ -32,8 +32,9 @@ struct child {
     uint64_t bytes_before[2]; /* as sample has it */
     int page_fd;
     uint64_t started_ms;
-    bool owes_limits; /* there was no room to tell a worker all of them */
-    bool drains;      /* a worker that has been told to end when it is idle */
+    bool owes_limits;  /* there was no room to tell a worker all of them */
+    bool drains;       /* a worker that has been told to end when it is idle */
+    const char *fault; /* why it was killed; NULL: it was not, or was leaving anyway */
 };
 
 /* What had been counted at a time, for rates. */
@@ -142,6 +143,12 @@ static void child_kill(const struct child *child)
         (void)kill(child->pid, SIGKILL);
 }
 
+static void child_end(struct child *child, const char *why)
+{
+    child->fault = why;
+    child_kill(child);
+}
+
 /* --- saying ---------------------------------------------------------------------------------- */
 
 /* Who does not take what is said is stuck, or lost: it is ended, and started again like any that
@@ -149,7 +156,7 @@ static void child_kill(const struct child *child)
 static void say(struct child *child, const struct cn_message *m, const int *fds, size_t fd_count)
 {
     if (child->channel.fd >= 0 && cn_channel_send(child->channel.fd, m, fds, fd_count) != CN_OK)
-        child_kill(child);
+        child_end(child, "it does not take what it is told");
 }
 
 static void say_word(struct child *child, enum cn_message_type type)
@@ -164,6 +171,7 @@ static void connect_two(struct child *gate, struct child *worker)
 {
     const struct cn_message to_worker = { .type = CN_MESSAGE_GATE };
     const struct cn_message to_gate = { .type = CN_MESSAGE_WORKER,
+                                        .number = (uint32_t)worker->pid,
                                         .draining = worker->state == LEAVING };
     int ends[2];
 
@@ -504,6 +512,15 @@ static void sums_write(struct child *metrics)
         say_word(metrics, CN_MESSAGE_SUMS);
 }
 
+/* A gate gives a worker up; it may have ended by itself meanwhile. */
+static void worker_end(struct cn_supervisor *s, pid_t pid)
+{
+    for (struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->state != NONE && c->role == CN_ROLE_SWITCH && c->pid == pid)
+            child_end(c, "it does not answer its gate");
+    }
+}
+
 /* False: it has hung up, or says what no child of ours says. */
 static bool hear(struct child *child)
 {
@@ -524,6 +541,8 @@ static bool hear(struct child *child)
         s->setup.applied(s->setup.context, m.ticket, CN_OK, m.count);
     else if (err == CN_OK && m.type == CN_MESSAGE_SUMS && child->role == CN_ROLE_METRICS)
         sums_write(child);
+    else if (err == CN_OK && m.type == CN_MESSAGE_FAULTY && child->role == CN_ROLE_GATE)
+        worker_end(s, (pid_t)m.number);
     else if (err != CN_OK || m.type != CN_MESSAGE_STATE)
         return false;
     return true;
@@ -547,7 +566,10 @@ static void child_ready(struct cn_watch *watch, uint32_t epoll_events)
 
 static void gone_log(const struct child *child, int status)
 {
-    if (WIFSIGNALED(status))
+    if (child->fault)
+        cn_log_at(CN_LOG_FAILURES, "process_ended", "program=%s reason=\"%s\"",
+                  cn_spawn_name(child->role), child->fault);
+    else if (WIFSIGNALED(status))
         cn_log_at(CN_LOG_FAILURES, "process_ended", "program=%s signal=%d",
                   cn_spawn_name(child->role), WTERMSIG(status));
     else
@@ -600,7 +622,7 @@ static void child_gone(struct child *child, int status)
     child->pid = 0; /* the number may be another's by now */
     if (was_starting)
         last_word(child);
-    if (unexpected && s->failure == CN_OK)
+    if ((unexpected || child->fault) && s->failure == CN_OK)
         gone_log(child, status);
     if (was_starting && !s->begun && s->failure == CN_OK) {
         s->failure = CN_E_SYSTEM;

@@ -135,6 +135,35 @@ def test_a_killed_worker_loses_its_calls_and_is_replaced(own):
     works(*call_of(own, tag=OTHER))
 
 
+def stopped(pids):
+    """Stop them: they neither answer nor end."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+
+
+def test_a_worker_that_does_not_answer_its_gate_is_replaced(own):
+    """Its calls are lost; no others, and whoever is revoked is cut nonetheless."""
+    own.serve("[calls]\nworkers = 2\n")
+    people = [invited(own) for _ in range(8)]
+    calls = [call_of(own, tag=f"{i:02x}" + 31 * "01", fingerprints=people[2 * i : 2 * i + 2]) for i in range(4)]
+    handed_over(own, 4)
+    victim = own.processes()["cyphernetd-switch"][0]
+    stopped([victim])
+    own.ctl.ok("revoke", people[0].stem)
+    assert victim not in own.processes()["cyphernetd-switch"]
+    own.server.says('event=process_ended program=cyphernetd-switch reason="it does not answer its gate"')
+    until(lambda: own.server.said().count("outcome=broken") == 2, "its calls are told to have ended")
+    alive = [pair for pair in calls[1:] if pair[0].is_open()]
+    for line in (line for pair in calls if pair not in alive for line in pair):
+        line.ended()
+    assert len(alive) >= 1
+    for pair in alive:
+        works(*pair)
+    until(lambda: len(own.processes()["cyphernetd-switch"]) == 2, "there is another worker")
+    works(*call_of(own, tag=OTHER))
+    assert status(own)["worker_restarts"] == 1
+
+
 def test_upgrades_that_are_asked_for_at_once_do_no_harm(own):
     own.serve()
     one, other = call_of(own)
