@@ -1,10 +1,11 @@
 /* channel.h - what the server's processes say to each other: whole messages with descriptors.
  *
- *   supervisor to gate    START, LISTEN, WORKER, STATE, RETIRE
+ *   supervisor to all     START, PING; and back PING
+ *   supervisor to gate    LISTEN, WORKER, STATE, RETIRE
  *   gate to supervisor    READY or FAILED, STATE, FAULTY
- *   supervisor to worker  START, GATE, LIMITS, RATES, DRAIN, END
+ *   supervisor to worker  GATE, LIMITS, RATES, DRAIN, END
  *   gate to worker        JOIN, CUT
- *   supervisor to metrics START, SUMS; and back SUMS
+ *   supervisor to metrics SUMS; and back SUMS
  *   worker to gate        JOINED or REFUSED, CUT; of its own accord PAIR, TOLD, ENDED
  *
  * A gate may be older or younger than a worker, by an upgrade: whoever reads a message of another
@@ -48,6 +49,7 @@ enum cn_message_type {
     CN_MESSAGE_ENDED,   /* pair, bytes, outcome */
     CN_MESSAGE_SUMS,    /* write the sums; back: they are written */
     CN_MESSAGE_FAULTY,  /* the worker of pid number does not answer, or lies: it is to be ended */
+    CN_MESSAGE_PING,    /* at once back the same */
     CN_MESSAGE_COUNT
 };
 

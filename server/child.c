@@ -42,6 +42,8 @@ void cn_child_hear(void)
     enum cn_err err;
 
     while ((err = cn_channel_receive(CN_CHANNEL_FD, &m, fds, &fd_count)) == CN_OK) {
+        if (m.type == CN_MESSAGE_PING)
+            cn_child_say(&m);
         if (!supervisor.take(&m, fds, fd_count))
             cn_channel_close_fds(fds, fd_count);
     }

@@ -15,8 +15,10 @@
 
 enum {
     SAMPLE_MS = 10000,
-    HASTE_MS = 1000,     /* who ends so soon after its start is not started again at once */
-    START_MS_MAX = 60000 /* sanitizers on a busy machine need a part of it */
+    HASTE_MS = 1000,      /* who ends so soon after its start is not started again at once */
+    START_MS_MAX = 30000, /* sanitizers on a busy machine need a part of it */
+    PING_MS = 5000,
+    PINGS_MISSED_MAX = 2 /* who has not answered by the second after one is stuck */
 };
 
 enum state { NONE = 0, STARTING, RUNNING, LEAVING };
@@ -32,6 +34,8 @@ struct child {
     uint64_t bytes_before[2]; /* as sample has it */
     int page_fd;
     uint64_t started_ms;
+    bool pinged; /* and owes the answer */
+    uint32_t pings_missed;
     bool owes_limits;  /* there was no room to tell a worker all of them */
     bool drains;       /* a worker that has been told to end when it is idle */
     const char *fault; /* why it was killed; NULL: it was not, or was leaving anyway */
@@ -56,6 +60,7 @@ struct cn_supervisor {
     int state_fd; /* -1: none yet */
     uint32_t state_number;
     struct cn_timer sampling;
+    struct cn_timer pinging;
     struct sample sample[2]; /* the last but one, the last */
     struct cn_timer again;   /* start what is missing */
     bool begun;              /* all have been running once */
@@ -67,6 +72,7 @@ struct cn_supervisor {
 
 static void child_ready(struct cn_watch *watch, uint32_t epoll_events);
 static void start_missing(struct cn_supervisor *s);
+static void ping_fire(struct cn_timer *timer);
 
 static void again_fire(struct cn_timer *timer)
 {
@@ -125,6 +131,7 @@ enum cn_err cn_supervisor_create(struct cn_supervisor **supervisor,
     s->state_fd = -1;
     s->again.fire = again_fire;
     s->sampling.fire = sample_fire;
+    s->pinging.fire = ping_fire;
     for (int i = 0; i < CN_CHILDREN_MAX; i++)
         s->children[i] = (struct child) { .channel = { -1, child_ready }, .supervisor = s };
     if (!cn_spawn_find(s->programs)) {
@@ -132,6 +139,7 @@ enum cn_err cn_supervisor_create(struct cn_supervisor **supervisor,
         return CN_E_ABSENT;
     }
     sample_take(s);
+    cn_loop_timer_set(s->setup.loop, &s->pinging, s->setup.loop->now_ms + PING_MS);
     *supervisor = s;
     return CN_OK;
 }
@@ -361,15 +369,10 @@ static bool is_starting(const struct cn_supervisor *s)
 enum cn_err cn_supervisor_started(struct cn_supervisor *supervisor)
 {
     struct cn_loop *loop = supervisor->setup.loop;
-    uint64_t until_ms = loop->clock_ms() + START_MS_MAX;
 
     while (is_starting(supervisor) && supervisor->failure == CN_OK) {
         if (cn_loop_turn(loop, true) != CN_OK)
             return CN_E_SYSTEM;
-        if (loop->now_ms > until_ms) {
-            errno = ETIMEDOUT;
-            return CN_E_SYSTEM;
-        }
     }
     errno = supervisor->failure_errno;
     supervisor->begun = supervisor->failure == CN_OK;
@@ -387,6 +390,34 @@ void cn_supervisor_go_on(struct cn_supervisor *supervisor)
     supervisor->failure = CN_OK;
     cn_loop_timer_set(supervisor->setup.loop, &supervisor->again,
                       supervisor->setup.loop->now_ms + HASTE_MS);
+}
+
+/* --- pinging --------------------------------------------------------------------------------- */
+
+/* Pings are counted, not time, which goes on while all are stopped, or the machine is. */
+static void ping(struct child *child)
+{
+    if (!child->pinged) {
+        child->pinged = true;
+        child->pings_missed = 0;
+        say_word(child, CN_MESSAGE_PING);
+    } else if (++child->pings_missed >= PINGS_MISSED_MAX) {
+        child_end(child, "it does not answer");
+    }
+}
+
+static void ping_fire(struct cn_timer *timer)
+{
+    struct cn_supervisor *s =
+        (struct cn_supervisor *)(void *)((char *)timer - offsetof(struct cn_supervisor, pinging));
+
+    for (struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->state == RUNNING || c->state == LEAVING)
+            ping(c);
+        else if (c->state == STARTING && s->setup.loop->now_ms > c->started_ms + START_MS_MAX)
+            child_end(c, "it does not begin");
+    }
+    cn_loop_timer_set(s->setup.loop, timer, s->setup.loop->now_ms + PING_MS);
 }
 
 /* --- hearing --------------------------------------------------------------------------------- */
@@ -543,6 +574,8 @@ static bool hear(struct child *child)
         sums_write(child);
     else if (err == CN_OK && m.type == CN_MESSAGE_FAULTY && child->role == CN_ROLE_GATE)
         worker_end(s, (pid_t)m.number);
+    else if (err == CN_OK && m.type == CN_MESSAGE_PING)
+        child->pinged = false;
     else if (err != CN_OK || m.type != CN_MESSAGE_STATE)
         return false;
     return true;
@@ -626,7 +659,7 @@ static void child_gone(struct child *child, int status)
         gone_log(child, status);
     if (was_starting && !s->begun && s->failure == CN_OK) {
         s->failure = CN_E_SYSTEM;
-        s->failure_errno = ENOEXEC;
+        s->failure_errno = child->fault ? ETIMEDOUT : ENOEXEC;
     }
     if (child->page.page)
         cn_status_add(&s->past, child->page.page, false);
@@ -688,6 +721,7 @@ void cn_supervisor_destroy(struct cn_supervisor *supervisor)
     if (!supervisor)
         return;
     cn_loop_timer_clear(supervisor->setup.loop, &supervisor->sampling);
+    cn_loop_timer_clear(supervisor->setup.loop, &supervisor->pinging);
     for (struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX; c++) {
         if (c->state != NONE && c->role == CN_ROLE_SWITCH)
             say_word(c, CN_MESSAGE_END);

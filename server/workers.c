@@ -548,6 +548,7 @@ static bool take(struct worker *worker, const struct cn_message *m)
     case CN_MESSAGE_JOIN:
     case CN_MESSAGE_SUMS:
     case CN_MESSAGE_FAULTY:
+    case CN_MESSAGE_PING:
     case CN_MESSAGE_COUNT:
         break;
     }

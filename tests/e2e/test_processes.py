@@ -164,6 +164,54 @@ def test_a_worker_that_does_not_answer_its_gate_is_replaced(own):
     assert status(own)["worker_restarts"] == 1
 
 
+def test_whoever_does_not_answer_is_replaced(own):
+    """A worker of which no gate wants anything, a gate; and gates and workers that are to leave, likewise."""
+    own.serve("[calls]\nworkers = 2\n")
+    one, other = call_of(own)
+    handed_over(own, 1)
+    idle = [worker["number"] for worker in status(own)["worker_list"] if worker["calls"] == 0]
+    before = own.processes()
+    stopped([before["cyphernetd-switch"][idle[0]], own.gate()])
+    own.server.says('event=process_ended program=cyphernetd-switch reason="it does not answer"')
+    own.server.says('event=process_ended program=cyphernetd-gate reason="it does not answer"')
+    until(lambda: sum(map(len, own.processes().values())) == 4, "there are others")
+    works(one, other)
+    works(*call_of(own, tag=OTHER))
+    assert status(own)["gate_restarts"] == status(own)["worker_restarts"] == 1
+
+
+def test_whoever_does_not_answer_is_not_waited_for_when_it_is_to_leave(own):
+    own.serve("[calls]\nworkers = 1\n")
+    one, other = call_of(own)
+    handed_over(own, 1)
+    old = own.processes()
+    stopped([own.gate(), *old["cyphernetd-switch"]])
+    upgraded(own)
+    until(lambda: len(own.processes()["cyphernetd-gate"]) == 1, "the old gate has gone")
+    until(lambda: len(own.processes()["cyphernetd-switch"]) == 1, "the old worker has gone")
+    assert not {*own.processes()["cyphernetd-gate"], *own.processes()["cyphernetd-switch"]} & {
+        *old["cyphernetd-gate"], *old["cyphernetd-switch"]}
+    assert own.server.said().count("event=process_ended") == 2
+    one.ended()
+    other.ended()
+    works(*call_of(own, tag=OTHER))
+
+
+def test_a_program_that_does_not_begin_is_not_waited_for(open_tmp, open_programs):
+    world = World(open_tmp)
+    gate = open_programs / "cyphernetd-gate"
+    gate.rename(open_programs / "aside")
+    try:
+        gate.write_text("#!/bin/sh\nexec sleep 1000\n")
+        gate.chmod(0o755)
+        world.server = world.run_program([open_programs / "cyphernetd", "--dir", world.ctl.dir])
+        world.server.end(1)
+        assert "error: starting: Connection timed out" in world.server.said()
+    finally:
+        (open_programs / "aside").rename(gate)
+        world.close()
+
+
 def test_upgrades_that_are_asked_for_at_once_do_no_harm(own):
     own.serve()
     one, other = call_of(own)
