@@ -29,7 +29,7 @@ struct program {
     uint32_t state_number; /* of the state that is coming into force */
     uint32_t lines_cut;    /* by it */
     bool answers;          /* the supervisor waits for that */
-    bool retiring;
+    bool retiring, retired;
 };
 
 /* The loop reaches it; there is one in a process. */
@@ -120,6 +120,8 @@ static bool take(const struct cn_message *m, const int *fds, size_t fd_count)
         state_change(fds[0], m->ticket);
     else if (m->type == CN_MESSAGE_RETIRE)
         retire();
+    else if (m->type == CN_MESSAGE_END)
+        end(EXIT_SUCCESS);
     if (!kept && m->type == CN_MESSAGE_WORKER)
         cn_log_at(CN_LOG_FAILURES, "worker_refused", NULL);
     return kept;
@@ -127,10 +129,14 @@ static bool take(const struct cn_message *m, const int *fds, size_t fd_count)
 
 static int after(void *context)
 {
+    const struct cn_message m = { .type = CN_MESSAGE_RETIRED };
+
     (void)context;
     cn_gate_turn(program.gate);
-    if (program.retiring && cn_gate_busy(program.gate) == 0)
-        end(EXIT_SUCCESS);
+    if (program.retiring && !program.retired && cn_gate_busy(program.gate) == 0) {
+        program.retired = true;
+        cn_child_say(&m);
+    }
     return 0;
 }
 

@@ -38,6 +38,8 @@ struct child {
     uint32_t pings_missed;
     bool owes_limits;  /* there was no room to tell a worker all of them */
     bool drains;       /* a worker that has been told to end when it is idle */
+    bool retired;      /* a gate that has nothing left but to cut calls */
+    bool ends;         /* and has been told to end */
     const char *fault; /* why it was killed; NULL: it was not, or was leaving anyway */
 };
 
@@ -308,14 +310,24 @@ static unsigned count(const struct cn_supervisor *s, enum cn_role role)
     return n;
 }
 
-/* While a gate that is to be replaced still admits, there is one more. */
+static bool has_workers(const struct cn_supervisor *s)
+{
+    for (const struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->role == CN_ROLE_SWITCH && c->state != NONE)
+            return true;
+    }
+    return false;
+}
+
+/* While a gate that is to be replaced still admits, there is one more. While calls end there is one
+ * that can cut them. */
 static bool gate_missing(const struct cn_supervisor *s)
 {
     for (const struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
         if (c->role == CN_ROLE_GATE && c->state == STARTING)
             return false;
     }
-    return !s->gate || s->gate_is_old;
+    return s->leaving ? !s->gate && has_workers(s) : !s->gate || s->gate_is_old;
 }
 
 static enum cn_err try_start(struct cn_supervisor *s)
@@ -324,6 +336,8 @@ static enum cn_err try_start(struct cn_supervisor *s)
 
     if (gate_missing(s))
         err = child_start(s, CN_ROLE_GATE);
+    if (s->leaving)
+        return err;
     while (err == CN_OK && count(s, CN_ROLE_SWITCH) < s->setup.workers)
         err = child_start(s, CN_ROLE_SWITCH);
     if (err == CN_OK && s->setup.metrics_fd >= 0 && count(s, CN_ROLE_METRICS) == 0)
@@ -333,7 +347,7 @@ static enum cn_err try_start(struct cn_supervisor *s)
 
 static void start_missing(struct cn_supervisor *s)
 {
-    enum cn_err err = s->leaving ? CN_OK : try_start(s);
+    enum cn_err err = try_start(s);
 
     if (err == CN_OK)
         return;
@@ -381,7 +395,7 @@ enum cn_err cn_supervisor_started(struct cn_supervisor *supervisor)
 
 bool cn_supervisor_admits(const struct cn_supervisor *supervisor)
 {
-    return supervisor->gate != NULL;
+    return supervisor->gate && supervisor->gate->state == RUNNING;
 }
 
 void cn_supervisor_go_on(struct cn_supervisor *supervisor)
@@ -433,10 +447,10 @@ static void state_say(struct child *gate)
 /* Workers that are to leave do so after the gates that may still bring them calls. */
 static void workers_drain(struct cn_supervisor *s)
 {
-    bool gates = s->gate && s->gate_is_old;
+    bool gates = s->gate && s->gate_is_old && !s->leaving;
 
     for (const struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++)
-        gates |= c->role == CN_ROLE_GATE && c->state == LEAVING;
+        gates |= c->role == CN_ROLE_GATE && c->state == LEAVING && !c->retired;
     for (struct child *c = s->children; !gates && c < s->children + CN_CHILDREN_MAX; c++) {
         if (c->role == CN_ROLE_SWITCH && c->state == LEAVING && !c->drains) {
             c->drains = true;
@@ -449,6 +463,24 @@ static void gate_retire(struct child *gate)
 {
     gate->state = LEAVING;
     say_word(gate, CN_MESSAGE_RETIRE);
+}
+
+/* But for the one that can cut calls which others have left. */
+static void gates_end(struct cn_supervisor *s)
+{
+    for (struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->role != CN_ROLE_GATE || !c->retired || c->ends || (c == s->gate && has_workers(s)))
+            continue;
+        c->ends = true;
+        say_word(c, CN_MESSAGE_END);
+    }
+}
+
+static void gate_retired(struct child *gate)
+{
+    gate->retired = true;
+    gates_end(gate->supervisor);
+    workers_drain(gate->supervisor);
 }
 
 static void workers_connect(struct child *gate, enum state state)
@@ -472,11 +504,13 @@ static void gate_begins(struct child *gate)
     s->gate_is_old = false;
     workers_connect(gate, RUNNING);
     workers_connect(gate, LEAVING);
-    for (size_t i = 0; i < s->setup.listeners->count; i++)
+    for (size_t i = 0; !s->leaving && i < s->setup.listeners->count; i++)
         say(gate, &listen, &s->setup.listeners->fd[i], 1);
     state_say(gate); /* it may have changed since the gate was started */
     if (before)
         gate_retire(before);
+    if (s->leaving)
+        gate_retire(gate);
     workers_drain(s);
 }
 
@@ -574,6 +608,8 @@ static bool hear(struct child *child)
         sums_write(child);
     else if (err == CN_OK && m.type == CN_MESSAGE_FAULTY && child->role == CN_ROLE_GATE)
         worker_end(s, (pid_t)m.number);
+    else if (err == CN_OK && m.type == CN_MESSAGE_RETIRED && child->state == LEAVING)
+        gate_retired(child);
     else if (err == CN_OK && m.type == CN_MESSAGE_PING)
         child->pinged = false;
     else if (err != CN_OK || m.type != CN_MESSAGE_STATE)
@@ -649,7 +685,7 @@ static void child_gone(struct child *child, int status)
 {
     struct cn_supervisor *s = child->supervisor;
     bool in_haste = s->setup.loop->now_ms < child->started_ms + HASTE_MS;
-    bool unexpected = child->state != LEAVING && !s->leaving;
+    bool unexpected = s->leaving ? child == s->gate && !child->ends : child->state != LEAVING;
     bool was_starting = child->state == STARTING;
 
     child->pid = 0; /* the number may be another's by now */
@@ -669,6 +705,7 @@ static void child_gone(struct child *child, int status)
         s->gate = NULL;
     child_forget(child);
     workers_drain(s);
+    gates_end(s);
     if (s->begun)
         s->failure = CN_OK;
     if (unexpected && (in_haste || was_starting))
@@ -702,15 +739,15 @@ void cn_supervisor_reap(struct cn_supervisor *supervisor)
 void cn_supervisor_leave(struct cn_supervisor *supervisor)
 {
     supervisor->leaving = true;
-    cn_loop_timer_clear(supervisor->setup.loop, &supervisor->again);
     for (struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX; c++) {
         if (c->state != RUNNING && c->state != STARTING)
             continue;
-        if (c->role == CN_ROLE_GATE)
-            gate_retire(c);
-        else
+        if (c->role != CN_ROLE_GATE)
             c->state = LEAVING;
+        else if (supervisor->gate) /* else it is to cut calls, and retires when it has begun */
+            gate_retire(c);
     }
+    start_missing(supervisor);
     workers_drain(supervisor);
     cn_supervisor_reap(supervisor);
 }
@@ -890,7 +927,7 @@ void cn_supervisor_status(const struct cn_supervisor *supervisor, struct cn_stat
     *status = supervisor->past;
     status->moving_count = 0;
     status->admitting = supervisor->gate ? &supervisor->gate->page : NULL;
-    status->admits = supervisor->gate != NULL;
+    status->admits = cn_supervisor_admits(supervisor);
     status->lines_max = supervisor->setup.lines_max;
     status->uptime_s = (supervisor->setup.loop->now_ms - supervisor->setup.started_ms) / 1000;
     for (const struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX;

@@ -538,6 +538,7 @@ static bool take(struct worker *worker, const struct cn_message *m)
     case CN_MESSAGE_WORKER:
     case CN_MESSAGE_STATE:
     case CN_MESSAGE_RETIRE:
+    case CN_MESSAGE_RETIRED:
     case CN_MESSAGE_READY:
     case CN_MESSAGE_FAILED:
     case CN_MESSAGE_GATE:

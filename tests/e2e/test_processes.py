@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -306,6 +307,34 @@ def test_who_is_revoked_while_there_is_no_gate_is_cut_by_the_next(own):
     for line in first:
         line.ended()
     works(*second)
+
+
+def test_who_is_revoked_while_the_server_ends_is_cut(own):
+    """Also if the gate dies meanwhile."""
+    own.serve("[server]\nshutdown_timeout = 1000\n")
+    people = [invited(own) for _ in range(6)]
+    calls = [call_of(own, tag=f"{i:02x}" + 31 * "01", fingerprints=people[2 * i : 2 * i + 2]) for i in range(3)]
+    handed_over(own, 3)
+    own.server.signal(signal.SIGTERM)
+    own.server.says("event=ending calls=3")
+    assert '"cut":1' in own.ctl.ok("revoke", people[0].stem, "--json").stdout.replace(" ", "")
+    for line in calls[0]:
+        line.ended()
+    works(*calls[1])
+    works(*calls[2])
+    before = own.gate()
+    os.kill(before, signal.SIGKILL)
+    own.server.says("event=process_ended program=cyphernetd-gate signal=9")
+    own.ctl.ok("suspend", people[2].stem)
+    for line in calls[1]:
+        line.ended()
+    works(*calls[2])
+    assert own.gate() != before
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", own.port)) != 0, "it listens again"
+    for line in calls[2]:
+        line.stop()
+    own.server.end(0)
 
 
 def test_check_tells_whether_it_could_begin(own):
