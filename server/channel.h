@@ -8,8 +8,8 @@
  *   supervisor to metrics SUMS; and back SUMS
  *   worker to gate        JOINED or REFUSED, CUT; of its own accord PAIR, TOLD, ENDED
  *
- * A gate may be older or younger than a worker, by an upgrade: whoever reads a message of another
- * version hangs up. */
+ * A gate may be older or younger than a worker, by an upgrade; but no program takes over whose
+ * version is another (upgrade.h). Whoever reads a message of another version hangs up. */
 #ifndef CN_CHANNEL_H
 #define CN_CHANNEL_H
 

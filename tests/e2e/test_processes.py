@@ -271,6 +271,18 @@ def test_a_program_that_cannot_begin_is_not_begun(own):
     works(one, other)
 
 
+def test_a_program_takes_over_from_none_of_another_version(own):
+    """It could not cut the calls that go on."""
+    own.serve()
+    one, other = call_of(own)
+    for word in ("", "3", "3.1-3.1-1.1-1.1", "nonsense"):
+        check = own.run_program([BUILD / "cyphernetd", "--dir", own.ctl.dir, "--check", "--takes-over", word])
+        check.end(1)
+        assert "error: it cannot take over from the program that runs" in check.said()
+        assert "hint: restart the server" in check.said()
+    works(one, other)
+
+
 def test_a_gate_that_cannot_begin_leaves_the_old_one_in_place(open_tmp, open_programs):
     """The supervisor's program begins, its new gate does not: calls and admission go on, until it does."""
     world = World(open_tmp)
