@@ -83,6 +83,7 @@ static const struct rule both[] = {
 };
 
 static const struct rule of_switch[] = {
+    ONLY(fcntl, 1, F_GETFL),
     ONLY(fcntl, 1, F_GETPIPE_SZ),
     ONLY(fcntl, 1, F_SETPIPE_SZ),
     ONLY(ioctl, 1, SIOCOUTQ),

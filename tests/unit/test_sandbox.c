@@ -155,9 +155,9 @@ static void move(const long *a)
     int queued = 0;
     int pipe[2];
 
-    if (pipe2(pipe, O_NONBLOCK) != 0 || fcntl(pipe[1], F_SETPIPE_SZ, 65536) < 0 ||
-        fcntl(pipe[1], F_GETPIPE_SZ) < 0 || ioctl((int)a[0], SIOCOUTQ, &queued) != 0 ||
-        send((int)a[0], "abc", 3, 0) != 3 ||
+    if (fcntl((int)a[0], F_GETFL) < 0 || pipe2(pipe, O_NONBLOCK) != 0 ||
+        fcntl(pipe[1], F_SETPIPE_SZ, 65536) < 0 || fcntl(pipe[1], F_GETPIPE_SZ) < 0 ||
+        ioctl((int)a[0], SIOCOUTQ, &queued) != 0 || send((int)a[0], "abc", 3, 0) != 3 ||
         splice((int)a[1], NULL, pipe[1], NULL, 3, SPLICE_F_NONBLOCK) != 3 ||
         splice(pipe[0], NULL, (int)a[1], NULL, 3, SPLICE_F_NONBLOCK) != 3 ||
         recv((int)a[0], octets, sizeof octets, 0) != 3 ||

@@ -299,6 +299,27 @@ static void beyond_its_room_a_pair_is_refused(void **state)
     close(gate);
 }
 
+static void a_line_that_would_block_is_refused(void **state)
+{
+    int gate = gate_comes(), blocking[2], calm[2];
+
+    (void)state;
+    (void)hears(gate, CN_MESSAGE_TOLD);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, blocking), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, calm), 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        const int fds[2] = { i == 0 ? blocking[1] : calm[1], i == 0 ? calm[1] : blocking[1] };
+        const struct cn_message m = { .type = CN_MESSAGE_JOIN, .ticket = i };
+
+        assert_err(cn_channel_send(gate, &m, fds, 2), CN_OK);
+        assert_int_equal(hears(gate, CN_MESSAGE_REFUSED).ticket, i);
+    }
+    assert_true(cn_worker_is_idle(worker));
+    close_both(blocking);
+    close_both(calm);
+    close(gate);
+}
+
 static void a_gate_that_says_what_no_gate_says_is_hung_up_on(void **state)
 {
     (void)state;
@@ -817,6 +838,7 @@ int main(void)
         TEST(without_a_gate_nothing_piles_up),
         TEST(a_gate_that_does_not_listen_is_told_later),
         TEST(beyond_its_room_a_pair_is_refused),
+        TEST(a_line_that_would_block_is_refused),
         TEST(a_gate_that_says_what_no_gate_says_is_hung_up_on),
         GATE(a_pair_waits_for_a_worker),
         GATE(the_pairs_of_a_worker_that_goes_have_ended),
