@@ -633,14 +633,21 @@ static void child_ready(struct cn_watch *watch, uint32_t epoll_events)
 
 /* --- ending ---------------------------------------------------------------------------------- */
 
+static const char *signal_reason(int signal)
+{
+    if (signal == SIGSYS)
+        return " reason=\"its sandbox forbids what it asked of the system\"";
+    return signal == SIGABRT ? " reason=\"it found itself in the wrong, as it has told\"" : "";
+}
+
 static void gone_log(const struct child *child, int status)
 {
     if (child->fault)
         cn_log_at(CN_LOG_FAILURES, "process_ended", "program=%s reason=\"%s\"",
                   cn_spawn_name(child->role), child->fault);
     else if (WIFSIGNALED(status))
-        cn_log_at(CN_LOG_FAILURES, "process_ended", "program=%s signal=%d",
-                  cn_spawn_name(child->role), WTERMSIG(status));
+        cn_log_at(CN_LOG_FAILURES, "process_ended", "program=%s signal=%d%s",
+                  cn_spawn_name(child->role), WTERMSIG(status), signal_reason(WTERMSIG(status)));
     else
         cn_log_at(CN_LOG_FAILURES, "process_ended", "program=%s code=%d",
                   cn_spawn_name(child->role), WEXITSTATUS(status));

@@ -299,6 +299,16 @@ def test_every_process_logs_json_if_asked(own):
     assert ended == {"v": 1, "event": "process_ended", "program": "cyphernetd-gate", "signal": 9}
 
 
+def test_what_is_wrong_with_a_program_is_told(own):
+    own.serve()
+    for number, reason in ((signal.SIGABRT, "it found itself in the wrong, as it has told"),
+                           (signal.SIGSYS, "its sandbox forbids what it asked of the system")):
+        before = own.gate()
+        os.kill(before, number)
+        own.server.says(f'event=process_ended program=cyphernetd-gate signal={number:d} reason="{reason}"')
+        until(lambda: own.processes().get("cyphernetd-gate", [before]) != [before], "there is another gate")
+
+
 def test_only_the_journal_hears_of_priorities(own):
     command = [BUILD / "cyphernetd", "--dir", own.ctl.dir]
     for inode, begin in ((0, "cyphernetd: event="), (1, "<6>cyphernetd: event=")):
