@@ -420,6 +420,21 @@ static void ping(struct child *child)
     }
 }
 
+static bool answers(const struct child *child)
+{
+    return child->state == RUNNING && (!child->pinged || child->pings_missed == 0);
+}
+
+bool cn_supervisor_serves(const struct cn_supervisor *supervisor)
+{
+    const struct child *c = supervisor->children;
+
+    while (c < supervisor->children + CN_CHILDREN_MAX && (c->role != CN_ROLE_SWITCH || !answers(c)))
+        c++;
+    return c < supervisor->children + CN_CHILDREN_MAX && supervisor->gate &&
+           answers(supervisor->gate);
+}
+
 static void ping_fire(struct cn_timer *timer)
 {
     struct cn_supervisor *s =

@@ -149,6 +149,18 @@ def test_a_server_without_a_gate_does_not_feed_the_watchdog(own, manager):
     manager.hears("WATCHDOG")
 
 
+@pytest.mark.parametrize("program", ["cyphernetd-gate", "cyphernetd-switch"])
+def test_nor_does_one_whose_gate_or_switch_does_not_answer(own, manager, program):
+    (own.ctl.dir / "cyphernetd.conf").write_text("[calls]\nworkers = 1\n")
+    managed(own, manager, watchdog_us=400_000)
+    [before] = own.processes()[program]
+    os.kill(before, signal.SIGSTOP)
+    until(lambda: "WATCHDOG" not in manager.hears("STATUS")[0], "it is not fed")
+    assert own.processes()[program] == [before]
+    until(lambda: "WATCHDOG" in manager.hears("STATUS")[0], "it is fed again")
+    assert own.processes()[program] != [before]
+
+
 def test_without_a_watchdog_none_is_fed(own, manager):
     managed(own, manager)
     own.server.signal(signal.SIGTERM)
