@@ -408,21 +408,29 @@ void cn_supervisor_go_on(struct cn_supervisor *supervisor)
 
 /* --- pinging --------------------------------------------------------------------------------- */
 
-/* Pings are counted, not time, which goes on while all are stopped, or the machine is. */
+/* Pings are counted, not time, which goes on while all are stopped, or the machine is. One for
+ * which there is no room counts as well, and is sent later: who begins to take again shall live. */
 static void ping(struct child *child)
 {
-    if (!child->pinged) {
-        child->pinged = true;
-        child->pings_missed = 0;
-        say_word(child, CN_MESSAGE_PING);
-    } else if (++child->pings_missed >= PINGS_MISSED_MAX) {
+    const struct cn_message m = { .type = CN_MESSAGE_PING };
+
+    if (child->pings_missed == PINGS_MISSED_MAX)
         child_end(child, "it does not answer");
-    }
+    else
+        child->pings_missed++;
+    if (!child->pinged && child->channel.fd >= 0)
+        child->pinged = cn_channel_send(child->channel.fd, &m, NULL, 0) == CN_OK;
+}
+
+static void pinged_back(struct child *child)
+{
+    child->pinged = false;
+    child->pings_missed = 0;
 }
 
 static bool answers(const struct child *child)
 {
-    return child->state == RUNNING && (!child->pinged || child->pings_missed == 0);
+    return child->state == RUNNING && child->pings_missed < PINGS_MISSED_MAX;
 }
 
 bool cn_supervisor_serves(const struct cn_supervisor *supervisor)
@@ -626,7 +634,7 @@ static bool hear(struct child *child)
     else if (err == CN_OK && m.type == CN_MESSAGE_RETIRED && child->state == LEAVING)
         gate_retired(child);
     else if (err == CN_OK && m.type == CN_MESSAGE_PING)
-        child->pinged = false;
+        pinged_back(child);
     else if (err != CN_OK || m.type != CN_MESSAGE_STATE)
         return false;
     return true;

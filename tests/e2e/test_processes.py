@@ -308,6 +308,30 @@ def test_a_gate_that_cannot_begin_leaves_the_old_one_in_place(open_tmp, open_pro
         world.close()
 
 
+def test_a_worker_that_was_late_for_new_limits_gets_the_last(own):
+    """Its channel was full; its calls go on."""
+    own.serve("[calls]\nworkers = 1\n")
+    one, other = call_of(own)
+    handed_over(own, 1)
+    [worker] = own.processes()["cyphernetd-switch"]
+    began = time.monotonic()
+    stopped([worker])
+    for i in range(24):
+        rate = 200_000 if i == 23 else 1_000_000_000 + i
+        (own.ctl.dir / "cyphernetd.conf").write_text(f"[calls]\nrate_per_subscriber = {rate}\n")
+        own.server.signal(signal.SIGHUP)
+        until(lambda: own.server.said().count("event=registry") > i, "it is in force")
+    until(lambda: time.monotonic() > began + 6, "it would have been pinged")
+    os.kill(worker, signal.SIGCONT)
+    works(one, other)
+    assert own.processes()["cyphernetd-switch"] == [worker]
+    begin = time.monotonic()
+    one.tell("flow", 1_000_000)
+    other.tell("check", 1_000_000, 60000)
+    assert other.answer() == "got 1000000 whole"
+    assert time.monotonic() - begin > 2, "the rate is another"
+
+
 def test_who_is_revoked_while_there_is_no_gate_is_cut_by_the_next(own):
     own.serve()
     people = [invited(own) for _ in range(4)]
