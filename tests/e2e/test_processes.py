@@ -332,6 +332,53 @@ def test_a_worker_that_was_late_for_new_limits_gets_the_last(own):
     assert time.monotonic() - begin > 2, "the rate is another"
 
 
+def test_there_is_no_upgrade_while_too_many_processes_are_there(own):
+    """Workers of the program before still have calls, or seem to: they do not answer."""
+    own.serve("[waiting]\nlines_max = 64\n[calls]\nworkers = 32\n")
+    stopped(own.processes()["cyphernetd-switch"])
+    upgraded(own)
+    one, other = call_of(own)
+    handed_over(own, 1)
+    before = own.server.said().count("event=upgraded")
+    own.server.signal(signal.SIGUSR2)
+    own.server.says('event=upgrade_failed kept=old reason="workers of earlier programs still have calls"')
+    works(one, other)
+    works(*call_of(own, tag=OTHER))
+    until(lambda: len(own.processes()["cyphernetd-switch"]) == 32, "they have gone")
+    assert own.server.said().count("event=upgraded") == before
+    upgraded(own)
+    works(one, other)
+
+
+def test_a_program_that_takes_over_waits_for_the_registry(open_tmp, open_programs):
+    """It could be read when the program was asked, and cannot be just when it begins."""
+    world = World(open_tmp)
+    program = open_programs / "cyphernetd"
+    registry, away = world.ctl.dir / "registry.db", world.ctl.dir / "away"
+    try:
+        world.server = world.run_program([program, "--dir", world.ctl.dir])
+        until(lambda: b"ready" in world.server.got(), "it is ready")
+        one, other = call_of(world)
+        program.rename(open_programs / "cyphernetd-next")
+        program.write_text(
+            f'#!/bin/sh\ncase "$*" in *--inherit*) mv {registry} {away} ;; esac\n'
+            f'exec {open_programs}/cyphernetd-next "$@"\n'
+        )
+        program.chmod(0o755)
+        world.server.signal(signal.SIGUSR2)
+        until(lambda: world.server.said().count("error: registry.db: ") >= 2, "it tries again")
+        works(one, other)
+        away.rename(registry)
+        world.server.says("event=upgraded")
+        works(one, other)
+        works(*call_of(world, tag=OTHER))
+        handed_over(world, 2)
+    finally:
+        if (open_programs / "cyphernetd-next").exists():
+            (open_programs / "cyphernetd-next").rename(program)
+        world.close()
+
+
 def test_who_is_revoked_while_there_is_no_gate_is_cut_by_the_next(own):
     own.serve()
     people = [invited(own) for _ in range(4)]
