@@ -1,14 +1,15 @@
 /* channel.h - what the server's processes say to each other: whole messages with descriptors.
  *
- *   supervisor to gate    START, LISTEN, WORKER, STATE, RETIRE
- *   gate to supervisor    READY or FAILED, STATE
- *   supervisor to worker  START, GATE, LIMITS, RATES, DRAIN, END
+ *   supervisor to all     START, PING; and back PING
+ *   supervisor to gate    LISTEN, WORKER, STATE, RETIRE, END
+ *   gate to supervisor    READY or FAILED, STATE, RETIRED, FAULTY
+ *   supervisor to worker  GATE, LIMITS, RATES, DRAIN, END
  *   gate to worker        JOIN, CUT
- *   supervisor to metrics START, SUMS; and back SUMS
+ *   supervisor to metrics SUMS; and back SUMS
  *   worker to gate        JOINED or REFUSED, CUT; of its own accord PAIR, TOLD, ENDED
  *
- * A gate may be older or younger than a worker, by an upgrade: whoever reads a message of another
- * version hangs up. */
+ * A gate may be older or younger than a worker, by an upgrade; but no program takes over whose
+ * version is another (upgrade.h). Whoever reads a message of another version hangs up. */
 #ifndef CN_CHANNEL_H
 #define CN_CHANNEL_H
 
@@ -19,18 +20,20 @@
 #include "switch.h"
 
 enum {
-    CN_CHANNEL_VERSION = 2,
+    CN_CHANNEL_VERSION = 3,
     CN_CHANNEL_FD = 3, /* a child's channel to the supervisor */
     CN_CHANNEL_FDS_MAX = 3,
-    CN_CHANNEL_RATES = 16 /* in a message */
+    CN_CHANNEL_ANSWER_MS = 5000, /* a worker that owes a gate an answer for so long is stuck */
+    CN_CHANNEL_RATES = 16        /* in a message */
 };
 
 enum cn_message_type {
     CN_MESSAGE_START = 1, /* sizes, limits; page, and for a gate its key and state, or a socket */
     CN_MESSAGE_LISTEN,    /* a listening socket */
-    CN_MESSAGE_WORKER,    /* a channel to the worker `number`; draining: joins nobody any more */
-    CN_MESSAGE_STATE,     /* another state; back: it is in force, count lines were cut */
-    CN_MESSAGE_RETIRE,    /* accept no more, send all away, finish what is being joined */
+    CN_MESSAGE_WORKER,  /* a channel to the worker of pid number; draining: joins nobody any more */
+    CN_MESSAGE_STATE,   /* another state; back: it is in force, count lines were cut */
+    CN_MESSAGE_RETIRE,  /* accept no more, send all away, finish what is being joined */
+    CN_MESSAGE_RETIRED, /* that has been done; it goes on cutting calls until it is to end */
     CN_MESSAGE_READY,
     CN_MESSAGE_FAILED, /* err, and errno as number */
     CN_MESSAGE_GATE,   /* a channel to the gate that hears of all pairs from now on */
@@ -46,6 +49,8 @@ enum cn_message_type {
     CN_MESSAGE_TOLD,    /* all that there were when the gate came have been named */
     CN_MESSAGE_ENDED,   /* pair, bytes, outcome */
     CN_MESSAGE_SUMS,    /* write the sums; back: they are written */
+    CN_MESSAGE_FAULTY,  /* the worker of pid number does not answer, or lies: it is to be ended */
+    CN_MESSAGE_PING,    /* at once back the same */
     CN_MESSAGE_COUNT
 };
 

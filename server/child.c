@@ -11,6 +11,13 @@
 
 enum { START_MS = 10000 };
 
+/* The loop reaches it through the watch; there is one in a process. */
+static struct {
+    struct cn_watch watch;
+    cn_child_take *take;
+    void (*end)(int code);
+} supervisor;
+
 void cn_child_start(const char *program, struct cn_message *start, int fds[CN_CHANNEL_FDS_MAX],
                     size_t *fd_count)
 {
@@ -25,6 +32,38 @@ void cn_child_start(const char *program, struct cn_message *start, int fds[CN_CH
     }
     cn_log_level_set((enum cn_log_level)start->log_level);
     cn_log_style_set(start->log_style);
+}
+
+void cn_child_hear(void)
+{
+    int fds[CN_CHANNEL_FDS_MAX];
+    struct cn_message m = { 0 };
+    size_t fd_count;
+    enum cn_err err;
+
+    while ((err = cn_channel_receive(CN_CHANNEL_FD, &m, fds, &fd_count)) == CN_OK) {
+        if (m.type == CN_MESSAGE_PING)
+            cn_child_say(&m);
+        if (!supervisor.take(&m, fds, fd_count))
+            cn_channel_close_fds(fds, fd_count);
+    }
+    if (err != CN_E_MORE)
+        supervisor.end(EXIT_FAILURE);
+}
+
+static void supervisor_ready(struct cn_watch *watch, uint32_t epoll_events)
+{
+    (void)watch;
+    (void)epoll_events;
+    cn_child_hear();
+}
+
+enum cn_err cn_child_listen(struct cn_loop *loop, cn_child_take *take, void (*end)(int code))
+{
+    supervisor.watch = (struct cn_watch) { CN_CHANNEL_FD, supervisor_ready };
+    supervisor.take = take;
+    supervisor.end = end;
+    return cn_loop_add(loop, &supervisor.watch, EPOLLIN);
 }
 
 void cn_child_say(const struct cn_message *message)

@@ -18,7 +18,7 @@
 enum {
     CN_CONTROL_REQUEST_SIZE_MAX = 64,
     CN_CONTROL_REPLY_SIZE_MAX = 65536,
-    CN_CONTROL_TIMEOUT_MS = 5000 /* for the whole exchange */
+    CN_CONTROL_TIMEOUT_MS = 10000 /* for the whole exchange; more than CN_CHANNEL_ANSWER_MS */
 };
 
 #endif

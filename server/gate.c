@@ -179,7 +179,8 @@ enum cn_err cn_gate_create(struct cn_gate **gate, const struct cn_gate_setup *se
                                           .appeared = on_appeared,
                                           .ended = on_ended,
                                           .was_cut = on_cut,
-                                          .context = g };
+                                          .context = g,
+                                          .faulty = setup->worker_faulty };
     err = cn_switchboard_init(&g->board, g->config.tags_max, setup->random);
     if (err == CN_OK)
         err = cn_owners_init(&g->owners, setup->page->page->owners, setup->page->owner_max);
@@ -300,9 +301,9 @@ enum cn_err cn_gate_notices(struct cn_gate *gate, const struct cn_held_notice *h
     return cn_noticelist_set(&gate->notices, held, count, common);
 }
 
-enum cn_err cn_gate_worker(struct cn_gate *gate, int channel, bool draining)
+enum cn_err cn_gate_worker(struct cn_gate *gate, int channel, uint32_t number, bool draining)
 {
-    return cn_workers_add(gate->workers, channel, draining);
+    return cn_workers_add(gate->workers, channel, number, draining);
 }
 
 void cn_gate_goaway(struct cn_gate *gate)

@@ -26,8 +26,9 @@ struct cn_gate_setup {
     const struct cn_admission_server *server;
     const struct cn_config *config; /* its present values; cn_gate_configure gives new ones */
     const struct cn_who_secret *who_secret;
-    const struct cn_page_map *page; /* with lines_max owners, which the gate keeps there */
-    uint32_t lines_max;             /* what descriptors allow, at most config's */
+    const struct cn_page_map *page;         /* with lines_max owners, which the gate keeps there */
+    uint32_t lines_max;                     /* what descriptors allow, at most config's */
+    void (*worker_faulty)(uint32_t number); /* as cn_workers_setup has it */
 };
 
 /* CN_E_MEMORY, CN_E_RANDOM */
@@ -49,7 +50,8 @@ CN_MUST_USE enum cn_err cn_gate_notices(struct cn_gate *gate, const struct cn_he
 void cn_gate_on_cut(struct cn_gate *gate, void (*was_cut)(void *context, uint32_t count),
                     void *context);
 /* A channel to a switch worker, as cn_workers_add. */
-CN_MUST_USE enum cn_err cn_gate_worker(struct cn_gate *gate, int channel, bool draining);
+CN_MUST_USE enum cn_err cn_gate_worker(struct cn_gate *gate, int channel, uint32_t number,
+                                       bool draining);
 /* Whether there is room for one line more. */
 bool cn_gate_has_room(const struct cn_gate *gate);
 /* A connection came; the gate owns fd, and may close it at once. */

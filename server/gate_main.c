@@ -26,14 +26,13 @@ struct program {
     struct cn_page_map page;
     struct cn_gate *gate;
     struct cn_accepting accepting;
-    struct cn_watch supervisor;
     uint32_t state_number; /* of the state that is coming into force */
     uint32_t lines_cut;    /* by it */
     bool answers;          /* the supervisor waits for that */
-    bool retiring;
+    bool retiring, retired;
 };
 
-/* The loop reaches it through the watch; there is one in a process. */
+/* The loop reaches it; there is one in a process. */
 static struct program program;
 
 static void end(int code)
@@ -56,6 +55,13 @@ static void was_cut(void *context, uint32_t count)
     if (program.answers)
         cn_child_say(&m);
     program.answers = false;
+}
+
+static void worker_faulty(uint32_t number)
+{
+    const struct cn_message m = { .type = CN_MESSAGE_FAULTY, .number = number };
+
+    cn_child_say(&m);
 }
 
 static enum cn_err state_take(const struct cn_state *state)
@@ -102,48 +108,35 @@ static void retire(void)
     cn_gate_goaway(program.gate);
 }
 
-/* False: nothing more is to be heard just now. */
-static bool hear(void)
+static bool take(const struct cn_message *m, const int *fds, size_t fd_count)
 {
-    int fds[CN_CHANNEL_FDS_MAX];
-    struct cn_message m = { 0 };
-    size_t fd_count;
-    enum cn_err err = cn_channel_receive(CN_CHANNEL_FD, &m, fds, &fd_count);
     bool kept = false;
 
-    if (err == CN_E_MORE)
-        return false;
-    if (err != CN_OK)
-        end(EXIT_FAILURE);
-    if (m.type == CN_MESSAGE_LISTEN && fd_count == 1 && !program.retiring)
+    if (m->type == CN_MESSAGE_LISTEN && fd_count == 1 && !program.retiring)
         kept = cn_accepting_add(&program.accepting, fds[0]) == CN_OK;
-    else if (m.type == CN_MESSAGE_WORKER && fd_count == 1)
-        kept = cn_gate_worker(program.gate, fds[0], m.draining) == CN_OK;
-    else if (m.type == CN_MESSAGE_STATE && fd_count == 1)
-        state_change(fds[0], m.ticket);
-    else if (m.type == CN_MESSAGE_RETIRE)
+    else if (m->type == CN_MESSAGE_WORKER && fd_count == 1)
+        kept = cn_gate_worker(program.gate, fds[0], m->number, m->draining) == CN_OK;
+    else if (m->type == CN_MESSAGE_STATE && fd_count == 1)
+        state_change(fds[0], m->ticket);
+    else if (m->type == CN_MESSAGE_RETIRE)
         retire();
-    if (!kept && m.type == CN_MESSAGE_WORKER)
+    else if (m->type == CN_MESSAGE_END)
+        end(EXIT_SUCCESS);
+    if (!kept && m->type == CN_MESSAGE_WORKER)
         cn_log_at(CN_LOG_FAILURES, "worker_refused", NULL);
-    if (!kept)
-        cn_channel_close_fds(fds, fd_count);
-    return true;
-}
-
-static void supervisor_ready(struct cn_watch *watch, uint32_t epoll_events)
-{
-    (void)watch;
-    (void)epoll_events;
-    while (hear())
-        ;
+    return kept;
 }
 
 static int after(void *context)
 {
+    const struct cn_message m = { .type = CN_MESSAGE_RETIRED };
+
     (void)context;
     cn_gate_turn(program.gate);
-    if (program.retiring && cn_gate_busy(program.gate) == 0)
-        end(EXIT_SUCCESS);
+    if (program.retiring && !program.retired && cn_gate_busy(program.gate) == 0) {
+        program.retired = true;
+        cn_child_say(&m);
+    }
     return 0;
 }
 
@@ -175,7 +168,8 @@ static enum cn_err gate_make(uint32_t lines_max, const struct cn_state *state)
                                    .config = &program.config,
                                    .who_secret = &program.who_secret,
                                    .page = &program.page,
-                                   .lines_max = lines_max };
+                                   .lines_max = lines_max,
+                                   .worker_faulty = worker_faulty };
     enum cn_err err = cn_loop_init(&program.loop, 2 * (size_t)lines_max + 64);
 
     program.config = state->config;
@@ -187,8 +181,7 @@ static enum cn_err gate_make(uint32_t lines_max, const struct cn_state *state)
     cn_gate_on_cut(program.gate, was_cut, NULL);
     cn_accepting_init(&program.accepting, &program.loop, program.gate);
     program.loop.after = after;
-    program.supervisor = (struct cn_watch) { CN_CHANNEL_FD, supervisor_ready };
-    err = cn_loop_add(&program.loop, &program.supervisor, EPOLLIN);
+    err = cn_child_listen(&program.loop, take, end);
     return err == CN_OK ? state_take(state) : err;
 }
 

@@ -557,12 +557,12 @@ static int number_take(const char *text)
 }
 
 /* Whether what a program of this version hands on is understood. */
-static bool takes_over(const char *version)
+static bool takes_over(const char *word)
 {
-    char own[32];
+    char own[CN_UPGRADE_WORD_SIZE];
 
-    snprintf(own, sizeof own, "%d.%zu", CN_UPGRADE_VERSION, sizeof(struct cn_upgrade));
-    return strcmp(version, own) == 0;
+    cn_upgrade_word(own);
+    return strcmp(word, own) == 0;
 }
 
 /* EXIT_DONE: go on. Anything else, or told: exit with it. */

@@ -27,7 +27,6 @@ struct visitor {
 
 struct program {
     struct cn_loop loop;
-    struct cn_watch supervisor;
     struct cn_watch http; /* MHD's own epoll */
     struct cn_timer http_due;
     struct MHD_Daemon *daemon;
@@ -37,35 +36,18 @@ struct program {
     bool one_left; /* of the visitors, in the run of MHD that goes on */
 };
 
-/* The loop reaches it through the watch; there is one in a process. */
+/* The loop reaches it; there is one in a process. */
 static struct program program;
 
 /* --- the supervisor -------------------------------------------------------------------------- */
 
-/* False: nothing more is to be heard just now. */
-static bool hear(void)
+static bool take(const struct cn_message *m, const int *fds, size_t fd_count)
 {
-    int fds[CN_CHANNEL_FDS_MAX];
-    struct cn_message m = { 0 };
-    size_t fd_count;
-    enum cn_err err = cn_channel_receive(CN_CHANNEL_FD, &m, fds, &fd_count);
-
-    if (err == CN_E_MORE)
-        return false;
-    if (err != CN_OK)
-        _exit(EXIT_FAILURE);
-    cn_channel_close_fds(fds, fd_count);
-    if (m.type == CN_MESSAGE_SUMS)
+    (void)fds;
+    (void)fd_count;
+    if (m->type == CN_MESSAGE_SUMS)
         program.answered = true;
-    return true;
-}
-
-static void supervisor_ready(struct cn_watch *watch, uint32_t epoll_events)
-{
-    (void)watch;
-    (void)epoll_events;
-    while (hear())
-        ;
+    return false;
 }
 
 static bool sums_ask(struct cn_status *status)
@@ -79,8 +61,7 @@ static bool sums_ask(struct cn_status *status)
     cn_child_say(&m);
     while (!program.answered && (now_ms = program.loop.clock_ms()) < until_ms) {
         (void)poll(&channel, 1, (int)(until_ms - now_ms)); /* EINTR: once more */
-        while (hear())
-            ;
+        cn_child_hear();
     }
     return program.answered &&
            pread(program.sums, status, sizeof *status, 0) == (ssize_t)sizeof *status;
@@ -223,9 +204,8 @@ static enum cn_err start(void)
         return CN_E_FORMAT;
     program.sums = fds[0];
     err = cn_loop_init(&program.loop, CONNECTIONS_MAX + 1);
-    program.supervisor = (struct cn_watch) { CN_CHANNEL_FD, supervisor_ready };
     if (err == CN_OK)
-        err = cn_loop_add(&program.loop, &program.supervisor, EPOLLIN);
+        err = cn_child_listen(&program.loop, take, _exit);
     if (err == CN_OK)
         err = http_start(fds[1]);
     return err == CN_OK ? cn_sandbox_enter(CN_SANDBOX_METRICS) : err;

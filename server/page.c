@@ -14,11 +14,13 @@ static size_t size_of(uint32_t owner_max)
 
 enum cn_err cn_page_make(int *fd, uint32_t owner_max)
 {
+    const uint32_t version = CN_PAGE_VERSION;
     int made = memfd_create("cyphernet-page", MFD_CLOEXEC | MFD_ALLOW_SEALING);
 
     if (made < 0)
         return CN_E_SYSTEM;
-    if (ftruncate(made, (off_t)size_of(owner_max)) != 0 || fcntl(made, F_ADD_SEALS, SEALS) != 0) {
+    if (ftruncate(made, (off_t)size_of(owner_max)) != 0 || fcntl(made, F_ADD_SEALS, SEALS) != 0 ||
+        pwrite(made, &version, sizeof version, 0) != (ssize_t)sizeof version) {
         close(made);
         return CN_E_SYSTEM;
     }
@@ -31,7 +33,7 @@ enum cn_err cn_page_map(struct cn_page_map *map, int fd, bool writable)
     const int rights = PROT_READ | (writable ? PROT_WRITE : 0);
     struct stat st;
     size_t owners;
-    void *at;
+    struct cn_page *at;
 
     if (fstat(fd, &st) != 0)
         return CN_E_SYSTEM;
@@ -41,6 +43,10 @@ enum cn_err cn_page_map(struct cn_page_map *map, int fd, bool writable)
     at = mmap(NULL, (size_t)st.st_size, rights, MAP_SHARED, fd, 0);
     if (at == MAP_FAILED)
         return CN_E_SYSTEM;
+    if (at->version != CN_PAGE_VERSION) {
+        munmap(at, (size_t)st.st_size);
+        return CN_E_VERSION;
+    }
     *map = (struct cn_page_map) { at, (uint32_t)owners };
     return CN_OK;
 }

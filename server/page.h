@@ -8,7 +8,10 @@
 #include "counts.h"
 #include "owners.h"
 
+enum { CN_PAGE_VERSION = 1 };
+
 struct cn_page {
+    uint32_t version;              /* set by cn_page_make */
     struct cn_gate_status gate;    /* of a gate */
     struct cn_switch_counts calls; /* of a switch worker */
     uint32_t owners_used;          /* those from here on were never touched */
@@ -23,7 +26,7 @@ struct cn_page_map {
 
 /* A page for owner_max owners, whose size nobody can change; *fd is the caller's. CN_E_SYSTEM. */
 CN_MUST_USE enum cn_err cn_page_make(int *fd, uint32_t owner_max);
-/* CN_E_SYSTEM; CN_E_FORMAT: it is none. */
+/* CN_E_SYSTEM; CN_E_FORMAT: it is none; CN_E_VERSION: of another program. */
 CN_MUST_USE enum cn_err cn_page_map(struct cn_page_map *map, int fd, bool writable);
 /* How many owners are worth a look, whatever the page says. */
 uint32_t cn_page_owners(const struct cn_page_map *map);

@@ -82,7 +82,16 @@ static const struct rule both[] = {
     CALL(setsockopt),   CALL(shutdown),      ONLY(write, 0, STDERR_FILENO),
 };
 
+/* For assert, which keeps what it says, and abort; with tgkill, of itself. */
+static const struct rule of_abort[] = {
+    CALL(getpid),
+    CALL(gettid),
+    ONLY(mmap, 2, PROT_READ | PROT_WRITE),
+    CALL(rt_sigprocmask),
+};
+
 static const struct rule of_switch[] = {
+    ONLY(fcntl, 1, F_GETFL),
     ONLY(fcntl, 1, F_GETPIPE_SZ),
     ONLY(fcntl, 1, F_SETPIPE_SZ),
     ONLY(ioctl, 1, SIOCOUTQ),
@@ -100,7 +109,6 @@ static const struct rule of_gate[] = {
     CALL(getrandom),
     CALL(madvise),
     ONLY(mmap, 2, PROT_READ),
-    ONLY(mmap, 2, PROT_READ | PROT_WRITE),
     CALL(mremap),
     CALL(sysinfo), /* qsort */
     ONLY(newfstatat, 3, AT_EMPTY_PATH),
@@ -115,7 +123,6 @@ static const struct rule of_metrics[] = {
     CALL(futex),
     CALL(getsockopt),
     CALL(madvise),
-    ONLY(mmap, 2, PROT_READ | PROT_WRITE),
     CALL(mremap),
     CALL(poll),
     CALL(ppoll),
@@ -142,11 +149,16 @@ static int rules_add(scmp_filter_ctx filter, const struct rule *rules, size_t co
 
 static enum cn_err seccomp_enter(enum cn_sandbox role)
 {
+    const struct rule itself = { SCMP_SYS(tgkill), 0, (uint64_t)getpid() };
     scmp_filter_ctx filter = seccomp_init(SCMP_ACT_KILL_PROCESS);
     int failed = filter ? 0 : -ENOMEM;
 
     if (failed == 0)
         failed = rules_add(filter, both, sizeof both / sizeof both[0]);
+    if (failed == 0)
+        failed = rules_add(filter, of_abort, sizeof of_abort / sizeof of_abort[0]);
+    if (failed == 0)
+        failed = rules_add(filter, &itself, 1);
     if (failed == 0 && role == CN_SANDBOX_SWITCH)
         failed = rules_add(filter, of_switch, sizeof of_switch / sizeof of_switch[0]);
     if (failed == 0 && role == CN_SANDBOX_GATE)

@@ -1,5 +1,6 @@
 /* sandbox.h - what a process may still ask of the kernel once it has begun: all else ends it with
- * SIGSYS. No file can be opened by path any more. */
+ * SIGSYS. No file can be opened by path any more. A failed assertion may still be told, and end it
+ * with SIGABRT. */
 #ifndef CN_SANDBOX_H
 #define CN_SANDBOX_H
 

@@ -6,8 +6,8 @@
 
 enum { STATUS_MS = 10000 };
 
-/* Without a gate nobody new is served: then we are as good as hung, and the manager shall know; but
- * not as long as there are calls, which it would end. */
+/* Without a gate and a worker that answer nobody new is served: then we are as good as hung, and
+ * the manager shall know; but not as long as there are calls, which it would end. */
 static bool serves(void)
 {
     struct cn_status status = { 0 };
@@ -15,7 +15,7 @@ static bool serves(void)
     if (cn_cyphernetd.supervisor)
         cn_supervisor_status(cn_cyphernetd.supervisor, &status);
     return cn_cyphernetd.ending || status.calls.pairs > 0 ||
-           (cn_cyphernetd.supervisor && cn_supervisor_admits(cn_cyphernetd.supervisor));
+           (cn_cyphernetd.supervisor && cn_supervisor_serves(cn_cyphernetd.supervisor));
 }
 
 static void say_status(const char *before)

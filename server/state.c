@@ -40,7 +40,8 @@ static bool write_all(int fd, const void *octets, size_t size)
 
 enum cn_err cn_state_make(int *fd, const struct cn_state_parts *p)
 {
-    struct cn_state head = { .config = *p->config,
+    struct cn_state head = { .version = CN_STATE_VERSION,
+                             .config = *p->config,
                              .settings = *p->settings,
                              .who_secret = *p->who_secret,
                              .common = *p->common,
@@ -66,7 +67,8 @@ static bool is_whole(const struct cn_state *state, size_t size)
 {
     size_t left = size - sizeof *state;
 
-    return state->blocked_count <= left / sizeof(struct cn_blocked) &&
+    return state->version == CN_STATE_VERSION &&
+           state->blocked_count <= left / sizeof(struct cn_blocked) &&
            state->held_count <= left / sizeof(struct cn_held_notice) &&
            size_of(state->blocked_count, state->held_count) == size &&
            state->common.size <= sizeof state->common.octets;

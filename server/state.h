@@ -22,7 +22,10 @@ struct cn_state_parts {
     const struct cn_common_notice *common;
 };
 
+enum { CN_STATE_VERSION = 1 };
+
 struct cn_state {
+    uint32_t version; /* set by cn_state_make */
     struct cn_config config;
     struct cn_settings settings;
     struct cn_who_secret who_secret;
@@ -39,7 +42,7 @@ static inline const struct cn_held_notice *cn_state_held(const struct cn_state *
 
 /* *fd is the caller's. CN_E_SYSTEM. */
 CN_MUST_USE enum cn_err cn_state_make(int *fd, const struct cn_state_parts *parts);
-/* Mapped, to be given back. NULL: it is none. */
+/* Mapped, to be given back. NULL: it is none, or of another program. */
 const struct cn_state *cn_state_map(int fd);
 void cn_state_unmap(const struct cn_state *state);
 

@@ -2,8 +2,14 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 
-enum { TAIL_SIZE = 320 }; /* of one subscriber and all that comes behind the last */
+#include "control.h"
+
+enum {
+    TAIL_SIZE = 320, /* of one subscriber and all that comes behind the last */
+    LISTED_MAX = CN_CONTROL_REPLY_SIZE_MAX / 48 /* none takes less */
+};
 
 /* Text being put together; what does not fit is left out. */
 struct text {
@@ -48,47 +54,61 @@ void cn_status_add(struct cn_status *status, const struct cn_page *page, bool is
     status->calls.pipes += page->calls.pipes;
 }
 
-/* What somebody has sent in calls that go on. */
-static uint64_t bytes_of(const struct cn_status *status, uint64_t who)
+static int by_who(const void *a, const void *b)
 {
-    uint64_t bytes = 0;
+    const struct cn_owner *const *one = a, *const *other = b;
 
+    return ((*one)->who > (*other)->who) - ((*one)->who < (*other)->who);
+}
+
+/* What these have sent in calls that go on is added: one look at each page, whatever their number.
+ */
+static void bytes_add(const struct cn_status *status, struct cn_owner *owners, size_t count)
+{
+    static struct cn_owner *sorted[LISTED_MAX];
+
+    for (size_t i = 0; i < count; i++)
+        sorted[i] = &owners[i];
+    qsort(sorted, count, sizeof sorted[0], by_who);
     for (size_t i = 0; i < status->moving_count; i++) {
         const struct cn_page_map *map = status->moving[i];
 
         for (uint32_t k = 0; k < cn_page_owners(map); k++) {
-            if (map->page->owners[k].lines > 0 && map->page->owners[k].who == who)
-                bytes += map->page->owners[k].bytes;
+            const struct cn_owner owner = map->page->owners[k];
+            const struct cn_owner *key = &owner;
+            struct cn_owner **found = bsearch(&key, sorted, count, sizeof sorted[0], by_who);
+
+            if (owner.lines > 0 && found)
+                (*found)->bytes += owner.bytes;
         }
     }
-    return bytes;
 }
 
 /* Those for whom there is no room are counted. */
 static void add_subscribers(struct text *t, const struct cn_status *status)
 {
+    static struct cn_owner listed[LISTED_MAX];
     const struct cn_page_map *map = status->admitting;
-    unsigned left_out = 0;
-    const char *comma = "";
+    size_t count = 0, fit = 0;
+    unsigned all = 0;
 
-    add(t, ",\"subscribers\":[");
     for (uint32_t i = 0; map && i < cn_page_owners(map); i++) {
         const struct cn_owner owner = map->page->owners[i];
-        uint64_t bytes;
 
-        if (owner.lines == 0)
-            continue;
-        if (t->left > TAIL_SIZE) {
-            bytes = owner.bytes + bytes_of(status, owner.who);
-            add(t, "%s{\"serial\":\"%llu\",\"waiting\":%u,\"joined\":%u,\"bytes\":%llu}", comma,
-                (unsigned long long)owner.serial, owner.waiting, owner.joined,
-                (unsigned long long)bytes);
-        } else {
-            left_out++;
-        }
-        comma = ",";
+        all += owner.lines > 0;
+        if (owner.lines > 0 && count < LISTED_MAX)
+            listed[count++] = owner;
     }
-    add(t, "],\"subscribers_left_out\":%u", left_out);
+    bytes_add(status, listed, count);
+    add(t, ",\"subscribers\":[");
+    for (; fit < count && t->left > TAIL_SIZE; fit++) {
+        const struct cn_owner *owner = &listed[fit];
+
+        add(t, "%s{\"serial\":\"%llu\",\"waiting\":%u,\"joined\":%u,\"bytes\":%llu}",
+            fit > 0 ? "," : "", (unsigned long long)owner->serial, owner->waiting, owner->joined,
+            (unsigned long long)owner->bytes);
+    }
+    add(t, "],\"subscribers_left_out\":%u", all - (unsigned)fit);
 }
 
 static void add_workers(struct text *t, const struct cn_status *s)

@@ -15,8 +15,10 @@
 
 enum {
     SAMPLE_MS = 10000,
-    HASTE_MS = 1000,     /* who ends so soon after its start is not started again at once */
-    START_MS_MAX = 60000 /* sanitizers on a busy machine need a part of it */
+    HASTE_MS = 1000,      /* who ends so soon after its start is not started again at once */
+    START_MS_MAX = 30000, /* sanitizers on a busy machine need a part of it */
+    PING_MS = 5000,
+    PINGS_MISSED_MAX = 2 /* who has not answered by the second after one is stuck */
 };
 
 enum state { NONE = 0, STARTING, RUNNING, LEAVING };
@@ -32,8 +34,13 @@ struct child {
     uint64_t bytes_before[2]; /* as sample has it */
     int page_fd;
     uint64_t started_ms;
-    bool owes_limits; /* there was no room to tell a worker all of them */
-    bool drains;      /* a worker that has been told to end when it is idle */
+    bool pinged; /* and owes the answer */
+    uint32_t pings_missed;
+    bool owes_limits;  /* there was no room to tell a worker all of them */
+    bool drains;       /* a worker that has been told to end when it is idle */
+    bool retired;      /* a gate that has nothing left but to cut calls */
+    bool ends;         /* and has been told to end */
+    const char *fault; /* why it was killed; NULL: it was not, or was leaving anyway */
 };
 
 /* What had been counted at a time, for rates. */
@@ -55,6 +62,7 @@ struct cn_supervisor {
     int state_fd; /* -1: none yet */
     uint32_t state_number;
     struct cn_timer sampling;
+    struct cn_timer pinging;
     struct sample sample[2]; /* the last but one, the last */
     struct cn_timer again;   /* start what is missing */
     bool begun;              /* all have been running once */
@@ -66,6 +74,7 @@ struct cn_supervisor {
 
 static void child_ready(struct cn_watch *watch, uint32_t epoll_events);
 static void start_missing(struct cn_supervisor *s);
+static void ping_fire(struct cn_timer *timer);
 
 static void again_fire(struct cn_timer *timer)
 {
@@ -124,6 +133,7 @@ enum cn_err cn_supervisor_create(struct cn_supervisor **supervisor,
     s->state_fd = -1;
     s->again.fire = again_fire;
     s->sampling.fire = sample_fire;
+    s->pinging.fire = ping_fire;
     for (int i = 0; i < CN_CHILDREN_MAX; i++)
         s->children[i] = (struct child) { .channel = { -1, child_ready }, .supervisor = s };
     if (!cn_spawn_find(s->programs)) {
@@ -131,6 +141,7 @@ enum cn_err cn_supervisor_create(struct cn_supervisor **supervisor,
         return CN_E_ABSENT;
     }
     sample_take(s);
+    cn_loop_timer_set(s->setup.loop, &s->pinging, s->setup.loop->now_ms + PING_MS);
     *supervisor = s;
     return CN_OK;
 }
@@ -142,6 +153,12 @@ static void child_kill(const struct child *child)
         (void)kill(child->pid, SIGKILL);
 }
 
+static void child_end(struct child *child, const char *why)
+{
+    child->fault = why;
+    child_kill(child);
+}
+
 /* --- saying ---------------------------------------------------------------------------------- */
 
 /* Who does not take what is said is stuck, or lost: it is ended, and started again like any that
@@ -149,7 +166,7 @@ static void child_kill(const struct child *child)
 static void say(struct child *child, const struct cn_message *m, const int *fds, size_t fd_count)
 {
     if (child->channel.fd >= 0 && cn_channel_send(child->channel.fd, m, fds, fd_count) != CN_OK)
-        child_kill(child);
+        child_end(child, "it does not take what it is told");
 }
 
 static void say_word(struct child *child, enum cn_message_type type)
@@ -164,6 +181,7 @@ static void connect_two(struct child *gate, struct child *worker)
 {
     const struct cn_message to_worker = { .type = CN_MESSAGE_GATE };
     const struct cn_message to_gate = { .type = CN_MESSAGE_WORKER,
+                                        .number = (uint32_t)worker->pid,
                                         .draining = worker->state == LEAVING };
     int ends[2];
 
@@ -292,14 +310,24 @@ static unsigned count(const struct cn_supervisor *s, enum cn_role role)
     return n;
 }
 
-/* While a gate that is to be replaced still admits, there is one more. */
+static bool has_workers(const struct cn_supervisor *s)
+{
+    for (const struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->role == CN_ROLE_SWITCH && c->state != NONE)
+            return true;
+    }
+    return false;
+}
+
+/* While a gate that is to be replaced still admits, there is one more. While calls end there is one
+ * that can cut them. */
 static bool gate_missing(const struct cn_supervisor *s)
 {
     for (const struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
         if (c->role == CN_ROLE_GATE && c->state == STARTING)
             return false;
     }
-    return !s->gate || s->gate_is_old;
+    return s->leaving ? !s->gate && has_workers(s) : !s->gate || s->gate_is_old;
 }
 
 static enum cn_err try_start(struct cn_supervisor *s)
@@ -308,6 +336,8 @@ static enum cn_err try_start(struct cn_supervisor *s)
 
     if (gate_missing(s))
         err = child_start(s, CN_ROLE_GATE);
+    if (s->leaving)
+        return err;
     while (err == CN_OK && count(s, CN_ROLE_SWITCH) < s->setup.workers)
         err = child_start(s, CN_ROLE_SWITCH);
     if (err == CN_OK && s->setup.metrics_fd >= 0 && count(s, CN_ROLE_METRICS) == 0)
@@ -317,7 +347,7 @@ static enum cn_err try_start(struct cn_supervisor *s)
 
 static void start_missing(struct cn_supervisor *s)
 {
-    enum cn_err err = s->leaving ? CN_OK : try_start(s);
+    enum cn_err err = try_start(s);
 
     if (err == CN_OK)
         return;
@@ -353,15 +383,10 @@ static bool is_starting(const struct cn_supervisor *s)
 enum cn_err cn_supervisor_started(struct cn_supervisor *supervisor)
 {
     struct cn_loop *loop = supervisor->setup.loop;
-    uint64_t until_ms = loop->clock_ms() + START_MS_MAX;
 
     while (is_starting(supervisor) && supervisor->failure == CN_OK) {
         if (cn_loop_turn(loop, true) != CN_OK)
             return CN_E_SYSTEM;
-        if (loop->now_ms > until_ms) {
-            errno = ETIMEDOUT;
-            return CN_E_SYSTEM;
-        }
     }
     errno = supervisor->failure_errno;
     supervisor->begun = supervisor->failure == CN_OK;
@@ -370,7 +395,7 @@ enum cn_err cn_supervisor_started(struct cn_supervisor *supervisor)
 
 bool cn_supervisor_admits(const struct cn_supervisor *supervisor)
 {
-    return supervisor->gate != NULL;
+    return supervisor->gate && supervisor->gate->state == RUNNING;
 }
 
 void cn_supervisor_go_on(struct cn_supervisor *supervisor)
@@ -379,6 +404,57 @@ void cn_supervisor_go_on(struct cn_supervisor *supervisor)
     supervisor->failure = CN_OK;
     cn_loop_timer_set(supervisor->setup.loop, &supervisor->again,
                       supervisor->setup.loop->now_ms + HASTE_MS);
+}
+
+/* --- pinging --------------------------------------------------------------------------------- */
+
+/* Pings are counted, not time, which goes on while all are stopped, or the machine is. One for
+ * which there is no room counts as well, and is sent later: who begins to take again shall live. */
+static void ping(struct child *child)
+{
+    const struct cn_message m = { .type = CN_MESSAGE_PING };
+
+    if (child->pings_missed == PINGS_MISSED_MAX)
+        child_end(child, "it does not answer");
+    else
+        child->pings_missed++;
+    if (!child->pinged && child->channel.fd >= 0)
+        child->pinged = cn_channel_send(child->channel.fd, &m, NULL, 0) == CN_OK;
+}
+
+static void pinged_back(struct child *child)
+{
+    child->pinged = false;
+    child->pings_missed = 0;
+}
+
+static bool answers(const struct child *child)
+{
+    return child->state == RUNNING && child->pings_missed < PINGS_MISSED_MAX;
+}
+
+bool cn_supervisor_serves(const struct cn_supervisor *supervisor)
+{
+    const struct child *c = supervisor->children;
+
+    while (c < supervisor->children + CN_CHILDREN_MAX && (c->role != CN_ROLE_SWITCH || !answers(c)))
+        c++;
+    return c < supervisor->children + CN_CHILDREN_MAX && supervisor->gate &&
+           answers(supervisor->gate);
+}
+
+static void ping_fire(struct cn_timer *timer)
+{
+    struct cn_supervisor *s =
+        (struct cn_supervisor *)(void *)((char *)timer - offsetof(struct cn_supervisor, pinging));
+
+    for (struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->state == RUNNING || c->state == LEAVING)
+            ping(c);
+        else if (c->state == STARTING && s->setup.loop->now_ms > c->started_ms + START_MS_MAX)
+            child_end(c, "it does not begin");
+    }
+    cn_loop_timer_set(s->setup.loop, timer, s->setup.loop->now_ms + PING_MS);
 }
 
 /* --- hearing --------------------------------------------------------------------------------- */
@@ -394,10 +470,10 @@ static void state_say(struct child *gate)
 /* Workers that are to leave do so after the gates that may still bring them calls. */
 static void workers_drain(struct cn_supervisor *s)
 {
-    bool gates = s->gate && s->gate_is_old;
+    bool gates = s->gate && s->gate_is_old && !s->leaving;
 
     for (const struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++)
-        gates |= c->role == CN_ROLE_GATE && c->state == LEAVING;
+        gates |= c->role == CN_ROLE_GATE && c->state == LEAVING && !c->retired;
     for (struct child *c = s->children; !gates && c < s->children + CN_CHILDREN_MAX; c++) {
         if (c->role == CN_ROLE_SWITCH && c->state == LEAVING && !c->drains) {
             c->drains = true;
@@ -410,6 +486,24 @@ static void gate_retire(struct child *gate)
 {
     gate->state = LEAVING;
     say_word(gate, CN_MESSAGE_RETIRE);
+}
+
+/* But for the one that can cut calls which others have left. */
+static void gates_end(struct cn_supervisor *s)
+{
+    for (struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->role != CN_ROLE_GATE || !c->retired || c->ends || (c == s->gate && has_workers(s)))
+            continue;
+        c->ends = true;
+        say_word(c, CN_MESSAGE_END);
+    }
+}
+
+static void gate_retired(struct child *gate)
+{
+    gate->retired = true;
+    gates_end(gate->supervisor);
+    workers_drain(gate->supervisor);
 }
 
 static void workers_connect(struct child *gate, enum state state)
@@ -433,11 +527,13 @@ static void gate_begins(struct child *gate)
     s->gate_is_old = false;
     workers_connect(gate, RUNNING);
     workers_connect(gate, LEAVING);
-    for (size_t i = 0; i < s->setup.listeners->count; i++)
+    for (size_t i = 0; !s->leaving && i < s->setup.listeners->count; i++)
         say(gate, &listen, &s->setup.listeners->fd[i], 1);
     state_say(gate); /* it may have changed since the gate was started */
     if (before)
         gate_retire(before);
+    if (s->leaving)
+        gate_retire(gate);
     workers_drain(s);
 }
 
@@ -504,6 +600,15 @@ static void sums_write(struct child *metrics)
         say_word(metrics, CN_MESSAGE_SUMS);
 }
 
+/* A gate gives a worker up; it may have ended by itself meanwhile. */
+static void worker_end(struct cn_supervisor *s, pid_t pid)
+{
+    for (struct child *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->state != NONE && c->role == CN_ROLE_SWITCH && c->pid == pid)
+            child_end(c, "it does not answer its gate");
+    }
+}
+
 /* False: it has hung up, or says what no child of ours says. */
 static bool hear(struct child *child)
 {
@@ -524,6 +629,12 @@ static bool hear(struct child *child)
         s->setup.applied(s->setup.context, m.ticket, CN_OK, m.count);
     else if (err == CN_OK && m.type == CN_MESSAGE_SUMS && child->role == CN_ROLE_METRICS)
         sums_write(child);
+    else if (err == CN_OK && m.type == CN_MESSAGE_FAULTY && child->role == CN_ROLE_GATE)
+        worker_end(s, (pid_t)m.number);
+    else if (err == CN_OK && m.type == CN_MESSAGE_RETIRED && child->state == LEAVING)
+        gate_retired(child);
+    else if (err == CN_OK && m.type == CN_MESSAGE_PING)
+        pinged_back(child);
     else if (err != CN_OK || m.type != CN_MESSAGE_STATE)
         return false;
     return true;
@@ -545,11 +656,21 @@ static void child_ready(struct cn_watch *watch, uint32_t epoll_events)
 
 /* --- ending ---------------------------------------------------------------------------------- */
 
+static const char *signal_reason(int signal)
+{
+    if (signal == SIGSYS)
+        return " reason=\"its sandbox forbids what it asked of the system\"";
+    return signal == SIGABRT ? " reason=\"it found itself in the wrong, as it has told\"" : "";
+}
+
 static void gone_log(const struct child *child, int status)
 {
-    if (WIFSIGNALED(status))
-        cn_log_at(CN_LOG_FAILURES, "process_ended", "program=%s signal=%d",
-                  cn_spawn_name(child->role), WTERMSIG(status));
+    if (child->fault)
+        cn_log_at(CN_LOG_FAILURES, "process_ended", "program=%s reason=\"%s\"",
+                  cn_spawn_name(child->role), child->fault);
+    else if (WIFSIGNALED(status))
+        cn_log_at(CN_LOG_FAILURES, "process_ended", "program=%s signal=%d%s",
+                  cn_spawn_name(child->role), WTERMSIG(status), signal_reason(WTERMSIG(status)));
     else
         cn_log_at(CN_LOG_FAILURES, "process_ended", "program=%s code=%d",
                   cn_spawn_name(child->role), WEXITSTATUS(status));
@@ -594,17 +715,17 @@ static void child_gone(struct child *child, int status)
 {
     struct cn_supervisor *s = child->supervisor;
     bool in_haste = s->setup.loop->now_ms < child->started_ms + HASTE_MS;
-    bool unexpected = child->state != LEAVING && !s->leaving;
+    bool unexpected = s->leaving ? child == s->gate && !child->ends : child->state != LEAVING;
     bool was_starting = child->state == STARTING;
 
     child->pid = 0; /* the number may be another's by now */
     if (was_starting)
         last_word(child);
-    if (unexpected && s->failure == CN_OK)
+    if ((unexpected || child->fault) && s->failure == CN_OK)
         gone_log(child, status);
     if (was_starting && !s->begun && s->failure == CN_OK) {
         s->failure = CN_E_SYSTEM;
-        s->failure_errno = ENOEXEC;
+        s->failure_errno = child->fault ? ETIMEDOUT : ENOEXEC;
     }
     if (child->page.page)
         cn_status_add(&s->past, child->page.page, false);
@@ -614,6 +735,7 @@ static void child_gone(struct child *child, int status)
         s->gate = NULL;
     child_forget(child);
     workers_drain(s);
+    gates_end(s);
     if (s->begun)
         s->failure = CN_OK;
     if (unexpected && (in_haste || was_starting))
@@ -647,15 +769,15 @@ void cn_supervisor_reap(struct cn_supervisor *supervisor)
 void cn_supervisor_leave(struct cn_supervisor *supervisor)
 {
     supervisor->leaving = true;
-    cn_loop_timer_clear(supervisor->setup.loop, &supervisor->again);
     for (struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX; c++) {
         if (c->state != RUNNING && c->state != STARTING)
             continue;
-        if (c->role == CN_ROLE_GATE)
-            gate_retire(c);
-        else
+        if (c->role != CN_ROLE_GATE)
             c->state = LEAVING;
+        else if (supervisor->gate) /* else it is to cut calls, and retires when it has begun */
+            gate_retire(c);
     }
+    start_missing(supervisor);
     workers_drain(supervisor);
     cn_supervisor_reap(supervisor);
 }
@@ -666,6 +788,7 @@ void cn_supervisor_destroy(struct cn_supervisor *supervisor)
     if (!supervisor)
         return;
     cn_loop_timer_clear(supervisor->setup.loop, &supervisor->sampling);
+    cn_loop_timer_clear(supervisor->setup.loop, &supervisor->pinging);
     for (struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX; c++) {
         if (c->state != NONE && c->role == CN_ROLE_SWITCH)
             say_word(c, CN_MESSAGE_END);
@@ -834,7 +957,7 @@ void cn_supervisor_status(const struct cn_supervisor *supervisor, struct cn_stat
     *status = supervisor->past;
     status->moving_count = 0;
     status->admitting = supervisor->gate ? &supervisor->gate->page : NULL;
-    status->admits = supervisor->gate != NULL;
+    status->admits = cn_supervisor_admits(supervisor);
     status->lines_max = supervisor->setup.lines_max;
     status->uptime_s = (supervisor->setup.loop->now_ms - supervisor->setup.started_ms) / 1000;
     for (const struct child *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX;

@@ -76,6 +76,8 @@ CN_MUST_USE enum cn_err cn_supervisor_started(struct cn_supervisor *supervisor);
 
 /* Whether there is a gate that admits. */
 bool cn_supervisor_admits(const struct cn_supervisor *supervisor);
+/* And it has answered of late, as has a worker. */
+bool cn_supervisor_serves(const struct cn_supervisor *supervisor);
 /* If not: go on with those who run, and try again to start the others. */
 void cn_supervisor_go_on(struct cn_supervisor *supervisor);
 

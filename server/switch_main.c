@@ -11,52 +11,32 @@ struct program {
     struct cn_loop loop;
     struct cn_page_map page;
     struct cn_worker *worker;
-    struct cn_watch supervisor;
     bool draining;
 };
 
-/* The loop reaches it through the watch; there is one in a process. */
+/* The loop reaches it; there is one in a process. */
 static struct program program;
 
+/* Also without a supervisor: nobody could have a call cut any more. */
 static void end(int code)
 {
     cn_worker_destroy(program.worker); /* what is left is cut */
     _exit(code);
 }
 
-/* False: nothing more is to be heard just now. */
-static bool hear(void)
+static bool take(const struct cn_message *m, const int *fds, size_t fd_count)
 {
-    int fds[CN_CHANNEL_FDS_MAX];
-    struct cn_message m = { 0 };
-    size_t fd_count;
-    enum cn_err err = cn_channel_receive(CN_CHANNEL_FD, &m, fds, &fd_count);
-
-    if (err == CN_E_MORE)
-        return false;
-    if (err != CN_OK || m.type == CN_MESSAGE_END) /* without a supervisor nobody could cut a call */
-        end(err == CN_OK ? EXIT_SUCCESS : EXIT_FAILURE);
-    if (m.type == CN_MESSAGE_GATE && fd_count == 1) {
-        if (cn_worker_gate(program.worker, fds[0]) != CN_OK)
-            close(fds[0]);
-        return true;
-    }
-    cn_channel_close_fds(fds, fd_count);
-    if (m.type == CN_MESSAGE_LIMITS)
-        cn_worker_limits(program.worker, &m.limits);
-    for (uint32_t i = 0; m.type == CN_MESSAGE_RATES && i < CN_CHANNEL_RATES; i++)
-        cn_worker_rate(program.worker, (uint8_t)(m.number + i), m.rate[i]);
-    if (m.type == CN_MESSAGE_DRAIN)
+    if (m->type == CN_MESSAGE_GATE && fd_count == 1)
+        return cn_worker_gate(program.worker, fds[0]) == CN_OK;
+    if (m->type == CN_MESSAGE_LIMITS)
+        cn_worker_limits(program.worker, &m->limits);
+    for (uint32_t i = 0; m->type == CN_MESSAGE_RATES && i < CN_CHANNEL_RATES; i++)
+        cn_worker_rate(program.worker, (uint8_t)(m->number + i), m->rate[i]);
+    if (m->type == CN_MESSAGE_DRAIN)
         program.draining = true;
-    return true;
-}
-
-static void supervisor_ready(struct cn_watch *watch, uint32_t epoll_events)
-{
-    (void)watch;
-    (void)epoll_events;
-    while (hear())
-        ;
+    if (m->type == CN_MESSAGE_END)
+        end(EXIT_SUCCESS);
+    return false;
 }
 
 static int after(void *context)
@@ -86,9 +66,8 @@ static enum cn_err start(void)
     if (err == CN_OK)
         err = cn_worker_create(&program.worker, &program.loop, &program.page, &m.limits);
     program.loop.after = after;
-    program.supervisor = (struct cn_watch) { CN_CHANNEL_FD, supervisor_ready };
     if (err == CN_OK)
-        err = cn_loop_add(&program.loop, &program.supervisor, EPOLLIN);
+        err = cn_child_listen(&program.loop, take, end);
     if (err == CN_OK)
         err = cn_sandbox_enter(CN_SANDBOX_SWITCH);
     return err;

@@ -3,12 +3,23 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <sys/mman.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "channel.h"
+#include "state.h"
+
 enum { CHECK_TRIES = 1000, CHECK_STEP_MS = 10 };
+
+void cn_upgrade_word(char word[CN_UPGRADE_WORD_SIZE])
+{
+    snprintf(word, CN_UPGRADE_WORD_SIZE, "%d.%zu-%d.%zu-%d.%zu-%d.%zu", CN_UPGRADE_VERSION,
+             sizeof(struct cn_upgrade), CN_CHANNEL_VERSION, sizeof(struct cn_message),
+             CN_PAGE_VERSION, sizeof(struct cn_page), CN_STATE_VERSION, sizeof(struct cn_state));
+}
 
 bool cn_upgrade_check(const char *program, char *const argv[])
 {

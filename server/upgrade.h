@@ -5,7 +5,7 @@
 
 #include "supervisor.h"
 
-enum { CN_UPGRADE_VERSION = 2 };
+enum { CN_UPGRADE_VERSION = 3, CN_UPGRADE_WORD_SIZE = 64 };
 
 /* What is handed on, in a file in memory. Of another version or size it is refused before anything
  * has ended: see cn_upgrade_check. */
@@ -26,6 +26,9 @@ struct cn_upgrade {
     struct cn_status past;
 };
 
+/* All versions that must be the same for a program to take over: of what is handed on, and of what
+ * its processes say to those that go on. docs/decisions/0009 */
+void cn_upgrade_word(char word[CN_UPGRADE_WORD_SIZE]);
 /* Whether program, asked with these words, says that it could begin, and takes over from our
  * version; it has a while to say so. */
 bool cn_upgrade_check(const char *program, char *const argv[]);

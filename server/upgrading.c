@@ -70,14 +70,10 @@ static void upgrade_run(void)
 void cn_upgrading_begin(void)
 {
     char dir_word[] = "--dir", check_word[] = "--check", takes_word[] = "--takes-over";
-    char version[32];
-    char *argv[] = { cn_cyphernetd.program,
-                     dir_word,
-                     cn_cyphernetd.dir_path,
-                     check_word,
-                     takes_word,
-                     version,
-                     NULL };
+    char word[CN_UPGRADE_WORD_SIZE];
+    char *argv[] = {
+        cn_cyphernetd.program, dir_word, cn_cyphernetd.dir_path, check_word, takes_word, word, NULL
+    };
 
     cn_cyphernetd.upgrade_wanted = !cn_cyphernetd.begun;
     if (cn_cyphernetd.ending || !cn_cyphernetd.begun)
@@ -87,7 +83,7 @@ void cn_upgrading_begin(void)
                   "kept=old reason=\"workers of earlier programs still have calls\"");
         return;
     }
-    snprintf(version, sizeof version, "%d.%zu", CN_UPGRADE_VERSION, sizeof(struct cn_upgrade));
+    cn_upgrade_word(word);
     cn_notify_reloading(&cn_cyphernetd.notify);
     if (cn_upgrade_check(cn_cyphernetd.program, argv))
         upgrade_run();

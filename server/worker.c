@@ -1,6 +1,7 @@
 #include "worker.h"
 
 #include <assert.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <unistd.h>
 
@@ -289,11 +290,20 @@ enum cn_err cn_worker_gate(struct cn_worker *worker, int channel)
     return CN_OK;
 }
 
+/* One that blocks would hold up all others. */
+static bool may_block(int fd)
+{
+    int flags = fcntl(fd, F_GETFL);
+
+    return flags < 0 || !(flags & O_NONBLOCK);
+}
+
 /* Take the pair. On any failure both lines are closed, which the gate is told. */
 static void join(struct cn_worker *w, const struct cn_message *m, const int *fds, size_t fd_count,
                  bool is_known, struct cn_message *answer)
 {
-    uint32_t id = fd_count == 2 ? record_take(w) : NO_RECORD;
+    bool fine = fd_count == 2 && !may_block(fds[0]) && !may_block(fds[1]);
+    uint32_t id = fine ? record_take(w) : NO_RECORD;
     struct cn_switch_end end[2] = { { 0 } };
     struct record r = { .is_open = true, .is_known = is_known, .next = NO_RECORD };
     bool counted[2] = { false };

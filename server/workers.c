@@ -3,7 +3,13 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { MESSAGES_PER_TURN = 256 };
+enum {
+    MESSAGES_PER_TURN = 256,
+    TICK_MS = CN_CHANNEL_ANSWER_MS / 4,
+    TICKS_LATE = 2, /* one that owes answers so long is given no more */
+    TICKS_STUCK = CN_CHANNEL_ANSWER_MS / TICK_MS + 1, /* the first may come at once */
+    TICKS_ALONE = 2 * TICKS_STUCK                     /* another worker has time to start */
+};
 
 #define NO_PAIR UINT32_MAX
 
@@ -17,13 +23,22 @@ struct pair {
     uint32_t worker;
 };
 
+/* Of pairs, in the order in which they came. */
+struct queue {
+    uint32_t first, last; /* NO_PAIR: none */
+};
+
 struct worker {
     struct cn_watch watch; /* first; fd -1: none */
     struct cn_workers *all;
-    uint32_t *pair_of; /* owned: by the worker's number of a pair, ours + 1 */
-    uint32_t pairs;    /* that it has, or is to have */
+    struct queue queue; /* pairs that are to be here, where others of their owners are */
+    uint32_t *pair_of;  /* owned: by the worker's number of a pair, ours + 1 */
+    uint32_t pairs;     /* that it has, or is to have */
     uint32_t in_flight;
     uint32_t cuts_said, cuts_answered;
+    uint32_t number;
+    uint32_t ticks; /* that it owes answers; counted, since time goes on while all are stopped */
+    bool has_taken, has_cut; /* some answers came since the last tick */
     bool draining;
     bool is_full; /* its channel: EPOLLOUT tells when it is not */
 };
@@ -34,16 +49,26 @@ struct cn_workers {
     uint32_t pair_max;
     uint32_t fresh;
     uint32_t free;
-    uint32_t queue_first, queue_last;
+    struct queue queue; /* that are at home nowhere */
     uint32_t pair_count, handing_count;
     uint64_t *cuts; /* owned: who is to be cut; the same for all workers */
     uint32_t cut_max, cut_count, cut_pairs;
     uint8_t *homes; /* owned: of each owner with a call, the worker that got his last, + 1 */
     bool together;
+    uint32_t ticks_alone; /* that pairs wait and no worker is there to take any */
+    struct cn_timer tick;
     struct worker workers[CN_WORKERS_MAX];
 };
 
 static void worker_ready(struct cn_watch *watch, uint32_t epoll_events);
+static void tick_fire(struct cn_timer *timer);
+
+static const struct queue no_pairs = { NO_PAIR, NO_PAIR };
+
+static struct worker no_worker(struct cn_workers *w)
+{
+    return (struct worker) { .watch = { -1, worker_ready }, .all = w, .queue = no_pairs };
+}
 
 enum cn_err cn_workers_create(struct cn_workers **workers, const struct cn_workers_setup *setup)
 {
@@ -53,9 +78,10 @@ enum cn_err cn_workers_create(struct cn_workers **workers, const struct cn_worke
         return CN_E_MEMORY;
     w->setup = *setup;
     w->pair_max = 2 * setup->pairs_max; /* of other gates, too */
-    w->free = w->queue_first = w->queue_last = NO_PAIR;
+    w->free = NO_PAIR;
+    w->queue = no_pairs;
     for (int i = 0; i < CN_WORKERS_MAX; i++)
-        w->workers[i] = (struct worker) { .watch = { -1, worker_ready }, .all = w };
+        w->workers[i] = no_worker(w);
     w->pairs = calloc(w->pair_max, sizeof *w->pairs);
     w->cut_max =
         setup->owners->count_max + 2 * w->pair_max; /* all at once, and again as they appear */
@@ -65,8 +91,25 @@ enum cn_err cn_workers_create(struct cn_workers **workers, const struct cn_worke
         cn_workers_destroy(w);
         return CN_E_MEMORY;
     }
+    w->tick.fire = tick_fire;
     *workers = w;
     return CN_OK;
+}
+
+/* Time is counted while a worker owes something, or is to get something. */
+static void tick_look(struct cn_workers *w)
+{
+    bool owed = w->handing_count > 0 || w->cut_count > 0;
+
+    if (owed && w->tick.place == 0)
+        cn_loop_timer_set(w->setup.loop, &w->tick, w->setup.loop->now_ms + TICK_MS);
+    if (owed)
+        return;
+    cn_loop_timer_clear(w->setup.loop, &w->tick);
+    for (struct worker *worker = w->workers; worker < w->workers + CN_WORKERS_MAX; worker++) {
+        worker->ticks = 0;
+        worker->has_taken = worker->has_cut = false;
+    }
 }
 
 /* --- pairs ----------------------------------------------------------------------------------- */
@@ -121,6 +164,34 @@ static void pair_break(struct cn_workers *w, struct pair *pair)
     pair_end(w, pair, nothing, CN_SWITCH_BROKEN);
 }
 
+/* Behind all that are in it, which makes it the last. */
+static void queue_put(struct cn_workers *w, struct queue *queue, uint32_t number)
+{
+    if (queue->last != NO_PAIR)
+        w->pairs[queue->last].next = number;
+    else
+        queue->first = number;
+    queue->last = number;
+    w->pairs[number].next = NO_PAIR;
+}
+
+/* The first, of a queue that has one. */
+static uint32_t queue_take(struct cn_workers *w, struct queue *queue)
+{
+    uint32_t number = queue->first;
+
+    queue->first = w->pairs[number].next;
+    if (queue->first == NO_PAIR)
+        queue->last = NO_PAIR;
+    return number;
+}
+
+static void queue_move(struct cn_workers *w, struct queue *from, struct queue *to)
+{
+    while (from->first != NO_PAIR)
+        queue_put(w, to, queue_take(w, from));
+}
+
 /* --- saying ---------------------------------------------------------------------------------- */
 
 static void worker_close(struct worker *worker);
@@ -143,7 +214,7 @@ static bool say(struct worker *worker, const struct cn_message *m, const int *fd
 
 static bool takes_pairs(const struct worker *worker)
 {
-    return worker->watch.fd >= 0 && !worker->draining;
+    return worker->watch.fd >= 0 && !worker->draining && worker->ticks < TICKS_LATE;
 }
 
 static bool takes_one_now(const struct worker *worker)
@@ -163,13 +234,13 @@ static struct worker *worker_at_home(struct cn_workers *w, const struct pair *pa
     return NULL;
 }
 
-/* That is to take this pair; NULL: none can now. */
+/* That is to take this pair, though perhaps not now; NULL: none can. */
 static struct worker *worker_choose(struct cn_workers *w, const struct pair *pair)
 {
     struct worker *best = worker_at_home(w, pair);
 
     if (best)
-        return takes_one_now(best) ? best : NULL;
+        return best;
     for (struct worker *one = w->workers; one < w->workers + CN_WORKERS_MAX; one++) {
         if (takes_one_now(one) && (!best || one->pairs < best->pairs))
             best = one;
@@ -200,9 +271,10 @@ static struct cn_party party_of(const struct cn_workers *w, uint32_t owner)
     return (struct cn_party) { o->who, o->serial, o->limits_class, { 0 } };
 }
 
-/* False: not now. */
-static bool hand_over(struct cn_workers *w, struct worker *worker, uint32_t number)
+/* The first of the queue, which it stays if the worker is full or gone by now. */
+static void hand_over(struct cn_workers *w, struct worker *worker, struct queue *queue)
 {
+    uint32_t number = queue->first;
     struct pair *pair = &w->pairs[number];
     const struct cn_message m = {
         .type = CN_MESSAGE_JOIN,
@@ -211,27 +283,28 @@ static bool hand_over(struct cn_workers *w, struct worker *worker, uint32_t numb
     };
 
     if (!say(worker, &m, pair->fd, 2))
-        return false;
+        return;
+    (void)queue_take(w, queue);
     pair->state = SENT;
     worker_gets(worker, pair);
     worker->in_flight++;
-    return true;
 }
 
+/* Who waits for the worker where he has calls holds up nobody else. */
 static void queue_run(struct cn_workers *w)
 {
     struct worker *worker;
 
-    while (w->queue_first != NO_PAIR &&
-           (worker = worker_choose(w, &w->pairs[w->queue_first])) != NULL) {
-        uint32_t number = w->queue_first;
-        uint32_t next = w->pairs[number].next;
-
-        if (!hand_over(w, worker, number))
-            continue; /* that worker is full or gone by now */
-        w->queue_first = next;
-        if (next == NO_PAIR)
-            w->queue_last = NO_PAIR;
+    for (worker = w->workers; worker < w->workers + CN_WORKERS_MAX; worker++) {
+        while (worker->queue.first != NO_PAIR && takes_one_now(worker))
+            hand_over(w, worker, &worker->queue);
+    }
+    while (w->queue.first != NO_PAIR &&
+           (worker = worker_choose(w, &w->pairs[w->queue.first])) != NULL) {
+        if (takes_one_now(worker))
+            hand_over(w, worker, &w->queue);
+        else
+            queue_put(w, &worker->queue, queue_take(w, &w->queue));
     }
 }
 
@@ -250,12 +323,9 @@ bool cn_workers_join(struct cn_workers *workers, const int fd[2], const uint32_t
         pair->owner[i] = owner[i];
         workers->setup.owners->at[owner[i]].joined++;
     }
-    if (workers->queue_last != NO_PAIR)
-        workers->pairs[workers->queue_last].next = number;
-    else
-        workers->queue_first = number;
-    workers->queue_last = number;
+    queue_put(workers, &workers->queue, number);
     queue_run(workers);
+    tick_look(workers);
     return true;
 }
 
@@ -298,37 +368,41 @@ static void cuts_look(struct cn_workers *w)
 }
 
 /* Pairs that no worker has yet. */
-static void queue_cut(struct cn_workers *w, uint32_t owner)
+static void queue_cut(struct cn_workers *w, struct queue *queue, uint32_t owner)
 {
     static const uint64_t nothing[2] = { 0 };
-    uint32_t number = w->queue_first;
+    struct queue all = *queue;
 
-    w->queue_first = w->queue_last = NO_PAIR;
-    while (number != NO_PAIR) {
+    *queue = no_pairs;
+    while (all.first != NO_PAIR) {
+        uint32_t number = queue_take(w, &all);
         struct pair *pair = &w->pairs[number];
-        uint32_t next = pair->next;
 
         if (pair->owner[0] == owner || pair->owner[1] == owner) {
             pair_end(w, pair, nothing, CN_SWITCH_CUT);
             w->cut_pairs++;
         } else {
-            if (w->queue_last != NO_PAIR)
-                w->pairs[w->queue_last].next = number;
-            else
-                w->queue_first = number;
-            w->queue_last = number;
-            pair->next = NO_PAIR;
+            queue_put(w, queue, number);
         }
-        number = next;
     }
 }
 
-/* Those that do not answer any more: their calls end with them. */
+/* Its calls end with it. */
+static void worker_faulty(struct worker *worker)
+{
+    struct cn_workers *w = worker->all;
+
+    if (w->setup.faulty)
+        w->setup.faulty(worker->number);
+    worker_close(worker);
+}
+
+/* Those that do not answer any more. */
 static void late_close(struct cn_workers *w)
 {
     for (int i = 0; i < CN_WORKERS_MAX; i++) {
         if (w->workers[i].watch.fd >= 0 && w->workers[i].cuts_answered < w->cut_count)
-            worker_close(&w->workers[i]);
+            worker_faulty(&w->workers[i]);
     }
     cuts_look(w);
 }
@@ -341,11 +415,14 @@ void cn_workers_cut(struct cn_workers *workers, uint64_t who)
         late_close(workers);
     workers->cuts[workers->cut_count++] = who;
     if (owner != CN_OWNER_NONE)
-        queue_cut(workers, owner);
+        queue_cut(workers, &workers->queue, owner);
     for (int i = 0; i < CN_WORKERS_MAX; i++) {
+        if (owner != CN_OWNER_NONE)
+            queue_cut(workers, &workers->workers[i].queue, owner);
         if (workers->workers[i].watch.fd >= 0)
             cuts_say(&workers->workers[i]);
     }
+    tick_look(workers);
 }
 
 /* --- hearing --------------------------------------------------------------------------------- */
@@ -370,6 +447,7 @@ static bool take_answer(struct worker *worker, const struct cn_message *m)
         (m->pair >= w->setup.pairs_max || worker->pair_of[m->pair] != 0))
         return false;
     worker->in_flight--;
+    worker->has_taken = true;
     if (m->type == CN_MESSAGE_REFUSED) {
         worker->pairs--;
         pair_break(w, pair);
@@ -436,6 +514,7 @@ static bool take_cut(struct worker *worker, const struct cn_message *m)
     if (worker->cuts_answered >= worker->cuts_said)
         return false;
     worker->cuts_answered++;
+    worker->has_cut = true;
     worker->all->cut_pairs += m->count;
     return true;
 }
@@ -459,6 +538,7 @@ static bool take(struct worker *worker, const struct cn_message *m)
     case CN_MESSAGE_WORKER:
     case CN_MESSAGE_STATE:
     case CN_MESSAGE_RETIRE:
+    case CN_MESSAGE_RETIRED:
     case CN_MESSAGE_READY:
     case CN_MESSAGE_FAILED:
     case CN_MESSAGE_GATE:
@@ -468,6 +548,8 @@ static bool take(struct worker *worker, const struct cn_message *m)
     case CN_MESSAGE_END:
     case CN_MESSAGE_JOIN:
     case CN_MESSAGE_SUMS:
+    case CN_MESSAGE_FAULTY:
+    case CN_MESSAGE_PING:
     case CN_MESSAGE_COUNT:
         break;
     }
@@ -483,7 +565,8 @@ static void worker_close(struct worker *worker)
     cn_loop_remove(w->setup.loop, &worker->watch);
     close(worker->watch.fd);
     free(worker->pair_of);
-    *worker = (struct worker) { .watch = { -1, worker_ready }, .all = w };
+    queue_move(w, &worker->queue, &w->queue);
+    *worker = no_worker(w);
     for (struct pair *pair = w->pairs; pair < w->pairs + w->fresh; pair++) {
         if ((pair->state == SENT || pair->state == OPEN) && pair->worker == me)
             pair_break(w, pair);
@@ -507,20 +590,58 @@ static void worker_ready(struct cn_watch *watch, uint32_t epoll_events)
     /* what is heard may lead to something being said, which may find the worker gone */
     for (int i = 0; i < MESSAGES_PER_TURN && err == CN_OK && watch->fd >= 0; i++) {
         err = cn_channel_receive(watch->fd, &m, fds, &fd_count);
-        if (err == CN_OK) {
-            cn_channel_close_fds(fds, fd_count);
-            if (!take(worker, &m))
-                err = CN_E_HUNG_UP;
-        }
+        if (err != CN_OK)
+            break;
+        cn_channel_close_fds(fds, fd_count);
+        if (!take(worker, &m) && watch->fd >= 0)
+            worker_faulty(worker);
     }
     if (watch->fd >= 0 && err != CN_OK && err != CN_E_MORE)
         worker_close(worker);
     cuts_say(worker);
     cuts_look(w);
     queue_run(w);
+    tick_look(w);
 }
 
-enum cn_err cn_workers_add(struct cn_workers *workers, int channel, bool draining)
+static bool is_late(const struct worker *worker)
+{
+    return worker->watch.fd >= 0 &&
+           ((worker->in_flight > 0 && !worker->has_taken) ||
+            (worker->cuts_answered < worker->all->cut_count && !worker->has_cut));
+}
+
+/* Pairs do not wait for ever for workers that cannot be had. */
+static void queue_tick(struct cn_workers *w)
+{
+    bool alone = w->queue.first != NO_PAIR;
+
+    for (int i = 0; i < CN_WORKERS_MAX; i++)
+        alone = alone && !takes_pairs(&w->workers[i]);
+    w->ticks_alone = alone ? w->ticks_alone + 1 : 0;
+    while (w->ticks_alone >= TICKS_ALONE && w->queue.first != NO_PAIR)
+        pair_break(w, &w->pairs[queue_take(w, &w->queue)]);
+}
+
+static void tick_fire(struct cn_timer *timer)
+{
+    struct cn_workers *w =
+        (struct cn_workers *)(void *)((char *)timer - offsetof(struct cn_workers, tick));
+
+    for (struct worker *worker = w->workers; worker < w->workers + CN_WORKERS_MAX; worker++) {
+        worker->ticks = is_late(worker) ? worker->ticks + 1 : 0;
+        worker->has_taken = worker->has_cut = false;
+        if (worker->ticks >= TICKS_LATE)
+            queue_move(w, &worker->queue, &w->queue);
+        if (worker->ticks >= TICKS_STUCK)
+            worker_faulty(worker);
+    }
+    queue_run(w);
+    queue_tick(w);
+    tick_look(w);
+}
+
+enum cn_err cn_workers_add(struct cn_workers *workers, int channel, uint32_t number, bool draining)
 {
     struct worker *worker = workers->workers;
 
@@ -532,11 +653,11 @@ enum cn_err cn_workers_add(struct cn_workers *workers, int channel, bool drainin
     if (!worker->pair_of)
         return CN_E_MEMORY;
     worker->watch.fd = channel;
+    worker->number = number;
     worker->draining = draining;
-    worker->cuts_said = worker->cuts_answered = 0;
     if (cn_loop_add(workers->setup.loop, &worker->watch, EPOLLIN) != CN_OK) {
         free(worker->pair_of);
-        *worker = (struct worker) { .watch = { -1, worker_ready }, .all = workers };
+        *worker = no_worker(workers);
         return CN_E_SYSTEM;
     }
     cuts_say(worker);
@@ -558,6 +679,7 @@ void cn_workers_destroy(struct cn_workers *workers)
 {
     if (!workers)
         return;
+    cn_loop_timer_clear(workers->setup.loop, &workers->tick);
     workers->setup.ended = NULL;
     workers->setup.was_cut = NULL;
     for (int i = 0; i < CN_WORKERS_MAX; i++) {

@@ -30,6 +30,9 @@ struct cn_workers_setup {
     /* All workers have done what cn_workers_cut asked, of so many pairs in all. */
     void (*was_cut)(void *context, uint32_t count);
     void *context;
+    /* A worker owed an answer for too long, or lied. It has been left, and its pairs have ended;
+     * whoever can end the process is to do so. May be NULL. */
+    void (*faulty)(uint32_t number);
 };
 
 /* CN_E_MEMORY */
@@ -40,7 +43,8 @@ void cn_workers_destroy(struct cn_workers *workers);
 
 /* A worker came: owns channel on CN_OK. One that drains gets no more pairs. CN_E_LIMIT,
  * CN_E_MEMORY, CN_E_SYSTEM. */
-CN_MUST_USE enum cn_err cn_workers_add(struct cn_workers *workers, int channel, bool draining);
+CN_MUST_USE enum cn_err cn_workers_add(struct cn_workers *workers, int channel, uint32_t number,
+                                       bool draining);
 
 /* With limits on what a subscriber moves, his calls go to one worker if they can, which then counts
  * all of them; else each pair goes to the worker with the fewest. */

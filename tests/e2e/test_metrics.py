@@ -7,6 +7,7 @@ import re
 import signal
 import socket
 import stat
+import time
 from pathlib import Path
 
 import pytest
@@ -176,6 +177,25 @@ def test_those_who_say_nothing_are_sent_away(scraped):
         one.settimeout(20)
         assert one.recv(1) == b""
         one.close()
+
+
+def test_those_who_take_their_time_are_sent_away(scraped):
+    """Though they never say nothing for long."""
+    began = time.monotonic()
+    with socket.create_connection(("127.0.0.1", scraped.port)) as line:
+        line.sendall(b"GET /metrics HTTP/1.1\r\nHost: here\r\nX: ")
+        line.settimeout(2)
+        while time.monotonic() - began < 100:
+            try:
+                line.sendall(b"x")
+                assert line.recv(1) == b"", "it is answered"
+                break
+            except TimeoutError:
+                continue
+            except OSError:
+                break
+    assert 28 < time.monotonic() - began < 60
+    assert scraped.value("admitting") == 1
 
 
 def test_a_socket_in_the_directory_will_do(own):

@@ -649,7 +649,7 @@ def test_nobody_without_the_key_of_the_operator_is_needed_to_revoke(own):
 def control(world, octets, ends=True):
     where = os.open(world.ctl.dir, os.O_PATH)
     line = socket.socket(socket.AF_UNIX)
-    line.settimeout(8)
+    line.settimeout(20)
     try:
         line.connect(f"/proc/self/fd/{where}/control")
     finally:

@@ -3,6 +3,7 @@
 import os
 import shutil
 import signal
+import socket
 import time
 from pathlib import Path
 
@@ -135,6 +136,83 @@ def test_a_killed_worker_loses_its_calls_and_is_replaced(own):
     works(*call_of(own, tag=OTHER))
 
 
+def stopped(pids):
+    """Stop them: they neither answer nor end."""
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+
+
+def test_a_worker_that_does_not_answer_its_gate_is_replaced(own):
+    """Its calls are lost; no others, and whoever is revoked is cut nonetheless."""
+    own.serve("[calls]\nworkers = 2\n")
+    people = [invited(own) for _ in range(8)]
+    calls = [call_of(own, tag=f"{i:02x}" + 31 * "01", fingerprints=people[2 * i : 2 * i + 2]) for i in range(4)]
+    handed_over(own, 4)
+    victim = own.processes()["cyphernetd-switch"][0]
+    stopped([victim])
+    own.ctl.ok("revoke", people[0].stem)
+    assert victim not in own.processes()["cyphernetd-switch"]
+    own.server.says('event=process_ended program=cyphernetd-switch reason="it does not answer its gate"')
+    until(lambda: own.server.said().count("outcome=broken") == 2, "its calls are told to have ended")
+    alive = [pair for pair in calls[1:] if pair[0].is_open()]
+    for line in (line for pair in calls if pair not in alive for line in pair):
+        line.ended()
+    assert len(alive) >= 1
+    for pair in alive:
+        works(*pair)
+    until(lambda: len(own.processes()["cyphernetd-switch"]) == 2, "there is another worker")
+    works(*call_of(own, tag=OTHER))
+    assert status(own)["worker_restarts"] == 1
+
+
+def test_whoever_does_not_answer_is_replaced(own):
+    """A worker of which no gate wants anything, a gate; and gates and workers that are to leave, likewise."""
+    own.serve("[calls]\nworkers = 2\n")
+    one, other = call_of(own)
+    handed_over(own, 1)
+    idle = [worker["number"] for worker in status(own)["worker_list"] if worker["calls"] == 0]
+    before = own.processes()
+    stopped([before["cyphernetd-switch"][idle[0]], own.gate()])
+    own.server.says('event=process_ended program=cyphernetd-switch reason="it does not answer"')
+    own.server.says('event=process_ended program=cyphernetd-gate reason="it does not answer"')
+    until(lambda: sum(map(len, own.processes().values())) == 4, "there are others")
+    works(one, other)
+    works(*call_of(own, tag=OTHER))
+    assert status(own)["gate_restarts"] == status(own)["worker_restarts"] == 1
+
+
+def test_whoever_does_not_answer_is_not_waited_for_when_it_is_to_leave(own):
+    own.serve("[calls]\nworkers = 1\n")
+    one, other = call_of(own)
+    handed_over(own, 1)
+    old = own.processes()
+    stopped([own.gate(), *old["cyphernetd-switch"]])
+    upgraded(own)
+    until(lambda: len(own.processes()["cyphernetd-gate"]) == 1, "the old gate has gone")
+    until(lambda: len(own.processes()["cyphernetd-switch"]) == 1, "the old worker has gone")
+    assert not {*own.processes()["cyphernetd-gate"], *own.processes()["cyphernetd-switch"]} & {
+        *old["cyphernetd-gate"], *old["cyphernetd-switch"]}
+    assert own.server.said().count("event=process_ended") == 2
+    one.ended()
+    other.ended()
+    works(*call_of(own, tag=OTHER))
+
+
+def test_a_program_that_does_not_begin_is_not_waited_for(open_tmp, open_programs):
+    world = World(open_tmp)
+    gate = open_programs / "cyphernetd-gate"
+    gate.rename(open_programs / "aside")
+    try:
+        gate.write_text("#!/bin/sh\nexec sleep 1000\n")
+        gate.chmod(0o755)
+        world.server = world.run_program([open_programs / "cyphernetd", "--dir", world.ctl.dir])
+        world.server.end(1)
+        assert "error: starting: Connection timed out" in world.server.said()
+    finally:
+        (open_programs / "aside").rename(gate)
+        world.close()
+
+
 def test_upgrades_that_are_asked_for_at_once_do_no_harm(own):
     own.serve()
     one, other = call_of(own)
@@ -193,6 +271,18 @@ def test_a_program_that_cannot_begin_is_not_begun(own):
     works(one, other)
 
 
+def test_a_program_takes_over_from_none_of_another_version(own):
+    """It could not cut the calls that go on."""
+    own.serve()
+    one, other = call_of(own)
+    for word in ("", "3", "3.1-3.1-1.1-1.1", "nonsense"):
+        check = own.run_program([BUILD / "cyphernetd", "--dir", own.ctl.dir, "--check", "--takes-over", word])
+        check.end(1)
+        assert "error: it cannot take over from the program that runs" in check.said()
+        assert "hint: restart the server" in check.said()
+    works(one, other)
+
+
 def test_a_gate_that_cannot_begin_leaves_the_old_one_in_place(open_tmp, open_programs):
     """The supervisor's program begins, its new gate does not: calls and admission go on, until it does."""
     world = World(open_tmp)
@@ -218,6 +308,77 @@ def test_a_gate_that_cannot_begin_leaves_the_old_one_in_place(open_tmp, open_pro
         world.close()
 
 
+def test_a_worker_that_was_late_for_new_limits_gets_the_last(own):
+    """Its channel was full; its calls go on."""
+    own.serve("[calls]\nworkers = 1\n")
+    one, other = call_of(own)
+    handed_over(own, 1)
+    [worker] = own.processes()["cyphernetd-switch"]
+    began = time.monotonic()
+    stopped([worker])
+    for i in range(24):
+        rate = 200_000 if i == 23 else 1_000_000_000 + i
+        (own.ctl.dir / "cyphernetd.conf").write_text(f"[calls]\nrate_per_subscriber = {rate}\n")
+        own.server.signal(signal.SIGHUP)
+        until(lambda: own.server.said().count("event=registry") > i, "it is in force")
+    until(lambda: time.monotonic() > began + 6, "it would have been pinged")
+    os.kill(worker, signal.SIGCONT)
+    works(one, other)
+    assert own.processes()["cyphernetd-switch"] == [worker]
+    begin = time.monotonic()
+    one.tell("flow", 1_000_000)
+    other.tell("check", 1_000_000, 60000)
+    assert other.answer() == "got 1000000 whole"
+    assert time.monotonic() - begin > 2, "the rate is another"
+
+
+def test_there_is_no_upgrade_while_too_many_processes_are_there(own):
+    """Workers of the program before still have calls, or seem to: they do not answer."""
+    own.serve("[waiting]\nlines_max = 64\n[calls]\nworkers = 32\n")
+    stopped(own.processes()["cyphernetd-switch"])
+    upgraded(own)
+    one, other = call_of(own)
+    handed_over(own, 1)
+    before = own.server.said().count("event=upgraded")
+    own.server.signal(signal.SIGUSR2)
+    own.server.says('event=upgrade_failed kept=old reason="workers of earlier programs still have calls"')
+    works(one, other)
+    works(*call_of(own, tag=OTHER))
+    until(lambda: len(own.processes()["cyphernetd-switch"]) == 32, "they have gone")
+    assert own.server.said().count("event=upgraded") == before
+    upgraded(own)
+    works(one, other)
+
+
+def test_a_program_that_takes_over_waits_for_the_registry(open_tmp, open_programs):
+    """It could be read when the program was asked, and cannot be just when it begins."""
+    world = World(open_tmp)
+    program = open_programs / "cyphernetd"
+    registry, away = world.ctl.dir / "registry.db", world.ctl.dir / "away"
+    try:
+        world.server = world.run_program([program, "--dir", world.ctl.dir])
+        until(lambda: b"ready" in world.server.got(), "it is ready")
+        one, other = call_of(world)
+        program.rename(open_programs / "cyphernetd-next")
+        program.write_text(
+            f'#!/bin/sh\ncase "$*" in *--inherit*) mv {registry} {away} ;; esac\n'
+            f'exec {open_programs}/cyphernetd-next "$@"\n'
+        )
+        program.chmod(0o755)
+        world.server.signal(signal.SIGUSR2)
+        until(lambda: world.server.said().count("error: registry.db: ") >= 2, "it tries again")
+        works(one, other)
+        away.rename(registry)
+        world.server.says("event=upgraded")
+        works(one, other)
+        works(*call_of(world, tag=OTHER))
+        handed_over(world, 2)
+    finally:
+        if (open_programs / "cyphernetd-next").exists():
+            (open_programs / "cyphernetd-next").rename(program)
+        world.close()
+
+
 def test_who_is_revoked_while_there_is_no_gate_is_cut_by_the_next(own):
     own.serve()
     people = [invited(own) for _ in range(4)]
@@ -229,6 +390,34 @@ def test_who_is_revoked_while_there_is_no_gate_is_cut_by_the_next(own):
     for line in first:
         line.ended()
     works(*second)
+
+
+def test_who_is_revoked_while_the_server_ends_is_cut(own):
+    """Also if the gate dies meanwhile."""
+    own.serve("[server]\nshutdown_timeout = 1000\n")
+    people = [invited(own) for _ in range(6)]
+    calls = [call_of(own, tag=f"{i:02x}" + 31 * "01", fingerprints=people[2 * i : 2 * i + 2]) for i in range(3)]
+    handed_over(own, 3)
+    own.server.signal(signal.SIGTERM)
+    own.server.says("event=ending calls=3")
+    assert '"cut":1' in own.ctl.ok("revoke", people[0].stem, "--json").stdout.replace(" ", "")
+    for line in calls[0]:
+        line.ended()
+    works(*calls[1])
+    works(*calls[2])
+    before = own.gate()
+    os.kill(before, signal.SIGKILL)
+    own.server.says("event=process_ended program=cyphernetd-gate signal=9")
+    own.ctl.ok("suspend", people[2].stem)
+    for line in calls[1]:
+        line.ended()
+    works(*calls[2])
+    assert own.gate() != before
+    with socket.socket() as probe:
+        assert probe.connect_ex(("127.0.0.1", own.port)) != 0, "it listens again"
+    for line in calls[2]:
+        line.stop()
+    own.server.end(0)
 
 
 def test_check_tells_whether_it_could_begin(own):

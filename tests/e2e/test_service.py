@@ -149,6 +149,18 @@ def test_a_server_without_a_gate_does_not_feed_the_watchdog(own, manager):
     manager.hears("WATCHDOG")
 
 
+@pytest.mark.parametrize("program", ["cyphernetd-gate", "cyphernetd-switch"])
+def test_nor_does_one_whose_gate_or_switch_does_not_answer(own, manager, program):
+    (own.ctl.dir / "cyphernetd.conf").write_text("[calls]\nworkers = 1\n")
+    managed(own, manager, watchdog_us=400_000)
+    [before] = own.processes()[program]
+    os.kill(before, signal.SIGSTOP)
+    until(lambda: "WATCHDOG" not in manager.hears("STATUS")[0], "it is not fed")
+    assert own.processes()[program] == [before]
+    until(lambda: "WATCHDOG" in manager.hears("STATUS")[0], "it is fed again")
+    assert own.processes()[program] != [before]
+
+
 def test_without_a_watchdog_none_is_fed(own, manager):
     managed(own, manager)
     own.server.signal(signal.SIGTERM)
@@ -297,6 +309,16 @@ def test_every_process_logs_json_if_asked(own):
     assert {"connection", "process_ended"} <= {line["event"] for line in lines}
     [ended] = [line for line in lines if line["event"] == "process_ended"]
     assert ended == {"v": 1, "event": "process_ended", "program": "cyphernetd-gate", "signal": 9}
+
+
+def test_what_is_wrong_with_a_program_is_told(own):
+    own.serve()
+    for number, reason in ((signal.SIGABRT, "it found itself in the wrong, as it has told"),
+                           (signal.SIGSYS, "its sandbox forbids what it asked of the system")):
+        before = own.gate()
+        os.kill(before, number)
+        own.server.says(f'event=process_ended program=cyphernetd-gate signal={number:d} reason="{reason}"')
+        until(lambda: own.processes().get("cyphernetd-gate", [before]) != [before], "there is another gate")
 
 
 def test_only_the_journal_hears_of_priorities(own):

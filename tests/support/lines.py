@@ -168,7 +168,7 @@ def call_of(world, **options):
 def status(world):
     """What the server counts, asked over its control socket."""
     with socket.socket(socket.AF_UNIX) as control:
-        control.settimeout(10)
+        control.settimeout(20)
         where = os.open(world.ctl.dir, os.O_PATH)
         try:
             control.connect(f"/proc/self/fd/{where}/control")

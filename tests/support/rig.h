@@ -108,14 +108,15 @@ static inline void rig_connect(struct rig *rig)
 
     rig_need(cn_channel_make(channel) == CN_OK &&
              cn_worker_gate(rig->worker, channel[0]) == CN_OK &&
-             cn_gate_worker(rig->gate, channel[1], false) == CN_OK);
+             cn_gate_worker(rig->gate, channel[1], 1, false) == CN_OK);
 }
 
 /* The gate with rig->config, nobody on it. */
 static inline void rig_start(struct rig *rig)
 {
-    struct cn_gate_setup setup = { &rig->loop,   rig->crypto,      &rig->random, &rig->server,
-                                   &rig->config, &rig->who_secret, &rig->page,   RIG_LINES };
+    struct cn_gate_setup setup = { &rig->loop,   rig->crypto,  &rig->random,
+                                   &rig->server, &rig->config, &rig->who_secret,
+                                   &rig->page,   RIG_LINES,    NULL };
     struct cn_switch_limits limits = rig_limits(rig);
     uint32_t cut;
 

@@ -1,6 +1,7 @@
 /* The sandboxes: whatever is not allowed ends the process with SIGSYS, what is needed works. */
 #include "unit.h"
 
+#include <assert.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
 #include <sched.h>
@@ -28,7 +29,7 @@ static const int common[] = {
     SYS_epoll_pwait,  SYS_epoll_wait,    SYS_exit,    SYS_exit_group,
     SYS_munmap,       SYS_recvfrom,      SYS_recvmsg, SYS_restart_syscall,
     SYS_rt_sigreturn, SYS_sendmsg,       SYS_sendto,  SYS_setsockopt,
-    SYS_shutdown,
+    SYS_shutdown,     SYS_getpid,        SYS_gettid,  SYS_rt_sigprocmask,
 };
 static const int of_switch[] = { SYS_pipe2, SYS_splice };
 static const int of_gate[] = { SYS_accept4, SYS_fstat,   SYS_futex, SYS_getrandom, SYS_madvise,
@@ -118,6 +119,7 @@ static void no_other_purpose_is_allowed(void **state)
         { SYS_fcntl, 0, F_DUPFD, 0 },
         { SYS_sched_setscheduler, 1, 0 },
         { SYS_mmap, 0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1 },
+        { SYS_mmap, 0, 4096, PROT_READ | PROT_EXEC, MAP_PRIVATE | MAP_ANONYMOUS, -1 },
         { SYS_accept4, 0 },
     };
     static const long gate_only[][7] = {
@@ -139,13 +141,44 @@ static void no_other_purpose_is_allowed(void **state)
         { SYS_socket, 2, 1, 0 },
     };
 
+    const long other_process[7] = { SYS_tgkill, getppid(), getppid(), 0 };
+
     (void)state;
+    for (int role = 0; role < CN_SANDBOX_COUNT; role++)
+        assert_true(killed(ends_how((enum cn_sandbox)role, call, other_process)));
     for (size_t i = 0; i < COUNT(metrics_only); i++)
         assert_true(killed(ends_how(CN_SANDBOX_METRICS, call, metrics_only[i])));
     for (size_t i = 0; i < COUNT(switch_only); i++)
         assert_true(killed(ends_how(CN_SANDBOX_SWITCH, call, switch_only[i])));
     for (size_t i = 0; i < COUNT(gate_only); i++)
         assert_true(killed(ends_how(CN_SANDBOX_GATE, call, gate_only[i])));
+}
+
+static void be_wrong(const long *a)
+{
+    assert(a != NULL && "the moon is square");
+}
+
+/* What went wrong is told, and how it ended says the same. */
+static void an_assertion_that_fails_is_told(void **state)
+{
+    (void)state;
+    for (int role = 0; role < CN_SANDBOX_COUNT; role++) {
+        char told[512] = "";
+        int ends[2], kept = dup(STDERR_FILENO), status;
+
+        assert_int_equal(pipe(ends), 0);
+        assert_int_equal(dup2(ends[1], STDERR_FILENO), STDERR_FILENO);
+        status = ends_how((enum cn_sandbox)role, be_wrong, NULL);
+        assert_int_equal(dup2(kept, STDERR_FILENO), STDERR_FILENO);
+        assert_true(WIFSIGNALED(status));
+        assert_int_equal(WTERMSIG(status), SIGABRT);
+        close(ends[1]);
+        assert_true(read(ends[0], told, sizeof told - 1) > 0);
+        assert_non_null(strstr(told, "the moon is square"));
+        close(ends[0]);
+        close(kept);
+    }
 }
 
 static void move(const long *a)
@@ -155,9 +188,9 @@ static void move(const long *a)
     int queued = 0;
     int pipe[2];
 
-    if (pipe2(pipe, O_NONBLOCK) != 0 || fcntl(pipe[1], F_SETPIPE_SZ, 65536) < 0 ||
-        fcntl(pipe[1], F_GETPIPE_SZ) < 0 || ioctl((int)a[0], SIOCOUTQ, &queued) != 0 ||
-        send((int)a[0], "abc", 3, 0) != 3 ||
+    if (fcntl((int)a[0], F_GETFL) < 0 || pipe2(pipe, O_NONBLOCK) != 0 ||
+        fcntl(pipe[1], F_SETPIPE_SZ, 65536) < 0 || fcntl(pipe[1], F_GETPIPE_SZ) < 0 ||
+        ioctl((int)a[0], SIOCOUTQ, &queued) != 0 || send((int)a[0], "abc", 3, 0) != 3 ||
         splice((int)a[1], NULL, pipe[1], NULL, 3, SPLICE_F_NONBLOCK) != 3 ||
         splice(pipe[0], NULL, (int)a[1], NULL, 3, SPLICE_F_NONBLOCK) != 3 ||
         recv((int)a[0], octets, sizeof octets, 0) != 3 ||
@@ -213,6 +246,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(whatever_is_not_allowed_ends_the_process),
         cmocka_unit_test(no_other_purpose_is_allowed),
+        cmocka_unit_test(an_assertion_that_fails_is_told),
         cmocka_unit_test(a_switch_can_move),
         cmocka_unit_test(a_gate_can_allocate),
     };

@@ -99,9 +99,11 @@ static void anything_else_is_none(void **state)
         { "very many notices", offsetof(struct cn_state, held_count) + 7, 0xff, 0, ALL },
         { "a common notice larger than any", offsetof(struct cn_state, common.size) + 1, 0xff, 0,
           ALL },
-        { "cut", 0, 0, 1, ALL },
-        { "longer", 0, 0, -8, ALL },
-        { "not sealed", 0, 0, 0, F_SEAL_WRITE | F_SEAL_SEAL },
+        { "of an older program", 0, CN_STATE_VERSION - 1, 0, ALL },
+        { "of a later program", 0, CN_STATE_VERSION + 1, 0, ALL },
+        { "cut", 0, CN_STATE_VERSION, 1, ALL },
+        { "longer", 0, CN_STATE_VERSION, -8, ALL },
+        { "not sealed", 0, CN_STATE_VERSION, 0, F_SEAL_WRITE | F_SEAL_SEAL },
     };
 
     (void)state;

@@ -1,6 +1,8 @@
 /* What the server tells of itself: nobody disappears from it unsaid. */
 #include "unit.h"
 
+#include <time.h>
+
 #include "rig.h"
 #include "status.h"
 
@@ -82,12 +84,51 @@ static void who_does_not_fit_is_counted_whatever_the_size(void **state)
     assert_true(fewest < EVERYBODY);
 }
 
+/* A page of count subscribers, each with a line and so many octets. */
+static struct cn_page_map crowd(uint32_t count, uint64_t bytes)
+{
+    struct cn_page_map map;
+    int fd;
+
+    assert_err(cn_page_make(&fd, count), CN_OK);
+    assert_err(cn_page_map(&map, fd, true), CN_OK);
+    close(fd);
+    map.page->owners_used = count;
+    for (uint32_t i = 0; i < count; i++) /* in no order */
+        map.page->owners[i] = (struct cn_owner) {
+            .who = (uint64_t)i * 2654435761U % count, .serial = 1 + i, .lines = 1, .bytes = bytes
+        };
+    return map;
+}
+
+/* As many as there may be with calls on as many workers: the supervisor has no time for a look at
+ * each worker's for each of them. */
+static void what_many_send_is_added_up_in_time(void **state)
+{
+    enum { MANY = 20011, WORKERS = 64, ROOM = 65536 };
+    static char large[ROOM];
+    struct cn_page_map gate = crowd(MANY, 1), worker = crowd(MANY, 10);
+    clock_t before = clock();
+
+    (void)state;
+    status = (struct cn_status) { .admitting = &gate };
+    while (status.moving_count < WORKERS)
+        status.moving[status.moving_count++] = &worker;
+    cn_status_write(&status, 5, large, sizeof large);
+    assert_true(clock() - before < 2 * CLOCKS_PER_SEC);
+    assert_in_range(occurrences(large, "\"serial\":"), 500, MANY);
+    assert_int_equal(occurrences(large, "\"serial\":"), occurrences(large, "\"bytes\":641}"));
+    cn_page_unmap(&gate);
+    cn_page_unmap(&worker);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
         TEST(with_room_everybody_is_listed),
         TEST(who_does_not_fit_is_counted_whatever_the_size),
+        TEST(what_many_send_is_added_up_in_time),
     };
 
     return cmocka_run_group_tests_name("status", tests, crypto_setup, crypto_teardown);

@@ -8,7 +8,7 @@
 #include "worker.h"
 #include "workers.h"
 
-enum { PAIRS = 8, OWNERS = 2 * PAIRS };
+enum { PAIRS = CN_WORKERS_IN_FLIGHT_MAX / 2 + 8, OWNERS = 2 * PAIRS };
 
 static struct cn_loop loop;
 static struct cn_page_map page;
@@ -46,6 +46,7 @@ static int begin(void **state)
         return -1;
     close(fd);
     loop.clock_ms = false_clock;
+    loop.now_ms = clock_now_ms;
     loop.after = after;
     return cn_worker_create(&worker, &loop, &page, &limits) == CN_OK ? 0 : -1;
 }
@@ -298,6 +299,27 @@ static void beyond_its_room_a_pair_is_refused(void **state)
     close(gate);
 }
 
+static void a_line_that_would_block_is_refused(void **state)
+{
+    int gate = gate_comes(), blocking[2], calm[2];
+
+    (void)state;
+    (void)hears(gate, CN_MESSAGE_TOLD);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, blocking), 0);
+    assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, calm), 0);
+    for (uint32_t i = 0; i < 2; i++) {
+        const int fds[2] = { i == 0 ? blocking[1] : calm[1], i == 0 ? calm[1] : blocking[1] };
+        const struct cn_message m = { .type = CN_MESSAGE_JOIN, .ticket = i };
+
+        assert_err(cn_channel_send(gate, &m, fds, 2), CN_OK);
+        assert_int_equal(hears(gate, CN_MESSAGE_REFUSED).ticket, i);
+    }
+    assert_true(cn_worker_is_idle(worker));
+    close_both(blocking);
+    close_both(calm);
+    close(gate);
+}
+
 static void a_gate_that_says_what_no_gate_says_is_hung_up_on(void **state)
 {
     (void)state;
@@ -328,6 +350,7 @@ static struct cn_owner owner_memory[OWNERS];
 static struct cn_owners owners;
 static struct cn_workers *workers;
 static unsigned ended_count, cut_count, cut_told;
+static uint32_t faulty; /* the worker that was called so last, by its end of the channel */
 
 static void note_ended(void *context, const uint32_t owner[2], const uint64_t bytes[2],
                        enum cn_switch_outcome outcome)
@@ -353,6 +376,11 @@ static void note_cut(void *context, uint32_t count)
     cut_told++;
 }
 
+static void note_faulty(uint32_t number)
+{
+    faulty = number;
+}
+
 /* A gate's side with nobody behind it but the test. */
 static int begin_gate(void **state)
 {
@@ -361,10 +389,11 @@ static int begin_gate(void **state)
                                             .pairs_max = PAIRS,
                                             .appeared = note_appeared,
                                             .ended = note_ended,
-                                            .was_cut = note_cut };
+                                            .was_cut = note_cut,
+                                            .faulty = note_faulty };
 
     memset(owner_memory, 0, sizeof owner_memory);
-    ended_count = cut_count = cut_told = 0;
+    ended_count = cut_count = cut_told = faulty = 0;
     if (begin(state) != 0)
         return -1;
     cn_worker_destroy(worker);
@@ -388,7 +417,7 @@ static int worker_comes(bool draining)
     int ends[2];
 
     assert_err(cn_channel_make(ends), CN_OK);
-    assert_err(cn_workers_add(workers, ends[0], draining), CN_OK);
+    assert_err(cn_workers_add(workers, ends[0], (uint32_t)ends[1], draining), CN_OK);
     return ends[1];
 }
 
@@ -441,6 +470,7 @@ static void nobody_is_counted(void)
 {
     assert_int_equal(cn_workers_pairs(workers), 0);
     assert_int_equal(cn_workers_handing(workers), 0);
+    assert_int_equal(loop.timer_count, 0);
     for (int i = 0; i < OWNERS; i++) {
         assert_int_equal(owner_memory[i].lines, 0);
         assert_int_equal(owner_memory[i].joined, 0);
@@ -486,6 +516,7 @@ static void the_pairs_of_a_worker_that_goes_have_ended(void **state)
     close(end);
     turns();
     assert_int_equal(ended_count, 2); /* of the second it had not said anything yet */
+    assert_int_equal(faulty, 0);      /* it has ended, and is to be replaced anyway */
     assert_int_equal(cn_workers_pairs(workers), 1);
     close(other);
     turns();
@@ -519,6 +550,7 @@ static void what_a_worker_cannot_know_ends_it(void **state)
         assert_int_equal(m.ticket, 0);
         says(end, &lies[i]);
         assert_true(is_hung_up(end));
+        assert_int_equal(faulty, end);
         nobody_is_counted();
         close_both(ends);
         close(end);
@@ -578,6 +610,137 @@ static void a_cut_is_told_when_all_workers_have_done_it(void **state)
     close(one);
 }
 
+/* Time goes on as it does for who is awake. */
+static void time_passes(uint64_t ms)
+{
+    for (uint64_t i = 0; i < ms; i += 250) {
+        clock_now_ms += 250;
+        turns();
+    }
+}
+
+static void a_worker_that_takes_no_pair_is_left_in_time(void **state)
+{
+    int end = worker_comes(false), ends[2];
+    struct cn_message m;
+
+    (void)state;
+    hand_over(ends, 1, 2);
+    assert_true(takes_join(end, &m));
+    time_passes(CN_CHANNEL_ANSWER_MS / 2);
+    assert_int_equal(faulty, 0);
+    says(end, &(struct cn_message) { .type = CN_MESSAGE_JOINED, .ticket = m.ticket });
+    time_passes(3 * CN_CHANNEL_ANSWER_MS); /* it owes nothing */
+    assert_int_equal(faulty, 0);
+    hand_over(ends, 1, 2);
+    time_passes(CN_CHANNEL_ANSWER_MS - 250);
+    assert_int_equal(faulty, 0);
+    time_passes(CN_CHANNEL_ANSWER_MS / 2);
+    assert_int_equal(faulty, end);
+    assert_true(takes_join(end, &m));
+    assert_true(is_hung_up(end));
+    assert_int_equal(ended_count, 2);
+    nobody_is_counted();
+    close_both(ends);
+    close(end);
+}
+
+static void a_pair_that_no_worker_is_there_to_take_ends_in_time(void **state)
+{
+    int ends[2], end;
+    struct cn_message m;
+
+    (void)state;
+    hand_over(ends, 1, 2);
+    time_passes(2 * CN_CHANNEL_ANSWER_MS);
+    assert_int_equal(ended_count, 0);
+    end = worker_comes(false);
+    assert_true(takes_join(end, &m));
+    close(end);
+    close_both(ends);
+    turns();
+    assert_int_equal(ended_count, 1);
+    hand_over(ends, 1, 2);
+    time_passes(3 * CN_CHANNEL_ANSWER_MS);
+    assert_int_equal(ended_count, 2);
+    assert_true(has_ended(ends[0]) && has_ended(ends[1]));
+    nobody_is_counted();
+    close_both(ends);
+}
+
+/* One that answers all else, too. */
+static void a_worker_that_cuts_nobody_is_left_in_time(void **state)
+{
+    int one = worker_comes(false), other = worker_comes(true), ends[16][2];
+    struct cn_message m;
+
+    (void)state;
+    cn_workers_cut(workers, 7);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(hears(i == 0 ? one : other, CN_MESSAGE_CUT).party[0].who, 7);
+    says(one, &(struct cn_message) { .type = CN_MESSAGE_CUT, .count = 2 });
+    for (uint32_t i = 0; i < 2; i++) {
+        hand_over(ends[i], 1, 2);
+        assert_true(takes_join(one, &m));
+        says(one,
+             &(struct cn_message) { .type = CN_MESSAGE_JOINED, .ticket = m.ticket, .pair = i });
+        time_passes(CN_CHANNEL_ANSWER_MS / 2 - 250);
+        assert_int_equal(cut_told, 0);
+    }
+    time_passes(CN_CHANNEL_ANSWER_MS / 2);
+    assert_int_equal(faulty, other);
+    assert_int_equal(cut_told, 1);
+    assert_int_equal(cut_count, 2);
+    assert_int_equal(cn_workers_pairs(workers), 2); /* those of the other go on */
+    assert_true(is_hung_up(other));
+    for (int i = 0; i < 2; i++)
+        close_both(ends[i]);
+    close(one);
+    close(other);
+}
+
+/* All of them stood still, and so did we: that is nobody's fault. */
+static void a_leap_of_the_clock_is_no_silence(void **state)
+{
+    int end = worker_comes(false), ends[2];
+    struct cn_message m;
+
+    (void)state;
+    hand_over(ends, 1, 2);
+    assert_true(takes_join(end, &m));
+    clock_now_ms += 100 * CN_CHANNEL_ANSWER_MS;
+    turns();
+    assert_int_equal(faulty, 0);
+    says(end, &(struct cn_message) { .type = CN_MESSAGE_JOINED, .ticket = m.ticket });
+    time_passes(2 * CN_CHANNEL_ANSWER_MS);
+    assert_int_equal(cn_workers_pairs(workers), 1);
+    close_both(ends);
+    close(end);
+}
+
+/* More cuts than there can be subscribers: those that answer none are left at once. */
+static void who_answers_no_cut_of_very_many_is_left(void **state)
+{
+    int one = worker_comes(false), other = worker_comes(false);
+    struct cn_message m;
+    int fds[CN_CHANNEL_FDS_MAX];
+    size_t count;
+
+    (void)state;
+    for (uint64_t i = 0; faulty == 0; i++) {
+        assert_in_range(i, 0, 1000);
+        cn_workers_cut(workers, i);
+        turns();
+        while (cn_channel_receive(one, &m, fds, &count) == CN_OK)
+            says(one, &(struct cn_message) { .type = CN_MESSAGE_CUT, .count = 1 });
+    }
+    assert_int_equal(faulty, other);
+    assert_int_equal(cut_told, 2); /* with the one for which there was no room */
+    assert_int_equal(cut_count, 1);
+    close(one);
+    close(other);
+}
+
 static void who_is_cut_while_no_worker_is_there_is_cut_here(void **state)
 {
     int ends[3][2];
@@ -613,6 +776,56 @@ static void with_limits_a_subscriber_has_one_worker(void **state)
     close(other);
 }
 
+/* Who waits for it holds up nobody else; and goes elsewhere when it is late. */
+static void a_home_that_does_not_answer_holds_up_nobody(void **state)
+{
+    int one = worker_comes(false), other = worker_comes(false);
+    int ends[CN_WORKERS_IN_FLIGHT_MAX + 1][2], far[2];
+    struct cn_message m;
+
+    (void)state;
+    cn_workers_keep_together(workers, true);
+    for (uint64_t i = 0; i < COUNT(ends); i++)
+        hand_over(ends[i], 1, 1000 + i % 4);
+    for (size_t i = 0; i < CN_WORKERS_IN_FLIGHT_MAX; i++)
+        assert_true(takes_join(one, &m));
+    hand_over(far, 5, 6);
+    assert_true(takes_join(other, &m));
+    assert_int_equal(m.party[0].who, 5);
+    says(other, &(struct cn_message) { .type = CN_MESSAGE_JOINED, .ticket = m.ticket });
+    assert_false(takes_join(other, &m));
+    time_passes(CN_CHANNEL_ANSWER_MS - 250);
+    assert_int_equal(faulty, 0);
+    assert_true(takes_join(other, &m));
+    assert_int_equal(m.party[0].who, 1);
+    cn_workers_cut(workers, 1);
+    for (size_t i = 0; i < COUNT(ends); i++)
+        close_both(ends[i]);
+    close_both(far);
+    close(one);
+    close(other);
+}
+
+static void who_waits_for_his_home_is_cut_there(void **state)
+{
+    int end = worker_comes(false), ends[CN_WORKERS_IN_FLIGHT_MAX + 2][2];
+    struct cn_message m;
+
+    (void)state;
+    cn_workers_keep_together(workers, true);
+    for (uint64_t i = 0; i < COUNT(ends); i++)
+        hand_over(ends[i], 1, 2 + i % 2);
+    while (takes_join(end, &m))
+        ;
+    cn_workers_cut(workers, 2);
+    assert_true(has_ended(ends[CN_WORKERS_IN_FLIGHT_MAX][0]));
+    assert_false(has_ended(ends[CN_WORKERS_IN_FLIGHT_MAX + 1][0]));
+    assert_int_equal(ended_count, 1);
+    for (size_t i = 0; i < COUNT(ends); i++)
+        close_both(ends[i]);
+    close(end);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 #define GATE(name) cmocka_unit_test_setup_teardown(name, begin_gate, end_gate)
 
@@ -625,14 +838,22 @@ int main(void)
         TEST(without_a_gate_nothing_piles_up),
         TEST(a_gate_that_does_not_listen_is_told_later),
         TEST(beyond_its_room_a_pair_is_refused),
+        TEST(a_line_that_would_block_is_refused),
         TEST(a_gate_that_says_what_no_gate_says_is_hung_up_on),
         GATE(a_pair_waits_for_a_worker),
         GATE(the_pairs_of_a_worker_that_goes_have_ended),
         GATE(what_a_worker_cannot_know_ends_it),
         GATE(a_pair_that_is_there_already_is_a_lie),
         GATE(a_cut_is_told_when_all_workers_have_done_it),
+        GATE(a_worker_that_takes_no_pair_is_left_in_time),
+        GATE(a_pair_that_no_worker_is_there_to_take_ends_in_time),
+        GATE(a_worker_that_cuts_nobody_is_left_in_time),
+        GATE(a_leap_of_the_clock_is_no_silence),
+        GATE(who_answers_no_cut_of_very_many_is_left),
         GATE(who_is_cut_while_no_worker_is_there_is_cut_here),
         GATE(with_limits_a_subscriber_has_one_worker),
+        GATE(a_home_that_does_not_answer_holds_up_nobody),
+        GATE(who_waits_for_his_home_is_cut_there),
     };
 
     return cmocka_run_group_tests(tests, crypto_setup, crypto_teardown);
