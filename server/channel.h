@@ -20,7 +20,7 @@
 #include "switch.h"
 
 enum {
-    CN_CHANNEL_VERSION = 3,
+    CN_CHANNEL_VERSION = 4,
     CN_CHANNEL_FD = 3, /* a child's channel to the supervisor */
     CN_CHANNEL_FDS_MAX = 3,
     CN_CHANNEL_ANSWER_MS = 5000, /* a worker that owes a gate an answer for so long is stuck */

@@ -44,6 +44,7 @@ static const struct key {
     { "calls.idle_timeout", U32, FREE, FIELD(idle_timeout), 0, 31536000, 600 },
     { "calls.stall_timeout", U32, FREE, FIELD(stall_timeout), 1, 86400, 300 },
     { "calls.rate_per_subscriber", U64, FREE, FIELD(rate_per_subscriber), 0, 1000000000000, 0 },
+    { "calls.rate_all", U64, FREE, FIELD(rate_all), 0, 1000000000000, 0 },
     { "calls.workers", U32, FIXED, FIELD(workers), 0, CN_CONFIG_WORKERS_MAX, 0 },
     { "calls.pipes_max", U32, FIXED_UP, FIELD(pipes_max), 0, 100000, 48 },
     { "calls.turn_size", U32, FREE, FIELD(turn_size), 4096, 1073741824, 1048576 },

@@ -55,6 +55,7 @@ struct cn_config {
     uint32_t idle_timeout;        /* seconds without an octet; 0: no limit */
     uint32_t stall_timeout;       /* seconds that an end may not take what it is sent */
     uint64_t rate_per_subscriber; /* octets per second; 0: no limit */
+    uint64_t rate_all;            /* of all together, likewise */
     uint32_t workers;             /* switch workers; 0: as many as there are cores */
     uint32_t pipes_max;           /* lent to calls that move data, by all of them */
     uint32_t turn_size;           /* octets that one direction moves before others get a turn */

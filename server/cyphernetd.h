@@ -55,6 +55,7 @@ struct cn_cyphernetd {
     uint32_t workers;
     struct cn_supervisor *supervisor;
     struct cn_listeners listeners;
+    int rate_fd;                                /* the bucket that workers share */
     int metrics_fd;                             /* listens for them; -1: none */
     char metrics_listen[CN_CONFIG_LISTEN_SIZE]; /* there; empty: none, or we were given it */
     struct cn_control *control;

@@ -37,7 +37,7 @@ enum {
 };
 
 struct cn_cyphernetd cn_cyphernetd = {
-    .dir_fd = -1, .inherit_fd = -1, .metrics_fd = -1, .signals = { .fd = -1 }
+    .dir_fd = -1, .inherit_fd = -1, .rate_fd = -1, .metrics_fd = -1, .signals = { .fd = -1 }
 };
 
 static int fail(const char *what, const char *hint)
@@ -335,6 +335,16 @@ static int metrics_open(void)
     return EXIT_DONE;
 }
 
+/* Workers that go on under us go on sharing it. */
+static int rate_open(void)
+{
+    if (cn_cyphernetd.inherit_fd >= 0)
+        cn_cyphernetd.rate_fd = cn_cyphernetd.inherited.rate;
+    else if (cn_page_bucket_make(&cn_cyphernetd.rate_fd) != CN_OK)
+        return fail_err(CN_E_SYSTEM, "starting", NULL);
+    return EXIT_DONE;
+}
+
 static uint32_t workers_wanted(void)
 {
     long cores = sysconf(_SC_NPROCESSORS_ONLN);
@@ -350,6 +360,7 @@ static int supervisor_open(const struct cn_registry_content *content)
                                                .listeners = &cn_cyphernetd.listeners,
                                                .who_secret = &cn_cyphernetd.who_secret,
                                                .dir_fd = cn_cyphernetd.dir_fd,
+                                               .rate_fd = cn_cyphernetd.rate_fd,
                                                .metrics_fd = cn_cyphernetd.metrics_fd,
                                                .lines_max = cn_cyphernetd.lines_max,
                                                .workers = cn_cyphernetd.workers,
@@ -461,7 +472,9 @@ static int start_with(const struct cn_registry_content *content, uid_t started)
     cn_process_harden();
     if (!signals_open())
         return fail_err(CN_E_SYSTEM, "starting", NULL);
-    code = metrics_open();
+    code = rate_open();
+    if (code == EXIT_DONE)
+        code = metrics_open();
     if (code != EXIT_DONE)
         return code;
     cn_service_watch();
@@ -511,6 +524,8 @@ static void stop(void)
     cn_listeners_close(&cn_cyphernetd.listeners);
     if (cn_cyphernetd.metrics_fd >= 0)
         close(cn_cyphernetd.metrics_fd);
+    if (cn_cyphernetd.rate_fd >= 0)
+        close(cn_cyphernetd.rate_fd);
     if (cn_cyphernetd.loop.heap)
         cn_loop_wipe(&cn_cyphernetd.loop);
     cn_crypto_wipe(&cn_cyphernetd.crypto);

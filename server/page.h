@@ -7,6 +7,7 @@
 
 #include "counts.h"
 #include "owners.h"
+#include "rates.h"
 
 enum { CN_PAGE_VERSION = 1 };
 
@@ -31,5 +32,9 @@ CN_MUST_USE enum cn_err cn_page_map(struct cn_page_map *map, int fd, bool writab
 /* How many owners are worth a look, whatever the page says. */
 uint32_t cn_page_owners(const struct cn_page_map *map);
 void cn_page_unmap(struct cn_page_map *map);
+
+/* The bucket of the rate that all workers share, likewise; each of them writes it. */
+CN_MUST_USE enum cn_err cn_page_bucket_make(int *fd);
+CN_MUST_USE enum cn_err cn_page_bucket_map(cn_bucket **bucket, int fd);
 
 #endif

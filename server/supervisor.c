@@ -217,9 +217,9 @@ static enum cn_err start_say(struct cn_supervisor *s, int channel, enum cn_role 
     int fds[CN_CHANNEL_FDS_MAX] = { page, -1, s->state_fd };
     enum cn_err err;
 
+    fds[1] = role == CN_ROLE_SWITCH ? s->setup.rate_fd : s->setup.metrics_fd;
     if (role == CN_ROLE_SWITCH)
-        return cn_channel_send(channel, &m, fds, 1);
-    fds[1] = s->setup.metrics_fd;
+        return cn_channel_send(channel, &m, fds, 2);
     if (role == CN_ROLE_METRICS)
         return cn_channel_send(channel, &m, fds, 2);
     err = cn_keyfile_open(s->setup.dir_fd, CN_SERVER_KEY_FILE, CN_ARMOR_SERVER_KEY, &fds[1]);
@@ -825,6 +825,7 @@ static struct cn_switch_limits limits_of(const struct cn_supervisor *s,
         .turn_size = config->turn_size,
         .idle_ms = (uint64_t)config->idle_timeout * 1000,
         .stall_ms = (uint64_t)config->stall_timeout * 1000,
+        .rate_all = config->rate_all,
     };
 }
 
@@ -832,7 +833,7 @@ static bool are_same(const struct cn_switch_limits *a, const struct cn_switch_li
 {
     return a->pairs_max == b->pairs_max && a->owner_max == b->owner_max &&
            a->pipes_max == b->pipes_max && a->turn_size == b->turn_size &&
-           a->idle_ms == b->idle_ms && a->stall_ms == b->stall_ms;
+           a->idle_ms == b->idle_ms && a->stall_ms == b->stall_ms && a->rate_all == b->rate_all;
 }
 
 enum cn_err cn_supervisor_state(struct cn_supervisor *supervisor,

@@ -35,6 +35,7 @@ struct cn_supervisor_setup {
     const struct cn_listeners *listeners;
     const struct cn_who_secret *who_secret;
     int dir_fd;     /* of the server's key */
+    int rate_fd;    /* the bucket that workers share (page.h); borrowed */
     int metrics_fd; /* a listening socket, borrowed; -1: no metrics */
     uint32_t lines_max;
     uint32_t workers; /* that there are to be */

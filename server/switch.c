@@ -620,7 +620,7 @@ static void promises_forget(struct cn_switch *sw)
     }
 }
 
-void cn_switch_share(struct cn_switch *sw, cn_bucket *all)
+void cn_switch_share_rate(struct cn_switch *sw, cn_bucket *all)
 {
     sw->rates.all = all;
 }

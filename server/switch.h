@@ -47,7 +47,7 @@ CN_MUST_USE enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *
 /* Closes all pairs. */
 void cn_switch_destroy(struct cn_switch *sw);
 /* The bucket of limits.rate_all is one that others use too, borrowed for the life of the switch. */
-void cn_switch_share(struct cn_switch *sw, cn_bucket *all);
+void cn_switch_share_rate(struct cn_switch *sw, cn_bucket *all);
 /* Octets per second that an owner of this class may send; 0: no limit, as at first. Without owners
  * everybody is of class 0. */
 void cn_switch_rate_set(struct cn_switch *sw, uint8_t limits_class, uint64_t rate);

@@ -10,6 +10,7 @@
 struct program {
     struct cn_loop loop;
     struct cn_page_map page;
+    cn_bucket *rate_all;
     struct cn_worker *worker;
     bool draining;
 };
@@ -57,14 +58,18 @@ static enum cn_err start(void)
     enum cn_err err;
 
     cn_child_start("cyphernetd-switch", &m, fds, &fd_count);
-    if (fd_count != 1)
+    if (fd_count != 2)
         return CN_E_FORMAT;
     err = cn_page_map(&program.page, fds[0], true);
-    close(fds[0]);
+    if (err == CN_OK)
+        err = cn_page_bucket_map(&program.rate_all, fds[1]);
+    cn_channel_close_fds(fds, fd_count);
     if (err == CN_OK)
         err = cn_loop_init(&program.loop, m.limits.pairs_max + 1);
     if (err == CN_OK)
         err = cn_worker_create(&program.worker, &program.loop, &program.page, &m.limits);
+    if (err == CN_OK)
+        cn_worker_share_rate(program.worker, program.rate_all);
     program.loop.after = after;
     if (err == CN_OK)
         err = cn_child_listen(&program.loop, take, end);

@@ -83,6 +83,7 @@ void cn_upgrade_keep(const struct cn_upgrade *upgrade)
 {
     close_on_exec(upgrade->dir);
     close_on_exec(upgrade->control);
+    close_on_exec(upgrade->rate);
     close_on_exec(upgrade->metrics);
     for (uint32_t i = 0; i < upgrade->listener_count; i++)
         close_on_exec(upgrade->listener[i]);

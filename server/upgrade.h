@@ -5,7 +5,7 @@
 
 #include "supervisor.h"
 
-enum { CN_UPGRADE_VERSION = 3, CN_UPGRADE_WORD_SIZE = 64 };
+enum { CN_UPGRADE_VERSION = 4, CN_UPGRADE_WORD_SIZE = 64 };
 
 /* What is handed on, in a file in memory. Of another version or size it is refused before anything
  * has ended: see cn_upgrade_check. */
@@ -17,6 +17,7 @@ struct cn_upgrade {
     uint32_t lines_max;
     int32_t dir;
     int32_t control;
+    int32_t rate;    /* the bucket that workers share */
     int32_t metrics; /* -1: none */
     char metrics_listen[CN_CONFIG_LISTEN_SIZE];
     int32_t listener[CN_LISTENERS_MAX];

@@ -11,6 +11,7 @@ void cn_upgrading_survive(bool survive)
     const int flags = survive ? 0 : FD_CLOEXEC;
 
     (void)fcntl(cn_cyphernetd.dir_fd, F_SETFD, flags);
+    (void)fcntl(cn_cyphernetd.rate_fd, F_SETFD, flags);
     (void)fcntl(cn_control_listener(cn_cyphernetd.control), F_SETFD, flags);
     if (cn_cyphernetd.metrics_fd >= 0)
         (void)fcntl(cn_cyphernetd.metrics_fd, F_SETFD, flags);
@@ -27,6 +28,7 @@ static void upgrade_fill(struct cn_upgrade *u)
                                .started_ms = cn_cyphernetd.started_ms,
                                .lines_max = cn_cyphernetd.lines_max,
                                .dir = cn_cyphernetd.dir_fd,
+                               .rate = cn_cyphernetd.rate_fd,
                                .metrics = cn_cyphernetd.metrics_fd,
                                .control = cn_control_listener(cn_cyphernetd.control),
                                .listener_count = (uint32_t)cn_cyphernetd.listeners.count,

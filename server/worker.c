@@ -106,6 +106,11 @@ void cn_worker_limits(struct cn_worker *worker, const struct cn_switch_limits *l
     cn_switch_limits_set(worker->sw, limits);
 }
 
+void cn_worker_share_rate(struct cn_worker *worker, cn_bucket *all)
+{
+    cn_switch_share_rate(worker->sw, all);
+}
+
 void cn_worker_rate(struct cn_worker *worker, uint8_t limits_class, uint64_t rate)
 {
     cn_switch_rate_set(worker->sw, limits_class, rate);

@@ -24,6 +24,8 @@ void cn_worker_destroy(struct cn_worker *worker);
  * many; CN_E_SYSTEM. */
 CN_MUST_USE enum cn_err cn_worker_gate(struct cn_worker *worker, int channel);
 void cn_worker_limits(struct cn_worker *worker, const struct cn_switch_limits *limits);
+/* The bucket of limits.rate_all is one that other workers use too; borrowed. */
+void cn_worker_share_rate(struct cn_worker *worker, cn_bucket *all);
 void cn_worker_rate(struct cn_worker *worker, uint8_t limits_class, uint64_t rate);
 /* Nothing is left, nor will a gate that came before the last bring any more. */
 bool cn_worker_is_idle(const struct cn_worker *worker);

@@ -378,6 +378,26 @@ def test_the_rate_is_that_of_all_calls_of_a_subscriber(own):
     assert 1.5 < time.monotonic() - begun < 4
 
 
+def test_all_have_a_rate_together_whatever_worker_moves_their_calls(own):
+    own.serve("[calls]\nrate_all = 200000\nworkers = 2\n")
+    calls = [call_of(own, fingerprints=(invited(own), invited(own)))]
+    calls.append(call_of(own, fingerprints=(invited(own), invited(own)), tag=OTHER))
+    assert [worker["calls"] for worker in status(own)["worker_list"]] == [1, 1]
+    for upgraded in (False, True):
+        if upgraded:  # those that move the calls go on under another supervisor, beside new ones
+            own.server.signal(signal.SIGUSR2)
+            own.server.says("event=upgraded ")
+            calls[1] = call_of(own, fingerprints=(invited(own), invited(own)), tag=OTHER)
+        begun = time.monotonic()
+        for one, _ in calls:
+            one.tell("send", 220000)
+        for _, other in calls:
+            assert other.ask("count", 220000) == "got 220000 whole"
+        assert 1.6 < time.monotonic() - begun < 4
+        for one, _ in calls:
+            assert one.answer() == "ok 220000"
+
+
 def test_a_class_has_a_rate_of_its_own_which_can_change(own):
     own.serve("[class.7]\nrate_per_subscriber = 100000\n")
     own.ctl.ok("invite", "slow", "--class", "7", "-o", "slow.fp")

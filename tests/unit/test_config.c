@@ -190,6 +190,7 @@ static void bounds_are_inside(void **state)
     assert_int_equal(taken("[admission]\nhello_timeout = 60\n").hello_timeout, 60);
     assert_int_equal(taken("[calls]\nrate_per_subscriber = 1000000000000\n").rate_per_subscriber,
                      1000000000000);
+    assert_int_equal(taken("[calls]\nrate_all = 1000000000000\n").rate_all, 1000000000000);
     refused("[calls]\nrate_per_subscriber = 1000000000001\n",
             "line 2: [calls] rate_per_subscriber: must be a number from 0 to 1000000000000");
 }
@@ -232,7 +233,7 @@ static void every_key_sets_a_field_of_its_own(void **state)
         for (size_t other = 0; other < count; other++)
             assert_memory_not_equal(&got[other], &got[count], sizeof got[other]);
     }
-    assert_int_equal(count, 29);
+    assert_int_equal(count, 30);
     assert_null(cn_config_key(count + 1));
 }
 

@@ -70,11 +70,34 @@ static void two_see_the_same(void **state)
     close(fd);
 }
 
+static void a_bucket_is_one_for_all_and_keeps_its_size(void **state)
+{
+    cn_bucket *ours, *theirs = NULL;
+    int fd;
+
+    (void)state;
+    assert_err(cn_page_bucket_make(&fd), CN_OK);
+    assert_err(cn_page_bucket_map(&ours, fd), CN_OK);
+    assert_err(cn_page_bucket_map(&theirs, fd), CN_OK);
+    assert_int_equal(*ours, 0);
+    *ours = 7;
+    assert_int_equal(*theirs, 7);
+    assert_int_not_equal(ftruncate(fd, 0), 0);
+    close(fd);
+    theirs = NULL;
+    assert_err(cn_page_bucket_map(&theirs, -1), CN_E_SYSTEM);
+    fd = made(1, CN_PAGE_VERSION, SEALS);
+    assert_err(cn_page_bucket_map(&theirs, fd), CN_E_FORMAT);
+    assert_null(theirs);
+    close(fd);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_no_page_of_ours_is_refused),
         cmocka_unit_test(two_see_the_same),
+        cmocka_unit_test(a_bucket_is_one_for_all_and_keeps_its_size),
     };
 
     return cmocka_run_group_tests(tests, crypto_setup, crypto_teardown);
