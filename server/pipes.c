@@ -5,9 +5,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SIZE_WANTED = 1024 * 1024, SIZE_SMALL = 65536 };
+enum { SIZE_FIRST = 256 * 1024, SIZE_MAX_WANTED = 1024 * 1024 };
 
-static const struct cn_pipe none = { { -1, -1 }, 0 };
+static const struct cn_pipe none = { .fd = { -1, -1 } };
 
 enum cn_err cn_pipes_init(struct cn_pipes *pipes, uint32_t count_max)
 {
@@ -36,10 +36,19 @@ void cn_pipes_wipe(struct cn_pipes *pipes)
     *pipes = (struct cn_pipes) { 0 };
 }
 
-bool cn_pipes_lend(struct cn_pipes *pipes, struct cn_pipe *p)
+/* EPERM: over the user's share of pipe memory; the size it has will do. */
+static void resize(struct cn_pipe *p, int wanted)
 {
     int size;
 
+    if (fcntl(p->fd[1], F_SETPIPE_SZ, wanted) < 0)
+        p->has_grown = true;
+    size = fcntl(p->fd[1], F_GETPIPE_SZ);
+    p->size = size > 0 ? (size_t)size : 4096;
+}
+
+bool cn_pipes_lend(struct cn_pipes *pipes, struct cn_pipe *p)
+{
     if (pipes->idle_count > 0) {
         *p = pipes->idle[--pipes->idle_count];
         return true;
@@ -48,13 +57,18 @@ bool cn_pipes_lend(struct cn_pipes *pipes, struct cn_pipe *p)
         *p = none;
         return false;
     }
-    /* EPERM: over the user's share of pipe memory; the size it has will do */
-    if (fcntl(p->fd[1], F_SETPIPE_SZ, SIZE_WANTED) < 0)
-        (void)fcntl(p->fd[1], F_SETPIPE_SZ, SIZE_SMALL);
-    size = fcntl(p->fd[1], F_GETPIPE_SZ);
-    p->size = size > 0 ? (size_t)size : 4096;
+    p->has_grown = false;
+    resize(p, SIZE_FIRST);
     pipes->count++;
     return true;
+}
+
+void cn_pipes_grow(struct cn_pipe *p)
+{
+    if (p->has_grown)
+        return;
+    p->has_grown = true;
+    resize(p, SIZE_MAX_WANTED);
 }
 
 void cn_pipes_give(struct cn_pipes *pipes, struct cn_pipe *p, bool is_empty)

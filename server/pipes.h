@@ -9,8 +9,9 @@
 #include "err.h"
 
 struct cn_pipe {
-    int fd[2]; /* read end, write end; -1: none lent */
-    size_t size;
+    int fd[2];      /* read end, write end; -1: none lent */
+    size_t size;    /* octets */
+    bool has_grown; /* as far as it may */
 };
 
 /* Zeroed at first. */
@@ -30,6 +31,9 @@ void cn_pipes_wipe(struct cn_pipes *pipes);
 
 /* An idle pipe, or a new one while there may be more, without blocking; false: none to be had. */
 bool cn_pipes_lend(struct cn_pipes *pipes, struct cn_pipe *pipe);
+/* To 1 MiB instead of 256 KiB, if the system lets us: once a flow fills it. It stays so when it is
+ * lent to others. */
+void cn_pipes_grow(struct cn_pipe *pipe);
 /* Only one that is empty is lent again: else one call's octets would enter another. Fine if none
  * was lent; *pipe is none afterwards. */
 void cn_pipes_give(struct cn_pipes *pipes, struct cn_pipe *pipe, bool is_empty);

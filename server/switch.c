@@ -357,6 +357,8 @@ static enum moved fill(struct pair *pair, int i, size_t most)
         way->ended = true;
     if (moved == MOVED) {
         way->in_pipe = (size_t)size;
+        if (way->in_pipe >= way->pipe.size / 2)
+            cn_pipes_grow(&way->pipe);
         spend(way, (size_t)size);
     }
     return moved;
@@ -700,8 +702,7 @@ enum cn_err cn_switch_join(struct cn_switch *sw, const struct cn_switch_end end[
     for (int i = 0; i < 2; i++) {
         assert(end[i].owner < sw->limits.owner_max);
         pair->end[i] = (struct end) { { end[i].fd, end_ready }, pair, end[i].owner, false };
-        pair->way[i] =
-            (struct way) { .pipe = { { -1, -1 }, 0 }, .readable = true, .writable = true };
+        pair->way[i] = (struct way) { .pipe.fd = { -1, -1 }, .readable = true, .writable = true };
     }
     for (int i = 0; i < 2; i++) {
         socket_tune(sw, end[i].fd);

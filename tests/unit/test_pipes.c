@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "pipes.h"
@@ -100,6 +101,57 @@ static void an_empty_one_is_lent_again(void **state)
     cn_pipes_give(&pipes, &p, true);
 }
 
+static void one_that_has_grown_stays_so(void **state)
+{
+    struct cn_pipe p = lent();
+
+    (void)state;
+    assert_int_equal(p.size, 256 * 1024);
+    cn_pipes_grow(&p);
+    assert_int_equal(p.size, 1024 * 1024);
+    assert_int_equal(fcntl(p.fd[0], F_GETPIPE_SZ), 1024 * 1024);
+    cn_pipes_give(&pipes, &p, true);
+    p = lent();
+    assert_int_equal(p.size, 1024 * 1024);
+    cn_pipes_grow(&p);
+    assert_int_equal(p.size, 1024 * 1024);
+    cn_pipes_give(&pipes, &p, true);
+}
+
+/* Who is not root gets 64 MiB of pipes, then small ones, which will do. As a child: its exit code.
+ */
+static int with_many_pipes(void)
+{
+    enum { MANY = 80 };
+    struct cn_pipes many;
+    struct cn_pipe p[MANY];
+    unsigned small = 0;
+
+    if ((geteuid() == 0 && setuid(65534) != 0) || cn_pipes_init(&many, MANY) != CN_OK)
+        return 2;
+    for (int i = 0; i < MANY; i++) {
+        if (!cn_pipes_lend(&many, &p[i]))
+            return 3;
+        cn_pipes_grow(&p[i]);
+        if (p[i].size != (size_t)fcntl(p[i].fd[1], F_GETPIPE_SZ) || p[i].size < 4096)
+            return 4;
+        small += p[i].size < 1024 * 1024;
+    }
+    return small >= MANY - 64 ? 0 : 5;
+}
+
+static void small_ones_will_do(void **state)
+{
+    pid_t pid = fork();
+    int status;
+
+    (void)state;
+    if (pid == 0)
+        _exit(with_many_pipes());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_int_equal(status, 0);
+}
+
 static void fewer_from_now_on_are_fewer_when_they_come_back(void **state)
 {
     struct cn_pipe p[MAX], none;
@@ -138,6 +190,8 @@ int main(void)
         TEST(of_none_there_is_none_to_be_had),
         TEST(one_that_holds_something_is_never_lent_again),
         TEST(an_empty_one_is_lent_again),
+        TEST(one_that_has_grown_stays_so),
+        TEST(small_ones_will_do),
         TEST(fewer_from_now_on_are_fewer_when_they_come_back),
         TEST(idle_ones_are_closed_in_the_end),
     };
