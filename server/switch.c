@@ -18,6 +18,7 @@
 
 enum {
     COPY_SIZE = 65536,
+    UNSENT_SIZE = 131072, /* octets that the kernel takes ahead of what it may send */
     LATER_MS = 20 /* until a pair that has to pause goes on */
 };
 
@@ -600,12 +601,13 @@ static void timer_fire(struct cn_timer *timer)
 
 static void socket_tune(const struct cn_switch *sw, int fd)
 {
-    const int on = 1;
+    const int on = 1, unsent = UNSENT_SIZE;
     const unsigned stall_ms =
         sw->limits.stall_ms < 1000000000 ? (unsigned)sw->limits.stall_ms : 1000000000U;
 
     /* best effort; a live peer that does not read is cut by the stall limit, so must be this */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof stall_ms);
 }
