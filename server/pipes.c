@@ -44,7 +44,7 @@ static void resize(struct cn_pipe *p, int wanted)
     if (fcntl(p->fd[1], F_SETPIPE_SZ, wanted) < 0)
         p->has_grown = true;
     size = fcntl(p->fd[1], F_GETPIPE_SZ);
-    p->size = size > 0 ? (size_t)size : 4096;
+    p->size = size > 0 ? (uint32_t)size : 4096;
 }
 
 bool cn_pipes_lend(struct cn_pipes *pipes, struct cn_pipe *p)

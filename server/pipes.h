@@ -10,7 +10,7 @@
 
 struct cn_pipe {
     int fd[2];      /* read end, write end; -1: none lent */
-    size_t size;    /* octets */
+    uint32_t size;  /* octets */
     bool has_grown; /* as far as it may */
 };
 

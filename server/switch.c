@@ -19,13 +19,13 @@
 enum {
     COPY_SIZE = 65536,
     UNSENT_SIZE = 131072, /* octets that the kernel takes ahead of what it may send */
-    LATER_MS = 20 /* until a pair that has to pause goes on */
+    LATER_MS = 20         /* until a pair that has to pause goes on */
 };
 
 /* One way through a pair: from an end to the other. */
 struct way {
     struct cn_pipe pipe;
-    size_t in_pipe;      /* octets */
+    uint32_t in_pipe;    /* octets */
     uint64_t bytes;      /* moved */
     uint64_t blocked_ms; /* since when the far end takes nothing; 0: it does */
     uint64_t credit_ms;  /* from when credit counts */
@@ -337,7 +337,7 @@ static enum moved drain(struct pair *pair, int i)
         return NOTHING;
     }
     if (moved == MOVED) {
-        way->in_pipe -= (size_t)size;
+        way->in_pipe -= (uint32_t)size;
         count_moved(pair, i, (size_t)size);
     }
     return moved;
@@ -357,7 +357,7 @@ static enum moved fill(struct pair *pair, int i, size_t most)
     if (moved == MOVED && size == 0)
         way->ended = true;
     if (moved == MOVED) {
-        way->in_pipe = (size_t)size;
+        way->in_pipe = (uint32_t)size;
         if (way->in_pipe >= way->pipe.size / 2)
             cn_pipes_grow(&way->pipe);
         spend(way, (size_t)size);

@@ -44,15 +44,13 @@ enum cn_err cn_switchboard_init(struct cn_switchboard *board, uint32_t seat_max,
         return err;
     if (seat_max > b.bucket_count)
         b.bucket_count = seat_max;
-    b.seats = calloc(seat_max, sizeof *b.seats);
-    b.buckets = malloc(2 * (size_t)b.bucket_count * sizeof *b.buckets);
+    b.seats = calloc((size_t)seat_max + 1, sizeof *b.seats); /* number 0 is none */
+    b.buckets = calloc(b.bucket_count, 2 * sizeof *b.buckets);
     if (!b.seats || !b.buckets) {
         free(b.seats);
         free(b.buckets);
         return CN_E_MEMORY;
     }
-    memset(b.buckets, 0xff, 2 * (size_t)b.bucket_count * sizeof *b.buckets); /* CN_SEAT_NONE */
-    b.free_seat = CN_SEAT_NONE;
     *board = b;
     return CN_OK;
 }
@@ -76,7 +74,7 @@ static uint32_t seat_take(struct cn_switchboard *board)
     if (seat != CN_SEAT_NONE)
         board->free_seat = board->seats[seat].next_of_waiter;
     else if (board->seats_used < board->seat_max)
-        seat = board->seats_used++;
+        seat = ++board->seats_used;
     return seat;
 }
 

@@ -9,7 +9,7 @@
 
 #include "admission.h"
 
-#define CN_SEAT_NONE UINT32_MAX
+#define CN_SEAT_NONE 0U
 
 /* A line's part in the switchboard, inside the owner's struct; zeroed at first. */
 struct cn_waiter {
