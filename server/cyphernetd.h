@@ -1,6 +1,7 @@
-/* cyphernetd.h - the supervisor's program, in five files: main.c starts and ends it, reloading.c
- * reads configuration and registry, requests.c answers cyphernetctl, upgrading.c hands over to
- * another program, service.c speaks with a service manager. Nobody else includes this. */
+/* cyphernetd.h - the supervisor's program, in seven files: main.c starts and ends it, options.c
+ * takes the command line, opening.c the directory and what there is to listen on, reloading.c reads
+ * configuration and registry, requests.c answers cyphernetctl, upgrading.c hands over to another
+ * program, service.c speaks with a service manager. Nobody else includes this. */
 #ifndef CN_CYPHERNETD_H
 #define CN_CYPHERNETD_H
 
@@ -14,6 +15,9 @@
 #include "upgrade.h"
 
 enum {
+    CN_EXIT_DONE = 0,
+    CN_EXIT_FAILED = 1,
+    CN_EXIT_USAGE = 2,
     CN_CONFIG_WHAT_SIZE = CN_CONFIG_COMPLAINT_SIZE + 64,
     CN_REQUESTS_MAX = 32 /* that wait for a state to come into force */
 };
@@ -73,6 +77,30 @@ struct cn_cyphernetd {
 
 /* Signals and control reach it through their watches; there is one in a process. */
 extern struct cn_cyphernetd cn_cyphernetd;
+
+/* --- main.c ---------------------------------------------------------------------------------- */
+
+/* Tell what is wrong, and if hint is not NULL what to do: CN_EXIT_FAILED. */
+int cn_main_fail(const char *what, const char *hint);
+/* About a thing (errno); without a hint of the caller's the error may have one. */
+int cn_main_fail_err(enum cn_err err, const char *about, const char *hint);
+
+/* --- options.c ------------------------------------------------------------------------------- */
+
+/* CN_EXIT_DONE: go on. Anything else, or told: exit with it. */
+int cn_options_take(int argc, char **argv, bool *told);
+
+/* --- opening.c: CN_EXIT_DONE, or what to exit with ------------------------------------------- */
+
+int cn_opening_dir(void);
+int cn_opening_listeners(const struct cn_settings *settings);
+/* Another program's socket is kept if it is where it should be. That it cannot be had any more is
+ * then no reason to end: calls go on. */
+int cn_opening_metrics(void);
+/* Workers that go on under us go on sharing it. */
+int cn_opening_rate(void);
+/* As many lines as there may be descriptors for, each taking one, and calls pipes beside. */
+uint32_t cn_opening_lines_max(void);
 
 /* --- reloading.c ----------------------------------------------------------------------------- */
 

@@ -1,17 +1,12 @@
 /* main.c - cyphernetd: start, signals, configuration, and the end. */
-#include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <getopt.h>
 #include <grp.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <sys/signalfd.h>
-#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -20,36 +15,25 @@
 #include "hint.h"
 #include "keyfile.h"
 #include "log.h"
-#include "loopback.h"
 #include "process.h"
 #include "random.h"
 #include "registry.h"
 
-#define DIR_DEFAULT "/var/lib/cyphernet"
-
-enum {
-    EXIT_DONE = 0,
-    EXIT_FAILED = 1,
-    EXIT_USAGE = 2,
-    PATIENCE_STEP_MS = 500,
-    PATIENCE_STEPS = 120,
-    DESCRIPTORS_RESERVED = 64 /* of each process: listeners, channels, log ... */
-};
+enum { PATIENCE_STEP_MS = 500, PATIENCE_STEPS = 120 };
 
 struct cn_cyphernetd cn_cyphernetd = {
     .dir_fd = -1, .inherit_fd = -1, .rate_fd = -1, .metrics_fd = -1, .signals = { .fd = -1 }
 };
 
-static int fail(const char *what, const char *hint)
+int cn_main_fail(const char *what, const char *hint)
 {
     fprintf(stderr, "cyphernetd: error: %s\n", what);
     if (hint)
         fprintf(stderr, "cyphernetd: hint: %s\n", hint);
-    return EXIT_FAILED;
+    return CN_EXIT_FAILED;
 }
 
-/* Without a hint of the caller's the error may have one. */
-static int fail_err(enum cn_err err, const char *about, const char *hint)
+int cn_main_fail_err(enum cn_err err, const char *about, const char *hint)
 {
     int number = errno;
     char what[512];
@@ -60,7 +44,7 @@ static int fail_err(enum cn_err err, const char *about, const char *hint)
         hint = cn_hint_system(number);
     if (!hint && err == CN_E_MEMORY)
         hint = "allow it more memory, or lower lines_max and tags_max in cyphernetd.conf";
-    return fail(what, hint);
+    return cn_main_fail(what, hint);
 }
 
 /* --- signals -------------------------------------------------------------------------------- */
@@ -150,26 +134,6 @@ static bool signals_open(void)
 
 /* --- start ---------------------------------------------------------------------------------- */
 
-static int dir_open(void)
-{
-    struct stat st;
-    const char *path = cn_cyphernetd.dir;
-
-    assert(path);
-    cn_cyphernetd.dir_fd = cn_cyphernetd.inherit_fd >= 0
-                               ? cn_cyphernetd.inherited.dir
-                               : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (cn_cyphernetd.dir_fd < 0 || fstat(cn_cyphernetd.dir_fd, &st) != 0 ||
-        !realpath(path, cn_cyphernetd.dir_path) || fchdir(cn_cyphernetd.dir_fd) != 0)
-        return fail_err(CN_E_SYSTEM, path, "`cyphernetctl init` makes the directory");
-    cn_cyphernetd.uid = st.st_uid;
-    cn_cyphernetd.gid = st.st_gid;
-    if (geteuid() != 0 && cn_cyphernetd.uid != geteuid())
-        return fail("the directory belongs to another user",
-                    "run as the owner of the directory, or as root, who becomes the owner");
-    return EXIT_DONE;
-}
-
 /* Root acts as the owner of DIR, so that whatever is made there belongs to him. */
 static bool act_as_owner(void)
 {
@@ -195,30 +159,6 @@ static bool become_owner(uid_t started)
            setresuid(cn_cyphernetd.uid, cn_cyphernetd.uid, cn_cyphernetd.uid) == 0;
 }
 
-/* As many lines as there may be descriptors for, each taking one, and calls pipes beside. */
-static uint32_t lines_max(void)
-{
-    uint32_t lines = cn_cyphernetd.config.lines_max;
-    struct rlimit limit;
-    uint64_t reserved = DESCRIPTORS_RESERVED + 2 * (uint64_t)cn_cyphernetd.config.pipes_max;
-    uint64_t most = 1024;
-
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        (void)setrlimit(RLIMIT_NOFILE, &limit);
-        (void)getrlimit(RLIMIT_NOFILE, &limit);
-        most = limit.rlim_cur;
-    }
-    most = most > reserved + 2 ? most - reserved : 2;
-    if (most < lines) {
-        cn_log("warning", "text=\"descriptors allow only %llu lines of waiting.lines_max = %u\"",
-               (unsigned long long)most, lines);
-        lines = (uint32_t)most;
-    }
-    cn_log_at(CN_LOG_DETAILS, "room", "lines=%u", lines);
-    return lines;
-}
-
 /* Left by the program before us, or made. */
 static int secret_make(void)
 {
@@ -229,7 +169,7 @@ static int secret_make(void)
     else
         err = cn_random_fill(&cn_system_random, cn_cyphernetd.who_secret.bytes,
                              sizeof cn_cyphernetd.who_secret.bytes);
-    return err == CN_OK ? EXIT_DONE : fail_err(err, "starting", NULL);
+    return err == CN_OK ? CN_EXIT_DONE : cn_main_fail_err(err, "starting", NULL);
 }
 
 /* Why the key will not do, or the programs that need it could not start. */
@@ -238,24 +178,27 @@ static int start_failed(enum cn_err err)
     int number = errno;
 
     if (err == CN_E_OPEN_MODE)
-        return fail(CN_SERVER_KEY_FILE ": others may get at it, or it has a second name",
-                    "chmod 600 server.key; it must be a plain file of the directory's owner");
+        return cn_main_fail(
+            CN_SERVER_KEY_FILE ": others may get at it, or it has a second name",
+            "chmod 600 server.key; it must be a plain file of the directory's owner");
     if (err == CN_E_AUTH)
-        return fail(CN_SERVER_KEY_FILE " is not the key that this server's fingerprints name",
-                    "put back the server.key that `cyphernetctl init` made; a new one needs new "
-                    "fingerprints");
+        return cn_main_fail(
+            CN_SERVER_KEY_FILE " is not the key that this server's fingerprints name",
+            "put back the server.key that `cyphernetctl init` made; a new one needs new "
+            "fingerprints");
     errno = number;
-    return fail_err(err, err == CN_E_SYSTEM || err == CN_E_MEMORY ? "starting" : CN_SERVER_KEY_FILE,
-                    NULL);
+    return cn_main_fail_err(
+        err, err == CN_E_SYSTEM || err == CN_E_MEMORY ? "starting" : CN_SERVER_KEY_FILE, NULL);
 }
 
 static int programs_check(void)
 {
     char dir[CN_SPAWN_DIR_SIZE];
 
-    return cn_spawn_find(dir) ? EXIT_DONE
-                              : fail("its other programs are not beside it, nor in " CN_LIBEXEC_DIR,
-                                     "install them all together");
+    return cn_spawn_find(dir)
+               ? CN_EXIT_DONE
+               : cn_main_fail("its other programs are not beside it, nor in " CN_LIBEXEC_DIR,
+                              "install them all together");
 }
 
 /* The gate reads it; whether it will be able to is told here. */
@@ -267,7 +210,7 @@ static int key_check(void)
 
     if (err == CN_OK)
         close(fd);
-    return err == CN_OK ? EXIT_DONE : start_failed(err);
+    return err == CN_OK ? CN_EXIT_DONE : start_failed(err);
 }
 
 static int registry_load(struct cn_registry_content *content)
@@ -277,72 +220,9 @@ static int registry_load(struct cn_registry_content *content)
     char what[512];
 
     if (err == CN_OK)
-        return EXIT_DONE;
+        return CN_EXIT_DONE;
     snprintf(what, sizeof what, CN_REGISTRY_FILE ": %s", cn_hint_registry_reason(err, number));
-    return fail(what, cn_hint_registry(err, number));
-}
-
-static int listeners_open(const struct cn_settings *settings)
-{
-    const char *bad = "";
-    char what[CN_ADDRESS_SIZE_MAX + 128];
-    enum cn_err err;
-
-    for (uint32_t i = 0;
-         cn_cyphernetd.inherit_fd >= 0 && i < cn_cyphernetd.inherited.listener_count; i++)
-        cn_cyphernetd.listeners.fd[cn_cyphernetd.listeners.count++] =
-            cn_cyphernetd.inherited.listener[i];
-    if (cn_cyphernetd.inherit_fd >= 0)
-        return EXIT_DONE;
-    if (!cn_service_listeners(&cn_cyphernetd.listeners, &bad)) {
-        snprintf(what, sizeof what, "the socket %s that it was given will not do", bad);
-        return fail(what, "a ListenStream= with an address and a port, at most 16 in all");
-    }
-    if (cn_cyphernetd.listeners.count > 0)
-        return EXIT_DONE;
-    err = cn_listeners_bind(&cn_cyphernetd.listeners, settings, &bad);
-    if (err == CN_OK)
-        return EXIT_DONE;
-    snprintf(what, sizeof what, "cannot listen on %s", bad);
-    return fail_err(err, what,
-                    "is another server running there, or the address not this machine's?");
-}
-
-/* Another program's socket is kept if it is where it should be. That it cannot be had any more is
- * then no reason to end: calls go on. */
-static int metrics_open(void)
-{
-    const struct cn_upgrade *u = &cn_cyphernetd.inherited;
-    const char *wanted = cn_cyphernetd.config.metrics_listen;
-    bool upgrades = cn_cyphernetd.inherit_fd >= 0;
-    char what[CN_CONFIG_LISTEN_SIZE + 64];
-    enum cn_err err;
-
-    memcpy(cn_cyphernetd.metrics_listen, wanted, sizeof cn_cyphernetd.metrics_listen);
-    if (upgrades && u->metrics >= 0 && strcmp(u->metrics_listen, wanted) == 0)
-        cn_cyphernetd.metrics_fd = u->metrics;
-    else if (upgrades && u->metrics >= 0)
-        close(u->metrics);
-    if (cn_cyphernetd.metrics_fd >= 0 || !wanted[0])
-        return EXIT_DONE;
-    err = cn_loopback_listen(&cn_cyphernetd.metrics_fd, wanted);
-    if (err == CN_OK)
-        return EXIT_DONE;
-    snprintf(what, sizeof what, "cannot listen on %s for metrics", wanted);
-    if (!upgrades)
-        return fail_err(err, what, "another port, or none, in [metrics] of cyphernetd.conf");
-    cn_log("warning", "text=\"%s: %s\"", what, strerror(errno));
-    return EXIT_DONE;
-}
-
-/* Workers that go on under us go on sharing it. */
-static int rate_open(void)
-{
-    if (cn_cyphernetd.inherit_fd >= 0)
-        cn_cyphernetd.rate_fd = cn_cyphernetd.inherited.rate;
-    else if (cn_page_bucket_make(&cn_cyphernetd.rate_fd) != CN_OK)
-        return fail_err(CN_E_SYSTEM, "starting", NULL);
-    return EXIT_DONE;
+    return cn_main_fail(what, cn_hint_registry(err, number));
 }
 
 static uint32_t workers_wanted(void)
@@ -385,9 +265,9 @@ static int supervisor_open(const struct cn_registry_content *content)
         /* what runs goes on: calls are worth more than a new program */
         (void)start_failed(err);
         cn_supervisor_go_on(cn_cyphernetd.supervisor);
-        return EXIT_DONE;
+        return CN_EXIT_DONE;
     }
-    return err == CN_OK ? EXIT_DONE : start_failed(err);
+    return err == CN_OK ? CN_EXIT_DONE : start_failed(err);
 }
 
 static int ready_say(void)
@@ -397,11 +277,12 @@ static int ready_say(void)
     if (cn_cyphernetd.inherit_fd >= 0) {
         cn_log("upgraded", "version=" CN_VERSION " processes=%u",
                cn_cyphernetd.inherited.heir_count);
-        return EXIT_DONE;
+        return CN_EXIT_DONE;
     }
     cn_listeners_describe(&cn_cyphernetd.listeners, where, sizeof where);
     printf("cyphernetd: ready on %s\n", where);
-    return fflush(stdout) == 0 ? EXIT_DONE : fail_err(CN_E_SYSTEM, "standard output", NULL);
+    return fflush(stdout) == 0 ? CN_EXIT_DONE
+                               : cn_main_fail_err(CN_E_SYSTEM, "standard output", NULL);
 }
 
 /* All that can be found out without becoming the server. */
@@ -409,29 +290,30 @@ static int prepare(struct cn_registry_content *content)
 {
     char what[CN_CONFIG_WHAT_SIZE];
     enum cn_err err;
-    int code = dir_open();
+    int code = cn_opening_dir();
 
-    if (code != EXIT_DONE)
+    if (code != CN_EXIT_DONE)
         return code;
     if (!cn_cyphernetd.only_checks && flock(cn_cyphernetd.dir_fd, LOCK_EX | LOCK_NB) != 0)
-        return fail("another cyphernetd serves this directory", "cyphernetctl status asks it");
+        return cn_main_fail("another cyphernetd serves this directory",
+                            "cyphernetctl status asks it");
     if (!act_as_owner())
-        return fail_err(CN_E_SYSTEM, "becoming the directory's owner", NULL);
+        return cn_main_fail_err(CN_E_SYSTEM, "becoming the directory's owner", NULL);
     cn_process_harden();
     if (!cn_reloading_config(&cn_cyphernetd.config, what))
-        return fail(what, "cyphernetd.conf(5) describes every key");
+        return cn_main_fail(what, "cyphernetd.conf(5) describes every key");
     cn_cyphernetd.started_with = cn_cyphernetd.config;
     cn_log_style_set((cn_cyphernetd.config.log_json ? CN_LOG_JSON : 0) |
                      (cn_log_is_journal() ? CN_LOG_JOURNAL : 0));
     err = cn_crypto_init(&cn_cyphernetd.crypto);
     if (err != CN_OK)
-        return fail_err(err, "libcrypto", NULL);
+        return cn_main_fail_err(err, "libcrypto", NULL);
     code = programs_check();
-    if (code == EXIT_DONE)
+    if (code == CN_EXIT_DONE)
         code = secret_make();
-    if (code == EXIT_DONE)
+    if (code == CN_EXIT_DONE)
         code = key_check();
-    return code == EXIT_DONE ? registry_load(content) : code;
+    return code == CN_EXIT_DONE ? registry_load(content) : code;
 }
 
 /* A program that has taken calls over does not end them for a file that cannot be read just now. */
@@ -440,7 +322,8 @@ static int prepare_patiently(struct cn_registry_content *content)
     const struct timespec step = { 0, PATIENCE_STEP_MS * 1000000 };
     int code = prepare(content);
 
-    for (int i = 0; code != EXIT_DONE && cn_cyphernetd.inherit_fd >= 0 && i < PATIENCE_STEPS; i++) {
+    for (int i = 0; code != CN_EXIT_DONE && cn_cyphernetd.inherit_fd >= 0 && i < PATIENCE_STEPS;
+         i++) {
         nanosleep(&step, NULL);
         cn_reloading_wipe(content);
         cn_crypto_wipe(&cn_cyphernetd.crypto);
@@ -455,44 +338,44 @@ static int start_with(const struct cn_registry_content *content, uid_t started)
     int code;
 
     if (err != CN_OK)
-        return fail_err(err, "starting", NULL);
+        return cn_main_fail_err(err, "starting", NULL);
     cn_cyphernetd.shutdown.fire = shutdown_fire;
     cn_cyphernetd.lines_max =
-        cn_cyphernetd.inherit_fd >= 0 ? cn_cyphernetd.inherited.lines_max : lines_max();
+        cn_cyphernetd.inherit_fd >= 0 ? cn_cyphernetd.inherited.lines_max : cn_opening_lines_max();
     cn_cyphernetd.workers = workers_wanted();
     cn_cyphernetd.started_ms = cn_cyphernetd.inherit_fd >= 0 ? cn_cyphernetd.inherited.started_ms
                                                              : cn_cyphernetd.loop.now_ms;
     if (!act_as_started(started))
-        return fail_err(CN_E_SYSTEM, "changing the user", NULL);
-    code = listeners_open(&content->settings);
-    if (code != EXIT_DONE)
+        return cn_main_fail_err(CN_E_SYSTEM, "changing the user", NULL);
+    code = cn_opening_listeners(&content->settings);
+    if (code != CN_EXIT_DONE)
         return code;
     if (!become_owner(started))
-        return fail_err(CN_E_SYSTEM, "becoming the directory's owner", NULL);
+        return cn_main_fail_err(CN_E_SYSTEM, "becoming the directory's owner", NULL);
     cn_process_harden();
     if (!signals_open())
-        return fail_err(CN_E_SYSTEM, "starting", NULL);
-    code = rate_open();
-    if (code == EXIT_DONE)
-        code = metrics_open();
-    if (code != EXIT_DONE)
+        return cn_main_fail_err(CN_E_SYSTEM, "starting", NULL);
+    code = cn_opening_rate();
+    if (code == CN_EXIT_DONE)
+        code = cn_opening_metrics();
+    if (code != CN_EXIT_DONE)
         return code;
     cn_service_watch();
     if (cn_control_open(&cn_cyphernetd.control, &cn_cyphernetd.loop,
                         cn_cyphernetd.inherit_fd >= 0 ? cn_cyphernetd.inherited.control : -1,
                         cn_requests_answer, NULL) != CN_OK)
-        return fail_err(CN_E_SYSTEM, CN_CONTROL_SOCKET, NULL);
+        return cn_main_fail_err(CN_E_SYSTEM, CN_CONTROL_SOCKET, NULL);
     code = supervisor_open(content);
-    if (code != EXIT_DONE)
+    if (code != CN_EXIT_DONE)
         return code;
     code = ready_say();
-    if (code != EXIT_DONE)
+    if (code != CN_EXIT_DONE)
         return code;
     cn_service_ready();
     cn_cyphernetd.begun = true;
     if (cn_cyphernetd.upgrade_wanted)
         cn_upgrading_begin();
-    return EXIT_DONE;
+    return CN_EXIT_DONE;
 }
 
 static int start(void)
@@ -502,16 +385,16 @@ static int start(void)
     int code;
 
     if (!signals_hold())
-        return fail_err(CN_E_SYSTEM, "signals", NULL);
+        return cn_main_fail_err(CN_E_SYSTEM, "signals", NULL);
     if (cn_cyphernetd.inherit_fd >= 0) {
         enum cn_err err = cn_upgrade_read(&cn_cyphernetd.inherited, cn_cyphernetd.inherit_fd);
 
         if (err != CN_OK)
-            return fail_err(err, "what the program before left", NULL);
+            return cn_main_fail_err(err, "what the program before left", NULL);
         cn_upgrade_keep(&cn_cyphernetd.inherited);
     }
     code = prepare_patiently(&content);
-    if (code == EXIT_DONE && !cn_cyphernetd.only_checks)
+    if (code == CN_EXIT_DONE && !cn_cyphernetd.only_checks)
         code = start_with(&content, started);
     cn_reloading_wipe(&content);
     return code;
@@ -537,122 +420,29 @@ static void stop(void)
         close(cn_cyphernetd.dir_fd);
 }
 
-static void help(void)
-{
-    puts("usage: cyphernetd [--dir DIR] [-q|-v]\n\n"
-         "The central server: joins the lines of two subscribers, and cannot read them.\n"
-         "Runs in the foreground and prints one line when it is ready.\n\n"
-         "  --dir DIR      the server's directory (default " DIR_DEFAULT ")\n"
-         "  --check        tell whether it could start, and exit\n"
-         "  -q, --quiet    log nothing but failures\n"
-         "  -v, --verbose  log more\n"
-         "  -h, --help     tell this\n"
-         "  --version      tell the version\n\n"
-         "SIGHUP reads configuration and registry again. SIGUSR2 starts the program anew, another\n"
-         "version perhaps, while calls go on. SIGTERM sends waiting lines away, lets\n"
-         "calls end for a while, and exits. `cyphernetctl init` makes the directory.");
-}
-
-static int misuse(const char *before, const char *word, const char *after)
-{
-    char text[512];
-
-    snprintf(text, sizeof text, "%s%s%s", before, word, after);
-    (void)fail(text, "cyphernetd --help");
-    return EXIT_USAGE;
-}
-
-/* -1: none. */
-static int number_take(const char *text)
-{
-    char *end;
-    long number = strtol(text, &end, 10);
-
-    return end > text && *end == '\0' && number >= 0 && number <= INT_MAX ? (int)number : -1;
-}
-
-/* Whether what a program of this version hands on is understood. */
-static bool takes_over(const char *word)
-{
-    char own[CN_UPGRADE_WORD_SIZE];
-
-    cn_upgrade_word(own);
-    return strcmp(word, own) == 0;
-}
-
-/* EXIT_DONE: go on. Anything else, or told: exit with it. */
-static int options_take(int argc, char **argv, bool *told)
-{
-    static const struct option options[] = {
-        { "dir", required_argument, NULL, 'd' },
-        { "help", no_argument, NULL, 'h' },
-        { "version", no_argument, NULL, 'V' },
-        { "quiet", no_argument, NULL, 'q' },
-        { "verbose", no_argument, NULL, 'v' },
-        { "check", no_argument, NULL, 'c' },
-        /* said by a cyphernetd that is to be replaced */
-        { "inherit", required_argument, NULL, 'i' },
-        { "takes-over", required_argument, NULL, 't' },
-        { NULL, 0, NULL, 0 },
-    };
-    int option;
-
-    cn_cyphernetd.dir = DIR_DEFAULT;
-    while ((option = getopt_long(argc, argv, ":hqv", options, NULL)) != -1) {
-        const char letter[] = { '-', (char)optopt, '\0' };
-
-        *told = option == 'h' || option == 'V';
-        if (option == 'd')
-            cn_cyphernetd.dir = optarg;
-        else if (option == 'c')
-            cn_cyphernetd.only_checks = true;
-        else if (option == 'i')
-            cn_cyphernetd.inherit_fd = number_take(optarg);
-        else if (option == 't' && !takes_over(optarg))
-            return fail("it cannot take over from the program that runs", "restart the server");
-        else if (option == 't')
-            continue;
-        else if (option == 'q')
-            cn_log_level_set(CN_LOG_FAILURES);
-        else if (option == 'v')
-            cn_log_level_set(CN_LOG_DETAILS);
-        else if (option == 'h')
-            help();
-        else if (option == 'V')
-            puts("cyphernetd " CN_VERSION);
-        else if (option == ':')
-            return misuse("", argv[optind - 1], " needs a value");
-        else /* a letter that is none, or a word */
-            return misuse("there is no option ",
-                          optopt && !strchr("dhVqvcit", optopt) ? letter : argv[optind - 1], "");
-        if (*told)
-            return EXIT_DONE;
-    }
-    return optind < argc ? misuse("there is no argument ", argv[optind], "") : EXIT_DONE;
-}
-
 int main(int argc, char **argv)
 {
     bool told = false;
     int code;
 
     if (!cn_process_standard_fill())
-        return EXIT_FAILED;
-    code = options_take(argc, argv, &told);
-    if (code != EXIT_DONE || told)
+        return CN_EXIT_FAILED;
+    code = cn_options_take(argc, argv, &told);
+    if (code != CN_EXIT_DONE || told)
         return code;
     if (cn_notify_take(&cn_cyphernetd.notify) != CN_OK)
-        return fail("what a service manager should have said cannot be understood",
-                    "NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS ...: unset what nobody meant");
+        return cn_main_fail(
+            "what a service manager should have said cannot be understood",
+            "NOTIFY_SOCKET, WATCHDOG_USEC, LISTEN_FDS ...: unset what nobody meant");
     cn_process_harden();
     if (readlink("/proc/self/exe", cn_cyphernetd.program, sizeof cn_cyphernetd.program - 1) < 0)
-        return fail_err(CN_E_SYSTEM, "/proc", NULL);
+        return cn_main_fail_err(CN_E_SYSTEM, "/proc", NULL);
     code = start();
     if (cn_cyphernetd.only_checks)
         return code;
-    if (code == EXIT_DONE && cn_loop_run(&cn_cyphernetd.loop) != CN_OK)
-        code = fail_err(CN_E_SYSTEM, "epoll", NULL);
-    if (code == EXIT_DONE)
+    if (code == CN_EXIT_DONE && cn_loop_run(&cn_cyphernetd.loop) != CN_OK)
+        code = cn_main_fail_err(CN_E_SYSTEM, "epoll", NULL);
+    if (code == CN_EXIT_DONE)
         cn_log("ended_all", NULL);
     stop();
     return code;

@@ -1,0 +1,119 @@
+/* opening.c - the directory, and what there is to listen on. */
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "cyphernetd.h"
+#include "loopback.h"
+
+enum { DESCRIPTORS_RESERVED = 64 }; /* of each process: listeners, channels, log ... */
+
+int cn_opening_dir(void)
+{
+    struct stat st;
+    const char *path = cn_cyphernetd.dir;
+
+    assert(path);
+    cn_cyphernetd.dir_fd = cn_cyphernetd.inherit_fd >= 0
+                               ? cn_cyphernetd.inherited.dir
+                               : open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (cn_cyphernetd.dir_fd < 0 || fstat(cn_cyphernetd.dir_fd, &st) != 0 ||
+        !realpath(path, cn_cyphernetd.dir_path) || fchdir(cn_cyphernetd.dir_fd) != 0)
+        return cn_main_fail_err(CN_E_SYSTEM, path, "`cyphernetctl init` makes the directory");
+    cn_cyphernetd.uid = st.st_uid;
+    cn_cyphernetd.gid = st.st_gid;
+    if (geteuid() != 0 && cn_cyphernetd.uid != geteuid())
+        return cn_main_fail("the directory belongs to another user",
+                            "run as the owner of the directory, or as root, who becomes the owner");
+    return CN_EXIT_DONE;
+}
+
+uint32_t cn_opening_lines_max(void)
+{
+    uint32_t lines = cn_cyphernetd.config.lines_max;
+    struct rlimit limit;
+    uint64_t reserved = DESCRIPTORS_RESERVED + 2 * (uint64_t)cn_cyphernetd.config.pipes_max;
+    uint64_t most = 1024;
+
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        (void)setrlimit(RLIMIT_NOFILE, &limit);
+        (void)getrlimit(RLIMIT_NOFILE, &limit);
+        most = limit.rlim_cur;
+    }
+    most = most > reserved + 2 ? most - reserved : 2;
+    if (most < lines) {
+        cn_log("warning", "text=\"descriptors allow only %llu lines of waiting.lines_max = %u\"",
+               (unsigned long long)most, lines);
+        lines = (uint32_t)most;
+    }
+    cn_log_at(CN_LOG_DETAILS, "room", "lines=%u", lines);
+    return lines;
+}
+
+int cn_opening_listeners(const struct cn_settings *settings)
+{
+    const char *bad = "";
+    char what[CN_ADDRESS_SIZE_MAX + 128];
+    enum cn_err err;
+
+    for (uint32_t i = 0;
+         cn_cyphernetd.inherit_fd >= 0 && i < cn_cyphernetd.inherited.listener_count; i++)
+        cn_cyphernetd.listeners.fd[cn_cyphernetd.listeners.count++] =
+            cn_cyphernetd.inherited.listener[i];
+    if (cn_cyphernetd.inherit_fd >= 0)
+        return CN_EXIT_DONE;
+    if (!cn_service_listeners(&cn_cyphernetd.listeners, &bad)) {
+        snprintf(what, sizeof what, "the socket %s that it was given will not do", bad);
+        return cn_main_fail(what, "a ListenStream= with an address and a port, at most 16 in all");
+    }
+    if (cn_cyphernetd.listeners.count > 0)
+        return CN_EXIT_DONE;
+    err = cn_listeners_bind(&cn_cyphernetd.listeners, settings, &bad);
+    if (err == CN_OK)
+        return CN_EXIT_DONE;
+    snprintf(what, sizeof what, "cannot listen on %s", bad);
+    return cn_main_fail_err(err, what,
+                            "is another server running there, or the address not this machine's?");
+}
+
+int cn_opening_metrics(void)
+{
+    const struct cn_upgrade *u = &cn_cyphernetd.inherited;
+    const char *wanted = cn_cyphernetd.config.metrics_listen;
+    bool upgrades = cn_cyphernetd.inherit_fd >= 0;
+    char what[CN_CONFIG_LISTEN_SIZE + 64];
+    enum cn_err err;
+
+    memcpy(cn_cyphernetd.metrics_listen, wanted, sizeof cn_cyphernetd.metrics_listen);
+    if (upgrades && u->metrics >= 0 && strcmp(u->metrics_listen, wanted) == 0)
+        cn_cyphernetd.metrics_fd = u->metrics;
+    else if (upgrades && u->metrics >= 0)
+        close(u->metrics);
+    if (cn_cyphernetd.metrics_fd >= 0 || !wanted[0])
+        return CN_EXIT_DONE;
+    err = cn_loopback_listen(&cn_cyphernetd.metrics_fd, wanted);
+    if (err == CN_OK)
+        return CN_EXIT_DONE;
+    snprintf(what, sizeof what, "cannot listen on %s for metrics", wanted);
+    if (!upgrades)
+        return cn_main_fail_err(err, what,
+                                "another port, or none, in [metrics] of cyphernetd.conf");
+    cn_log("warning", "text=\"%s: %s\"", what, strerror(errno));
+    return CN_EXIT_DONE;
+}
+
+int cn_opening_rate(void)
+{
+    if (cn_cyphernetd.inherit_fd >= 0)
+        cn_cyphernetd.rate_fd = cn_cyphernetd.inherited.rate;
+    else if (cn_page_bucket_make(&cn_cyphernetd.rate_fd) != CN_OK)
+        return cn_main_fail_err(CN_E_SYSTEM, "starting", NULL);
+    return CN_EXIT_DONE;
+}
