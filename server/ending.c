@@ -50,12 +50,19 @@ static void last_word(struct cn_subprocess *child)
     }
 }
 
+/* Whether it is the gate that is to cut calls while they end. */
+static bool cuts(const struct cn_subprocess *child)
+{
+    const struct cn_supervisor *s = child->supervisor;
+
+    return child->role == CN_ROLE_GATE && !child->ends && (child == s->gate || !s->gate);
+}
+
 static void child_gone(struct cn_subprocess *child, int status)
 {
     struct cn_supervisor *s = child->supervisor;
     bool in_haste = s->setup.loop->now_ms < child->started_ms + CN_SUBPROCESS_HASTE_MS;
-    bool unexpected =
-        s->leaving ? child == s->gate && !child->ends : child->state != CN_SUBPROCESS_LEAVING;
+    bool unexpected = s->leaving ? cuts(child) : child->state != CN_SUBPROCESS_LEAVING;
     bool was_starting = child->state == CN_SUBPROCESS_STARTING;
 
     child->pid = 0; /* the number may be another's by now */

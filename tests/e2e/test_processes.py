@@ -420,6 +420,34 @@ def test_who_is_revoked_while_the_server_ends_is_cut(own):
     own.server.end(0)
 
 
+def test_while_the_server_ends_a_gate_that_cannot_begin_is_tried_again(open_tmp, open_programs):
+    world = World(open_tmp)
+    gate = open_programs / "cyphernetd-gate"
+    try:
+        (world.ctl.dir / "cyphernetd.conf").write_text("[server]\nshutdown_timeout = 1000\n")
+        world.server = world.run_program([open_programs / "cyphernetd", "--dir", world.ctl.dir])
+        until(lambda: b"ready" in world.server.got(), "it is ready")
+        person = invited(world)
+        calls = [call_of(world, fingerprints=(person, invited(world))), call_of(world, tag=OTHER)]
+        handed_over(world, 2)
+        gate.rename(open_programs / "aside")
+        shutil.copyfile("/bin/false", gate)
+        gate.chmod(0o755)
+        world.server.signal(signal.SIGTERM)
+        world.server.says("event=ending")
+        os.kill(world.gate(), signal.SIGKILL)
+        world.server.says("event=process_ended program=cyphernetd-gate code=1")
+        (open_programs / "aside").rename(gate)
+        world.ctl.ok("revoke", person.stem)
+        for line in calls[0]:
+            line.ended()
+        works(*calls[1])
+    finally:
+        if (open_programs / "aside").exists():
+            (open_programs / "aside").rename(gate)
+        world.close()
+
+
 def test_check_tells_whether_it_could_begin(own):
     check = own.run_program([BUILD / "cyphernetd", "--dir", own.ctl.dir, "--check"])
     check.end(0)
