@@ -103,8 +103,10 @@ static bool row_octets(sqlite3_stmt *statement, uint8_t *out, size_t size_max, u
     return cn_sql_octets(statement, 3, out, (size_t)have);
 }
 
-static bool row_held(sqlite3_stmt *statement, struct cn_held_notice *n)
+static bool row_held(sqlite3_stmt *statement, void *element)
 {
+    struct cn_held_notice *n = element;
+
     n->number = cn_sql_number(statement, 1);
     n->serial = cn_sql_number(statement, 2);
     return cn_sql_octets(statement, 0, n->admission_key, CN_X25519_SIZE) &&
@@ -114,9 +116,8 @@ static bool row_held(sqlite3_stmt *statement, struct cn_held_notice *n)
 static enum cn_err held_read(struct cn_registry *registry, struct cn_held_notice **held,
                              size_t *count)
 {
-    struct cn_held_notice *all = NULL;
     sqlite3_stmt *statement;
-    size_t have = 0;
+    void *all = NULL;
     enum cn_err err = cn_sql_prepare(
         registry,
         "SELECT * FROM (SELECT n.admission_key AS whose, n.number, n.serial, n.octets FROM notice n"
@@ -128,24 +129,10 @@ static enum cn_err held_read(struct cn_registry *registry, struct cn_held_notice
     if (err != CN_OK)
         return err;
     cn_sql_bind_number(statement, 1, CN_NOTICE_COUNT_MAX);
-    while (err == CN_OK && cn_sql_next_row(registry, statement, &err)) {
-        struct cn_held_notice *larger = cn_sql_grow(all, have, sizeof *all);
-
-        if (larger)
-            all = larger;
-        if (!larger)
-            err = CN_E_MEMORY;
-        else if (!row_held(statement, &all[have++]))
-            err = CN_E_FORMAT;
-    }
-    sqlite3_finalize(statement);
-    if (err != CN_OK) {
-        free(all);
-        return err;
-    }
-    *held = all;
-    *count = have;
-    return CN_OK;
+    err = cn_sql_list(registry, statement, row_held, sizeof **held, &all, count);
+    if (err == CN_OK)
+        *held = all;
+    return err;
 }
 
 static enum cn_err common_read(struct cn_registry *registry, struct cn_common_notice *common)

@@ -220,8 +220,10 @@ enum cn_err cn_registry_commit(struct cn_registry *registry)
     return cn_sql_execute(registry, "COMMIT");
 }
 
-static bool row_blocked(sqlite3_stmt *statement, struct cn_blocked *blocked)
+static bool row_blocked(sqlite3_stmt *statement, void *element)
 {
+    struct cn_blocked *blocked = element;
+
     blocked->serial = cn_sql_number(statement, 0);
     blocked->reason = sqlite3_column_int(statement, 2) == CN_SUBSCRIBER_REVOKED
                           ? CN_VERDICT_REVOKED
@@ -232,9 +234,8 @@ static bool row_blocked(sqlite3_stmt *statement, struct cn_blocked *blocked)
 enum cn_err cn_registry_blocked(struct cn_registry *registry, struct cn_blocked **list,
                                 size_t *count)
 {
-    struct cn_blocked *all = NULL;
     sqlite3_stmt *statement;
-    size_t have = 0;
+    void *all = NULL;
     enum cn_err err = cn_sql_prepare(registry,
                                      "SELECT c.serial, s.admission_key, s.status FROM certificate c"
                                      " JOIN subscriber s ON s.id = c.subscriber"
@@ -245,29 +246,16 @@ enum cn_err cn_registry_blocked(struct cn_registry *registry, struct cn_blocked 
 
     if (err != CN_OK)
         return err;
-    while (err == CN_OK && cn_sql_next_row(registry, statement, &err)) {
-        struct cn_blocked *larger = cn_sql_grow(all, have, sizeof *all);
-
-        if (larger)
-            all = larger;
-        if (!larger)
-            err = CN_E_MEMORY;
-        else if (!row_blocked(statement, &all[have++]))
-            err = CN_E_FORMAT;
-    }
-    sqlite3_finalize(statement);
-    if (err != CN_OK) {
-        free(all);
-        return err;
-    }
-    *list = all;
-    *count = have;
-    return CN_OK;
+    err = cn_sql_list(registry, statement, row_blocked, sizeof **list, &all, count);
+    if (err == CN_OK)
+        *list = all;
+    return err;
 }
 
 /* The columns of SUBSCRIBER_COLUMNS. */
-static bool row_subscriber(sqlite3_stmt *statement, struct cn_subscriber *out)
+static bool row_subscriber(sqlite3_stmt *statement, void *element)
 {
+    struct cn_subscriber *out = element;
     struct cn_subscriber s = { .id = cn_sql_number(statement, 0) };
     int status = sqlite3_column_int(statement, 2);
     uint64_t limits_class = cn_sql_number(statement, 10);
@@ -292,32 +280,17 @@ static bool row_subscriber(sqlite3_stmt *statement, struct cn_subscriber *out)
 enum cn_err cn_registry_list(struct cn_registry *registry, struct cn_subscriber **list,
                              size_t *count)
 {
-    struct cn_subscriber *all = NULL;
     sqlite3_stmt *statement;
-    size_t have = 0;
+    void *all = NULL;
     enum cn_err err =
         cn_sql_prepare(registry, SUBSCRIBER_COLUMNS "ORDER BY s.label, s.id", &statement);
 
     if (err != CN_OK)
         return err;
-    while (err == CN_OK && cn_sql_next_row(registry, statement, &err)) {
-        struct cn_subscriber *larger = cn_sql_grow(all, have, sizeof *all);
-
-        if (larger)
-            all = larger;
-        if (!larger)
-            err = CN_E_MEMORY;
-        else if (!row_subscriber(statement, &all[have++]))
-            err = CN_E_FORMAT;
-    }
-    sqlite3_finalize(statement);
-    if (err != CN_OK) {
-        free(all);
-        return err;
-    }
-    *list = all;
-    *count = have;
-    return CN_OK;
+    err = cn_sql_list(registry, statement, row_subscriber, sizeof **list, &all, count);
+    if (err == CN_OK)
+        *list = all;
+    return err;
 }
 
 /* The first row, or CN_E_ABSENT. Consumes the statement. */

@@ -62,6 +62,42 @@ bool cn_sql_next_row(struct cn_registry *registry, sqlite3_stmt *statement, enum
     return code == SQLITE_ROW;
 }
 
+/* The list with room for one element more than count; NULL leaves it as it was. Room is made at
+ * powers of two, so that filling a list takes linear time. */
+static void *grow(void *list, size_t count, size_t element_size)
+{
+    if (count != 0 && (count & (count - 1)) != 0)
+        return list;
+    return reallocarray(list, count == 0 ? 1 : 2 * count, element_size);
+}
+
+enum cn_err cn_sql_list(struct cn_registry *registry, sqlite3_stmt *statement, cn_sql_take *take,
+                        size_t element_size, void **list, size_t *count)
+{
+    void *all = NULL;
+    size_t have = 0;
+    enum cn_err err = CN_OK;
+
+    while (err == CN_OK && cn_sql_next_row(registry, statement, &err)) {
+        void *larger = grow(all, have, element_size);
+
+        if (larger)
+            all = larger;
+        if (!larger)
+            err = CN_E_MEMORY;
+        else if (!take(statement, (uint8_t *)all + have++ * element_size))
+            err = CN_E_FORMAT;
+    }
+    sqlite3_finalize(statement);
+    if (err != CN_OK) {
+        free(all);
+        return err;
+    }
+    *list = all;
+    *count = have;
+    return CN_OK;
+}
+
 void cn_sql_bind_number(sqlite3_stmt *statement, int place, uint64_t value)
 {
     sqlite3_bind_int64(statement, place, (sqlite3_int64)value); /* fails only on a wrong place */
@@ -123,11 +159,4 @@ enum cn_err cn_sql_change_end(struct cn_registry *registry, bool alone, enum cn_
                        NULL, NULL, NULL);
     errno = saved;
     return err;
-}
-
-void *cn_sql_grow(void *list, size_t count, size_t element_size)
-{
-    if (count != 0 && (count & (count - 1)) != 0)
-        return list;
-    return reallocarray(list, count == 0 ? 1 : 2 * count, element_size);
 }

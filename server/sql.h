@@ -25,16 +25,20 @@ CN_MUST_USE enum cn_err cn_sql_finish(struct cn_registry *registry, sqlite3_stmt
 /* True: there is a row. *err is CN_OK at the end of the rows, too. */
 bool cn_sql_next_row(struct cn_registry *registry, sqlite3_stmt *statement, enum cn_err *err);
 
+/* Fill element from the row; false: the row is not ours. */
+typedef bool cn_sql_take(sqlite3_stmt *statement, void *element);
+/* All rows, as a list of elements that the caller frees; NULL if there are none. Consumes the
+ * statement. */
+CN_MUST_USE enum cn_err cn_sql_list(struct cn_registry *registry, sqlite3_stmt *statement,
+                                    cn_sql_take *take, size_t element_size, void **list,
+                                    size_t *count);
+
 /* Begin a change of several statements, alone or inside a transaction. Alone it takes the right to
  * write at once: to ask for it after having read fails if another has written in between. */
 CN_MUST_USE enum cn_err cn_sql_change_begin(struct cn_registry *registry, bool *alone);
 /* Keep it, or undo all of it if there was an error, which is returned. */
 CN_MUST_USE enum cn_err cn_sql_change_end(struct cn_registry *registry, bool alone,
                                           enum cn_err err);
-
-/* The list with room for one element more than count; NULL leaves it as it was. Room is made at
- * powers of two, so that filling a list takes linear time. */
-void *cn_sql_grow(void *list, size_t count, size_t element_size);
 
 /* Places count from 1. What is bound is borrowed until the statement is gone. */
 void cn_sql_bind_number(sqlite3_stmt *statement, int place, uint64_t value);
