@@ -225,6 +225,7 @@ struct cn_ctl_member {
 bool cn_ctl_json_enter(const char **at);
 /* The next member of the object, or element of the array (its name is empty); false at the end. */
 bool cn_ctl_json_next(const char **at, bool named, struct cn_ctl_member *member);
+bool cn_ctl_json_named(const struct cn_ctl_member *member, const char *name);
 /* False unless it is a number, not negative, that fits. */
 bool cn_ctl_json_value(const struct cn_ctl_member *member, uint64_t *value);
 /* A top-level member by its name. */

@@ -85,6 +85,11 @@ bool cn_ctl_json_next(const char **at, bool named, struct cn_ctl_member *member)
     return true;
 }
 
+bool cn_ctl_json_named(const struct cn_ctl_member *member, const char *name)
+{
+    return member->name_size == strlen(name) && strncmp(member->name, name, member->name_size) == 0;
+}
+
 bool cn_ctl_json_value(const struct cn_ctl_member *member, uint64_t *value)
 {
     uint64_t number = 0;
@@ -105,7 +110,7 @@ bool cn_ctl_json_find(const char *json, const char *name, struct cn_ctl_member *
     if (!cn_ctl_json_enter(&json))
         return false;
     while (cn_ctl_json_next(&json, true, &m)) {
-        if (m.name_size == strlen(name) && strncmp(m.name, name, m.name_size) == 0) {
+        if (cn_ctl_json_named(&m, name)) {
             *member = m;
             return true;
         }

@@ -10,11 +10,6 @@
 
 enum { NAME_WIDTH = 24 };
 
-static bool named(const struct cn_ctl_member *m, const char *name)
-{
-    return m->name_size == strlen(name) && strncmp(m->name, name, m->name_size) == 0;
-}
-
 /* Nothing of a reply gets to drive the terminal. Returns what was printed. */
 static int plain_print(const char *text, size_t size, bool spaces)
 {
@@ -50,7 +45,7 @@ static void member_print(const struct cn_ctl_member *m)
     int width;
 
     for (size_t i = 0; i < sizeof always / sizeof always[0]; i++)
-        shown = shown || named(m, always[i]);
+        shown = shown || cn_ctl_json_named(m, always[i]);
     if (!shown)
         return;
     width = plain_print(m->name, m->name_size, true);
@@ -69,45 +64,25 @@ static void subscriber_print(const struct cn_ctl_member *element, struct cn_regi
     printf("%-*s%7" PRIu64 " %7" PRIu64 "\n", NAME_WIDTH, label, user.waiting, user.joined);
 }
 
-static void subscribers_print(const struct cn_ctl_member *list, struct cn_registry *registry)
-{
-    const char *at = list->value;
-    struct cn_ctl_member element;
-    bool any = false;
-
-    if (!cn_ctl_json_enter(&at))
-        return;
-    for (; cn_ctl_json_next(&at, false, &element); any = true) {
-        if (!any)
-            printf("\n%-*s%7s %7s\n", NAME_WIDTH, "SUBSCRIBER", "WAITING", "JOINED");
-        subscriber_print(&element, registry);
-    }
-}
-
-static void worker_print(const struct cn_ctl_member *element)
+static void worker_print(const struct cn_ctl_member *element, struct cn_registry *registry)
 {
     uint64_t number = 0, calls = 0, bytes_per_s = 0;
-    const char *at = element->value;
-    struct cn_ctl_member m;
-    bool draining = false;
+    struct cn_ctl_member draining = { .value = "" };
 
-    if (!cn_ctl_json_enter(&at))
-        return;
-    while (cn_ctl_json_next(&at, true, &m)) {
-        if (named(&m, "number"))
-            (void)cn_ctl_json_value(&m, &number);
-        else if (named(&m, "calls"))
-            (void)cn_ctl_json_value(&m, &calls);
-        else if (named(&m, "bytes_per_s"))
-            (void)cn_ctl_json_value(&m, &bytes_per_s);
-        else if (named(&m, "draining"))
-            draining = m.value_size == 4; /* true */
-    }
+    (void)registry;
+    (void)cn_ctl_json_number(element->value, "number", &number);
+    (void)cn_ctl_json_number(element->value, "calls", &calls);
+    (void)cn_ctl_json_number(element->value, "bytes_per_s", &bytes_per_s);
+    (void)cn_ctl_json_find(element->value, "draining", &draining);
     printf("%-*" PRIu64 "%7" PRIu64 " %12.1f%s\n", NAME_WIDTH, number, calls,
-           (double)bytes_per_s / 1e6, draining ? "  draining" : "");
+           (double)bytes_per_s / 1e6, *draining.value == 't' ? "  draining" : "");
 }
 
-static void workers_print(const struct cn_ctl_member *list)
+/* Under a head, if there is any. */
+static void list_print(const struct cn_ctl_member *list, const char *name, const char *columns,
+                       void (*print)(const struct cn_ctl_member *element,
+                                     struct cn_registry *registry),
+                       struct cn_registry *registry)
 {
     const char *at = list->value;
     struct cn_ctl_member element;
@@ -117,8 +92,8 @@ static void workers_print(const struct cn_ctl_member *list)
         return;
     for (; cn_ctl_json_next(&at, false, &element); any = true) {
         if (!any)
-            printf("\n%-*s%7s %12s\n", NAME_WIDTH, "WORKER", "CALLS", "MB/S");
-        worker_print(&element);
+            printf("\n%-*s%s\n", NAME_WIDTH, name, columns);
+        print(&element, registry);
     }
 }
 
@@ -132,23 +107,24 @@ static void status_print(const char *json, struct cn_registry *registry)
     if (!cn_ctl_json_enter(&at))
         return;
     while (cn_ctl_json_next(&at, true, &m)) {
-        if (named(&m, "v") || named(&m, "event") || named(&m, "running"))
+        if (cn_ctl_json_named(&m, "v") || cn_ctl_json_named(&m, "event") ||
+            cn_ctl_json_named(&m, "running"))
             continue;
-        if (named(&m, "subscribers"))
+        if (cn_ctl_json_named(&m, "subscribers"))
             list = m;
-        else if (named(&m, "worker_list"))
+        else if (cn_ctl_json_named(&m, "worker_list"))
             workers = m;
-        else if (named(&m, "subscribers_left_out"))
+        else if (cn_ctl_json_named(&m, "subscribers_left_out"))
             (void)cn_ctl_json_value(&m, &left_out);
-        else if (named(&m, "uptime_s") && cn_ctl_json_value(&m, &number))
+        else if (cn_ctl_json_named(&m, "uptime_s") && cn_ctl_json_value(&m, &number))
             uptime_print(number);
-        else if (named(&m, "bytes") && cn_ctl_json_value(&m, &number))
+        else if (cn_ctl_json_named(&m, "bytes") && cn_ctl_json_value(&m, &number))
             octets_print(number);
         else
             member_print(&m);
     }
-    workers_print(&workers);
-    subscribers_print(&list, registry);
+    list_print(&workers, "WORKER", "  CALLS         MB/S", worker_print, registry);
+    list_print(&list, "SUBSCRIBER", "WAITING  JOINED", subscriber_print, registry);
     if (left_out > 0)
         printf("and %" PRIu64 " more\n", left_out);
 }

@@ -59,8 +59,7 @@ struct cn_ctl_user cn_ctl_user_take(const struct cn_ctl_member *element)
         return user;
     while (cn_ctl_json_next(&at, true, &m)) {
         for (size_t i = 0; i < sizeof members / sizeof members[0]; i++) {
-            if (m.name_size == strlen(members[i].name) &&
-                strncmp(m.name, members[i].name, m.name_size) == 0)
+            if (cn_ctl_json_named(&m, members[i].name))
                 (void)cn_ctl_json_value(&m, members[i].value); /* else it stays 0 */
         }
     }
