@@ -63,7 +63,9 @@ def on_cores(cores):
 class Relay:
     """One relay that runs. calls: how many it must take at once."""
     program = None  # without it there is none
+    needs = None  # a file that it does not work without
     package = None
+    driven = None  # how calls come about, for the driver: this and the port
 
     def __init__(self, place, calls, cores):
         self.place = place
@@ -75,7 +77,8 @@ class Relay:
 
     @classmethod
     def is_there(cls):
-        return not cls.program or bool(shutil.which(cls.program, path=f"{os.environ['PATH']}:/usr/sbin"))
+        return (not cls.program or bool(shutil.which(cls.program, path=f"{os.environ['PATH']}:/usr/sbin"))) and \
+            (not cls.needs or Path(cls.needs).exists())
 
     @classmethod
     def version(cls):
@@ -85,8 +88,7 @@ class Relay:
                               check=False).stdout
 
     def way(self):
-        """For the driver: how calls come about."""
-        raise NotImplementedError
+        return [self.driven, self.port]
 
     def command(self):
         """None: there is nothing to start."""
@@ -140,9 +142,7 @@ class Relay:
 class Loopback(Relay):
     key = "loopback"
     name = "no relay: loopback"
-
-    def way(self):
-        return ["direct", self.port]
+    driven = "direct"
 
 
 class Cyphernet(Relay):
@@ -182,12 +182,8 @@ class Cyphernet(Relay):
         return False
 
 
-class HaProxy(Relay):
-    key = "haproxy"
-    name = "HAProxy, 64 KiB buffers"
-    program = package = "haproxy"
-    settings = ""
-    options = ""
+class Proxy(Relay):
+    """Of TCP: its other side is the driver."""
 
     def __init__(self, *arguments):
         super().__init__(*arguments)
@@ -195,6 +191,14 @@ class HaProxy(Relay):
 
     def way(self):
         return ["proxy", self.port, self.back]
+
+
+class HaProxy(Proxy):
+    key = "haproxy"
+    name = "HAProxy, 64 KiB buffers"
+    program = package = "haproxy"
+    settings = ""
+    options = ""
 
     def command(self):
         (self.place / "haproxy.cfg").write_text(f"""global
@@ -225,21 +229,15 @@ class HaProxySplice(HaProxy):
     options = "    option splice-request\n    option splice-response\n"
 
 
-class Nginx(Relay):
+class Nginx(Proxy):
     key = "nginx"
     name = "nginx stream, 64 KiB"
     program = package = "nginx"
-
-    def __init__(self, *arguments):
-        super().__init__(*arguments)
-        self.back = free_port()
-
-    def way(self):
-        return ["proxy", self.port, self.back]
+    needs = "/usr/lib/nginx/modules/ngx_stream_module.so"
 
     def command(self):
         (self.place / "nginx.conf").write_text(f"""
-load_module /usr/lib/nginx/modules/ngx_stream_module.so;
+load_module {self.needs};
 daemon off;
 pid {self.place}/nginx.pid;
 error_log stderr error;
@@ -258,19 +256,13 @@ stream {{
 """)
         return [shutil.which("nginx", path="/usr/sbin:/usr/local/sbin"), "-q", "-p", self.place, "-c", "nginx.conf"]
 
-    @classmethod
-    def is_there(cls):
-        return super().is_there() and Path("/usr/lib/nginx/modules/ngx_stream_module.so").exists()
-
 
 class Strelay(Relay):
     key = "strelaysrv"
     name = "strelaysrv (Syncthing)"
     program = "strelaysrv"
     package = "syncthing-relaysrv"
-
-    def way(self):
-        return ["strelay", self.port]
+    driven = "strelay"
 
     def command(self):
         return ["strelaysrv", "-pools=", "-status-srv=", "-keys=.", "-protocol=tcp4", f"-listen=127.0.0.1:{self.port}",
@@ -282,17 +274,12 @@ class TransitRelay(Relay):
     name = "transit relay (wormhole)"
     program = "twist3"
     package = "magic-wormhole-transit-relay"
-
-    def way(self):
-        return ["transit", self.port]
+    needs = "/usr/lib/python3/dist-packages/wormhole_transit_relay"
+    driven = "transit"
 
     def command(self):
         return ["twist3", "--log-level=error", "transitrelay",
                 f"--port=tcp:{self.port}:interface=127.0.0.1:backlog=4096"]
-
-    @classmethod
-    def is_there(cls):
-        return super().is_there() and Path("/usr/lib/python3/dist-packages/wormhole_transit_relay").exists()
 
 
 ALL = [Cyphernet, HaProxy, HaProxySplice, Nginx, Strelay, TransitRelay, Loopback]
