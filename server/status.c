@@ -54,32 +54,38 @@ void cn_status_add(struct cn_status *status, const struct cn_page *page, bool is
     status->calls.pipes += page->calls.pipes;
 }
 
+/* One who is listed, to be found by who he is. */
+struct place {
+    uint64_t who;
+    size_t listed;
+};
+
 static int by_who(const void *a, const void *b)
 {
-    const struct cn_owner *const *one = a, *const *other = b;
+    const struct place *one = a, *other = b;
 
-    return ((*one)->who > (*other)->who) - ((*one)->who < (*other)->who);
+    return (one->who > other->who) - (one->who < other->who);
 }
 
 /* What these have sent in calls that go on is added: one look at each page, whatever their number.
  */
 static void bytes_add(const struct cn_status *status, struct cn_owner *owners, size_t count)
 {
-    static struct cn_owner *sorted[LISTED_MAX];
+    static struct place places[LISTED_MAX];
 
     for (size_t i = 0; i < count; i++)
-        sorted[i] = &owners[i];
-    qsort(sorted, count, sizeof sorted[0], by_who);
+        places[i] = (struct place) { owners[i].who, i };
+    qsort(places, count, sizeof places[0], by_who);
     for (size_t i = 0; i < status->moving_count; i++) {
         const struct cn_page_map *map = status->moving[i];
 
         for (uint32_t k = 0; k < cn_page_owners(map); k++) {
             const struct cn_owner owner = map->page->owners[k];
-            const struct cn_owner *key = &owner;
-            struct cn_owner **found = bsearch(&key, sorted, count, sizeof sorted[0], by_who);
+            const struct place key = { .who = owner.who };
+            const struct place *found = bsearch(&key, places, count, sizeof places[0], by_who);
 
             if (owner.lines > 0 && found)
-                (*found)->bytes += owner.bytes;
+                owners[found->listed].bytes += owner.bytes;
         }
     }
 }
