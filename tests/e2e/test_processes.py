@@ -237,6 +237,9 @@ def test_after_an_upgrade_the_processes_hold_no_more_descriptors_than_before(own
 
     def settled():
         until(lambda: all(len(pids) == 1 for pids in own.processes().values()), "those that leave have gone")
+        for line in call_of(own):  # so all have been told of each other
+            line.stop()
+        handed_over(own, 0)
         return {program: held(program) for program in own.processes()}
 
     before = settled()
