@@ -35,16 +35,17 @@ bool cn_gate_has_room(const struct cn_gate *gate)
     return lines_left(gate) > 0 || pending_count(gate) > 0;
 }
 
-/* Who would be late first goes, if there is one: a subscriber has said all long before that, and a
- * flood drives out itself. Whose hello was not looked at yet is not the worse for it. */
-static void drop_first(struct cn_gate *gate, enum cn_standing standing)
+/* Who would be late first goes, unless it came in this turn: a subscriber has said all long before
+ * that, and a flood drives out itself. Whose hello was not looked at yet is not the worse for it.
+ */
+static bool drop_first(struct cn_gate *gate, enum cn_standing standing)
 {
     struct cn_line *line = gate->pending[standing].first;
     struct sockaddr_in6 address;
     enum cn_line_state state;
 
-    if (!line)
-        return;
+    if (!line || line->pending_since_ms >= cn_gate_now_ms(gate))
+        return false;
     address = line->address;
     state = line->state;
     if (cn_line_discards(line)) /* why it closes has been counted */
@@ -53,15 +54,18 @@ static void drop_first(struct cn_gate *gate, enum cn_standing standing)
         cn_line_close(line, CN_GATE_DROPPED_PENDING);
     if (state == CN_LINE_HELLO)
         cn_sources_learn(&gate->sources, (const struct sockaddr *)&address, standing);
+    return true;
 }
 
 /* For one more of that standing; in a full gate those of a worse one make room first. */
 static bool room_make(struct cn_gate *gate, enum cn_standing standing)
 {
-    while (gate->pending[standing].count >= gate->config.pending_max)
-        drop_first(gate, standing);
+    while (gate->pending[standing].count >= gate->config.pending_max) {
+        if (!drop_first(gate, standing))
+            return false;
+    }
     for (int i = 0; i <= (int)standing && lines_left(gate) == 0; i++)
-        drop_first(gate, (enum cn_standing)i);
+        (void)drop_first(gate, (enum cn_standing)i);
     return lines_left(gate) > 0;
 }
 

@@ -85,6 +85,7 @@ void cn_line_pending_begin(struct cn_line *line, struct cn_pending *pending)
         pending->first = line;
     pending->last = line;
     pending->count++;
+    line->pending_since_ms = cn_gate_now_ms(line->gate);
     cn_line_timer_set(line, line->gate->config.hello_timeout);
 }
 

@@ -73,6 +73,7 @@ struct cn_line {
     struct cn_line *next, *before;
     struct cn_pending *pending;      /* among whom it is; NULL: it has registered */
     struct cn_line *later, *earlier; /* in it */
+    uint64_t pending_since_ms;
 };
 
 /* What else it takes while it waits: 64 octets for each tag, 48 as an owner, 64 for its

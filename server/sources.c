@@ -10,7 +10,7 @@
 enum cn_err cn_sources_init(struct cn_sources *sources, uint32_t count_max,
                             const struct cn_random *random)
 {
-    struct cn_sources s = { .slot_count = 64 };
+    struct cn_sources s = { .slot_count = 4096 };
     enum cn_err err = cn_random_fill(random, (uint8_t *)s.key, sizeof s.key);
 
     if (err != CN_OK)

@@ -1599,8 +1599,10 @@ static void lines_get_the_congestion_control_that_is_asked_for(void **state)
 /* Of lines from there, none of which has registered, the first is closed when another comes. */
 static void first_makes_room(struct peer *first, uint8_t address)
 {
-    struct peer other = peer_connect(&rig, 9, address);
+    struct peer other;
 
+    rig_later(&rig, 1);
+    other = peer_connect(&rig, 9, address);
     assert_int_equal(peer_state(first), ENDED);
     assert_int_equal(peer_state(&other), OPEN);
     peer_close(first);
@@ -1625,6 +1627,24 @@ static void who_would_be_late_first_makes_room(void **state)
         peer_close(&p[i]);
     rig_turn(&rig);
     nobody_is_left();
+}
+
+static void who_came_in_this_turn_is_looked_at_before_it_makes_room(void **state)
+{
+    struct peer p, late;
+
+    (void)state;
+    rig.config.pending_max = 1;
+    restart();
+    p = peer_connect(&rig, 1, 1);
+    late = peer_connect(&rig, 2, 2);
+    assert_int_equal(peer_state(&p), OPEN);
+    assert_int_equal(peer_state(&late), ENDED);
+    assert_int_equal(rig_count(&rig, CN_GATE_DROPPED_PENDING), 1);
+    peer_close(&late);
+    late = p;
+    first_makes_room(&p, 3);
+    drop(&p, &late);
 }
 
 static void who_has_its_verdict_is_not_the_first_any_more(void **state)
@@ -1776,6 +1796,7 @@ static void a_full_gate_makes_room_among_those_who_have_not_registered(void **st
     rig_turn(&rig);
     suspect = peer_connect(&rig, 1, 101);
     assert_true(cn_gate_has_room(rig.gate));
+    rig_later(&rig, 1);
     known = peer_connect(&rig, 1, KNOWN);
     assert_int_equal(peer_state(&suspect), ENDED);
     assert_int_equal(peer_state(&stranger), OPEN);
@@ -1888,6 +1909,7 @@ int main(void)
         TEST(goaway_reaches_waiting_lines_and_lines_that_join_go_on),
         TEST(lines_get_the_congestion_control_that_is_asked_for),
         TEST(who_would_be_late_first_makes_room),
+        TEST(who_came_in_this_turn_is_looked_at_before_it_makes_room),
         TEST(who_has_its_verdict_is_not_the_first_any_more),
         TEST(who_said_a_bad_hello_makes_room_when_it_would_without),
         TEST(those_of_one_standing_make_no_room_for_those_of_another),
