@@ -535,18 +535,9 @@ def test_subscribers_are_logged_if_asked_for(own):
 # --- descriptors -----------------------------------------------------------------------------------------------------
 
 
-def serve_with(world, descriptors, config):
-    """The server under a limit of descriptors."""
-    (world.ctl.dir / "cyphernetd.conf").write_text(config)
-    command = ["prlimit", f"--nofile={descriptors}:{descriptors}", BUILD / "cyphernetd", "--dir", world.ctl.dir]
-    world.server = world.run_program(command)
-    until(lambda: b"ready" in world.server.got(), "the server is ready")
-    return world
-
-
 def test_few_descriptors_make_few_lines(own):
     """74 descriptors, 64 of them reserved, 2 for a pipe: 8 lines."""
-    serve_with(own, 74, "[calls]\npipes_max = 1\nworkers = 1\n")
+    own.serve("[calls]\npipes_max = 1\nworkers = 1\n", under=["prlimit", "--nofile=74:74"])
     assert "descriptors allow only 8 lines" in own.server.said()
     one, other = call_of(own)
     fingerprint = invited(own)

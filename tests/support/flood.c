@@ -10,6 +10,7 @@
  *   return    each line a subscriber who waits; he dials again as PROTOCOL.md 5.6 says
  *   hoard     one subscriber, who waits on every line, under as many tags as a message takes
  *   mute      each two lines a pair, who are joined, say READY and no prologue
+ *   trickle   each two lines a pair, whose call has one octet a second from each
  *
  * Whoever is closed comes again; of bad and replay the oldest make room for others. */
 #include <errno.h>
@@ -42,6 +43,7 @@ struct kind {
     bool registers; /* and reads what it is told */
     bool backs_off;
     bool pairs;
+    bool prologues; /* said by pairs */
     uint16_t entry_count;
 };
 
@@ -60,6 +62,13 @@ static const struct kind kinds[] = {
       .registers = true,
       .entry_count = CN_ADMISSION_ENTRY_COUNT_MAX },
     { .name = "mute", .hello_count = ONE_EACH, .registers = true, .pairs = true, .entry_count = 1 },
+    { .name = "trickle",
+      .hello_count = ONE_EACH,
+      .registers = true,
+      .pairs = true,
+      .prologues = true,
+      .drips = true,
+      .entry_count = 1 },
 };
 
 /* What a subscriber says first; said again on every line. */
@@ -181,6 +190,11 @@ static void drip(struct line *line)
         count.said++;
 }
 
+static bool may_drip(const struct line *line)
+{
+    return kind->drips && line->state == (kind->registers ? SETTLED : SAID);
+}
+
 static void connected(struct line *line)
 {
     struct epoll_event event = { .events = EPOLLIN | EPOLLRDHUP, .data.ptr = line };
@@ -188,19 +202,19 @@ static void connected(struct line *line)
     need(epoll_ctl(epoll, EPOLL_CTL_MOD, line->fd, &event) == 0, "epoll");
     count.connected++;
     line->state = SAID;
-    if (kind->drips)
+    if (may_drip(line))
         drip(line);
     else if (hello_count > 0 &&
              say(line, hellos[index_of(line) % hello_count].octets, CN_ADMISSION_SIZE))
         count.said++;
 }
 
-static void say_message(struct line *line, const struct cn_admission_message *m)
+static bool say_message(struct line *line, const struct cn_admission_message *m)
 {
     uint8_t out[CN_ADMISSION_SIZE];
 
     need(cn_admission_seal(&line->keys, &server.crypto, m, out) == CN_OK, "seal");
-    (void)say(line, out, sizeof out);
+    return say(line, out, sizeof out);
 }
 
 /* Tags of its own; of a pair, the same for both. */
@@ -217,7 +231,7 @@ static void say_register(struct line *line)
         memcpy(m.entry[i].tag + sizeof salt + sizeof place, &i, sizeof i);
     }
     line->state = REGISTERED;
-    say_message(line, &m);
+    (void)say_message(line, &m);
 }
 
 static void verdict_came(struct line *line)
@@ -234,6 +248,17 @@ static void verdict_came(struct line *line)
     say_register(line);
 }
 
+static void say_ready(struct line *line)
+{
+    static const uint8_t prologue[] = { 0, 1, 'p' };
+    const struct cn_admission_message ready = { .type = CN_ADMISSION_READY };
+
+    line->state = SETTLED;
+    if (say_message(line, &ready) && kind->prologues)
+        (void)say(line, prologue, sizeof prologue);
+    line->due_us = now_us() + DRIP_US;
+}
+
 static void message_came(struct line *line)
 {
     struct cn_admission_message m;
@@ -242,12 +267,8 @@ static void message_came(struct line *line)
     count.waiting += m.type == CN_ADMISSION_WAITING;
     count.joined += m.type == CN_ADMISSION_JOINED;
     count.refused += m.type == CN_ADMISSION_REFUSED;
-    if (m.type == CN_ADMISSION_JOINED) {
-        const struct cn_admission_message ready = { .type = CN_ADMISSION_READY };
-
-        line->state = SETTLED;
-        say_message(line, &ready);
-    }
+    if (m.type == CN_ADMISSION_JOINED)
+        say_ready(line);
 }
 
 /* Whole messages are read one by one. */
@@ -293,7 +314,7 @@ static void scan(double *allowance)
     for (size_t i = 0; i < line_count; i++) {
         struct line *line = &lines[at];
 
-        if (kind->drips && line->state == SAID && now >= line->due_us)
+        if (may_drip(line) && now >= line->due_us)
             drip(line);
         if (*allowance < 1 && !kind->drips)
             return;
