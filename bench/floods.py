@@ -107,7 +107,8 @@ def measured(attack, seconds):
                 under = watch.seconds(seconds)
             memory = pss(world) - memory
             did = flood.over()
-            counted = {key: value for key, value in status(world).items() if key.startswith(("dropped", "bad", "refused"))}
+            counted = {key: value for key, value in status(world).items()
+                       if key.startswith(("dropped", "bad_", "refused"))}
         finally:
             world.close()
     under.update(did=did, counted=counted, kept=under["bytes_per_s"] / before["bytes_per_s"], memory_mib=memory / 2**20)
@@ -125,7 +126,8 @@ def tell(name, found):
     did = found["did"]
     a, j = found["admission_ms"], found["joining_ms"]
     slowest = max(a["p99"], j["p99"])
-    print(f"{name}: {did['connected']} connections in {did['seconds']:.1f} s, {did['connected'] / did['seconds']:.0f} a second")
+    print(f"{name}: {did['connected']} connections in {did['seconds']:.1f} s, "
+          f"{did['connected'] / did['seconds']:.0f} a second")
     for what, times in (("admission", a), ("joining", j)):
         print(f"  {what:9} p50 {times['p50']:7.1f} ms (before {times['before_p50']:5.1f})   p99 {times['p99']:7.1f} ms"
               f"   longest {times['max']:7.1f} ms")
