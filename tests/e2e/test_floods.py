@@ -164,7 +164,7 @@ def test_thousands_come_back_at_once(own):
     """Their gate is killed, and nothing spreads them."""
     siege = Siege(own, "[waiting]\nlines_max = 10000\n")
     lines = 500 if sanitized else 2500
-    flood = Flood(own, "return", lines, lines, 10000).begin()
+    flood = Flood(own, "return", lines, lines, 1500).begin()
     siege.call_until(lambda now: now["waiting"] >= lines, "all wait")
     os.kill(own.gate(), signal.SIGKILL)
     until(lambda: status(own)["gate_restarts"] == 1, "there is another gate")

@@ -7,7 +7,8 @@
  *   bad       bad hellos: of two one has a wrong mac1; the other everything but the signature
  *   replay    hellos of subscribers, who said them before
  *   silent    connections, and nothing else
- *   return    each line a subscriber who waits; he dials again as PROTOCOL.md 5.6 says
+ *   return    each line a subscriber who waits; who is lost dials again as PROTOCOL.md 5.6 says,
+ *             whatever the rate
  *   hoard     one subscriber, who waits on every line, under as many tags as a message takes
  *   mute      each two lines a pair, who are joined, say READY and no prologue
  *   trickle   each two lines a pair, whose call has one octet a second from each
@@ -84,6 +85,7 @@ struct line {
     enum state state;
     double due_us;   /* of the next octet; if closed, before which it does not come again */
     double pause_us; /* before it comes again */
+    bool again;      /* it comes when it is due, at whatever rate others come */
     struct cn_admission_line keys;
     uint8_t in[CN_ADMISSION_SIZE];
     size_t in_size;
@@ -140,7 +142,8 @@ static void line_close(struct line *line)
 {
     close(line->fd); /* which takes it out of epoll */
     line->state = CLOSED;
-    line->due_us = kind->backs_off ? now_us() + line->pause_us : 0;
+    line->again = kind->backs_off;
+    line->due_us = now_us() + (kind->backs_off ? line->pause_us * (1 + drand48() / 2) : 0);
     line->pause_us *= 2;
     if (line->pause_us > AGAIN_US_MAX)
         line->pause_us = AGAIN_US_MAX;
@@ -267,6 +270,8 @@ static void message_came(struct line *line)
     count.waiting += m.type == CN_ADMISSION_WAITING;
     count.joined += m.type == CN_ADMISSION_JOINED;
     count.refused += m.type == CN_ADMISSION_REFUSED;
+    if (m.type == CN_ADMISSION_WAITING)
+        line->pause_us = AGAIN_US;
     if (m.type == CN_ADMISSION_JOINED)
         say_ready(line);
 }
@@ -316,13 +321,13 @@ static void scan(double *allowance)
 
         if (may_drip(line) && now >= line->due_us)
             drip(line);
-        if (*allowance < 1 && !kind->drips)
+        if (*allowance < 1 && !kind->drips && !kind->backs_off)
             return;
         if (kind->leaves && line->state == SAID && *allowance >= 1)
             line_close(line);
-        if (line->state == CLOSED && now >= line->due_us && *allowance >= 1) {
+        if (line->state == CLOSED && now >= line->due_us && (line->again || *allowance >= 1)) {
+            *allowance -= !line->again;
             line_dial(line);
-            --*allowance;
         }
         at = (at + 1) % line_count;
     }
