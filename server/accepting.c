@@ -5,7 +5,7 @@
 
 #include "log.h"
 
-enum { ACCEPTS_PER_TURN = 64, RESUME_MS = 100 };
+enum { ACCEPTS_PER_TURN = 128, RESUME_MS = 100 };
 
 static void pause_accepting(struct cn_accepting *a)
 {

@@ -21,45 +21,68 @@ static uint32_t lines_left(const struct cn_gate *gate)
     return used < gate->setup.lines_max ? gate->setup.lines_max - used : 0;
 }
 
+static uint32_t pending_count(const struct cn_gate *gate)
+{
+    uint32_t count = 0;
+
+    for (int i = 0; i < CN_STANDING_COUNT; i++)
+        count += gate->pending[i].count;
+    return count;
+}
+
 bool cn_gate_has_room(const struct cn_gate *gate)
 {
+    return lines_left(gate) > 0 || pending_count(gate) > 0;
+}
+
+/* Who would be late first goes, unless it came in this turn: a subscriber has said all long before
+ * that, and a flood drives out itself. Whose hello was not looked at yet is not the worse for it.
+ */
+static bool drop_first(struct cn_gate *gate, enum cn_standing standing)
+{
+    struct cn_line *line = gate->pending[standing].first;
+    struct sockaddr_in6 address;
+    enum cn_line_state state;
+
+    if (!line || line->pending_since_ms >= cn_gate_now_ms(gate))
+        return false;
+    address = line->address;
+    state = line->state;
+    if (cn_line_discards(line)) /* why it closes has been counted */
+        cn_line_end(line);
+    else
+        cn_line_close(line, CN_GATE_DROPPED_PENDING);
+    if (state == CN_LINE_HELLO)
+        cn_sources_learn(&gate->sources, (const struct sockaddr *)&address, standing);
+    return true;
+}
+
+/* For one more of that standing; in a full gate those of a worse one make room first. */
+static bool room_make(struct cn_gate *gate, enum cn_standing standing)
+{
+    while (gate->pending[standing].count >= gate->config.pending_max) {
+        if (!drop_first(gate, standing))
+            return false;
+    }
+    for (int i = 0; i <= (int)standing && lines_left(gate) == 0; i++)
+        (void)drop_first(gate, (enum cn_standing)i);
     return lines_left(gate) > 0;
 }
 
-/* Beyond half of what may be pending, drop at random, the more the fuller: a flood then cannot keep
- * everybody else out, as it could if only the late were dropped. */
-static bool drop_early(struct cn_gate *gate)
+static bool may_enter(struct cn_gate *gate, enum cn_standing standing,
+                      const struct sockaddr *address)
 {
-    uint32_t pending = gate->pending;
-    uint32_t most = pending + lines_left(gate);
-    uint32_t half;
-    uint8_t dice = 0;
+    enum cn_gate_count why;
 
-    if (most > gate->config.pending_max)
-        most = gate->config.pending_max;
-    half = most / 2;
-    if (pending >= most)
+    if (cn_sources_lines(&gate->sources, address) >= gate->config.pending_per_address)
+        why = CN_GATE_DROPPED_ADDRESS;
+    else if (!room_make(gate, standing))
+        why = CN_GATE_DROPPED_PENDING;
+    else
         return true;
-    if (pending <= half)
-        return false;
-    if (cn_random_fill(gate->setup.random, &dice, 1) != CN_OK)
-        return true;
-    return (uint64_t)dice * (most - half) < (uint64_t)256 * (pending - half);
-}
-
-static bool may_enter(struct cn_gate *gate, const struct sockaddr *address)
-{
-    if (drop_early(gate)) {
-        gate->count[CN_GATE_DROPPED_PENDING]++;
-        cn_line_log_address(gate, CN_GATE_DROPPED_PENDING, address);
-        return false;
-    }
-    if (cn_sources_lines(&gate->sources, address) >= gate->config.pending_per_address) {
-        gate->count[CN_GATE_DROPPED_ADDRESS]++;
-        cn_line_log_address(gate, CN_GATE_DROPPED_ADDRESS, address);
-        return false;
-    }
-    return cn_gate_has_room(gate);
+    gate->count[why]++;
+    cn_line_log_address(gate, why, address);
+    return false;
 }
 
 static void address_keep(struct cn_line *line, const struct sockaddr *address)
@@ -68,18 +91,16 @@ static void address_keep(struct cn_line *line, const struct sockaddr *address)
         address->sa_family == AF_INET6 ? sizeof(struct sockaddr_in6) : sizeof(struct sockaddr_in);
 
     memcpy(&line->address, address, size);
-    cn_sources_take(&line->gate->sources, address);
-    line->pending = true;
-    line->gate->pending++;
 }
 
 void cn_gate_accept(struct cn_gate *gate, int fd, const struct sockaddr *address)
 {
     const int on = 1;
+    const enum cn_standing standing = cn_sources_standing(&gate->sources, address);
     struct cn_line *line;
 
     gate->count[CN_GATE_ACCEPTED]++;
-    line = may_enter(gate, address) ? cn_blocks_take(&gate->lines) : NULL;
+    line = may_enter(gate, standing, address) ? cn_blocks_take(&gate->lines) : NULL;
     if (!line) {
         close(fd);
         return;
@@ -106,7 +127,7 @@ void cn_gate_accept(struct cn_gate *gate, int fd, const struct sockaddr *address
     gate->first = line;
     gate->in_state[CN_LINE_FREE]++; /* enter takes it from there */
     cn_line_enter(line, CN_LINE_HELLO);
-    cn_line_timer_set(line, gate->config.hello_timeout);
+    cn_line_pending_begin(line, &gate->pending[standing]);
 }
 
 void cn_gate_on_room(struct cn_gate *gate, void (*room)(void *context), void *context)
@@ -332,7 +353,7 @@ void cn_gate_status(const struct cn_gate *gate, struct cn_gate_status *status)
 {
     *status = (struct cn_gate_status) {
         .lines = gate->lines.used,
-        .pending = gate->pending,
+        .pending = pending_count(gate),
         .waiting = gate->in_state[CN_LINE_WAITING],
         .joining = gate->in_state[CN_LINE_JOINED] + gate->in_state[CN_LINE_LENGTH] +
                    gate->in_state[CN_LINE_PROLOGUE] + gate->in_state[CN_LINE_HELD] +
@@ -350,6 +371,8 @@ void cn_gate_turn(struct cn_gate *gate)
     cn_gate_status(gate, &status);
     gate->setup.page->page->gate = status;
     gate->setup.page->page->owners_used = gate->owners.fresh;
+    for (int i = 0; i < CN_STANDING_COUNT; i++)
+        gate->pending[i].heard = 0;
     if (!gate->is_cutting || !cn_workers_has_cut(gate->workers))
         return;
     gate->is_cutting = false;

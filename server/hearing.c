@@ -8,7 +8,7 @@
 #include "joining.h"
 #include "log.h"
 
-enum { MINUTE_MS = 60000 };
+enum { MINUTE_MS = 60000, HELLOS_PER_TURN = 16 };
 
 static uint64_t utc_s(void)
 {
@@ -94,7 +94,7 @@ static void take_hello(struct cn_line *line, const uint8_t in[CN_ADMISSION_SIZE]
         cn_line_close_gently(line, cn_line_refusal_count(verdict.verdict));
     else {
         cn_line_enter(line, CN_LINE_REGISTER);
-        cn_line_timer_set(line, gate->config.hello_timeout);
+        cn_line_pending_begin(line, line->pending);
     }
 }
 
@@ -141,7 +141,7 @@ static bool become_owner(struct cn_line *line)
 {
     struct cn_gate *gate = line->gate;
 
-    cn_line_pending_end(line);
+    cn_line_pending_end(line, CN_STANDING_KNOWN);
     line->owner = cn_owners_take(&gate->owners, line->who, line->serial);
     if (line->owner == CN_OWNER_NONE) { /* so many have calls that earlier gates handed over */
         cn_line_refuse(line, CN_VERDICT_OVER_LIMIT);
@@ -433,9 +433,16 @@ static enum progress read_nothing(struct cn_line *line)
     return GONE; /* perhaps */
 }
 
+/* Those of one standing cannot take the time of those of another, nor of who has been admitted or
+ * just comes. What has to wait is read in a later turn. */
+static bool may_be_heard(struct cn_line *line)
+{
+    return line->state != CN_LINE_HELLO || line->pending->heard++ < HELLOS_PER_TURN;
+}
+
 static void readable(struct cn_line *line)
 {
-    enum progress progress = WENT_ON;
+    enum progress progress = may_be_heard(line) ? WENT_ON : BLOCKED;
 
     while (progress == WENT_ON) {
         if (line->state == CN_LINE_PROLOGUE)

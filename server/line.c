@@ -54,13 +54,50 @@ void cn_line_timer_set(struct cn_line *line, uint64_t seconds)
                       cn_gate_now_ms(line->gate) + seconds * 1000);
 }
 
-void cn_line_pending_end(struct cn_line *line)
+static void pending_leave(struct cn_line *line)
 {
+    struct cn_pending *pending = line->pending;
+
+    if (line->later)
+        line->later->earlier = line->earlier;
+    else
+        pending->last = line->earlier;
+    if (line->earlier)
+        line->earlier->later = line->later;
+    else
+        pending->first = line->later;
+    pending->count--;
+    line->pending = NULL;
+}
+
+void cn_line_pending_begin(struct cn_line *line, struct cn_pending *pending)
+{
+    if (line->pending)
+        pending_leave(line);
+    else
+        cn_sources_take(&line->gate->sources, (const struct sockaddr *)&line->address);
+    line->pending = pending;
+    line->later = NULL;
+    line->earlier = pending->last;
+    if (pending->last)
+        pending->last->later = line;
+    else
+        pending->first = line;
+    pending->last = line;
+    pending->count++;
+    line->pending_since_ms = cn_gate_now_ms(line->gate);
+    cn_line_timer_set(line, line->gate->config.hello_timeout);
+}
+
+void cn_line_pending_end(struct cn_line *line, enum cn_standing standing)
+{
+    const struct sockaddr *address = (const struct sockaddr *)&line->address;
+
     if (!line->pending)
         return;
-    line->pending = false;
-    line->gate->pending--;
-    cn_sources_give(&line->gate->sources, (const struct sockaddr *)&line->address);
+    pending_leave(line);
+    cn_sources_give(&line->gate->sources, address);
+    cn_sources_learn(&line->gate->sources, address, standing);
 }
 
 static void list_end(struct cn_line *line)
@@ -91,7 +128,7 @@ void cn_line_forget(struct cn_line *line)
     cn_loop_remove(gate->setup.loop, &line->watch);
     cn_loop_timer_clear(gate->setup.loop, &line->timer);
     cn_switchboard_leave(&gate->board, &line->waiter);
-    cn_line_pending_end(line);
+    cn_line_pending_end(line, CN_STANDING_SUSPECT);
     cn_line_waiting_end(line);
     cn_blocks_give(&gate->parts, line->in);
     cn_blocks_give(&gate->messages, line->out);

@@ -49,7 +49,6 @@ struct cn_line {
     uint64_t not_after;
     uint32_t owner;              /* CN_OWNER_NONE until registered */
     uint8_t limits_class;        /* of its certificate */
-    bool pending;                /* counts against its address */
     bool counts_as_waiting;      /* in its owner */
     uint32_t tags;               /* that count in its owner */
     bool bound;                  /* JOINED was sent: it waits under entry alone from now on */
@@ -72,12 +71,22 @@ struct cn_line {
     size_t prologue_size;
     size_t passed; /* of the partner's prologue, sent to this line */
     struct cn_line *next, *before;
+    struct cn_pending *pending;      /* among whom it is; NULL: it has registered */
+    struct cn_line *later, *earlier; /* in it */
+    uint64_t pending_since_ms;
 };
 
 /* What else it takes while it waits: 64 octets for each tag, 48 as an owner, 64 for its
  * certificate, 16 for its timer, and its places in tables: with four tags within 1 KiB.
  * bench/switchboard.c */
 _Static_assert(sizeof(struct cn_line) <= 480, "a line that waits is small");
+
+/* Lines that have not registered: who will be late first comes first. */
+struct cn_pending {
+    struct cn_line *first, *last;
+    uint32_t count;
+    uint32_t heard; /* pieces of hellos in this turn */
+};
 
 struct cn_gate {
     struct cn_gate_setup setup;
@@ -98,7 +107,7 @@ struct cn_gate {
     struct cn_line *next_judged; /* of those gone through; moves on if it goes */
     uint64_t *count; /* [CN_GATE_COUNT_COUNT], in the page: told before what is counted is seen */
     uint32_t in_state[CN_LINE_STATE_COUNT];
-    uint32_t pending; /* lines that have not registered */
+    struct cn_pending pending[CN_STANDING_COUNT]; /* by that of their addresses */
     void (*room)(void *context);
     void *room_context;
     void (*was_cut)(void *context, uint32_t count);
@@ -131,12 +140,15 @@ static inline bool cn_line_hears(const struct cn_line *line)
 
 /* --- life ------------------------------------------------------------------------------------ */
 
+/* It has not registered, and has the whole of its time. Fine if it was pending before. */
+void cn_line_pending_begin(struct cn_line *line, struct cn_pending *pending);
 /* The only writer of line->state. */
 void cn_line_enter(struct cn_line *line, enum cn_line_state state);
 void cn_line_timer_set(struct cn_line *line, uint64_t seconds);
-/* It counts against its address, or as waiting in its owner, no more; a list of entries that was
- * not whole is given back with that. Fine if it did not. */
-void cn_line_pending_end(struct cn_line *line);
+/* It counts against its address no more, which has that standing now. Fine if it did not. */
+void cn_line_pending_end(struct cn_line *line, enum cn_standing standing);
+/* It counts as waiting in its owner no more; a list of entries that was not whole is given back.
+ * Fine if it did not. */
 void cn_line_waiting_end(struct cn_line *line);
 
 /* After each of the next four the line is gone. A partner goes back to its queue, and may be joined

@@ -10,7 +10,7 @@
 enum cn_err cn_sources_init(struct cn_sources *sources, uint32_t count_max,
                             const struct cn_random *random)
 {
-    struct cn_sources s = { .slot_count = 64 };
+    struct cn_sources s = { .slot_count = 4096 };
     enum cn_err err = cn_random_fill(random, (uint8_t *)s.key, sizeof s.key);
 
     if (err != CN_OK)
@@ -18,30 +18,45 @@ enum cn_err cn_sources_init(struct cn_sources *sources, uint32_t count_max,
     while (s.slot_count < 2 * count_max)
         s.slot_count *= 2;
     s.slots = calloc(s.slot_count, sizeof *s.slots);
+    for (int i = 0; i < CN_STANDING_COUNT; i++) {
+        s.marks[i] = calloc(s.slot_count, sizeof *s.marks[i]);
+        if (!s.marks[i])
+            err = CN_E_MEMORY;
+    }
     if (!s.slots)
-        return CN_E_MEMORY;
-    *sources = s;
-    return CN_OK;
+        err = CN_E_MEMORY;
+    if (err == CN_OK)
+        *sources = s;
+    else
+        cn_sources_wipe(&s);
+    return err;
 }
 
 void cn_sources_wipe(struct cn_sources *sources)
 {
     free(sources->slots);
+    for (int i = 0; i < CN_STANDING_COUNT; i++)
+        free(sources->marks[i]);
     cn_wipe(sources, sizeof *sources);
 }
 
 /* As in switchboard.c: multilinear, so that nobody can choose addresses that share a slot. */
-static uint32_t slot_of(const struct cn_sources *sources, const uint8_t prefix[8])
+static uint32_t hash(const uint64_t key[4], const struct cn_source *s)
 {
-    uint64_t sum = sources->key[2];
+    uint64_t sum = key[2] + (s->is_ipv6 ? key[3] : 0);
 
     for (size_t i = 0; i < 2; i++) {
         uint32_t word;
 
-        memcpy(&word, prefix + 4 * i, sizeof word);
-        sum += sources->key[i] * word;
+        memcpy(&word, s->prefix + 4 * i, sizeof word);
+        sum += key[i] * word;
     }
-    return (uint32_t)(sum >> 32) & (sources->slot_count - 1);
+    return (uint32_t)(sum >> 32);
+}
+
+static uint32_t slot_of(const struct cn_sources *sources, const struct cn_source *s)
+{
+    return hash(sources->key[0], s) & (sources->slot_count - 1);
 }
 
 static uint32_t next_slot(const struct cn_sources *sources, uint32_t slot)
@@ -73,7 +88,7 @@ static struct cn_source source_of(const struct sockaddr *address)
 
 static uint32_t source_slot(const struct cn_sources *sources, const struct cn_source *s)
 {
-    uint32_t slot = slot_of(sources, s->prefix);
+    uint32_t slot = slot_of(sources, s);
 
     while (sources->slots[slot].lines > 0 &&
            (sources->slots[slot].is_ipv6 != s->is_ipv6 ||
@@ -114,4 +129,37 @@ void cn_sources_give(struct cn_sources *sources, const struct sockaddr *address)
         sources->slots[next].lines = 0;
         sources->slots[source_slot(sources, &moved)] = moved;
     }
+}
+
+/* Never 0. */
+static uint32_t mark_of(const struct cn_sources *sources, const struct cn_source *s)
+{
+    return hash(sources->key[1], s) | 1;
+}
+
+enum cn_standing cn_sources_standing(const struct cn_sources *sources,
+                                     const struct sockaddr *address)
+{
+    const struct cn_source s = source_of(address);
+    const uint32_t slot = slot_of(sources, &s);
+    const uint32_t mark = mark_of(sources, &s);
+
+    if (sources->marks[CN_STANDING_KNOWN][slot] == mark)
+        return CN_STANDING_KNOWN;
+    return sources->marks[CN_STANDING_SUSPECT][slot] == mark ? CN_STANDING_SUSPECT
+                                                             : CN_STANDING_STRANGER;
+}
+
+void cn_sources_learn(struct cn_sources *sources, const struct sockaddr *address,
+                      enum cn_standing standing)
+{
+    const struct cn_source s = source_of(address);
+    const uint32_t slot = slot_of(sources, &s);
+    const uint32_t mark = mark_of(sources, &s);
+
+    for (int i = 0; i < CN_STANDING_COUNT; i++) {
+        if (sources->marks[i][slot] == mark)
+            sources->marks[i][slot] = 0;
+    }
+    sources->marks[standing][slot] = mark;
 }

@@ -51,3 +51,14 @@ def test_the_bench_of_the_server_writes_figures_and_draws_them(tmp_path):
         assert columns["idle"]["p50_us"]["median"] > 0
     assert result["runs"]["cyphernet"]["idle"][0]["kib_before"] > 0
     assert ElementTree.parse(drawing).getroot().tag.endswith("svg")
+
+
+def test_the_bench_of_floods_writes_figures():
+    done = subprocess.run([sys.executable, BENCH / "floods.py", "--only", "hoard", "--seconds", "1"],
+                          env=dict(os.environ, CYPHERNET_BUILD=str(BUILD)), capture_output=True, text=True, timeout=100,
+                          check=False)
+    assert done.returncode == 0, done.stderr
+    [found] = json.loads((BUILD / "bench-floods.json").read_text()).values()
+    assert found["calls"] > 0 and found["kept"] > 0 and found["counted"]["refused_over_limit"] > 0
+    for times in (found["admission_ms"], found["joining_ms"]):
+        assert 0 < times["p50"] <= times["p99"] <= times["max"]

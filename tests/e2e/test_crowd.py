@@ -1,12 +1,11 @@
 """Thousands of subscribers who wait at once: what they take of the server's memory, and of others' time."""
 
 import statistics
-import subprocess
-from pathlib import Path
 
 import pytest
 
 from ctl_helper import BUILD
+from floods import Crowd, pss
 from lines import counts
 
 LINES = 4000
@@ -15,43 +14,6 @@ CONFIG = "[waiting]\nlines_max = 8000\ntags_max = 100000\n"
 
 # The sanitizers have a memory of their own, and take their time.
 sanitized = not (BUILD / "tests/support/key_watch.so").exists()
-
-
-class Crowd:
-    """So many who wait, in one process."""
-
-    def __init__(self, world, lines, tags):
-        self.process = subprocess.Popen(
-            [BUILD / "tests/support/crowd", world.ctl.dir, str(world.port), str(lines), str(tags)],
-            stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-        )
-        world.under_way.append(self)
-        self.said(f"waiting {lines}")
-
-    def said(self, what):
-        line = self.process.stdout.readline().strip()
-        assert line.startswith(what), line
-        return line
-
-    def join(self, number):
-        """Somebody comes for that one; microseconds until it is joined."""
-        self.process.stdin.write(f"join {number}\n")
-        self.process.stdin.flush()
-        return int(self.said("joined ").split()[1])
-
-    def stop(self):
-        self.process.stdin.close()
-        self.process.stdout.close()
-        self.process.kill()
-        self.process.wait()
-
-
-def pss(world):
-    """The proportional set size of the server's processes, octets."""
-    pid = world.server.process.pid
-    pids = [pid, *map(int, Path(f"/proc/{pid}/task/{pid}/children").read_text().split())]
-    rollups = [Path(f"/proc/{one}/smaps_rollup").read_text() for one in pids]
-    return sum(1024 * int(rollup.split("\nPss:")[1].split()[0]) for rollup in rollups)
 
 
 def joining_us(crowd, numbers):

@@ -50,30 +50,15 @@ def test_pending_max_bounds_a_flood_and_lets_others_through(own):
     Line(own, fingerprint).wait()
 
 
-def test_half_of_pending_max_is_dropped_at_random(own):
-    """Early drop: with three quarters pending, about half get in."""
-    own.serve("[admission]\npending_max = 400\npending_per_address = 1000\nhello_timeout = 60\n")
-    held = []
-    while status(own)["pending"] < 200:
-        held.append(connect(own))
-    assert status(own)["dropped_pending"] == 0
-    while status(own)["pending"] < 300:
-        held.append(connect(own))
-    before = status(own)
-    entered = 0
-    for count in range(1, 101):
-        with connect(own) as line:
-            until(lambda: status(own)["accepted"] == before["accepted"] + count, "it was taken, or dropped", 5)
-            line.setblocking(False)
-            try:
-                line.recv(1)
-            except BlockingIOError:
-                entered += 1
-            except ConnectionResetError:
-                pass
-        until(lambda: status(own)["pending"] <= 300, "it has gone", 5)
-    assert 25 < entered < 75
-    assert status(own)["dropped_pending"] - before["dropped_pending"] == 100 - entered
+def test_beyond_pending_max_the_oldest_makes_room(own):
+    own.serve("[admission]\npending_max = 3\nhello_timeout = 60\n")
+    first, *others = [connect(own) for _ in range(4)]
+    assert first.recv(1) == b""
+    counts(own, pending=3, dropped_pending=1)
+    for line in others:
+        line.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            line.recv(1)
 
 
 def test_pending_per_address(own):
@@ -123,8 +108,9 @@ def test_lines_max_pauses_accepting_and_resumes(own):
     second.ok("close")
     assert third.ask("verdict").startswith("admitted")
     assert third.register("input", OTHER) == "waiting"
-    said = own.server.said()
-    assert (said.count("accepting_paused"), said.count("accepting_resumed")) == (2, 1)  # full again
+    assert [own.server.said().count(f"accepting_{what}") for what in ("paused", "resumed")] == [1, 1]
+    with connect(own):
+        until(lambda: own.server.said().count("accepting_paused") == 2, "it is full again", 5)
     first.quiet(10)
 
 
@@ -549,18 +535,9 @@ def test_subscribers_are_logged_if_asked_for(own):
 # --- descriptors -----------------------------------------------------------------------------------------------------
 
 
-def serve_with(world, descriptors, config):
-    """The server under a limit of descriptors."""
-    (world.ctl.dir / "cyphernetd.conf").write_text(config)
-    command = ["prlimit", f"--nofile={descriptors}:{descriptors}", BUILD / "cyphernetd", "--dir", world.ctl.dir]
-    world.server = world.run_program(command)
-    until(lambda: b"ready" in world.server.got(), "the server is ready")
-    return world
-
-
 def test_few_descriptors_make_few_lines(own):
     """74 descriptors, 64 of them reserved, 2 for a pipe: 8 lines."""
-    serve_with(own, 74, "[calls]\npipes_max = 1\nworkers = 1\n")
+    own.serve("[calls]\npipes_max = 1\nworkers = 1\n", under=["prlimit", "--nofile=74:74"])
     assert "descriptors allow only 8 lines" in own.server.said()
     one, other = call_of(own)
     fingerprint = invited(own)

@@ -150,11 +150,11 @@ class World:
     def public_port(self):
         return self.port
 
-    def serve(self, config=""):
-        """Start the server and wait until it is ready."""
+    def serve(self, config="", under=()):
+        """Start the server, under another program if wanted, and wait until it is ready."""
         if config:
             (self.ctl.dir / "cyphernetd.conf").write_text(config)
-        self.server = self.run_program([BUILD / "cyphernetd", "--dir", self.ctl.dir])
+        self.server = self.run_program([*under, BUILD / "cyphernetd", "--dir", self.ctl.dir])
         until(lambda: b"ready" in self.server.got() or self.server.process.poll() is not None, "the server is ready")
         assert self.server.process.poll() is None, self.server.said()
         return self

@@ -1596,55 +1596,221 @@ static void lines_get_the_congestion_control_that_is_asked_for(void **state)
 
 /* --- room ------------------------------------------------------------------------------------ */
 
-/* A flood of silent lines, of which the gate is to hold so many at most. */
-static void flood_is_thinned_out(uint32_t most)
+/* Of lines from there, none of which has registered, the first is closed when another comes. */
+static void first_makes_room(struct peer *first, uint8_t address)
 {
-    struct peer p[RIG_LINES];
-    unsigned dropped = 0;
+    struct peer other;
 
-    for (uint8_t i = 0; i < most / 2; i++)
+    rig_later(&rig, 1);
+    other = peer_connect(&rig, 9, address);
+    assert_int_equal(peer_state(first), ENDED);
+    assert_int_equal(peer_state(&other), OPEN);
+    peer_close(first);
+    *first = other;
+}
+
+static void who_would_be_late_first_makes_room(void **state)
+{
+    struct peer p[4];
+
+    (void)state;
+    rig.config.pending_max = COUNT(p);
+    restart();
+    for (uint8_t i = 0; i < COUNT(p); i++)
         p[i] = peer_connect(&rig, i, i);
-    assert_int_equal(rig_count(&rig, CN_GATE_DROPPED_PENDING), 0);
-    for (uint8_t i = (uint8_t)(most / 2); i < RIG_LINES; i++)
-        p[i] = peer_connect(&rig, i, i);
-    assert_true(rig_status(&rig).pending <= most);
-    for (uint8_t i = 0; i < RIG_LINES; i++) {
-        dropped += peer_state(&p[i]) == ENDED;
-        peer_close(&p[i]);
+    for (uint8_t i = 0; i < COUNT(p); i++) {
+        first_makes_room(&p[i], i);
+        assert_int_equal(rig_status(&rig).pending, COUNT(p));
+        assert_int_equal(rig_count(&rig, CN_GATE_DROPPED_PENDING), i + 1U);
     }
-    assert_true(dropped >= RIG_LINES - most);
-    assert_true(dropped > 0);
-    assert_int_equal(rig_count(&rig, CN_GATE_DROPPED_PENDING), dropped);
+    for (uint8_t i = 0; i < COUNT(p); i++)
+        peer_close(&p[i]);
     rig_turn(&rig);
-}
-
-static void a_flood_of_pending_lines_is_thinned_out_early(void **state)
-{
-    (void)state;
-    rig.config.pending_max = 20;
-    restart();
-    flood_is_thinned_out(20);
     nobody_is_left();
 }
 
-/* Else a gate for few lines would be full of those who say nothing. */
-static void a_flood_is_thinned_out_by_the_room_that_there_is(void **state)
+static void who_came_in_this_turn_is_looked_at_before_it_makes_room(void **state)
 {
-    struct peer waiting[8];
+    struct peer p, late;
 
     (void)state;
-    flood_is_thinned_out(RIG_LINES);
-    nobody_is_left();
+    rig.config.pending_max = 1;
     restart();
+    p = peer_connect(&rig, 1, 1);
+    late = peer_connect(&rig, 2, 2);
+    assert_int_equal(peer_state(&p), OPEN);
+    assert_int_equal(peer_state(&late), ENDED);
+    assert_int_equal(rig_count(&rig, CN_GATE_DROPPED_PENDING), 1);
+    peer_close(&late);
+    late = p;
+    first_makes_room(&p, 3);
+    drop(&p, &late);
+}
+
+static void who_has_its_verdict_is_not_the_first_any_more(void **state)
+{
+    struct peer p, silent;
+
+    (void)state;
+    rig.config.pending_max = 2;
+    restart();
+    p = peer_connect(&rig, 1, 1);
+    silent = peer_connect(&rig, 2, 2);
+    peer_hello(&rig, &p);
+    assert_int_equal(peer_verdict(&p), CN_VERDICT_ADMITTED);
+    first_makes_room(&silent, 3);
+    assert_int_equal(peer_state(&p), OPEN);
+    first_makes_room(&p, 4);
+    drop(&p, &silent);
+}
+
+/* Else it could be seen that it was a hello. */
+static void who_said_a_bad_hello_makes_room_when_it_would_without(void **state)
+{
+    struct peer p, silent;
+
+    (void)state;
+    rig.config.pending_max = 2;
+    restart();
+    p = rubbish(CN_ADMISSION_SIZE, 1);
+    silent = peer_connect(&rig, 2, 2);
+    first_makes_room(&p, 3);
+    assert_int_equal(peer_state(&silent), OPEN);
+    assert_int_equal(rig_count(&rig, CN_GATE_BAD_HELLO), 1);
+    assert_int_equal(rig_count(&rig, CN_GATE_DROPPED_PENDING), 0);
+    drop(&p, &silent);
+}
+
+enum { KNOWN = 1, SUSPECT, STRANGER, OTHER_STRANGER };
+
+/* From KNOWN somebody has registered, SUSPECT has said a bad hello. */
+static void standings_are_learnt(void)
+{
+    struct peer known = peer_register(&rig, KNOWN, CN_MODE_INPUT, 7);
+    struct peer suspect = rubbish(CN_ADMISSION_SIZE, SUSPECT);
+
+    drop(&known, &suspect);
+}
+
+static void those_of_one_standing_make_no_room_for_those_of_another(void **state)
+{
+    struct peer known, suspect, stranger;
+
+    (void)state;
+    rig.config.pending_max = 1;
+    restart();
+    standings_are_learnt();
+    known = peer_connect(&rig, 1, KNOWN);
+    suspect = peer_connect(&rig, 1, SUSPECT);
+    stranger = peer_connect(&rig, 1, STRANGER);
+    first_makes_room(&known, KNOWN);
+    first_makes_room(&suspect, SUSPECT);
+    first_makes_room(&stranger, OTHER_STRANGER);
+    assert_int_equal(rig_status(&rig).pending, 3);
+    assert_int_equal(peer_state(&known), OPEN);
+    assert_int_equal(peer_state(&suspect), OPEN);
+    peer_close(&known);
+    drop(&suspect, &stranger);
+}
+
+static void the_last_line_from_an_address_is_what_counts(void **state)
+{
+    struct peer p, other;
+
+    (void)state;
+    rig.config.pending_max = 1;
+    restart();
+    standings_are_learnt();
+    p = rubbish(CN_ADMISSION_SIZE, KNOWN);
+    other = peer_register(&rig, 2, CN_MODE_INPUT, 7);
+    drop(&p, &other);
+    p = peer_connect(&rig, 1, KNOWN);
+    other = peer_connect(&rig, 1, SUSPECT);
+    assert_int_equal(peer_state(&p), OPEN); /* each has become what the other was */
+    first_makes_room(&p, KNOWN);
+    drop(&p, &other);
+}
+
+static void who_made_room_before_it_was_heard_is_no_suspect(void **state)
+{
+    struct peer p, suspect;
+
+    (void)state;
+    rig.config.pending_max = 1;
+    restart();
+    standings_are_learnt();
+    p = peer_connect(&rig, 1, STRANGER);
+    first_makes_room(&p, OTHER_STRANGER);
+    suspect = peer_connect(&rig, 1, SUSPECT);
+    first_makes_room(&p, STRANGER);
+    assert_int_equal(peer_state(&suspect), OPEN);
+    drop(&p, &suspect);
+}
+
+/* So many hellos of strangers in a turn that one has to wait; one of who is known does not. */
+static void hellos_of_strangers_do_not_delay_those_of_who_is_known(void **state)
+{
+    struct peer strangers[17], known;
+    uint8_t hello[CN_ADMISSION_SIZE];
+    size_t answered = 0;
+
+    (void)state;
+    standings_are_learnt();
+    for (uint8_t i = 0; i < COUNT(strangers); i++) {
+        strangers[i] = peer_connect(&rig, i, (uint8_t)(100 + i));
+        peer_make_hello(&rig, &strangers[i], hello);
+        assert_true(peer_raw(&strangers[i], hello, sizeof hello));
+    }
+    known = peer_connect(&rig, KNOWN, KNOWN);
+    peer_make_hello(&rig, &known, hello);
+    assert_true(peer_raw(&known, hello, sizeof hello));
+    assert_err(cn_loop_turn(&rig.loop, false), CN_OK);
+    assert_int_equal(peer_state(&known), SPEAKS);
+    for (uint8_t i = 0; i < COUNT(strangers); i++)
+        answered += peer_state(&strangers[i]) == SPEAKS;
+    assert_int_equal(answered, COUNT(strangers) - 1);
+    rig_turn(&rig);
+    for (uint8_t i = 0; i < COUNT(strangers); i++) {
+        assert_int_equal(peer_verdict(&strangers[i]), CN_VERDICT_ADMITTED);
+        peer_close(&strangers[i]);
+    }
+    peer_close(&known);
+    rig_turn(&rig);
+    nobody_is_left();
+}
+
+/* Registered lines keep their places; of others those of the worst standing go first. */
+static void a_full_gate_makes_room_among_those_who_have_not_registered(void **state)
+{
+    struct peer waiting[RIG_LINES - 2], suspect, stranger, known;
+
+    (void)state;
+    standings_are_learnt();
     for (uint8_t i = 0; i < COUNT(waiting); i++) {
         waiting[i] = peer_register(&rig, i, CN_MODE_INPUT, i);
         assert_int_equal(peer_hear(&rig, &waiting[i], NULL), CN_ADMISSION_WAITING);
     }
-    flood_is_thinned_out(RIG_LINES - COUNT(waiting));
+    stranger = peer_connect(&rig, 1, 100);
+    suspect = rubbish(CN_ADMISSION_SIZE, 101);
+    peer_close(&suspect);
+    rig_turn(&rig);
+    suspect = peer_connect(&rig, 1, 101);
+    assert_true(cn_gate_has_room(rig.gate));
+    rig_later(&rig, 1);
+    known = peer_connect(&rig, 1, KNOWN);
+    assert_int_equal(peer_state(&suspect), ENDED);
+    assert_int_equal(peer_state(&stranger), OPEN);
+    first_makes_room(&stranger, KNOWN); /* which is no stranger */
+    peer_close(&suspect);
+    suspect = peer_connect(&rig, 1, 101);
+    assert_int_equal(peer_state(&suspect), ENDED); /* there is none whose place it could have */
     for (uint8_t i = 0; i < COUNT(waiting); i++) {
         assert_int_equal(peer_state(&waiting[i]), OPEN);
         peer_close(&waiting[i]);
     }
+    assert_int_equal(peer_state(&known), OPEN);
+    peer_close(&known);
+    drop(&suspect, &stranger);
 }
 
 static unsigned rooms;
@@ -1742,8 +1908,15 @@ int main(void)
         TEST(whose_certificate_is_known_is_judged_anew),
         TEST(goaway_reaches_waiting_lines_and_lines_that_join_go_on),
         TEST(lines_get_the_congestion_control_that_is_asked_for),
-        TEST(a_flood_of_pending_lines_is_thinned_out_early),
-        TEST(a_flood_is_thinned_out_by_the_room_that_there_is),
+        TEST(who_would_be_late_first_makes_room),
+        TEST(who_came_in_this_turn_is_looked_at_before_it_makes_room),
+        TEST(who_has_its_verdict_is_not_the_first_any_more),
+        TEST(who_said_a_bad_hello_makes_room_when_it_would_without),
+        TEST(those_of_one_standing_make_no_room_for_those_of_another),
+        TEST(the_last_line_from_an_address_is_what_counts),
+        TEST(who_made_room_before_it_was_heard_is_no_suspect),
+        TEST(hellos_of_strangers_do_not_delay_those_of_who_is_known),
+        TEST(a_full_gate_makes_room_among_those_who_have_not_registered),
         TEST(a_full_gate_says_when_there_is_room_again),
     };
 

@@ -1,4 +1,4 @@
-/* What is counted for addresses, beside a model that only counts. */
+/* What is counted for addresses, beside a model that only counts; and what is remembered. */
 #include "unit.h"
 
 #include <arpa/inet.h>
@@ -130,6 +130,53 @@ static void sources_agree_with_a_model(void **state)
     }
 }
 
+static enum cn_standing standing(const char *text)
+{
+    const struct sockaddr_storage s = address(text);
+
+    return cn_sources_standing(&sources, (const struct sockaddr *)&s);
+}
+
+static void learn(const char *text, enum cn_standing as)
+{
+    const struct sockaddr_storage s = address(text);
+
+    cn_sources_learn(&sources, (const struct sockaddr *)&s, as);
+}
+
+static void an_address_has_the_standing_that_was_learnt_last(void **state)
+{
+    static const enum cn_standing learnt[] = { CN_STANDING_KNOWN,    CN_STANDING_SUSPECT,
+                                               CN_STANDING_STRANGER, CN_STANDING_SUSPECT,
+                                               CN_STANDING_KNOWN,    CN_STANDING_STRANGER };
+
+    (void)state;
+    assert_int_equal(standing("192.0.2.1"), CN_STANDING_STRANGER);
+    for (size_t i = 0; i < COUNT(learnt); i++) {
+        learn("192.0.2.1", learnt[i]);
+        assert_int_equal(standing("::ffff:192.0.2.1"), learnt[i]);
+        assert_int_equal(standing("c000:201::"), CN_STANDING_STRANGER);
+    }
+    learn("2001:db8:0:1::1", CN_STANDING_KNOWN);
+    assert_int_equal(standing("2001:db8:0:1:ffff::"), CN_STANDING_KNOWN);
+    assert_int_equal(standing("2001:db8:0:2::1"), CN_STANDING_STRANGER);
+}
+
+/* However many there are: they take each other's places, and nobody else's. */
+static void suspects_do_not_make_others_forgotten(void **state)
+{
+    char text[INET6_ADDRSTRLEN];
+
+    (void)state;
+    learn("192.0.2.1", CN_STANDING_KNOWN);
+    for (int i = 0; i < 10000; i++) {
+        snprintf(text, sizeof text, "2001:db8:0:%x::", (unsigned)i);
+        learn(text, CN_STANDING_SUSPECT);
+        assert_int_equal(standing(text), CN_STANDING_SUSPECT);
+    }
+    assert_int_equal(standing("192.0.2.1"), CN_STANDING_KNOWN);
+}
+
 static void randomness_that_fails_is_told(void **state)
 {
     const struct cn_random broken = { broken_fill, NULL };
@@ -148,6 +195,8 @@ int main(void)
         TEST(an_ipv6_network_counts_as_one),
         TEST(an_ipv4_address_is_the_same_in_either_form),
         TEST(sources_agree_with_a_model),
+        TEST(an_address_has_the_standing_that_was_learnt_last),
+        TEST(suspects_do_not_make_others_forgotten),
         TEST(randomness_that_fails_is_told),
     };
 
