@@ -77,6 +77,25 @@ struct cn_grant cn_rates_ask(struct cn_rates *rates, uint32_t owner, uint8_t lim
     return grant;
 }
 
+static void take_back(cn_bucket *bucket, uint64_t rate, uint32_t size)
+{
+    uint64_t before = atomic_load_explicit(bucket, memory_order_relaxed);
+    uint64_t less = (uint64_t)size * 1000000 / rate;
+
+    while (!atomic_compare_exchange_weak_explicit(bucket, &before,
+                                                  before > less ? before - less : 0,
+                                                  memory_order_relaxed, memory_order_relaxed))
+        ;
+}
+
+void cn_rates_return(struct cn_rates *rates, uint32_t owner, uint8_t limits_class, uint32_t size)
+{
+    if (rates->rate[limits_class] > 0)
+        take_back(&rates->owners[owner], rates->rate[limits_class], size);
+    if (rates->rate_all > 0)
+        take_back(rates->all, rates->rate_all, size);
+}
+
 void cn_rates_forget(struct cn_rates *rates, uint32_t owner)
 {
     atomic_store_explicit(&rates->owners[owner], 0, memory_order_relaxed);

@@ -193,6 +193,8 @@ static void end_close(struct end *end, enum cn_switch_outcome outcome)
     close(end->watch.fd);
 }
 
+static void credit_return(struct pair *pair, int i);
+
 static void pair_end(struct pair *pair, enum cn_switch_outcome outcome)
 {
     struct cn_switch *sw = pair->sw;
@@ -202,6 +204,7 @@ static void pair_end(struct pair *pair, enum cn_switch_outcome outcome)
     sw->counts->pairs--; /* told before it is seen */
     sw->counts->outcome[outcome]++;
     for (int i = 0; i < 2; i++) {
+        credit_return(pair, i);
         pipe_give(sw, &pair->way[i]);
         cn_loop_remove(sw->loop, &pair->end[i].watch);
         end_close(&pair->end[i], outcome);
@@ -303,6 +306,16 @@ static size_t may_move(struct pair *pair, int i)
 static void spend(struct way *way, size_t size)
 {
     way->credit -= size < way->credit ? (uint32_t)size : way->credit;
+}
+
+/* Who does not need it now leaves it to other calls of its owner. */
+static void credit_return(struct pair *pair, int i)
+{
+    struct way *way = &pair->way[i];
+
+    if (way->credit > 0)
+        cn_rates_return(&pair->sw->rates, pair->end[i].owner, class_of(pair, i), way->credit);
+    way->credit = 0;
 }
 
 /* Octets that the kernel holds for a peer, who has not acknowledged them. */
@@ -527,8 +540,13 @@ static void pair_turn(struct pair *pair)
     bool more = false;
 
     pair->resume_ms = 0; /* unless that turns out anew */
-    for (int i = 0; i < 2; i++)
-        more |= way_turn(pair, i, &broken);
+    for (int i = 0; i < 2; i++) {
+        bool goes_on = way_turn(pair, i, &broken);
+
+        if (!goes_on && pair->way[i].credit_ms <= sw->loop->now_ms)
+            credit_return(pair, i);
+        more |= goes_on;
+    }
     cn_pace_moved(&sw->pace, &pair->bulk_ms, (size_t)(sw->counts->bytes_total - before),
                   sw->loop->now_ms);
     if (pair->way[0].done && pair->way[1].done)

@@ -163,6 +163,22 @@ static void what_was_promised_is_forgotten_with_the_rate(void **state)
     assert_int_equal(cn_rates_ask(&rates, 0, 0, START_MS).from_ms, START_MS);
 }
 
+static void what_is_returned_is_there_for_others(void **state)
+{
+    struct cn_grant grant;
+
+    (void)state;
+    rates.rate_all = 200000;
+    for (int i = 0; i < 1000; i++) { /* who says a word in each of many calls */
+        grant = cn_rates_ask(&rates, 0, 0, START_MS);
+        assert_int_equal(grant.from_ms, START_MS);
+        cn_rates_return(&rates, 0, 0, grant.size - 1);
+    }
+    assert_in_range(granted(0, 0, START_MS, START_MS), 24000, 27000);
+    cn_rates_return(&rates, 1, 0, 1000000); /* more than he had: his is full, and no more */
+    assert_in_range(granted(1, 0, START_MS + 60000, START_MS + 60000), 25000, 27000);
+}
+
 static void wiping_is_fine_at_any_time(void **state)
 {
     (void)state;
@@ -185,6 +201,7 @@ int main(void)
         TEST(it_is_shared_by_who_has_the_same_bucket),
         TEST(the_highest_rate_does_not_overflow),
         TEST(what_was_promised_is_forgotten_with_the_rate),
+        TEST(what_is_returned_is_there_for_others),
         TEST(wiping_is_fine_at_any_time),
     };
 

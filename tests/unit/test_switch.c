@@ -774,6 +774,28 @@ static void calls_that_share_a_rate_take_turns(void **state)
     }
 }
 
+/* Each gets leave to send much, and uses little of it. */
+static void a_word_in_each_of_many_calls_is_little(void **state)
+{
+    int fd[PAIRS][2];
+
+    (void)state;
+    cn_switch_rate_set(sw, 0, 1000);
+    for (int i = 0; i < PAIRS; i++)
+        join(fd[i], 0);
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < PAIRS; i++) {
+            put(fd[i][0], "a word");
+            gets(fd[i][1], "a word");
+        }
+    }
+    assert_int_equal(cn_switch_cut(sw, 0), PAIRS);
+    for (int i = 0; i < PAIRS; i++) {
+        close(fd[i][0]);
+        close(fd[i][1]);
+    }
+}
+
 static void all_have_a_rate_together(void **state)
 {
     uint64_t before;
@@ -1020,6 +1042,7 @@ int main(void)
         TEST(a_rate_holds_whatever_is_sent_at_once),
         TEST(a_rate_is_one_for_all_calls_of_an_owner),
         TEST(calls_that_share_a_rate_take_turns),
+        TEST(a_word_in_each_of_many_calls_is_little),
         TEST(all_have_a_rate_together),
         TEST(who_has_to_wait_is_woken_just_when_it_may_go_on),
         TEST(there_are_only_so_many_pairs_and_the_caller_keeps_what_is_refused),
