@@ -46,7 +46,7 @@ static const struct key {
     { "calls.rate_per_subscriber", U64, FREE, FIELD(rate_per_subscriber), 0, 1000000000000, 0 },
     { "calls.rate_all", U64, FREE, FIELD(rate_all), 0, 1000000000000, 0 },
     { "calls.workers", U32, FIXED, FIELD(workers), 0, CN_CONFIG_WORKERS_MAX, 0 },
-    { "calls.pipes_max", U32, FIXED_UP, FIELD(pipes_max), 0, 100000, 48 },
+    { "calls.pipes_max", U32, FIXED_UP, FIELD(pipes_max), 0, 100000, 128 },
     { "calls.turn_size", U32, FREE, FIELD(turn_size), 4096, 1073741824, 1048576 },
     { "calls.congestion_control", WORD, FREE, FIELD(congestion_control), 0, 0, 0 },
     { "server.shutdown_timeout", U32, FREE, FIELD(shutdown_timeout), 0, 86400, 60 },

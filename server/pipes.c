@@ -5,7 +5,11 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { SIZE_FIRST = 256 * 1024, SIZE_MAX_WANTED = 1024 * 1024 };
+enum {
+    SIZE_LEAST = 64 * 1024, /* with less, copying is faster */
+    SIZE_FIRST = 256 * 1024,
+    SIZE_MAX_WANTED = 1024 * 1024
+};
 
 static const struct cn_pipe none = { .fd = { -1, -1 } };
 
@@ -36,7 +40,7 @@ void cn_pipes_wipe(struct cn_pipes *pipes)
     *pipes = (struct cn_pipes) { 0 };
 }
 
-/* EPERM: over the user's share of pipe memory; the size it has will do. */
+/* EPERM: over the user's share of pipe memory; what it has may do. */
 static void resize(struct cn_pipe *p, int wanted)
 {
     int size;
@@ -60,7 +64,10 @@ bool cn_pipes_lend(struct cn_pipes *pipes, struct cn_pipe *p)
     p->has_grown = false;
     resize(p, SIZE_FIRST);
     pipes->count++;
-    return true;
+    if (p->size >= SIZE_LEAST)
+        return true;
+    pipe_close(pipes, p);
+    return false;
 }
 
 void cn_pipes_grow(struct cn_pipe *p)

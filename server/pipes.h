@@ -29,7 +29,8 @@ CN_MUST_USE enum cn_err cn_pipes_init(struct cn_pipes *pipes, uint32_t count_max
 /* All have been given back. */
 void cn_pipes_wipe(struct cn_pipes *pipes);
 
-/* An idle pipe, or a new one while there may be more, without blocking; false: none to be had. */
+/* An idle pipe, or a new one while there may be more, without blocking; false: none to be had that
+ * would be worth it. */
 bool cn_pipes_lend(struct cn_pipes *pipes, struct cn_pipe *pipe);
 /* To 1 MiB instead of 256 KiB, if the system lets us: once a flow fills it. It stays so when it is
  * lent to others. */

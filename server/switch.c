@@ -459,8 +459,8 @@ static bool way_turn(struct pair *pair, int i, int *broken)
                 resume_at(pair, way->credit_ms);
                 break;
             }
-            if (most > left)
-                most = left;
+            if (most > sw->limits.turn_size) /* and not what is left: the last would be small */
+                most = sw->limits.turn_size;
             if (way->pipe.fd[0] >= 0 || cn_pipes_lend(&sw->pipes, &way->pipe))
                 moved = fill(pair, i, most);
             else if (way->writable)
