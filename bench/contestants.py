@@ -103,7 +103,7 @@ class Relay:
     def spawn(self, command, **options):
         with open(self.place / "said", "ab") as said:
             self.process = subprocess.Popen(
-                command, cwd=self.place, stdin=subprocess.DEVNULL, stderr=said,
+                [*map(str, command)], cwd=self.place, stdin=subprocess.DEVNULL, stderr=said,
                 preexec_fn=on_cores(self.cores), **{"stdout": said, **options})
 
     def wait_for_port(self):
@@ -282,4 +282,33 @@ class TransitRelay(Relay):
                 f"--port=tcp:{self.port}:interface=127.0.0.1:backlog=4096"]
 
 
+class UringCopy(Relay):
+    """Ours, but no part of the server: what a relay on io_uring would do."""
+    key = "uring-copy"
+    name = "io_uring, copying"
+    mode = "copy"
+    package = "liburing-dev"
+
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.back = free_port()
+
+    def way(self):
+        return ["proxy", self.port, self.back]
+
+    def command(self):
+        return [BUILD / "bench" / "relay" / "uring", self.mode, self.port, self.back, self.calls]
+
+    @classmethod
+    def is_there(cls):
+        return (BUILD / "bench" / "relay" / "uring").exists()
+
+
+class UringSplice(UringCopy):
+    key = "uring-splice"
+    name = "io_uring, splicing"
+    mode = "splice"
+
+
 ALL = [Cyphernet, HaProxy, HaProxySplice, Nginx, Strelay, TransitRelay, Loopback]
+IF_ASKED = [UringCopy, UringSplice]

@@ -19,7 +19,7 @@ from math import exp, log
 from pathlib import Path
 
 import chart
-from contestants import ALL, Cyphernet, HaProxySplice, all_files, on_cores, user_memory
+from contestants import ALL, IF_ASKED, Cyphernet, HaProxySplice, all_files, on_cores, user_memory
 from machine import BUILD, busy_cores, same_congestion_control, steal, system_call_us
 
 DRAWING = Path(__file__).resolve().parent.parent / "docs" / "bench-server.svg"
@@ -328,7 +328,8 @@ def parse():
     parser.add_argument("--pairs", type=int, default=15, help="with HAProxy's splicing, for the interval of the ratio")
     parser.add_argument("--window", type=int, default=2000, help="milliseconds of each run")
     parser.add_argument("--idle", type=int, default=5000, help="idle calls")
-    parser.add_argument("--only", help=f"contestants, with commas: {','.join(kind.key for kind in ALL)}")
+    parser.add_argument("--only", help=f"contestants, with commas: {','.join(kind.key for kind in ALL)}; "
+                        f"and, if asked for, {','.join(kind.key for kind in IF_ASKED)}")
     parser.add_argument("--columns", help=f"with commas: {','.join(COLUMNS)}")
     parser.add_argument("--cores", choices=["apart", "any"], default="apart", help="of relay and load")
     parser.add_argument("--patience", type=float, default=0,
@@ -342,8 +343,9 @@ def parse():
         options.runs, options.pairs = 1, min(options.pairs, 2)
         options.window, options.idle = min(options.window, 300), min(options.idle, 200)
     options.svg = options.svg or (DRAWING if whole else None)
-    for name, known in (("only", [kind.key for kind in ALL]), ("columns", COLUMNS)):
-        given = (getattr(options, name) or ",".join(known)).split(",")
+    keys, asked = [kind.key for kind in ALL], [kind.key for kind in IF_ASKED]
+    for name, usual, known in (("only", keys, keys + asked), ("columns", COLUMNS, COLUMNS)):
+        given = (getattr(options, name) or ",".join(usual)).split(",")
         if not set(given) <= set(known):
             parser.error(f"--{name}: {', '.join(sorted(set(given) - set(known)))}: there are {', '.join(known)}")
         setattr(options, name, given)
@@ -363,7 +365,7 @@ def main():
         options.idle = max(1, (files - 1000) // 2)
         print(f"bench: with {files} descriptors to be had, {options.idle} idle calls", file=sys.stderr)
     kinds = []
-    for kind in (kind for kind in ALL if kind.key in options.only):
+    for kind in (kind for kind in ALL + IF_ASKED if kind.key in options.only):
         if kind.is_there():
             kinds.append(kind)
         else:

@@ -2,14 +2,19 @@
 
 import json
 import os
+import socket
 import subprocess
 import sys
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from xml.etree import ElementTree
 
+import pytest
 from ctl_helper import BUILD
 
 BENCH = Path(__file__).parents[2] / "bench"
+URING = BUILD / "bench/relay/uring"  # where liburing is
 
 
 def test_the_load_of_the_bench_passes_and_compares_octets(own):
@@ -37,14 +42,15 @@ def test_the_load_of_the_bench_ends_with_what_it_cannot_use(own):
 
 def test_the_bench_of_the_server_writes_figures_and_draws_them(tmp_path):
     figures, drawing = tmp_path / "figures.json", tmp_path / "drawing.svg"
+    contestants = "cyphernet,loopback" + (",uring-copy,uring-splice" if URING.exists() else "")
     done = subprocess.run(
         [sys.executable, BENCH / "server.py", "--quick", "--window", "100", "--idle", "10", "--pairs", "0",
-         "--only", "cyphernet,loopback", "--columns", "cheap-8,read-1,beside-bulk,joins,idle",
+         "--only", contestants, "--columns", "cheap-8,read-1,beside-bulk,joins,idle",
          "--json", figures, "--svg", drawing],
         env=dict(os.environ, CYPHERNET_BUILD=str(BUILD)), capture_output=True, text=True, timeout=150, check=False)
     assert done.returncode == 0, done.stderr
     result = json.loads(figures.read_text())
-    assert result["failures"] == []
+    assert result["failures"] == [] and set(result["figures"]) == set(contestants.split(","))
     for columns in result["figures"].values():
         assert all(columns[column]["mb_per_s"]["median"] > 0 for column in ("cheap-8", "read-1", "beside-bulk"))
         assert columns["joins"]["joins_per_s"]["median"] > 0
@@ -62,3 +68,39 @@ def test_the_bench_of_floods_writes_figures():
     assert found["calls"] > 0 and found["kept"] > 0 and found["counted"]["refused_over_limit"] > 0
     for times in (found["admission_ms"], found["joining_ms"]):
         assert 0 < times["p50"] <= times["p99"] <= times["max"]
+
+
+def joined(port, back):
+    """Both ends of a call through a relay that may not listen yet."""
+    while True:
+        try:
+            caller = socket.create_connection(("127.0.0.1", port))
+        except ConnectionRefusedError:
+            time.sleep(0.01)
+        else:
+            return caller, back.accept()[0]
+
+
+@pytest.mark.skipif(not URING.exists(), reason="liburing is not there")
+@pytest.mark.parametrize("mode", ["copy", "splice"])
+def test_the_relay_on_io_uring_passes_ends_on_and_loses_nothing_to_who_reads_late(mode):
+    octets = os.urandom(1 << 20) * 32
+    with socket.create_server(("127.0.0.1", 0)) as back, socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+        free.close()
+        relay = subprocess.Popen([URING, mode, str(port), str(back.getsockname()[1]), "4"])
+        try:
+            caller, answerer = joined(port, back)
+            with ThreadPoolExecutor() as pool, caller, answerer:
+                sent = pool.submit(caller.sendall, octets)
+                with pytest.raises(TimeoutError):
+                    sent.result(0.3)  # nobody reads, so it takes no more
+                assert all(answerer.recv(1 << 20, socket.MSG_WAITALL) == octets[:1 << 20] for _ in range(32))
+                caller.shutdown(socket.SHUT_WR)
+                assert answerer.recv(1) == b""
+                answerer.sendall(b"late")
+                answerer.shutdown(socket.SHUT_WR)
+                assert caller.makefile("rb").read() == b"late"
+        finally:
+            relay.terminate()
+            relay.wait()
