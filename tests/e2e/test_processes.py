@@ -124,6 +124,9 @@ def test_a_killed_worker_loses_its_calls_and_is_replaced(own):
     os.kill(victim, signal.SIGKILL)
     until(lambda: status(own)["worker_restarts"] == 1, "it has noticed")
     until(lambda: sum(one["joined"] for one in status(own)["subscribers"]) == 4, "the gate has noticed")
+    counted = status(own)
+    assert counted["ended_broken"] == own.server.said().count("outcome=broken") == 2
+    assert counted["calls"] == 2
     alive = [pair for pair in calls if pair[0].is_open()]
     assert len(alive) == 2
     for pair in calls:
