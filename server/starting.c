@@ -174,11 +174,14 @@ enum cn_err cn_supervisor_start(struct cn_supervisor *supervisor)
 bool cn_supervisor_has_room(const struct cn_supervisor *supervisor)
 {
     uint32_t used = supervisor->setup.workers + 3; /* gate, metrics, one to spare */
+    uint32_t gates = 2;                            /* the new one, one to spare */
 
     for (const struct cn_subprocess *c = supervisor->children;
-         c < supervisor->children + CN_CHILDREN_MAX; c++)
+         c < supervisor->children + CN_CHILDREN_MAX; c++) {
         used += c->state != CN_SUBPROCESS_NONE;
-    return used <= CN_CHILDREN_MAX;
+        gates += c->state != CN_SUBPROCESS_NONE && c->role == CN_ROLE_GATE;
+    }
+    return used <= CN_CHILDREN_MAX && gates <= CN_CHANNEL_GATES_MAX;
 }
 
 static bool is_starting(const struct cn_supervisor *s)

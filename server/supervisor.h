@@ -70,7 +70,7 @@ void cn_supervisor_keep(struct cn_supervisor *supervisor);
 
 /* Start a gate, and the workers. CN_E_SYSTEM: fork or such. */
 CN_MUST_USE enum cn_err cn_supervisor_start(struct cn_supervisor *supervisor);
-/* Whether as many again could be started, by a program that takes over. */
+/* Whether as many again could be started, by a program that takes over, and be heard by workers. */
 bool cn_supervisor_has_room(const struct cn_supervisor *supervisor);
 /* Until each of them runs or one could not start. CN_OK: all do. Else what it said (errno). */
 CN_MUST_USE enum cn_err cn_supervisor_started(struct cn_supervisor *supervisor);

@@ -82,7 +82,7 @@ void cn_upgrading_begin(void)
         return;
     if (!cn_supervisor_has_room(cn_cyphernetd.supervisor)) {
         cn_log_at(CN_LOG_FAILURES, "upgrade_failed",
-                  "kept=old reason=\"workers of earlier programs still have calls\"");
+                  "kept=old reason=\"processes of earlier programs have not left yet\"");
         return;
     }
     cn_upgrade_word(word);

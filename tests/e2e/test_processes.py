@@ -347,13 +347,36 @@ def test_there_is_no_upgrade_while_too_many_processes_are_there(own):
     handed_over(own, 1)
     before = own.server.said().count("event=upgraded")
     own.server.signal(signal.SIGUSR2)
-    own.server.says('event=upgrade_failed kept=old reason="workers of earlier programs still have calls"')
+    own.server.says('event=upgrade_failed kept=old reason="processes of earlier programs have not left yet"')
     works(one, other)
     works(*call_of(own, tag=OTHER))
     until(lambda: len(own.processes()["cyphernetd-switch"]) == 32, "they have gone")
     assert own.server.said().count("event=upgraded") == before
     upgraded(own)
     works(one, other)
+
+
+def test_who_is_revoked_is_cut_however_many_gates_are_leaving(own):
+    """Each has somebody to whom it said goaway. Beyond what a worker hears there is no upgrade."""
+    own.serve("[waiting]\nspread = 100\n[calls]\nworkers = 1\n[admission]\npending_per_address = 1000\n")
+    people = [invited(own) for _ in range(2)]
+    one, other = call_of(own, fingerprints=people)
+    handed_over(own, 1)
+    waits = invited(own)
+    for i in range(40):
+        Line(own, waits).wait("input", f"{i:02x}" + 31 * "09")
+        before = own.server.said().count("event=upgrade")
+        own.server.signal(signal.SIGUSR2)
+        until(lambda: own.server.said().count("event=upgrade") > before, "it is upgraded, or not")
+        if "event=upgrade_failed" in own.server.said():
+            break
+    own.server.says('event=upgrade_failed kept=old reason="processes of earlier programs have not left yet"')
+    assert own.server.said().count("event=upgraded") >= 9
+    assert "event=gate_left" not in own.server.said()
+    works(one, other)
+    own.ctl.ok("revoke", people[0].stem)
+    one.ended()
+    other.ended()
 
 
 def test_a_program_that_takes_over_waits_for_the_registry(open_tmp, open_programs):

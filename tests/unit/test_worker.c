@@ -222,6 +222,37 @@ static void of_two_gates_the_last_hears_of_the_pairs_of_both(void **state)
     close(new);
 }
 
+/* Whoever is revoked is cut by the newest, however many have not left yet. */
+static void the_newest_of_many_gates_hears_of_all_pairs(void **state)
+{
+    enum { MANY = 3 * CN_CHANNEL_GATES_MAX };
+    int gates[MANY], ends[2], fds[CN_CHANNEL_FDS_MAX];
+    struct cn_message m;
+    size_t count;
+
+    (void)state;
+    gates[0] = gate_comes();
+    (void)hears(gates[0], CN_MESSAGE_TOLD);
+    says_join(gates[0], ends, 100, 200, 1);
+    (void)hears(gates[0], CN_MESSAGE_JOINED);
+    for (int i = 1; i < MANY; i++) {
+        gates[i] = gate_comes();
+        assert_int_equal(hears(gates[i], CN_MESSAGE_PAIR).party[1].who, 200);
+        (void)hears(gates[i], CN_MESSAGE_TOLD);
+    }
+    for (int i = MANY - CN_CHANNEL_GATES_MAX; i < MANY; i++)
+        hears_nothing(gates[i]);
+    assert_err(cn_channel_receive(gates[MANY - CN_CHANNEL_GATES_MAX - 1], &m, fds, &count),
+               CN_E_HUNG_UP);
+    says_cut(gates[MANY - 1], 100);
+    (void)hears(gates[MANY - 1], CN_MESSAGE_ENDED);
+    assert_int_equal(hears(gates[MANY - 1], CN_MESSAGE_CUT).count, 1);
+    assert_true(has_ended(ends[0]) && has_ended(ends[1]));
+    close_both(ends);
+    for (int i = 0; i < MANY; i++)
+        close(gates[i]);
+}
+
 static void without_a_gate_nothing_piles_up(void **state)
 {
     (void)state;
@@ -835,6 +866,7 @@ int main(void)
         TEST(a_pair_is_joined_and_its_end_told),
         TEST(a_new_gate_hears_of_all_pairs_and_may_cut_them),
         TEST(of_two_gates_the_last_hears_of_the_pairs_of_both),
+        TEST(the_newest_of_many_gates_hears_of_all_pairs),
         TEST(without_a_gate_nothing_piles_up),
         TEST(a_gate_that_does_not_listen_is_told_later),
         TEST(beyond_its_room_a_pair_is_refused),
