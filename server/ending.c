@@ -81,6 +81,7 @@ static void child_gone(struct cn_subprocess *child, int status)
     if (s->gate == child)
         s->gate = NULL;
     cn_subprocess_forget(child);
+    cn_supervisor_state_look(s);
     cn_supervisor_workers_drain(s);
     cn_supervisor_gates_end(s);
     if (s->begun)

@@ -310,6 +310,7 @@ void cn_gate_goaway(struct cn_gate *gate)
 {
     struct cn_line *line = gate->first;
 
+    cn_workers_leave(gate->workers);
     while (line) {
         struct cn_line *next = line->next;
 

@@ -245,6 +245,7 @@ static int supervisor_open(const struct cn_registry_content *content)
                                                .lines_max = cn_cyphernetd.lines_max,
                                                .workers = cn_cyphernetd.workers,
                                                .started_ms = cn_cyphernetd.started_ms,
+                                               .state_number = cn_cyphernetd.inherited.state_number,
                                                .log_level = cn_log_level(),
                                                .applied = cn_requests_applied,
                                                .empty = on_empty };

@@ -15,6 +15,7 @@ enum cn_err cn_supervisor_create(struct cn_supervisor **supervisor,
         return CN_E_MEMORY;
     s->setup = *setup;
     s->state_fd = -1;
+    s->state_number = s->state_applied = setup->state_number;
     for (int i = 0; i < CN_CHILDREN_MAX; i++)
         s->children[i] =
             (struct cn_subprocess) { .channel = { -1, cn_supervisor_hear }, .supervisor = s };
@@ -26,6 +27,11 @@ enum cn_err cn_supervisor_create(struct cn_supervisor **supervisor,
     cn_pinging_begin(s);
     *supervisor = s;
     return CN_OK;
+}
+
+uint32_t cn_supervisor_state_number(const struct cn_supervisor *supervisor)
+{
+    return supervisor->state_number;
 }
 
 bool cn_supervisor_admits(const struct cn_supervisor *supervisor)
@@ -161,6 +167,33 @@ static void begins(struct cn_subprocess *child)
         connect_two(child->supervisor->gate, child);
 }
 
+/* In all gates: those that leave have lines, too. While there is none that admits, calls are not
+ * cut yet. */
+void cn_supervisor_state_look(struct cn_supervisor *s)
+{
+    uint32_t number = s->state_number;
+
+    for (const struct cn_subprocess *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->role == CN_ROLE_GATE && c->state > CN_SUBPROCESS_STARTING &&
+            c->state_number < number)
+            number = c->state_number;
+    }
+    if (!s->gate || number <= s->state_applied)
+        return;
+    s->state_applied = number;
+    s->setup.applied(s->setup.context, number, s->state_err, s->cut);
+    s->state_err = CN_OK;
+    s->cut = 0;
+}
+
+/* The gate has this one in force, and so many lines and calls ended by it. */
+static void state_applied(struct cn_subprocess *gate, const struct cn_message *m)
+{
+    gate->state_number = m->ticket;
+    gate->supervisor->cut += m->count;
+    cn_supervisor_state_look(gate->supervisor);
+}
+
 void cn_supervisor_failed(struct cn_subprocess *child, const struct cn_message *m)
 {
     struct cn_supervisor *s = child->supervisor;
@@ -174,8 +207,9 @@ void cn_supervisor_failed(struct cn_subprocess *child, const struct cn_message *
             cn_log_at(CN_LOG_FAILURES, "start_failed", "program=%s reason=\"%s\"",
                       cn_spawn_name(child->role),
                       err == CN_E_SYSTEM ? strerror((int)m->number) : cn_err_text(err));
-    } else if (child == s->gate) {
-        s->setup.applied(s->setup.context, m->ticket, err, 0);
+    } else if (child->role == CN_ROLE_GATE) {
+        s->state_err = err;
+        state_applied(child, m);
     }
 }
 
@@ -216,8 +250,8 @@ static bool hear(struct cn_subprocess *child)
         begins(child);
     else if (err == CN_OK && m.type == CN_MESSAGE_FAILED)
         cn_supervisor_failed(child, &m);
-    else if (err == CN_OK && m.type == CN_MESSAGE_STATE && child == s->gate)
-        s->setup.applied(s->setup.context, m.ticket, CN_OK, m.count);
+    else if (err == CN_OK && m.type == CN_MESSAGE_STATE && child->role == CN_ROLE_GATE)
+        state_applied(child, &m);
     else if (err == CN_OK && m.type == CN_MESSAGE_SUMS && child->role == CN_ROLE_METRICS)
         sums_write(child);
     else if (err == CN_OK && m.type == CN_MESSAGE_FAULTY && child->role == CN_ROLE_GATE)
@@ -226,7 +260,7 @@ static bool hear(struct cn_subprocess *child)
         gate_retired(child);
     else if (err == CN_OK && m.type == CN_MESSAGE_PING)
         cn_pinging_answered(child);
-    else if (err != CN_OK || m.type != CN_MESSAGE_STATE)
+    else
         return false;
     return true;
 }

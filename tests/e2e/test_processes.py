@@ -1,6 +1,8 @@
 """The server's processes: gates and workers come and go, calls do not notice."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -406,6 +408,27 @@ def test_a_program_that_takes_over_waits_for_the_registry(open_tmp, open_program
         if (open_programs / "cyphernetd-next").exists():
             (open_programs / "cyphernetd-next").rename(program)
         world.close()
+
+
+def test_what_was_cut_is_told_whoever_cut_it(own):
+    """The old gate is still leaving, or the new one does not know of all calls yet."""
+    own.serve("[waiting]\nspread = 100\n[calls]\nworkers = 2\n")
+    people = [invited(own) for _ in range(8)]
+    calls = [call_of(own, tag=f"{i:02x}" + 31 * "01", fingerprints=people[2 * i : 2 * i + 2]) for i in range(4)]
+    handed_over(own, 4)
+    Line(own, invited(own)).wait("input", OTHER)
+    revoked = json.loads(own.ctl.ok("revoke", people[0].stem, "--json").stdout)
+    assert revoked["cut"] == 1
+    upgraded(own)
+    revoked = json.loads(own.ctl.ok("revoke", people[2].stem, "--json").stdout)
+    assert revoked["cut"] == 1, "an old gate is leaving"
+    os.kill(own.processes()["cyphernetd-gate"][-1], signal.SIGKILL)
+    revoked = json.loads(own.ctl.ok("suspend", people[4].stem, "--json").stdout)
+    assert revoked["cut"] == 1, "a new gate"
+    for line in sum(calls[:3], ()):
+        line.ended()
+    works(*calls[3])
+    assert re.findall(r"event=registry blocked=. cut=(.)", own.server.said()) == ["1", "1", "1"]
 
 
 def test_who_is_revoked_while_there_is_no_gate_is_cut_by_the_next(own):

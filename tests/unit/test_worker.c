@@ -443,12 +443,25 @@ static int end_gate(void **state)
 }
 
 /* The worker's end. */
-static int worker_comes(bool draining)
+static int worker_comes_silently(void)
 {
     int ends[2];
 
     assert_err(cn_channel_make(ends), CN_OK);
+    assert_err(cn_workers_add(workers, ends[0], (uint32_t)ends[1], false), CN_OK);
+    return ends[1];
+}
+
+/* One that has no pairs to name. */
+static int worker_comes(bool draining)
+{
+    const struct cn_message told = { .type = CN_MESSAGE_TOLD };
+    int ends[2];
+
+    assert_err(cn_channel_make(ends), CN_OK);
     assert_err(cn_workers_add(workers, ends[0], (uint32_t)ends[1], draining), CN_OK);
+    assert_err(cn_channel_send(ends[1], &told, NULL, 0), CN_OK);
+    turns();
     return ends[1];
 }
 
@@ -567,6 +580,7 @@ static void what_a_worker_cannot_know_ends_it(void **state)
         { .type = CN_MESSAGE_PAIR, .pair = PAIRS },
         { .type = CN_MESSAGE_ENDED, .outcome = CN_SWITCH_OUTCOME_COUNT },
         { .type = CN_MESSAGE_CUT, .count = 1 },
+        { .type = CN_MESSAGE_TOLD },
         { .type = CN_MESSAGE_JOIN },
         { .type = CN_MESSAGE_START },
     };
@@ -639,6 +653,38 @@ static void a_cut_is_told_when_all_workers_have_done_it(void **state)
     assert_true(cn_workers_has_cut(workers));
     close_both(ends);
     close(one);
+}
+
+/* Whoever is blocked may still appear. */
+static void a_cut_is_not_done_until_all_pairs_have_been_named(void **state)
+{
+    const struct cn_message told = { .type = CN_MESSAGE_TOLD };
+    int one = worker_comes_silently(), other = worker_comes_silently(), third;
+
+    (void)state;
+    assert_false(cn_workers_has_cut(workers));
+    says(one, &told);
+    assert_false(cn_workers_has_cut(workers));
+    says(other, &(struct cn_message) { .type = CN_MESSAGE_PAIR, .party = { { .who = 8 } } });
+    says(other, &told);
+    assert_false(cn_workers_has_cut(workers));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(hears(i ? other : one, CN_MESSAGE_CUT).party[0].who, 8);
+        assert_false(cn_workers_has_cut(workers));
+        says(i ? other : one, &(struct cn_message) { .type = CN_MESSAGE_CUT, .count = 1 });
+    }
+    assert_true(cn_workers_has_cut(workers));
+    third = worker_comes_silently();
+    assert_false(cn_workers_has_cut(workers));
+    close(third); /* its pairs have gone with it */
+    turns();
+    assert_true(cn_workers_has_cut(workers));
+    third = worker_comes_silently();
+    cn_workers_leave(workers); /* it tells another gate */
+    assert_true(cn_workers_has_cut(workers));
+    close(one);
+    close(other);
+    close(third);
 }
 
 /* Time goes on as it does for who is awake. */
@@ -731,6 +777,23 @@ static void a_worker_that_cuts_nobody_is_left_in_time(void **state)
 }
 
 /* All of them stood still, and so did we: that is nobody's fault. */
+static void a_worker_that_does_not_name_its_pairs_is_left_in_time(void **state)
+{
+    int end = worker_comes_silently();
+
+    (void)state;
+    time_passes(CN_CHANNEL_ANSWER_MS - 250);
+    says(end, &(struct cn_message) { .type = CN_MESSAGE_PAIR, .party = { { .who = 8 } } });
+    (void)hears(end, CN_MESSAGE_CUT);
+    says(end, &(struct cn_message) { .type = CN_MESSAGE_CUT });
+    time_passes(CN_CHANNEL_ANSWER_MS - 250);
+    assert_int_equal(faulty, 0);
+    time_passes(CN_CHANNEL_ANSWER_MS / 2);
+    assert_int_equal(faulty, end);
+    nobody_is_counted();
+    close(end);
+}
+
 static void a_leap_of_the_clock_is_no_silence(void **state)
 {
     int end = worker_comes(false), ends[2];
@@ -877,6 +940,8 @@ int main(void)
         GATE(what_a_worker_cannot_know_ends_it),
         GATE(a_pair_that_is_there_already_is_a_lie),
         GATE(a_cut_is_told_when_all_workers_have_done_it),
+        GATE(a_cut_is_not_done_until_all_pairs_have_been_named),
+        GATE(a_worker_that_does_not_name_its_pairs_is_left_in_time),
         GATE(a_worker_that_takes_no_pair_is_left_in_time),
         GATE(a_pair_that_no_worker_is_there_to_take_ends_in_time),
         GATE(a_worker_that_cuts_nobody_is_left_in_time),
