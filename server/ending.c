@@ -120,7 +120,7 @@ void cn_supervisor_leave(struct cn_supervisor *supervisor)
     supervisor->leaving = true;
     for (struct cn_subprocess *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX;
          c++) {
-        if (c->state != CN_SUBPROCESS_RUNNING && c->state != CN_SUBPROCESS_STARTING)
+        if (c->state == CN_SUBPROCESS_NONE || c->state == CN_SUBPROCESS_LEAVING)
             continue;
         if (c->role != CN_ROLE_GATE)
             c->state = CN_SUBPROCESS_LEAVING;

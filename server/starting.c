@@ -122,7 +122,8 @@ static unsigned count(const struct cn_supervisor *s, enum cn_role role)
 static bool gate_missing(const struct cn_supervisor *s)
 {
     for (const struct cn_subprocess *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
-        if (c->role == CN_ROLE_GATE && c->state == CN_SUBPROCESS_STARTING)
+        if (c->role == CN_ROLE_GATE &&
+            (c->state == CN_SUBPROCESS_STARTING || c->state == CN_SUBPROCESS_READY))
             return false;
     }
     return s->leaving ? !s->gate && cn_subprocess_has_workers(s) : !s->gate || s->gate_is_old;

@@ -11,6 +11,7 @@ enum { CN_SUBPROCESS_HASTE_MS = 1000 }; /* who ends so soon is not started again
 enum cn_subprocess_state {
     CN_SUBPROCESS_NONE = 0,
     CN_SUBPROCESS_STARTING,
+    CN_SUBPROCESS_READY, /* a gate, but there is no worker yet, and another that admits */
     CN_SUBPROCESS_RUNNING,
     CN_SUBPROCESS_LEAVING
 };

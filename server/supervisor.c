@@ -153,18 +153,42 @@ static void limits_say(struct cn_subprocess *worker)
                    EPOLLIN | (worker->owes_limits ? EPOLLOUT : 0U));
 }
 
+static void worker_begins(struct cn_subprocess *worker)
+{
+    struct cn_supervisor *s = worker->supervisor;
+
+    limits_say(worker);
+    if (s->gate)
+        connect_two(s->gate, worker);
+    for (struct cn_subprocess *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->state == CN_SUBPROCESS_READY) {
+            c->state = CN_SUBPROCESS_RUNNING;
+            gate_begins(c);
+        }
+    }
+}
+
+static bool has_worker(const struct cn_supervisor *s)
+{
+    const struct cn_subprocess *c = s->children;
+
+    while (c < s->children + CN_CHILDREN_MAX &&
+           (c->role != CN_ROLE_SWITCH || c->state != CN_SUBPROCESS_RUNNING))
+        c++;
+    return c < s->children + CN_CHILDREN_MAX;
+}
+
+/* A gate takes over from none that could still hand calls over, while it could not itself. */
 static void begins(struct cn_subprocess *child)
 {
-    child->state = CN_SUBPROCESS_RUNNING;
-    if (child->role == CN_ROLE_GATE) {
+    struct cn_supervisor *s = child->supervisor;
+    bool waits = child->role == CN_ROLE_GATE && s->gate && !s->leaving && !has_worker(s);
+
+    child->state = waits ? CN_SUBPROCESS_READY : CN_SUBPROCESS_RUNNING;
+    if (child->role == CN_ROLE_SWITCH)
+        worker_begins(child);
+    else if (child->role == CN_ROLE_GATE && !waits)
         gate_begins(child);
-        return;
-    }
-    if (child->role != CN_ROLE_SWITCH)
-        return;
-    limits_say(child);
-    if (child->supervisor->gate)
-        connect_two(child->supervisor->gate, child);
 }
 
 /* In all gates: those that leave have lines, too. While there is none that admits, calls are not
@@ -174,7 +198,7 @@ void cn_supervisor_state_look(struct cn_supervisor *s)
     uint32_t number = s->state_number;
 
     for (const struct cn_subprocess *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
-        if (c->role == CN_ROLE_GATE && c->state > CN_SUBPROCESS_STARTING &&
+        if (c->role == CN_ROLE_GATE && c->state >= CN_SUBPROCESS_RUNNING &&
             c->state_number < number)
             number = c->state_number;
     }
@@ -329,13 +353,11 @@ enum cn_err cn_supervisor_state(struct cn_supervisor *supervisor,
     memcpy(supervisor->rates, rates, sizeof rates);
     for (struct cn_subprocess *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX;
          c++) {
-        if (c->state == CN_SUBPROCESS_NONE)
+        if (c->state < CN_SUBPROCESS_RUNNING) /* it gets it when it begins */
             continue;
-        if (c->role == CN_ROLE_SWITCH && c->state != CN_SUBPROCESS_STARTING && c->channel.fd >= 0 &&
-            changed)
+        if (c->role == CN_ROLE_SWITCH && c->channel.fd >= 0 && changed)
             limits_say(c);
-        else if (c->role == CN_ROLE_GATE &&
-                 c->state != CN_SUBPROCESS_STARTING) /* else when it begins */
+        else if (c->role == CN_ROLE_GATE)
             state_say(c);
     }
     return CN_OK;

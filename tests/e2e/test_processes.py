@@ -9,6 +9,7 @@ import socket
 import time
 from pathlib import Path
 
+import pytest
 from ctl_helper import BUILD
 from lines import OTHER, TAG, Line, call_of, invited, status
 from live import World, has_gone, until
@@ -291,29 +292,83 @@ def test_a_program_takes_over_from_none_of_another_version(own):
     works(one, other)
 
 
-def test_a_gate_that_cannot_begin_leaves_the_old_one_in_place(open_tmp, open_programs):
-    """The supervisor's program begins, its new gate does not: calls and admission go on, until it does."""
+def replaced(program, script):
+    """A script in the place of a program, which it can run as $0-aside."""
+    aside = program.with_name(program.name + "-aside")
+    program.rename(aside)
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return lambda: aside.rename(program)
+
+
+@pytest.fixture
+def movable(open_tmp, open_programs):
+    """A server whose programs may be replaced; they are put back."""
     world = World(open_tmp)
-    try:
-        world.server = world.run_program([open_programs / "cyphernetd", "--dir", world.ctl.dir])
-        until(lambda: b"ready" in world.server.got(), "it is ready")
-        one, other = call_of(world)
-        gate = open_programs / "cyphernetd-gate"
-        gate.rename(open_programs / "aside")
-        shutil.copyfile("/bin/false", gate)
-        gate.chmod(0o755)
-        world.server.signal(signal.SIGUSR2)
-        until(lambda: "error: starting" in world.server.said(), "it fails")
-        works(one, other)
-        works(*call_of(world, tag=OTHER))
-        before = world.gate()
-        (open_programs / "aside").rename(gate)
-        until(lambda: before not in world.processes()["cyphernetd-gate"], "there is another gate")
-        works(one, other)
-        works(*call_of(world, tag="09" + 31 * "00"))
-        handed_over(world, 3)
-    finally:
-        world.close()
+    (world.ctl.dir / "cyphernetd.conf").write_text("[metrics]\nlisten = metrics.sock\n")
+    world.server = world.run_program([open_programs / "cyphernetd", "--dir", world.ctl.dir])
+    until(lambda: b"ready" in world.server.got(), "it is ready")
+    world.programs = open_programs
+    yield world
+    world.close()
+    for aside in open_programs.glob("*-aside"):
+        aside.rename(str(aside).removesuffix("-aside"))
+
+
+@pytest.mark.parametrize("program", ["gate", "switch", "metrics"])
+@pytest.mark.parametrize("script", ["exit 1", "exit 0", "exec sleep 1000"])
+def test_a_program_whose_others_cannot_begin_does_not_take_over(movable, program, script):
+    one, other = call_of(movable)
+    before = movable.processes()
+    repair = replaced(movable.programs / f"cyphernetd-{program}", script)
+    movable.server.signal(signal.SIGUSR2)
+    movable.server.says("event=upgrade_failed kept=old")
+    assert movable.processes() == before
+    check = movable.run_program([movable.programs / "cyphernetd", "--dir", movable.ctl.dir, "--check"])
+    if "sleep" not in script:  # which takes half a minute
+        check.end(1)
+        assert "error: starting: " in check.said()
+    check.stop()
+    works(one, other)
+    repair()
+    upgraded(movable)
+    works(one, other)
+    works(*call_of(movable, tag=OTHER))
+
+
+@pytest.mark.parametrize("program", ["gate", "switch"])
+def test_programs_that_cannot_begin_leave_the_old_ones_in_place(movable, program):
+    """They could when they were tried: calls and admission go on with the old gate, until others can."""
+    one, other = call_of(movable)
+    waiting = Line(movable, invited(movable)).wait("input", "09" + 31 * "00")
+    fails = "case $(tr '\\0' ' ' </proc/$PPID/cmdline) in *--inherit*) exit 1 ;; esac"
+    repair = replaced(movable.programs / f"cyphernetd-{program}", f'{fails}\nexec "$0-aside"')
+    before = movable.gate()
+    movable.server.signal(signal.SIGUSR2)
+    movable.server.says("event=upgrade_failed kept=gate")
+    assert "event=upgraded" not in movable.server.said()
+    works(one, other)
+    assert waiting.is_open()
+    works(*call_of(movable, tag=OTHER))
+    assert before in movable.processes()["cyphernetd-gate"]
+    repair()
+    until(lambda: before not in movable.processes()["cyphernetd-gate"], "there is another gate")
+    works(one, other)
+    works(*call_of(movable, tag="0a" + 31 * "00"))
+
+
+def test_a_damaged_key_is_found_before_it_is_needed(own):
+    own.serve()
+    key = own.ctl.dir / "server.key"
+    good = key.read_text()
+    key.write_text(good.replace("A", "B"))
+    check = own.run_program([BUILD / "cyphernetd", "--dir", own.ctl.dir, "--check"])
+    check.end(1)
+    assert "error: server.key" in check.said()
+    own.server.signal(signal.SIGUSR2)
+    own.server.says("event=upgrade_failed kept=old")
+    key.write_text(good)
+    upgraded(own)
 
 
 def test_a_worker_that_was_late_for_new_limits_gets_the_last(own):
