@@ -117,6 +117,8 @@ void cn_reloading_wipe(struct cn_registry_content *content);
 /* Have it come into force, with the configuration; as cn_supervisor_state. */
 CN_MUST_USE enum cn_err cn_reloading_apply(const struct cn_registry_content *content,
                                            uint32_t *number);
+/* The configuration is in force, but for what takes another start; about comes before that. */
+void cn_reloading_tell(const char *event, const char *about);
 /* Read all again, and have it come into force. What came of it is logged. */
 void cn_reloading_all(void);
 

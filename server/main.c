@@ -276,7 +276,7 @@ static int supervisor_open(const struct cn_registry_content *content)
 
 static int ready_say(void)
 {
-    char where[4096];
+    char where[4096], about[64];
 
     if (cn_cyphernetd.is_incomplete) {
         cn_log_at(CN_LOG_FAILURES, "upgrade_failed",
@@ -284,8 +284,9 @@ static int ready_say(void)
         return CN_EXIT_DONE;
     }
     if (cn_cyphernetd.inherit_fd >= 0) {
-        cn_log("upgraded", "version=" CN_VERSION " processes=%u",
-               cn_cyphernetd.inherited.heir_count);
+        snprintf(about, sizeof about, "version=" CN_VERSION " processes=%u",
+                 cn_cyphernetd.inherited.heir_count);
+        cn_reloading_tell("upgraded", about);
         return CN_EXIT_DONE;
     }
     cn_listeners_describe(&cn_cyphernetd.listeners, where, sizeof where);
@@ -312,6 +313,8 @@ static int prepare(struct cn_registry_content *content)
     if (!cn_reloading_config(&cn_cyphernetd.config, what))
         return cn_main_fail(what, "cyphernetd.conf(5) describes every key");
     cn_cyphernetd.started_with = cn_cyphernetd.config;
+    if (cn_cyphernetd.inherit_fd >= 0)
+        cn_cyphernetd.started_with.lines_max = cn_cyphernetd.inherited.lines_wanted;
     cn_log_style_set((cn_cyphernetd.config.log_json ? CN_LOG_JSON : 0) |
                      (cn_log_is_journal() ? CN_LOG_JOURNAL : 0));
     err = cn_crypto_init(&cn_cyphernetd.crypto);

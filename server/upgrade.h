@@ -15,6 +15,7 @@ struct cn_upgrade {
     struct cn_who_secret who_secret;
     uint64_t started_ms; /* monotonic */
     uint32_t lines_max;
+    uint32_t lines_wanted; /* by the configuration of the first start */
     uint32_t state_number;
     int32_t dir;
     int32_t control;

@@ -27,6 +27,7 @@ static void upgrade_fill(struct cn_upgrade *u)
     *u = (struct cn_upgrade) { .who_secret = cn_cyphernetd.who_secret,
                                .started_ms = cn_cyphernetd.started_ms,
                                .lines_max = cn_cyphernetd.lines_max,
+                               .lines_wanted = cn_cyphernetd.started_with.lines_max,
                                .state_number = cn_supervisor_state_number(cn_cyphernetd.supervisor),
                                .dir = cn_cyphernetd.dir_fd,
                                .rate = cn_cyphernetd.rate_fd,

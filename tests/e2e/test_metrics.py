@@ -258,6 +258,16 @@ def test_it_is_replaced_with_the_program(scraped):
     other.gets(CALL)
 
 
+def test_there_is_room_for_as_many_lines_as_before(own):
+    """Whatever the configuration of the next program says: its processes are counted together with those before."""
+    scraped = Scraped(own, "[waiting]\nlines_max = 64\n")
+    (own.ctl.dir / "cyphernetd.conf").write_text(
+        f"[metrics]\nlisten = 127.0.0.1:{scraped.port}\n[waiting]\nlines_max = 128\n")
+    own.server.signal(signal.SIGUSR2)
+    own.server.says("event=upgraded")
+    assert scraped.value("lines_limit") == 64
+
+
 # --- documents -------------------------------------------------------------------------------------------------------
 
 

@@ -501,6 +501,20 @@ def test_sighup_says_what_takes_a_restart(own):
     assert "event=reloaded\n" in own.server.said()
 
 
+def test_a_new_program_says_what_still_takes_a_restart(own):
+    """All sizes are another's but lines_max."""
+    own.serve("[waiting]\nlines_max = 64\ntags_max = 100\n[calls]\nworkers = 1\n")
+    reload(own, "[waiting]\nlines_max = 128\ntags_max = 200\n[calls]\nworkers = 2\n")
+    own.server.says("event=reloaded needs_restart=waiting.lines_max,waiting.tags_max,calls.workers\n")
+    for count in (1, 2):
+        own.server.signal(signal.SIGUSR2)
+        until(lambda: own.server.said().count("needs_restart=waiting.lines_max\n") == count, "it says so")
+    assert own.server.said().count("event=upgraded") == 2
+    reload(own, "[waiting]\nlines_max = 64\ntags_max = 200\n[calls]\nworkers = 2\n")
+    assert "event=reloaded\n" in own.server.said()
+    assert len(own.processes()["cyphernetd-switch"]) == 2
+
+
 def test_sighup_goes_back_to_the_defaults_when_the_file_has_gone(own):
     own.serve("[waiting]\nspread = 77\n")
     (own.ctl.dir / "cyphernetd.conf").unlink()
