@@ -254,6 +254,18 @@ def test_after_an_upgrade_the_processes_hold_no_more_descriptors_than_before(own
     assert settled() == before
 
 
+def test_what_its_caller_left_open_goes_on_to_nobody(own):
+    """Sockets and files of a shell or a service manager."""
+    leaked = [os.open("/dev/full", os.O_RDONLY) for _ in range(30)]
+    own.server = own.run_program([BUILD / "cyphernetd", "--dir", own.ctl.dir], pass_fds=leaked)
+    for fd in leaked:
+        os.close(fd)
+    until(lambda: b"ready" in own.server.got(), "it is ready")
+    processes = own.processes()
+    for pid in processes["cyphernetd-gate"] + processes["cyphernetd-switch"]:
+        assert "/dev/full" not in [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]
+
+
 def test_many_are_blocked_while_it_runs(own):
     """A sort that is too large for the stack asks the system how much memory there is; and workers have much to hear."""
     own.serve()
