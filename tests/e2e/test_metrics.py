@@ -333,7 +333,9 @@ def test_what_never_matches_is_found(expression):
 def test_the_dashboard_and_the_alerts_use_what_there_is(scraped):
     samples, types = parse(scraped.ask()[1])
     dashboard = json.loads((DOCS / "grafana.json").read_text())
-    shown = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    targets = [target for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    assert all("{{instance}}" in target["legendFormat"] for target in targets), "of several servers"
+    shown = [target["expr"] for target in targets]
     alerts = re.findall(r"^ *expr: (.*)$", (DOCS / "alerts.yml").read_text(), re.MULTILINE)
     assert len(shown) >= 10 and len(alerts) >= 5
     for expression in shown + alerts:
