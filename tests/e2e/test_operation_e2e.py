@@ -312,6 +312,59 @@ def test_the_directory_of_another_user(own, open_tmp, open_programs):
     )
 
 
+def told_by_the_system(pid):
+    """Of a process: how it is guarded."""
+    told = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    [core] = [line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if line.startswith("Max core")]
+    return {
+        "sandbox": (int(told["Seccomp"]), int(told["NoNewPrivs"])),
+        "locked": int(told["VmLck"].split()[0]),
+        "core": core.split()[4:6],
+        "uid": int(told["Uid"].split()[1]),
+        "memory_of": os.stat(f"/proc/{pid}/mem").st_uid,
+    }
+
+
+@pytest.fixture
+def guarded(open_tmp):
+    """What the system tells of each process of a server that is not root's."""
+    world = World(open_tmp)
+    if os.geteuid() == 0:
+        give_to_nobody(world.ctl.dir)
+    world.serve("[metrics]\nlisten = metrics.sock\n")
+    works(*call_of(world))
+    world.server.signal(signal.SIGUSR2)
+    world.server.says("event=upgraded")
+    pids = {name: pid for name, pids in world.processes().items() for pid in pids}
+    assert len(pids) == 4
+    yield {name: told_by_the_system(pid) for name, pid in pids.items()}
+    world.close()
+
+
+def test_no_process_leaves_its_memory_to_others(guarded):
+    """No core, and /proc/PID/mem is root's, as of one that is not dumpable."""
+    for name, told in guarded.items():
+        assert told["uid"] != 0
+        assert told["core"] == ["0", "0"], name
+        assert told["memory_of"] == 0, name
+
+
+without_sanitizers = pytest.mark.skipif(
+    not (BUILD / "tests/support/key_watch.so").exists(), reason="built with sanitizers: no sandbox, nothing locked")
+
+
+@without_sanitizers
+def test_each_process_but_the_supervisor_is_in_its_sandbox(guarded):
+    assert {name: told["sandbox"] for name, told in guarded.items() if name != "cyphernetd"} == {
+        "cyphernetd-gate": (2, 1), "cyphernetd-switch": (2, 1), "cyphernetd-metr": (2, 1)}
+
+
+@without_sanitizers
+def test_the_gate_has_locked_its_key(guarded):
+    assert guarded["cyphernetd-gate"]["locked"] >= 128
+    assert guarded["cyphernetd-switch"]["locked"] == 0, "it has none"
+
+
 def watched(world, command):
     """How the processes were guarded each time one opened or read a key: dumpable, core limit, KiB of locked memory."""
     notes = world.tmp / "notes"

@@ -407,6 +407,31 @@ def test_a_worker_that_was_late_for_new_limits_gets_the_last(own):
     assert time.monotonic() - begin > 2, "the rate is another"
 
 
+def test_who_starts_later_knows_the_rates_too(own):
+    """Workers after one was killed, gates, and all after an upgrade."""
+    own.serve("[calls]\nworkers = 1\nrate_per_subscriber = 400000\n")
+
+    def is_limited(tag):
+        one, other = call_of(own, tag=f"{tag:02x}" + 31 * "05")
+        begin = time.monotonic()
+        one.tell("flow", 1_000_000)
+        other.tell("check", 1_000_000, 60000)
+        assert other.answer() == "got 1000000 whole"
+        assert one.answer() == "ok 1000000"
+        assert time.monotonic() - begin > 1.5, "it is as fast as it can be"
+
+    is_limited(1)
+    gate_killed(own)
+    is_limited(2)
+    os.kill(own.processes()["cyphernetd-switch"][0], signal.SIGKILL)
+    until(lambda: status(own)["worker_restarts"] == 1 and status(own)["workers"] == 1, "there is another worker")
+    is_limited(3)
+    upgraded(own)
+    is_limited(4)
+    gate_killed(own)
+    is_limited(5)
+
+
 def test_there_is_no_upgrade_while_too_many_processes_are_there(own):
     """Workers of the program before still have calls, or seem to: they do not answer."""
     own.serve("[waiting]\nlines_max = 64\n[calls]\nworkers = 32\n")
