@@ -1,6 +1,7 @@
 #include "workers.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -146,7 +147,11 @@ static void pair_end(struct cn_workers *w, struct pair *pair, const uint64_t byt
                      enum cn_switch_outcome outcome)
 {
     const uint32_t owner[2] = { pair->owner[0], pair->owner[1] };
+    const struct linger hard = { .l_onoff = 1, .l_linger = 0 };
 
+    /* an end that neither said is not to look like one, here as in the switch */
+    for (int i = 0; i < 2 && pair->fd[i] >= 0; i++)
+        (void)setsockopt(pair->fd[i], SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     fds_close(w, pair);
     *pair = (struct pair) { .state = FREE, .next = w->free };
     w->free = (uint32_t)(pair - w->pairs);
@@ -164,6 +169,8 @@ static void pair_break(struct cn_workers *w, struct pair *pair)
 {
     static const uint64_t nothing[2] = { 0 };
 
+    if (pair->state != OPEN && w->setup.untaken)
+        w->setup.untaken(w->setup.context);
     pair_end(w, pair, nothing, CN_SWITCH_BROKEN);
 }
 

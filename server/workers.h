@@ -27,6 +27,8 @@ struct cn_workers_setup {
      * are given back afterwards. */
     void (*ended)(void *context, const uint32_t owner[2], const uint64_t bytes[2],
                   enum cn_switch_outcome outcome);
+    /* Of one that has ended, none had said that it had it: no worker counts it. May be NULL. */
+    void (*untaken)(void *context);
     /* All workers have done what cn_workers_cut asked, of so many pairs in all. */
     void (*was_cut)(void *context, uint32_t count);
     void *context;

@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -380,7 +381,7 @@ static void a_gate_that_says_what_no_gate_says_is_hung_up_on(void **state)
 static struct cn_owner owner_memory[OWNERS];
 static struct cn_owners owners;
 static struct cn_workers *workers;
-static unsigned ended_count, cut_count, cut_told;
+static unsigned ended_count, untaken_count, cut_count, cut_told;
 static uint32_t faulty; /* the worker that was called so last, by its end of the channel */
 
 static void note_ended(void *context, const uint32_t owner[2], const uint64_t bytes[2],
@@ -391,6 +392,12 @@ static void note_ended(void *context, const uint32_t owner[2], const uint64_t by
     (void)bytes;
     (void)outcome;
     ended_count++;
+}
+
+static void note_untaken(void *context)
+{
+    (void)context;
+    untaken_count++;
 }
 
 /* Whoever appears is blocked. */
@@ -420,11 +427,12 @@ static int begin_gate(void **state)
                                             .pairs_max = PAIRS,
                                             .appeared = note_appeared,
                                             .ended = note_ended,
+                                            .untaken = note_untaken,
                                             .was_cut = note_cut,
                                             .faulty = note_faulty };
 
     memset(owner_memory, 0, sizeof owner_memory);
-    ended_count = cut_count = cut_told = faulty = 0;
+    ended_count = untaken_count = cut_count = cut_told = faulty = 0;
     if (begin(state) != 0)
         return -1;
     cn_worker_destroy(worker);
@@ -560,7 +568,8 @@ static void the_pairs_of_a_worker_that_goes_have_ended(void **state)
     close(end);
     turns();
     assert_int_equal(ended_count, 2); /* of the second it had not said anything yet */
-    assert_int_equal(faulty, 0);      /* it has ended, and is to be replaced anyway */
+    assert_int_equal(untaken_count, 1);
+    assert_int_equal(faulty, 0); /* it has ended, and is to be replaced anyway */
     assert_int_equal(cn_workers_pairs(workers), 1);
     close(other);
     turns();
@@ -737,15 +746,60 @@ static void a_pair_that_no_worker_is_there_to_take_ends_in_time(void **state)
     close_both(ends);
     turns();
     assert_int_equal(ended_count, 1);
+    assert_int_equal(untaken_count, 1);
     hand_over(ends, 1, 2);
     time_passes(3 * CN_CHANNEL_ANSWER_MS);
     assert_int_equal(ended_count, 2);
+    assert_int_equal(untaken_count, 2);
     assert_true(has_ended(ends[0]) && has_ended(ends[1]));
     nobody_is_counted();
     close_both(ends);
 }
 
 /* One that answers all else, too. */
+/* Two ends of a connection. */
+static void connection(int ends[2])
+{
+    struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    socklen_t size = sizeof here;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(listener, (const struct sockaddr *)&here, size), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&here, &size), 0);
+    ends[0] = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(ends[0], (const struct sockaddr *)&here, size), 0);
+    ends[1] = accept(listener, NULL, NULL);
+    assert_true(ends[1] >= 0);
+    close(listener);
+}
+
+/* Nobody said an end. */
+static void a_pair_that_nobody_took_is_reset(void **state)
+{
+    (void)state;
+    for (int cut = 0; cut < 2; cut++) {
+        const uint32_t owner[2] = { cn_owners_take(&owners, 1, 1), cn_owners_take(&owners, 2, 2) };
+        int one[2], other[2];
+        char octet;
+
+        connection(one);
+        connection(other);
+        assert_true(cn_workers_join(workers, (int[2]) { one[1], other[1] }, owner));
+        if (cut)
+            cn_workers_cut(workers, 1);
+        else
+            time_passes(3 * CN_CHANNEL_ANSWER_MS);
+        assert_int_equal(recv(one[0], &octet, 1, 0), -1);
+        assert_int_equal(errno, ECONNRESET);
+        assert_int_equal(recv(other[0], &octet, 1, 0), -1);
+        assert_int_equal(errno, ECONNRESET);
+        close(one[0]);
+        close(other[0]);
+        turns();
+    }
+}
+
 static void a_worker_that_cuts_nobody_is_left_in_time(void **state)
 {
     int one = worker_comes(false), other = worker_comes(true), ends[16][2];
@@ -944,6 +998,7 @@ int main(void)
         GATE(a_worker_that_does_not_name_its_pairs_is_left_in_time),
         GATE(a_worker_that_takes_no_pair_is_left_in_time),
         GATE(a_pair_that_no_worker_is_there_to_take_ends_in_time),
+        GATE(a_pair_that_nobody_took_is_reset),
         GATE(a_worker_that_cuts_nobody_is_left_in_time),
         GATE(a_leap_of_the_clock_is_no_silence),
         GATE(who_answers_no_cut_of_very_many_is_left),
