@@ -24,6 +24,7 @@ enum {
     CN_CHANNEL_FD = 3, /* a child's channel to the supervisor */
     CN_CHANNEL_FDS_MAX = 3,
     CN_CHANNEL_ANSWER_MS = 5000, /* a worker that owes a gate an answer for so long is stuck */
+    CN_CHANNEL_GATES_MAX = 16,   /* that a worker hears */
     CN_CHANNEL_RATES = 16        /* in a message */
 };
 

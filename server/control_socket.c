@@ -1,5 +1,6 @@
 #include "control_socket.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdbool.h>
 #include <stdio.h>
@@ -12,7 +13,7 @@
 
 #include "control.h"
 
-enum { ASKER_COUNT = 8 };
+enum { ASKER_COUNT = 8, BACKLOG = 128 };
 
 struct asker {
     struct cn_watch watch; /* first */
@@ -34,12 +35,14 @@ struct cn_control {
     char reply[CN_CONTROL_REPLY_SIZE_MAX];
 };
 
+/* Whoever has been waiting for a place is told of anew. */
 static void asker_close(struct asker *a)
 {
     cn_loop_remove(a->control->loop, &a->watch);
     cn_loop_timer_clear(a->control->loop, &a->timer);
     close(a->watch.fd);
     a->watch.fd = -1;
+    cn_loop_change(a->control->loop, &a->control->watch, EPOLLIN | EPOLLET);
 }
 
 static void asker_timer(struct cn_timer *timer)
@@ -104,21 +107,33 @@ static void asker_ready(struct cn_watch *watch, uint32_t epoll_events)
         asker_answer(a);
 }
 
-/* A place that is free, or that of who has said nothing for the longest: whoever means to ask does
- * so at once, and what he said in this turn is heard first. */
+/* Whether one more may come in: a place is free, or its owner says nothing. Whoever means to ask
+ * does so at once: what was said in this turn is heard first. Who waits for an answer gets it. */
+static bool has_place(struct cn_control *c)
+{
+    bool has = false;
+
+    for (struct asker *a = c->askers; a < c->askers + ASKER_COUNT; a++) {
+        if (a->watch.fd >= 0 && !a->waits)
+            asker_ready(&a->watch, EPOLLIN);
+        has = has || a->watch.fd < 0 || !a->waits;
+    }
+    return has;
+}
+
+/* There is one: free, or of who has said nothing for the longest. */
 static struct asker *place_for_one(struct cn_control *c)
 {
-    struct asker *first = c->askers;
+    struct asker *first = NULL;
 
     for (struct asker *a = c->askers; a < c->askers + ASKER_COUNT; a++) {
         if (a->watch.fd < 0)
             return a;
-        if (a->timer.due_ms < first->timer.due_ms)
+        if (!a->waits && (!first || a->timer.due_ms < first->timer.due_ms))
             first = a;
     }
-    asker_ready(&first->watch, EPOLLIN);
-    if (first->watch.fd >= 0)
-        asker_close(first);
+    assert(first);
+    asker_close(first);
     return first;
 }
 
@@ -139,15 +154,16 @@ static bool asker_take(struct cn_control *c, int fd)
     return true;
 }
 
-/* Told once of those who come (EPOLLET): while there is no descriptor for one we do not turn in
- * circles, and the next to come brings it in. */
+/* Told once of those who come (EPOLLET): while there is no place or descriptor for one we do not
+ * turn in circles; the next to come brings it in, or the next to go. */
 static void control_ready(struct cn_watch *watch, uint32_t epoll_events)
 {
     struct cn_control *c = (struct cn_control *)(void *)watch;
     int fd;
 
     (void)epoll_events;
-    while ((fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+    while (has_place(c) &&
+           (fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
         if (!asker_take(c, fd))
             close(fd);
     }
@@ -163,7 +179,7 @@ static int listen_here(void)
 
     (void)unlink(CN_CONTROL_SOCKET); /* ENOENT mostly */
     failed = fd < 0 || bind(fd, (const struct sockaddr *)&address, sizeof address) != 0 ||
-             listen(fd, ASKER_COUNT) != 0;
+             listen(fd, BACKLOG) != 0;
     saved = errno;
     (void)umask(mask);
     if (!failed)

@@ -56,6 +56,12 @@ static enum cn_err wait_for(int s, short events, int64_t deadline)
     }
 }
 
+/* What a failed system call on the line means. */
+static enum cn_err line_err(void)
+{
+    return errno == ECONNRESET || errno == EPIPE ? CN_E_HUNG_UP : CN_E_SYSTEM;
+}
+
 /* The server reads the whole of so short a line in one piece or dies. */
 static enum cn_err request_send(int s, const char *request, int64_t deadline)
 {
@@ -64,7 +70,7 @@ static enum cn_err request_send(int s, const char *request, int64_t deadline)
 
     if (err != CN_OK)
         return err;
-    return send(s, request, size, MSG_NOSIGNAL) == (ssize_t)size ? CN_OK : CN_E_SYSTEM;
+    return send(s, request, size, MSG_NOSIGNAL) == (ssize_t)size ? CN_OK : line_err();
 }
 
 /* One line, without its end. */
@@ -83,9 +89,9 @@ static enum cn_err reply_receive(int s, char *reply, size_t size_max, int64_t de
         if (got < 0 && errno == EINTR)
             continue;
         if (got < 0)
-            return CN_E_SYSTEM;
+            return line_err();
         if (got == 0)
-            return CN_E_FORMAT; /* it ended before the line did */
+            return CN_E_HUNG_UP; /* it ended before the line did */
         end = memchr(reply + have, '\n', (size_t)got);
         have += (size_t)got;
         if (end) {
@@ -118,10 +124,9 @@ const char *cn_ctl_ask_reason(enum cn_err err, char *reply)
     return m.value;
 }
 
-enum cn_err cn_ctl_ask(int dir, const char *request, const char *event, char *reply,
-                       size_t reply_size_max)
+static enum cn_err ask_once(int dir, const char *request, const char *event, char *reply,
+                            size_t reply_size_max, int64_t deadline)
 {
-    int64_t deadline = now_ms() + CN_CONTROL_TIMEOUT_MS;
     int s = connect_in(dir);
     enum cn_err err;
     int saved;
@@ -136,5 +141,17 @@ enum cn_err cn_ctl_ask(int dir, const char *request, const char *event, char *re
     saved = errno;
     close(s);
     errno = saved;
+    return err;
+}
+
+enum cn_err cn_ctl_ask(int dir, const char *request, const char *event, char *reply,
+                       size_t reply_size_max)
+{
+    const int64_t deadline = now_ms() + CN_CONTROL_TIMEOUT_MS;
+    enum cn_err err = ask_once(dir, request, event, reply, reply_size_max, deadline);
+
+    /* another program may have taken over just then, or none; asking again changes nothing */
+    if (err == CN_E_HUNG_UP)
+        err = ask_once(dir, request, event, reply, reply_size_max, deadline);
     return err;
 }

@@ -94,7 +94,7 @@ static bool server_tell(const struct cn_ctl *ctl, const struct cn_ctl_place *pla
         return true;
     cn_ctl_error("the registry has it, but the running server did not confirm: %s",
                  cn_ctl_ask_reason(err, reply));
-    cn_ctl_hint("look at the server's log; a restart of cyphernetd takes it over for certain");
+    cn_ctl_hint("look at the server's log; then do this again, or send SIGHUP to cyphernetd");
     return false;
 }
 

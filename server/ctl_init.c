@@ -104,7 +104,8 @@ static bool operator_read(const struct cn_ctl *ctl, struct cn_settings *s)
         s->operator_count = 1;
         return true;
     }
-    cn_ctl_error("%s: %s", path, cn_ctl_reason(err));
+    cn_ctl_error("%s: %s", path,
+                 err == CN_E_OPEN_MODE ? "it is no plain file" : cn_ctl_reason(err));
     cn_ctl_hint("--operator-key takes the %s that init made in the other directory",
                 CN_OPERATOR_PUBLIC_FILE);
     return false;

@@ -43,7 +43,7 @@ bool cn_ctl_server_tell(const struct cn_ctl_place *place, bool *running)
         return true;
     cn_ctl_error("the registry has it, but the running server did not confirm: %s",
                  cn_ctl_ask_reason(err, reply));
-    cn_ctl_hint("look at the server's log; a restart of cyphernetd takes it over for certain");
+    cn_ctl_hint("look at the server's log; then do this again, or send SIGHUP to cyphernetd");
     return false;
 }
 

@@ -68,6 +68,7 @@ struct cn_cyphernetd {
     struct cn_notify notify; /* who started us, if it wants to hear of us */
     struct cn_timer service;
     bool begun;          /* it is ready */
+    bool is_incomplete;  /* it has taken over, but the others do not start */
     bool upgrade_wanted; /* as soon as it is */
     bool ending;
     uint64_t started_ms;
@@ -97,6 +98,8 @@ int cn_opening_listeners(const struct cn_settings *settings);
 /* Another program's socket is kept if it is where it should be. That it cannot be had any more is
  * then no reason to end: calls go on. */
 int cn_opening_metrics(void);
+/* A socket that has no name in its place, to see whether who serves them can begin. */
+int cn_opening_metrics_nowhere(void);
 /* Workers that go on under us go on sharing it. */
 int cn_opening_rate(void);
 /* As many lines as there may be descriptors for, each taking one, and calls pipes beside. */
@@ -114,6 +117,8 @@ void cn_reloading_wipe(struct cn_registry_content *content);
 /* Have it come into force, with the configuration; as cn_supervisor_state. */
 CN_MUST_USE enum cn_err cn_reloading_apply(const struct cn_registry_content *content,
                                            uint32_t *number);
+/* The configuration is in force, but for what takes another start; about comes before that. */
+void cn_reloading_tell(const char *event, const char *about);
 /* Read all again, and have it come into force. What came of it is logged. */
 void cn_reloading_all(void);
 

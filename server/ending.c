@@ -81,6 +81,7 @@ static void child_gone(struct cn_subprocess *child, int status)
     if (s->gate == child)
         s->gate = NULL;
     cn_subprocess_forget(child);
+    cn_supervisor_state_look(s);
     cn_supervisor_workers_drain(s);
     cn_supervisor_gates_end(s);
     if (s->begun)
@@ -119,7 +120,7 @@ void cn_supervisor_leave(struct cn_supervisor *supervisor)
     supervisor->leaving = true;
     for (struct cn_subprocess *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX;
          c++) {
-        if (c->state != CN_SUBPROCESS_RUNNING && c->state != CN_SUBPROCESS_STARTING)
+        if (c->state == CN_SUBPROCESS_NONE || c->state == CN_SUBPROCESS_LEAVING)
             continue;
         if (c->role != CN_ROLE_GATE)
             c->state = CN_SUBPROCESS_LEAVING;

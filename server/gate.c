@@ -157,6 +157,14 @@ static void on_ended(void *context, const uint32_t owner[2], const uint64_t byte
         gate->room(gate->room_context);
 }
 
+/* Two lines that never got their call. */
+static void on_untaken(void *context)
+{
+    struct cn_gate *gate = context;
+
+    gate->count[CN_GATE_LOST] += 2;
+}
+
 /* Who was blocked while there was no gate to cut his calls. */
 static void on_appeared(void *context, const struct cn_party party[2])
 {
@@ -199,6 +207,7 @@ enum cn_err cn_gate_create(struct cn_gate **gate, const struct cn_gate_setup *se
                                           .pairs_max = setup->lines_max / 2 + 1,
                                           .appeared = on_appeared,
                                           .ended = on_ended,
+                                          .untaken = on_untaken,
                                           .was_cut = on_cut,
                                           .context = g,
                                           .faulty = setup->worker_faulty };
@@ -331,6 +340,7 @@ void cn_gate_goaway(struct cn_gate *gate)
 {
     struct cn_line *line = gate->first;
 
+    cn_workers_leave(gate->workers);
     while (line) {
         struct cn_line *next = line->next;
 

@@ -20,6 +20,8 @@ size_t cn_supervisor_heirs(struct cn_supervisor *supervisor, struct cn_heir heir
          c++) {
         if (c->state == CN_SUBPROCESS_NONE)
             continue;
+        if (c->state == CN_SUBPROCESS_READY) /* the next program starts another */
+            cn_supervisor_gate_retire(c);
         heirs[n++] = (struct cn_heir) { .pid = c->pid,
                                         .channel = c->channel.fd,
                                         .page = c->page_fd,

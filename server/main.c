@@ -151,7 +151,9 @@ static bool become_owner(uid_t started)
     if (started != 0)
         return true;
     if (cn_cyphernetd.uid == 0) {
-        cn_log("warning", "text=\"runs as root, as the directory is root's: chown it to another\"");
+        if (!cn_cyphernetd.only_checks)
+            cn_log("warning",
+                   "text=\"runs as root, as the directory is root's: chown it to another\"");
         return true;
     }
     return setgroups(0, NULL) == 0 &&
@@ -245,6 +247,7 @@ static int supervisor_open(const struct cn_registry_content *content)
                                                .lines_max = cn_cyphernetd.lines_max,
                                                .workers = cn_cyphernetd.workers,
                                                .started_ms = cn_cyphernetd.started_ms,
+                                               .state_number = cn_cyphernetd.inherited.state_number,
                                                .log_level = cn_log_level(),
                                                .applied = cn_requests_applied,
                                                .empty = on_empty };
@@ -265,6 +268,7 @@ static int supervisor_open(const struct cn_registry_content *content)
         /* what runs goes on: calls are worth more than a new program */
         (void)start_failed(err);
         cn_supervisor_go_on(cn_cyphernetd.supervisor);
+        cn_cyphernetd.is_incomplete = true;
         return CN_EXIT_DONE;
     }
     return err == CN_OK ? CN_EXIT_DONE : start_failed(err);
@@ -272,11 +276,17 @@ static int supervisor_open(const struct cn_registry_content *content)
 
 static int ready_say(void)
 {
-    char where[4096];
+    char where[4096], about[64];
 
+    if (cn_cyphernetd.is_incomplete) {
+        cn_log_at(CN_LOG_FAILURES, "upgrade_failed",
+                  "kept=gate reason=\"its other programs do not start; they are tried again\"");
+        return CN_EXIT_DONE;
+    }
     if (cn_cyphernetd.inherit_fd >= 0) {
-        cn_log("upgraded", "version=" CN_VERSION " processes=%u",
-               cn_cyphernetd.inherited.heir_count);
+        snprintf(about, sizeof about, "version=" CN_VERSION " processes=%u",
+                 cn_cyphernetd.inherited.heir_count);
+        cn_reloading_tell("upgraded", about);
         return CN_EXIT_DONE;
     }
     cn_listeners_describe(&cn_cyphernetd.listeners, where, sizeof where);
@@ -303,6 +313,8 @@ static int prepare(struct cn_registry_content *content)
     if (!cn_reloading_config(&cn_cyphernetd.config, what))
         return cn_main_fail(what, "cyphernetd.conf(5) describes every key");
     cn_cyphernetd.started_with = cn_cyphernetd.config;
+    if (cn_cyphernetd.inherit_fd >= 0)
+        cn_cyphernetd.started_with.lines_max = cn_cyphernetd.inherited.lines_wanted;
     cn_log_style_set((cn_cyphernetd.config.log_json ? CN_LOG_JSON : 0) |
                      (cn_log_is_journal() ? CN_LOG_JOURNAL : 0));
     err = cn_crypto_init(&cn_cyphernetd.crypto);
@@ -332,10 +344,10 @@ static int prepare_patiently(struct cn_registry_content *content)
     return code;
 }
 
-static int start_with(const struct cn_registry_content *content, uid_t started)
+/* What the other programs need to begin. */
+static int ground_lay(uid_t started)
 {
     enum cn_err err = cn_loop_init(&cn_cyphernetd.loop, CN_CHILDREN_MAX + 64);
-    int code;
 
     if (err != CN_OK)
         return cn_main_fail_err(err, "starting", NULL);
@@ -345,17 +357,41 @@ static int start_with(const struct cn_registry_content *content, uid_t started)
     cn_cyphernetd.workers = workers_wanted();
     cn_cyphernetd.started_ms = cn_cyphernetd.inherit_fd >= 0 ? cn_cyphernetd.inherited.started_ms
                                                              : cn_cyphernetd.loop.now_ms;
-    if (!act_as_started(started))
-        return cn_main_fail_err(CN_E_SYSTEM, "changing the user", NULL);
-    code = cn_opening_listeners(&content->settings);
-    if (code != CN_EXIT_DONE)
-        return code;
+    return act_as_started(started) ? CN_EXIT_DONE
+                                   : cn_main_fail_err(CN_E_SYSTEM, "changing the user", NULL);
+}
+
+static int owner_become(uid_t started)
+{
     if (!become_owner(started))
         return cn_main_fail_err(CN_E_SYSTEM, "becoming the directory's owner", NULL);
     cn_process_harden();
     if (!signals_open())
         return cn_main_fail_err(CN_E_SYSTEM, "starting", NULL);
-    code = cn_opening_rate();
+    return cn_opening_rate();
+}
+
+/* One of each, which begin as they would, but nobody can reach them. */
+static int rehearse(const struct cn_registry_content *content, uid_t started)
+{
+    int code = ground_lay(started);
+
+    cn_cyphernetd.workers = 1;
+    if (code == CN_EXIT_DONE)
+        code = owner_become(started);
+    if (code == CN_EXIT_DONE)
+        code = cn_opening_metrics_nowhere();
+    return code == CN_EXIT_DONE ? supervisor_open(content) : code;
+}
+
+static int start_with(const struct cn_registry_content *content, uid_t started)
+{
+    int code = ground_lay(started);
+
+    if (code == CN_EXIT_DONE)
+        code = cn_opening_listeners(&content->settings);
+    if (code == CN_EXIT_DONE)
+        code = owner_become(started);
     if (code == CN_EXIT_DONE)
         code = cn_opening_metrics();
     if (code != CN_EXIT_DONE)
@@ -394,8 +430,9 @@ static int start(void)
         cn_upgrade_keep(&cn_cyphernetd.inherited);
     }
     code = prepare_patiently(&content);
-    if (code == CN_EXIT_DONE && !cn_cyphernetd.only_checks)
-        code = start_with(&content, started);
+    if (code == CN_EXIT_DONE)
+        code =
+            cn_cyphernetd.only_checks ? rehearse(&content, started) : start_with(&content, started);
     cn_reloading_wipe(&content);
     return code;
 }
@@ -438,8 +475,10 @@ int main(int argc, char **argv)
     if (readlink("/proc/self/exe", cn_cyphernetd.program, sizeof cn_cyphernetd.program - 1) < 0)
         return cn_main_fail_err(CN_E_SYSTEM, "/proc", NULL);
     code = start();
-    if (cn_cyphernetd.only_checks)
+    if (cn_cyphernetd.only_checks) {
+        cn_supervisor_destroy(cn_cyphernetd.supervisor);
         return code;
+    }
     if (code == CN_EXIT_DONE && cn_loop_run(&cn_cyphernetd.loop) != CN_OK)
         code = cn_main_fail_err(CN_E_SYSTEM, "epoll", NULL);
     if (code == CN_EXIT_DONE)

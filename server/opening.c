@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -107,6 +108,20 @@ int cn_opening_metrics(void)
                                 "another port, or none, in [metrics] of cyphernetd.conf");
     cn_log("warning", "text=\"%s: %s\"", what, strerror(errno));
     return CN_EXIT_DONE;
+}
+
+int cn_opening_metrics_nowhere(void)
+{
+    const struct sockaddr unnamed = { .sa_family = AF_UNIX };
+    int fd;
+
+    if (!cn_cyphernetd.config.metrics_listen[0])
+        return CN_EXIT_DONE;
+    fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    cn_cyphernetd.metrics_fd = fd;
+    return fd >= 0 && bind(fd, &unnamed, sizeof unnamed.sa_family) == 0 && listen(fd, 1) == 0
+               ? CN_EXIT_DONE
+               : cn_main_fail_err(CN_E_SYSTEM, "starting", NULL);
 }
 
 int cn_opening_rate(void)

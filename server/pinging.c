@@ -48,7 +48,7 @@ static void ping_fire(struct cn_timer *timer)
         (struct cn_supervisor *)(void *)((char *)timer - offsetof(struct cn_supervisor, pinging));
 
     for (struct cn_subprocess *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
-        if (c->state == CN_SUBPROCESS_RUNNING || c->state == CN_SUBPROCESS_LEAVING)
+        if (c->state > CN_SUBPROCESS_STARTING)
             ping(c);
         else if (c->state == CN_SUBPROCESS_STARTING &&
                  s->setup.loop->now_ms > c->started_ms + START_MS_MAX)

@@ -237,8 +237,8 @@ enum cn_err cn_registry_blocked(struct cn_registry *registry, struct cn_blocked 
     sqlite3_stmt *statement;
     void *all = NULL;
     enum cn_err err = cn_sql_prepare(registry,
-                                     "SELECT c.serial, s.admission_key, s.status FROM certificate c"
-                                     " JOIN subscriber s ON s.id = c.subscriber"
+                                     "SELECT c.serial, s.admission_key, s.status FROM subscriber s"
+                                     " CROSS JOIN certificate c ON c.subscriber = s.id"
                                      " WHERE s.status <> 0 UNION ALL"
                                      " SELECT serial, admission_key, status FROM imported"
                                      " ORDER BY 1",

@@ -82,8 +82,7 @@ enum cn_err cn_reloading_apply(const struct cn_registry_content *content, uint32
     return cn_supervisor_state(cn_cyphernetd.supervisor, &parts, number);
 }
 
-/* The configuration is in force, but for what takes another start. */
-static void reload_tell(void)
+void cn_reloading_tell(const char *event, const char *about)
 {
     char keys[512] = "";
     const char *key;
@@ -95,9 +94,9 @@ static void reload_tell(void)
             snprintf(keys + size, sizeof keys - size, "%s%s", size > 0 ? "," : "", key);
     }
     if (keys[0])
-        cn_log("reloaded", "needs_restart=%s", keys);
+        cn_log(event, "%s%sneeds_restart=%s", about, about[0] ? " " : "", keys);
     else
-        cn_log("reloaded", NULL);
+        cn_log(event, about[0] ? "%s" : NULL, about);
 }
 
 void cn_reloading_all(void)
@@ -110,6 +109,6 @@ void cn_reloading_all(void)
         return;
     }
     cn_cyphernetd.config = config;
-    reload_tell();
+    cn_reloading_tell("reloaded", "");
     cn_requests_registry(0, 0); /* it says what came of it */
 }

@@ -23,7 +23,7 @@ struct ruleset {
 enum { RULESET_VERSION = 1 };
 
 /* All that this version of Landlock can forbid. A kernel that has none is no failure. */
-static enum cn_err landlock_enter(void)
+enum cn_err cn_sandbox_landlock(void)
 {
     static const int fs_bits[] = { 0, 13, 14, 15, 15, 16 }; /* by version */
     struct ruleset r = { 0 };
@@ -178,6 +178,6 @@ enum cn_err cn_sandbox_enter(enum cn_sandbox role)
 
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         return CN_E_SYSTEM;
-    err = landlock_enter();
+    err = cn_sandbox_landlock();
     return err == CN_OK ? seccomp_enter(role) : err;
 }

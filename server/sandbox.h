@@ -17,5 +17,7 @@ enum cn_sandbox {
  * this thread. CN_E_SYSTEM (errno): not in force. A program built with sanitizers, which need more
  * of the kernel, goes without, and says so in its log. */
 CN_MUST_USE enum cn_err cn_sandbox_enter(enum cn_sandbox role);
+/* Landlock alone, which seccomp hides; for its test. Without new privileges. */
+CN_MUST_USE enum cn_err cn_sandbox_landlock(void);
 
 #endif

@@ -69,6 +69,8 @@ static _Noreturn void become(const char *dir, enum cn_role role, int channel)
         (void)fcntl(channel, F_SETFD, 0);
     else if (dup2(channel, CN_CHANNEL_FD) < 0)
         _exit(127);
+    /* ours are closed by exec, but who started us may have left some of his */
+    (void)close_range(CN_CHANNEL_FD + 1, ~0U, 0);
     execv(path, argv);
     _exit(127);
 }

@@ -122,7 +122,8 @@ static unsigned count(const struct cn_supervisor *s, enum cn_role role)
 static bool gate_missing(const struct cn_supervisor *s)
 {
     for (const struct cn_subprocess *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
-        if (c->role == CN_ROLE_GATE && c->state == CN_SUBPROCESS_STARTING)
+        if (c->role == CN_ROLE_GATE &&
+            (c->state == CN_SUBPROCESS_STARTING || c->state == CN_SUBPROCESS_READY))
             return false;
     }
     return s->leaving ? !s->gate && cn_subprocess_has_workers(s) : !s->gate || s->gate_is_old;
@@ -174,11 +175,14 @@ enum cn_err cn_supervisor_start(struct cn_supervisor *supervisor)
 bool cn_supervisor_has_room(const struct cn_supervisor *supervisor)
 {
     uint32_t used = supervisor->setup.workers + 3; /* gate, metrics, one to spare */
+    uint32_t gates = 2;                            /* the new one, one to spare */
 
     for (const struct cn_subprocess *c = supervisor->children;
-         c < supervisor->children + CN_CHILDREN_MAX; c++)
+         c < supervisor->children + CN_CHILDREN_MAX; c++) {
         used += c->state != CN_SUBPROCESS_NONE;
-    return used <= CN_CHILDREN_MAX;
+        gates += c->state != CN_SUBPROCESS_NONE && c->role == CN_ROLE_GATE;
+    }
+    return used <= CN_CHILDREN_MAX && gates <= CN_CHANNEL_GATES_MAX;
 }
 
 static bool is_starting(const struct cn_supervisor *s)

@@ -43,8 +43,10 @@ void cn_status_add(struct cn_status *status, const struct cn_page *page, bool is
     status->calls.bytes_total += page->calls.bytes_total;
     for (int i = 0; i < CN_SWITCH_OUTCOME_COUNT; i++)
         status->calls.outcome[i] += page->calls.outcome[i];
-    if (!is_running)
+    if (!is_running) { /* the calls that it still had have ended with it */
+        status->calls.outcome[CN_SWITCH_BROKEN] += page->calls.pairs;
         return;
+    }
     status->gate.lines += page->gate.lines;
     status->gate.pending += page->gate.pending;
     status->gate.waiting += page->gate.waiting;

@@ -11,6 +11,7 @@ enum { CN_SUBPROCESS_HASTE_MS = 1000 }; /* who ends so soon is not started again
 enum cn_subprocess_state {
     CN_SUBPROCESS_NONE = 0,
     CN_SUBPROCESS_STARTING,
+    CN_SUBPROCESS_READY, /* a gate, but there is no worker yet, and another that admits */
     CN_SUBPROCESS_RUNNING,
     CN_SUBPROCESS_LEAVING
 };
@@ -28,11 +29,12 @@ struct cn_subprocess {
     uint64_t started_ms;
     bool pinged; /* and owes the answer */
     uint32_t pings_missed;
-    bool owes_limits;  /* there was no room to tell a worker all of them */
-    bool drains;       /* a worker that has been told to end when it is idle */
-    bool retired;      /* a gate that has nothing left but to cut calls */
-    bool ends;         /* and has been told to end */
-    const char *fault; /* why it was killed; NULL: it was not, or was leaving anyway */
+    uint32_t state_number; /* that a gate has in force; 0: none yet */
+    bool owes_limits;      /* there was no room to tell a worker all of them */
+    bool drains;           /* a worker that has been told to end when it is idle */
+    bool retired;          /* a gate that has nothing left but to cut calls */
+    bool ends;             /* and has been told to end */
+    const char *fault;     /* why it was killed; NULL: it was not, or was leaving anyway */
 };
 
 /* What had been counted at a time, for rates. */
@@ -52,7 +54,9 @@ struct cn_supervisor {
     struct cn_switch_limits limits;
     uint64_t rates[CN_CONFIG_CLASS_COUNT];
     int state_fd; /* -1: none yet */
-    uint32_t state_number;
+    uint32_t state_number, state_applied;
+    enum cn_err state_err; /* of a gate that could not take it */
+    uint32_t cut;          /* by all gates, since the last was applied */
     struct cn_timer sampling;
     struct cn_timer pinging;
     struct cn_sample sample[2]; /* the last but one, the last */
@@ -106,6 +110,8 @@ void cn_sampling_begin(struct cn_supervisor *s);
 void cn_supervisor_hear(struct cn_watch *watch, uint32_t epoll_events);
 /* It says why it could not start, or that a state did not come into force. */
 void cn_supervisor_failed(struct cn_subprocess *child, const struct cn_message *m);
+/* Whether a state is in force by now. */
+void cn_supervisor_state_look(struct cn_supervisor *s);
 /* Send its lines away, for good. */
 void cn_supervisor_gate_retire(struct cn_subprocess *gate);
 /* Gates that have done so end, but for one that can cut calls which others have left. */

@@ -15,6 +15,7 @@ enum cn_err cn_supervisor_create(struct cn_supervisor **supervisor,
         return CN_E_MEMORY;
     s->setup = *setup;
     s->state_fd = -1;
+    s->state_number = s->state_applied = setup->state_number;
     for (int i = 0; i < CN_CHILDREN_MAX; i++)
         s->children[i] =
             (struct cn_subprocess) { .channel = { -1, cn_supervisor_hear }, .supervisor = s };
@@ -26,6 +27,11 @@ enum cn_err cn_supervisor_create(struct cn_supervisor **supervisor,
     cn_pinging_begin(s);
     *supervisor = s;
     return CN_OK;
+}
+
+uint32_t cn_supervisor_state_number(const struct cn_supervisor *supervisor)
+{
+    return supervisor->state_number;
 }
 
 bool cn_supervisor_admits(const struct cn_supervisor *supervisor)
@@ -147,18 +153,69 @@ static void limits_say(struct cn_subprocess *worker)
                    EPOLLIN | (worker->owes_limits ? EPOLLOUT : 0U));
 }
 
+static void worker_begins(struct cn_subprocess *worker)
+{
+    struct cn_supervisor *s = worker->supervisor;
+
+    limits_say(worker);
+    if (s->gate)
+        connect_two(s->gate, worker);
+    for (struct cn_subprocess *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->state == CN_SUBPROCESS_READY) {
+            c->state = CN_SUBPROCESS_RUNNING;
+            gate_begins(c);
+        }
+    }
+}
+
+static bool has_worker(const struct cn_supervisor *s)
+{
+    const struct cn_subprocess *c = s->children;
+
+    while (c < s->children + CN_CHILDREN_MAX &&
+           (c->role != CN_ROLE_SWITCH || c->state != CN_SUBPROCESS_RUNNING))
+        c++;
+    return c < s->children + CN_CHILDREN_MAX;
+}
+
+/* A gate takes over from none that could still hand calls over, while it could not itself. */
 static void begins(struct cn_subprocess *child)
 {
-    child->state = CN_SUBPROCESS_RUNNING;
-    if (child->role == CN_ROLE_GATE) {
+    struct cn_supervisor *s = child->supervisor;
+    bool waits = child->role == CN_ROLE_GATE && s->gate && !s->leaving && !has_worker(s);
+
+    child->state = waits ? CN_SUBPROCESS_READY : CN_SUBPROCESS_RUNNING;
+    if (child->role == CN_ROLE_SWITCH)
+        worker_begins(child);
+    else if (child->role == CN_ROLE_GATE && !waits)
         gate_begins(child);
-        return;
+}
+
+/* In all gates: those that leave have lines, too. While there is none that admits, calls are not
+ * cut yet. */
+void cn_supervisor_state_look(struct cn_supervisor *s)
+{
+    uint32_t number = s->state_number;
+
+    for (const struct cn_subprocess *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->role == CN_ROLE_GATE && c->state >= CN_SUBPROCESS_RUNNING &&
+            c->state_number < number)
+            number = c->state_number;
     }
-    if (child->role != CN_ROLE_SWITCH)
+    if (!s->gate || number <= s->state_applied)
         return;
-    limits_say(child);
-    if (child->supervisor->gate)
-        connect_two(child->supervisor->gate, child);
+    s->state_applied = number;
+    s->setup.applied(s->setup.context, number, s->state_err, s->cut);
+    s->state_err = CN_OK;
+    s->cut = 0;
+}
+
+/* The gate has this one in force, and so many lines and calls ended by it. */
+static void state_applied(struct cn_subprocess *gate, const struct cn_message *m)
+{
+    gate->state_number = m->ticket;
+    gate->supervisor->cut += m->count;
+    cn_supervisor_state_look(gate->supervisor);
 }
 
 void cn_supervisor_failed(struct cn_subprocess *child, const struct cn_message *m)
@@ -174,8 +231,9 @@ void cn_supervisor_failed(struct cn_subprocess *child, const struct cn_message *
             cn_log_at(CN_LOG_FAILURES, "start_failed", "program=%s reason=\"%s\"",
                       cn_spawn_name(child->role),
                       err == CN_E_SYSTEM ? strerror((int)m->number) : cn_err_text(err));
-    } else if (child == s->gate) {
-        s->setup.applied(s->setup.context, m->ticket, err, 0);
+    } else if (child->role == CN_ROLE_GATE) {
+        s->state_err = err;
+        state_applied(child, m);
     }
 }
 
@@ -216,8 +274,8 @@ static bool hear(struct cn_subprocess *child)
         begins(child);
     else if (err == CN_OK && m.type == CN_MESSAGE_FAILED)
         cn_supervisor_failed(child, &m);
-    else if (err == CN_OK && m.type == CN_MESSAGE_STATE && child == s->gate)
-        s->setup.applied(s->setup.context, m.ticket, CN_OK, m.count);
+    else if (err == CN_OK && m.type == CN_MESSAGE_STATE && child->role == CN_ROLE_GATE)
+        state_applied(child, &m);
     else if (err == CN_OK && m.type == CN_MESSAGE_SUMS && child->role == CN_ROLE_METRICS)
         sums_write(child);
     else if (err == CN_OK && m.type == CN_MESSAGE_FAULTY && child->role == CN_ROLE_GATE)
@@ -226,7 +284,7 @@ static bool hear(struct cn_subprocess *child)
         gate_retired(child);
     else if (err == CN_OK && m.type == CN_MESSAGE_PING)
         cn_pinging_answered(child);
-    else if (err != CN_OK || m.type != CN_MESSAGE_STATE)
+    else
         return false;
     return true;
 }
@@ -295,13 +353,11 @@ enum cn_err cn_supervisor_state(struct cn_supervisor *supervisor,
     memcpy(supervisor->rates, rates, sizeof rates);
     for (struct cn_subprocess *c = supervisor->children; c < supervisor->children + CN_CHILDREN_MAX;
          c++) {
-        if (c->state == CN_SUBPROCESS_NONE)
+        if (c->state < CN_SUBPROCESS_RUNNING) /* it gets it when it begins */
             continue;
-        if (c->role == CN_ROLE_SWITCH && c->state != CN_SUBPROCESS_STARTING && c->channel.fd >= 0 &&
-            changed)
+        if (c->role == CN_ROLE_SWITCH && c->channel.fd >= 0 && changed)
             limits_say(c);
-        else if (c->role == CN_ROLE_GATE &&
-                 c->state != CN_SUBPROCESS_STARTING) /* else when it begins */
+        else if (c->role == CN_ROLE_GATE)
             state_say(c);
     }
     return CN_OK;

@@ -40,8 +40,10 @@ struct cn_supervisor_setup {
     uint32_t lines_max;
     uint32_t workers; /* that there are to be */
     uint64_t started_ms;
+    uint32_t state_number; /* the last that another program gave; 0: there was none */
     enum cn_log_level log_level;
-    /* The state of that number is in force, or not (err): so many lines and calls were cut. */
+    /* The state of that number is in force, or not (err): so many lines and calls were cut. It is
+     * once all gates have it, and know of all calls. */
     void (*applied)(void *context, uint32_t number, enum cn_err err, uint32_t cut);
     /* No process is left, of which the last was to leave. */
     void (*empty)(void *context);
@@ -58,6 +60,8 @@ void cn_supervisor_destroy(struct cn_supervisor *supervisor);
  * applied. CN_E_SYSTEM: nothing has changed. */
 CN_MUST_USE enum cn_err cn_supervisor_state(struct cn_supervisor *supervisor,
                                             const struct cn_state_parts *parts, uint32_t *number);
+/* The last that was given. */
+uint32_t cn_supervisor_state_number(const struct cn_supervisor *supervisor);
 /* Take these over, and what others counted before: the gates among them leave as soon as there is
  * another, the workers with their last call. */
 CN_MUST_USE enum cn_err cn_supervisor_inherit(struct cn_supervisor *supervisor,
@@ -70,7 +74,7 @@ void cn_supervisor_keep(struct cn_supervisor *supervisor);
 
 /* Start a gate, and the workers. CN_E_SYSTEM: fork or such. */
 CN_MUST_USE enum cn_err cn_supervisor_start(struct cn_supervisor *supervisor);
-/* Whether as many again could be started, by a program that takes over. */
+/* Whether as many again could be started, by a program that takes over, and be heard by workers. */
 bool cn_supervisor_has_room(const struct cn_supervisor *supervisor);
 /* Until each of them runs or one could not start. CN_OK: all do. Else what it said (errno). */
 CN_MUST_USE enum cn_err cn_supervisor_started(struct cn_supervisor *supervisor);

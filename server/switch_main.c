@@ -18,7 +18,8 @@ struct program {
 /* The loop reaches it; there is one in a process. */
 static struct program program;
 
-/* Also without a supervisor: nobody could have a call cut any more. */
+/* Also without a supervisor, or with a gate that cannot be heard: nobody could have a call cut any
+ * more. */
 static void end(int code)
 {
     cn_worker_destroy(program.worker); /* what is left is cut */
@@ -27,8 +28,11 @@ static void end(int code)
 
 static bool take(const struct cn_message *m, const int *fds, size_t fd_count)
 {
-    if (m->type == CN_MESSAGE_GATE && fd_count == 1)
-        return cn_worker_gate(program.worker, fds[0]) == CN_OK;
+    if (m->type == CN_MESSAGE_GATE) {
+        if (fd_count == 1 && cn_worker_gate(program.worker, fds[0]) == CN_OK)
+            return true;
+        end(EXIT_FAILURE);
+    }
     if (m->type == CN_MESSAGE_LIMITS)
         cn_worker_limits(program.worker, &m->limits);
     for (uint32_t i = 0; m->type == CN_MESSAGE_RATES && i < CN_CHANNEL_RATES; i++)

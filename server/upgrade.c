@@ -12,7 +12,7 @@
 #include "channel.h"
 #include "state.h"
 
-enum { CHECK_TRIES = 1000, CHECK_STEP_MS = 10 };
+enum { CHECK_TRIES = 2000, CHECK_STEP_MS = 10 };
 
 void cn_upgrade_word(char word[CN_UPGRADE_WORD_SIZE])
 {

@@ -5,7 +5,7 @@
 
 #include "supervisor.h"
 
-enum { CN_UPGRADE_VERSION = 4, CN_UPGRADE_WORD_SIZE = 64 };
+enum { CN_UPGRADE_VERSION = 5, CN_UPGRADE_WORD_SIZE = 64 };
 
 /* What is handed on, in a file in memory. Of another version or size it is refused before anything
  * has ended: see cn_upgrade_check. */
@@ -15,6 +15,8 @@ struct cn_upgrade {
     struct cn_who_secret who_secret;
     uint64_t started_ms; /* monotonic */
     uint32_t lines_max;
+    uint32_t lines_wanted; /* by the configuration of the first start */
+    uint32_t state_number;
     int32_t dir;
     int32_t control;
     int32_t rate;    /* the bucket that workers share */

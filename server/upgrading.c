@@ -27,6 +27,8 @@ static void upgrade_fill(struct cn_upgrade *u)
     *u = (struct cn_upgrade) { .who_secret = cn_cyphernetd.who_secret,
                                .started_ms = cn_cyphernetd.started_ms,
                                .lines_max = cn_cyphernetd.lines_max,
+                               .lines_wanted = cn_cyphernetd.started_with.lines_max,
+                               .state_number = cn_supervisor_state_number(cn_cyphernetd.supervisor),
                                .dir = cn_cyphernetd.dir_fd,
                                .rate = cn_cyphernetd.rate_fd,
                                .metrics = cn_cyphernetd.metrics_fd,
@@ -82,7 +84,7 @@ void cn_upgrading_begin(void)
         return;
     if (!cn_supervisor_has_room(cn_cyphernetd.supervisor)) {
         cn_log_at(CN_LOG_FAILURES, "upgrade_failed",
-                  "kept=old reason=\"workers of earlier programs still have calls\"");
+                  "kept=old reason=\"processes of earlier programs have not left yet\"");
         return;
     }
     cn_upgrade_word(word);

@@ -5,7 +5,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { GATES_MAX = 8, MESSAGES_PER_TURN = 64 };
+#include "log.h"
+
+enum { MESSAGES_PER_TURN = 64 };
 
 #define NO_RECORD UINT32_MAX
 
@@ -23,6 +25,7 @@ struct record {
 struct gate {
     struct cn_watch watch; /* first; fd -1: none */
     struct cn_worker *worker;
+    uint64_t number;          /* in the order in which they came */
     struct cn_message answer; /* that did not go yet; nothing more is read until it has */
     bool has_answer;
     bool is_full; /* more is to be told as soon as there is room */
@@ -38,9 +41,10 @@ struct cn_worker {
     uint32_t fresh; /* records from here on were never used */
     uint32_t free;
     uint32_t tell_first, tell_last;
-    struct gate gates[GATES_MAX];
-    struct gate *last; /* that came last; NULL: is gone */
-    bool is_telling;   /* it has not yet heard of all that there were */
+    struct gate gates[CN_CHANNEL_GATES_MAX];
+    uint64_t gate_count; /* that have ever come */
+    struct gate *last;   /* that came last; NULL: is gone */
+    bool is_telling;     /* it has not yet heard of all that there were */
 };
 
 static void on_ended(void *context, uint32_t id, const uint64_t bytes[2],
@@ -60,7 +64,7 @@ enum cn_err cn_worker_create(struct cn_worker **worker, struct cn_loop *loop,
     w->record_max = limits->pairs_max;
     w->free = w->tell_first = w->tell_last = NO_RECORD;
     w->records = calloc(w->record_max, sizeof *w->records);
-    for (int i = 0; i < GATES_MAX; i++)
+    for (int i = 0; i < CN_CHANNEL_GATES_MAX; i++)
         w->gates[i] = (struct gate) { .watch = { -1, gate_ready }, .worker = w };
     if (w->records)
         err = cn_owners_init(&w->owners, page->page->owners, page->owner_max);
@@ -92,7 +96,7 @@ void cn_worker_destroy(struct cn_worker *worker)
     if (!worker)
         return;
     cn_switch_destroy(worker->sw);
-    for (int i = 0; i < GATES_MAX; i++) {
+    for (int i = 0; i < CN_CHANNEL_GATES_MAX; i++) {
         if (worker->gates[i].watch.fd >= 0)
             gate_close(&worker->gates[i]);
     }
@@ -275,15 +279,29 @@ static void name_all(struct cn_worker *w)
     w->is_telling = true;
 }
 
+/* A place that is free, or that of the gate that has been leaving for the longest: whom the newest
+ * does not hear of, nobody could cut. */
+static struct gate *place_for_one(struct cn_worker *w)
+{
+    struct gate *oldest = w->gates;
+
+    for (struct gate *gate = w->gates; gate < w->gates + CN_CHANNEL_GATES_MAX; gate++) {
+        if (gate->watch.fd < 0)
+            return gate;
+        if (gate->number < oldest->number)
+            oldest = gate;
+    }
+    cn_log_at(CN_LOG_FAILURES, "gate_left", "reason=\"there are too many\"");
+    gate_close(oldest);
+    return oldest;
+}
+
 enum cn_err cn_worker_gate(struct cn_worker *worker, int channel)
 {
-    struct gate *gate = worker->gates;
+    struct gate *gate = place_for_one(worker);
 
-    while (gate < worker->gates + GATES_MAX && gate->watch.fd >= 0)
-        gate++;
-    if (gate == worker->gates + GATES_MAX)
-        return CN_E_LIMIT;
     gate->watch.fd = channel;
+    gate->number = ++worker->gate_count;
     if (cn_loop_add(worker->loop, &gate->watch, EPOLLIN) != CN_OK) {
         gate->watch.fd = -1;
         return CN_E_SYSTEM;
@@ -406,7 +424,7 @@ static void gate_ready(struct cn_watch *watch, uint32_t epoll_events)
 
 bool cn_worker_is_idle(const struct cn_worker *worker)
 {
-    for (int i = 0; i < GATES_MAX; i++) {
+    for (int i = 0; i < CN_CHANNEL_GATES_MAX; i++) {
         if (worker->gates[i].watch.fd >= 0 && &worker->gates[i] != worker->last)
             return false;
     }

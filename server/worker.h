@@ -20,8 +20,8 @@ CN_MUST_USE enum cn_err cn_worker_create(struct cn_worker **worker, struct cn_lo
                                          const struct cn_switch_limits *limits);
 void cn_worker_destroy(struct cn_worker *worker);
 
-/* Serve this gate too, and name all pairs to it; owns channel on CN_OK. CN_E_LIMIT: there are too
- * many; CN_E_SYSTEM. */
+/* Serve this gate too, and name all pairs to it; owns channel on CN_OK. Of more than
+ * CN_CHANNEL_GATES_MAX the one that came first is left. CN_E_SYSTEM. */
 CN_MUST_USE enum cn_err cn_worker_gate(struct cn_worker *worker, int channel);
 void cn_worker_limits(struct cn_worker *worker, const struct cn_switch_limits *limits);
 /* The bucket of limits.rate_all is one that other workers use too; borrowed. */

@@ -1,6 +1,7 @@
 #include "workers.h"
 
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 enum {
@@ -39,6 +40,7 @@ struct worker {
     uint32_t number;
     uint32_t ticks; /* that it owes answers; counted, since time goes on while all are stopped */
     bool has_taken, has_cut; /* some answers came since the last tick */
+    bool is_telling;         /* it has not yet named all pairs that there were when it came */
     bool draining;
     bool is_full; /* its channel: EPOLLOUT tells when it is not */
 };
@@ -53,6 +55,8 @@ struct cn_workers {
     uint32_t pair_count, handing_count;
     uint64_t *cuts; /* owned: who is to be cut; the same for all workers */
     uint32_t cut_max, cut_count, cut_pairs;
+    uint32_t telling_count; /* of workers */
+    bool leaves;            /* another gate hears of pairs */
     uint8_t *homes; /* owned: of each owner with a call, the worker that got his last, + 1 */
     bool together;
     uint32_t ticks_alone; /* that pairs wait and no worker is there to take any */
@@ -99,7 +103,7 @@ enum cn_err cn_workers_create(struct cn_workers **workers, const struct cn_worke
 /* Time is counted while a worker owes something, or is to get something. */
 static void tick_look(struct cn_workers *w)
 {
-    bool owed = w->handing_count > 0 || w->cut_count > 0;
+    bool owed = w->handing_count > 0 || w->cut_count > 0 || w->telling_count > 0;
 
     if (owed && w->tick.place == 0)
         cn_loop_timer_set(w->setup.loop, &w->tick, w->setup.loop->now_ms + TICK_MS);
@@ -143,7 +147,11 @@ static void pair_end(struct cn_workers *w, struct pair *pair, const uint64_t byt
                      enum cn_switch_outcome outcome)
 {
     const uint32_t owner[2] = { pair->owner[0], pair->owner[1] };
+    const struct linger hard = { .l_onoff = 1, .l_linger = 0 };
 
+    /* an end that neither said is not to look like one, here as in the switch */
+    for (int i = 0; i < 2 && pair->fd[i] >= 0; i++)
+        (void)setsockopt(pair->fd[i], SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     fds_close(w, pair);
     *pair = (struct pair) { .state = FREE, .next = w->free };
     w->free = (uint32_t)(pair - w->pairs);
@@ -161,6 +169,8 @@ static void pair_break(struct cn_workers *w, struct pair *pair)
 {
     static const uint64_t nothing[2] = { 0 };
 
+    if (pair->state != OPEN && w->setup.untaken)
+        w->setup.untaken(w->setup.context);
     pair_end(w, pair, nothing, CN_SWITCH_BROKEN);
 }
 
@@ -344,21 +354,25 @@ static void cuts_say(struct worker *worker)
     }
 }
 
-bool cn_workers_has_cut(const struct cn_workers *workers)
+static bool cuts_are_answered(const struct cn_workers *w)
 {
     for (int i = 0; i < CN_WORKERS_MAX; i++) {
-        if (workers->workers[i].watch.fd >= 0 &&
-            workers->workers[i].cuts_answered < workers->cut_count)
+        if (w->workers[i].watch.fd >= 0 && w->workers[i].cuts_answered < w->cut_count)
             return false;
     }
     return true;
+}
+
+bool cn_workers_has_cut(const struct cn_workers *workers)
+{
+    return workers->telling_count == 0 && cuts_are_answered(workers);
 }
 
 static void cuts_look(struct cn_workers *w)
 {
     uint32_t count = w->cut_pairs;
 
-    if (w->cut_count == 0 || !cn_workers_has_cut(w))
+    if (w->cut_count == 0 || !cuts_are_answered(w))
         return;
     for (int i = 0; i < CN_WORKERS_MAX; i++)
         w->workers[i].cuts_said = w->workers[i].cuts_answered = 0;
@@ -425,6 +439,19 @@ void cn_workers_cut(struct cn_workers *workers, uint64_t who)
     tick_look(workers);
 }
 
+static void told(struct worker *worker)
+{
+    worker->all->telling_count -= worker->is_telling;
+    worker->is_telling = false;
+}
+
+void cn_workers_leave(struct cn_workers *workers)
+{
+    workers->leaves = true;
+    for (int i = 0; i < CN_WORKERS_MAX; i++)
+        told(&workers->workers[i]);
+}
+
 /* --- hearing --------------------------------------------------------------------------------- */
 
 /* The pair with this number of the worker's; NULL: it has none such. */
@@ -467,6 +494,7 @@ static bool take_pair(struct worker *worker, const struct cn_message *m)
 
     if (m->pair >= w->setup.pairs_max || worker->pair_of[m->pair] != 0)
         return false;
+    worker->has_cut = true; /* it is at work */
     if (w->setup.appeared)
         w->setup.appeared(w->setup.context, m->party);
     if (worker->watch.fd < 0)
@@ -519,6 +547,14 @@ static bool take_cut(struct worker *worker, const struct cn_message *m)
     return true;
 }
 
+static bool take_told(struct worker *worker)
+{
+    bool expected = worker->is_telling || worker->all->leaves;
+
+    told(worker);
+    return expected;
+}
+
 static bool take(struct worker *worker, const struct cn_message *m)
 {
     switch ((enum cn_message_type)m->type) {
@@ -532,7 +568,7 @@ static bool take(struct worker *worker, const struct cn_message *m)
     case CN_MESSAGE_CUT:
         return take_cut(worker, m);
     case CN_MESSAGE_TOLD:
-        return true;
+        return take_told(worker);
     case CN_MESSAGE_START:
     case CN_MESSAGE_LISTEN:
     case CN_MESSAGE_WORKER:
@@ -565,6 +601,7 @@ static void worker_close(struct worker *worker)
     cn_loop_remove(w->setup.loop, &worker->watch);
     close(worker->watch.fd);
     free(worker->pair_of);
+    told(worker);
     queue_move(w, &worker->queue, &w->queue);
     *worker = no_worker(w);
     for (struct pair *pair = w->pairs; pair < w->pairs + w->fresh; pair++) {
@@ -608,7 +645,8 @@ static bool is_late(const struct worker *worker)
 {
     return worker->watch.fd >= 0 &&
            ((worker->in_flight > 0 && !worker->has_taken) ||
-            (worker->cuts_answered < worker->all->cut_count && !worker->has_cut));
+            ((worker->cuts_answered < worker->all->cut_count || worker->is_telling) &&
+             !worker->has_cut));
 }
 
 /* Pairs do not wait for ever for workers that cannot be had. */
@@ -655,13 +693,16 @@ enum cn_err cn_workers_add(struct cn_workers *workers, int channel, uint32_t num
     worker->watch.fd = channel;
     worker->number = number;
     worker->draining = draining;
+    worker->is_telling = !workers->leaves;
     if (cn_loop_add(workers->setup.loop, &worker->watch, EPOLLIN) != CN_OK) {
         free(worker->pair_of);
         *worker = no_worker(workers);
         return CN_E_SYSTEM;
     }
+    workers->telling_count += worker->is_telling;
     cuts_say(worker);
     queue_run(workers);
+    tick_look(workers);
     return CN_OK;
 }
 

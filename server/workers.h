@@ -27,6 +27,8 @@ struct cn_workers_setup {
      * are given back afterwards. */
     void (*ended)(void *context, const uint32_t owner[2], const uint64_t bytes[2],
                   enum cn_switch_outcome outcome);
+    /* Of one that has ended, none had said that it had it: no worker counts it. May be NULL. */
+    void (*untaken)(void *context);
     /* All workers have done what cn_workers_cut asked, of so many pairs in all. */
     void (*was_cut)(void *context, uint32_t count);
     void *context;
@@ -56,7 +58,9 @@ void cn_workers_keep_together(struct cn_workers *workers, bool together);
 bool cn_workers_join(struct cn_workers *workers, const int fd[2], const uint32_t owner[2]);
 /* End every pair of this subscriber. was_cut tells when that has been done. */
 void cn_workers_cut(struct cn_workers *workers, uint64_t who);
-/* No worker owes an answer to a CUT. */
+/* Another gate has come, to which the workers name their pairs. */
+void cn_workers_leave(struct cn_workers *workers);
+/* No worker owes an answer to a CUT, nor the name of a pair that has not appeared yet. */
 bool cn_workers_has_cut(const struct cn_workers *workers);
 /* Pairs in all; of these, not yet acknowledged. */
 uint32_t cn_workers_pairs(const struct cn_workers *workers);

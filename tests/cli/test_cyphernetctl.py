@@ -142,6 +142,19 @@ def test_init_with_the_operators_key_elsewhere_makes_none(server):
     assert not (server.tmp / "alice.fp").exists()
 
 
+@pytest.mark.parametrize("what", ["link", "directory", "pipe"])
+def test_an_operator_is_told_by_a_plain_file(server, what):
+    path = server.tmp / what
+    if what == "link":
+        path.symlink_to(server.dir / "operator.pub")
+    elif what == "directory":
+        path.mkdir()
+    else:
+        os.mkfifo(path)
+    said = server.bad(1, "init", "--listen", "127.0.0.1:7474", "--operator-key", path, dir=server.tmp / "other")
+    assert f"{what}: it is no plain file" in said and "--operator-key takes" in said
+
+
 def test_init_json(ctl):
     [line] = lines(ctl.ok("init", "--listen", "127.0.0.1:7473", "--json").stdout)
     assert line == {"v": 1, "event": "initialized", "public": "127.0.0.1:7473"}

@@ -34,10 +34,11 @@ def bound(path):
 
 
 class Server:
-    """Answers each connection on DIR/control with the same octets."""
+    """Answers each connection on DIR/control with the same octets; but the first `deaf` with half of them."""
 
-    def __init__(self, path, answer, hold=False):
+    def __init__(self, path, answer, hold=False, deaf=0):
         self.asked = []
+        self.deaf = deaf
         self.socket = bound(path)
         self.socket.listen()
         self.answer, self.hold, self.held = answer, hold, []
@@ -48,7 +49,8 @@ class Server:
             try:
                 line, _ = self.socket.accept()
                 self.asked.append(line.recv(100))
-                line.sendall(self.answer)
+                deaf = len(self.asked) <= self.deaf
+                line.sendall(self.answer[: len(self.answer) // 2] if deaf else self.answer)
             except ConnectionError:  # it had heard enough
                 continue
             except OSError:  # closed by the test
@@ -111,6 +113,19 @@ def test_a_second_revocation_tells_the_server_again(alice, running):
     played = running({"v": 1, "event": "registry", "blocked": 1, "cut": 2, "serial_blocked": 1})
     assert "2 lines cut" in alice.ok("revoke", "alice").stderr
     assert len(played.asked) == 1
+
+
+@pytest.mark.parametrize("deaf", [1, 2])
+def test_a_server_that_hangs_up_is_asked_once_more(alice, running, deaf):
+    """Another program may have taken over just then."""
+    played = running({"v": 1, "event": "registry", "blocked": 1, "cut": 3, "serial_blocked": 1}, deaf=deaf)
+    done = alice.run("revoke", "alice")
+    assert played.asked == [f"registry {serial_of(alice)}\n".encode()] * 2
+    if deaf == 1:
+        assert done.returncode == 0 and "3 lines cut" in done.stderr
+    else:
+        assert done.returncode == 1 and "did not confirm: the server hung up" in done.stderr
+        assert "hint: look at the server's log; then do this again, or send SIGHUP to cyphernetd" in done.stderr
 
 
 @pytest.mark.parametrize("verb, told", [("revoke", 0), ("suspend", 0), ("unsuspend", 1)])

@@ -15,6 +15,8 @@ EXPECTED = [
     "include/cyphernet/err.h",
     "lib/systemd/system/cyphernetd.service",
     "lib/systemd/system/cyphernetd.socket",
+    "share/cyphernet/alerts.yml",
+    "share/cyphernet/grafana.json",
     "share/man/man1/cyphernet.1",
     "share/man/man3/libcyphernet.3",
     "share/man/man5/cyphernetd.conf.5",

@@ -258,6 +258,16 @@ def test_it_is_replaced_with_the_program(scraped):
     other.gets(CALL)
 
 
+def test_there_is_room_for_as_many_lines_as_before(own):
+    """Whatever the configuration of the next program says: its processes are counted together with those before."""
+    scraped = Scraped(own, "[waiting]\nlines_max = 64\n")
+    (own.ctl.dir / "cyphernetd.conf").write_text(
+        f"[metrics]\nlisten = 127.0.0.1:{scraped.port}\n[waiting]\nlines_max = 128\n")
+    own.server.signal(signal.SIGUSR2)
+    own.server.says("event=upgraded")
+    assert scraped.value("lines_limit") == 64
+
+
 # --- documents -------------------------------------------------------------------------------------------------------
 
 
@@ -266,10 +276,66 @@ def used(expression):
     return set(re.findall(r"cyphernet_[a-z0-9_]+", expression))
 
 
+class Labels:
+    """The labels that the result of an expression of PromQL has: of what we use of that language."""
+
+    TOKEN = re.compile(r'\s*(>=|<=|==|!=|[-+*/<>(),]|\{[^}]*\}|\[[^]]*\]|[A-Za-z_$][\w:]*|[0-9.]+)')
+
+    def __init__(self, expression, samples):
+        self.expression, self.samples = expression, samples
+        self.tokens = self.TOKEN.findall(expression)
+        assert self.TOKEN.sub("", expression).strip() == "", expression
+        self.result = self.binary()
+        assert not self.tokens, (expression, self.tokens)
+
+    def next_is(self, *words):
+        return self.tokens.pop(0) if self.tokens and self.tokens[0] in words else None
+
+    def binary(self):
+        """Of two vectors only such match as have the same labels; a number matches any, as None."""
+        result = self.one()
+        while self.next_is(*"+-*/<>", ">=", "<=", "==", "!="):
+            other = self.one()
+            assert None in (result, other) or result == other, f"{self.expression}: {result} never matches {other}"
+            result = other if result is None else result
+        return result
+
+    def one(self):
+        word = self.tokens.pop(0)
+        if word == "(":
+            result = self.binary()
+            assert self.next_is(")"), self.expression
+            return result
+        if word[0].isdigit():
+            return None
+        if word == "sum":
+            assert self.next_is("without") and self.next_is("("), self.expression
+            left_out = {self.tokens.pop(0)}
+            assert self.next_is(")"), self.expression
+            return self.one() - left_out
+        if word in ("rate", "increase"):
+            return self.one()
+        while self.tokens and self.tokens[0][0] in "{[":
+            self.tokens.pop(0)
+        return {label for name, label, _ in self.samples if name == word and label}
+
+
+@pytest.mark.parametrize("expression", [
+    "cyphernet_b > cyphernet_a",
+    "rate(cyphernet_a{a=~'x|y'}[15m]) / cyphernet_b",
+    "(sum without (b) (cyphernet_a) + 2 * cyphernet_b) / 3 > 0.9",
+])
+def test_what_never_matches_is_found(expression):
+    with pytest.raises(AssertionError, match="never matches"):
+        Labels(expression, [("cyphernet_a", "a", "x"), ("cyphernet_a", "a", "y"), ("cyphernet_b", None, None)])
+
+
 def test_the_dashboard_and_the_alerts_use_what_there_is(scraped):
-    _, types = parse(scraped.ask()[1])
+    samples, types = parse(scraped.ask()[1])
     dashboard = json.loads((DOCS / "grafana.json").read_text())
-    shown = [target["expr"] for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    targets = [target for panel in dashboard["panels"] for target in panel.get("targets", [])]
+    assert all("{{instance}}" in target["legendFormat"] for target in targets), "of several servers"
+    shown = [target["expr"] for target in targets]
     alerts = re.findall(r"^ *expr: (.*)$", (DOCS / "alerts.yml").read_text(), re.MULTILINE)
     assert len(shown) >= 10 and len(alerts) >= 5
     for expression in shown + alerts:
@@ -277,6 +343,7 @@ def test_the_dashboard_and_the_alerts_use_what_there_is(scraped):
         assert used(expression) <= set(types), expression
         for name in re.findall(r"(?:rate|increase)\((cyphernet_[a-z_]+)", expression):
             assert types[name] == "counter", expression
+        Labels(expression, samples)
 
 
 def test_the_manual_lists_them(scraped):

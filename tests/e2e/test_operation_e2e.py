@@ -312,6 +312,59 @@ def test_the_directory_of_another_user(own, open_tmp, open_programs):
     )
 
 
+def told_by_the_system(pid):
+    """Of a process: how it is guarded."""
+    told = dict(line.split(":", 1) for line in Path(f"/proc/{pid}/status").read_text().splitlines())
+    [core] = [line for line in Path(f"/proc/{pid}/limits").read_text().splitlines() if line.startswith("Max core")]
+    return {
+        "sandbox": (int(told["Seccomp"]), int(told["NoNewPrivs"])),
+        "locked": int(told["VmLck"].split()[0]),
+        "core": core.split()[4:6],
+        "uid": int(told["Uid"].split()[1]),
+        "memory_of": os.stat(f"/proc/{pid}/mem").st_uid,
+    }
+
+
+@pytest.fixture
+def guarded(open_tmp):
+    """What the system tells of each process of a server that is not root's."""
+    world = World(open_tmp)
+    if os.geteuid() == 0:
+        give_to_nobody(world.ctl.dir)
+    world.serve("[metrics]\nlisten = metrics.sock\n")
+    works(*call_of(world))
+    world.server.signal(signal.SIGUSR2)
+    world.server.says("event=upgraded")
+    pids = {name: pid for name, pids in world.processes().items() for pid in pids}
+    assert len(pids) == 4
+    yield {name: told_by_the_system(pid) for name, pid in pids.items()}
+    world.close()
+
+
+def test_no_process_leaves_its_memory_to_others(guarded):
+    """No core, and /proc/PID/mem is root's, as of one that is not dumpable."""
+    for name, told in guarded.items():
+        assert told["uid"] != 0
+        assert told["core"] == ["0", "0"], name
+        assert told["memory_of"] == 0, name
+
+
+without_sanitizers = pytest.mark.skipif(
+    not (BUILD / "tests/support/key_watch.so").exists(), reason="built with sanitizers: no sandbox, nothing locked")
+
+
+@without_sanitizers
+def test_each_process_but_the_supervisor_is_in_its_sandbox(guarded):
+    assert {name: told["sandbox"] for name, told in guarded.items() if name != "cyphernetd"} == {
+        "cyphernetd-gate": (2, 1), "cyphernetd-switch": (2, 1), "cyphernetd-metr": (2, 1)}
+
+
+@without_sanitizers
+def test_the_gate_has_locked_its_key(guarded):
+    assert guarded["cyphernetd-gate"]["locked"] >= 128
+    assert guarded["cyphernetd-switch"]["locked"] == 0, "it has none"
+
+
 def watched(world, command):
     """How the processes were guarded each time one opened or read a key: dumpable, core limit, KiB of locked memory."""
     notes = world.tmp / "notes"
@@ -499,6 +552,20 @@ def test_sighup_says_what_takes_a_restart(own):
     assert "event=reloaded needs_restart=waiting.tags_max,calls.pipes_max\n" in own.server.said()
     reload(own, "[waiting]\ntags_max = 100\nspread = 7\n[calls]\npipes_max = 1\n")
     assert "event=reloaded\n" in own.server.said()
+
+
+def test_a_new_program_says_what_still_takes_a_restart(own):
+    """All sizes are another's but lines_max."""
+    own.serve("[waiting]\nlines_max = 64\ntags_max = 100\n[calls]\nworkers = 1\n")
+    reload(own, "[waiting]\nlines_max = 128\ntags_max = 200\n[calls]\nworkers = 2\n")
+    own.server.says("event=reloaded needs_restart=waiting.lines_max,waiting.tags_max,calls.workers\n")
+    for count in (1, 2):
+        own.server.signal(signal.SIGUSR2)
+        until(lambda: own.server.said().count("needs_restart=waiting.lines_max\n") == count, "it says so")
+    assert own.server.said().count("event=upgraded") == 2
+    reload(own, "[waiting]\nlines_max = 64\ntags_max = 200\n[calls]\nworkers = 2\n")
+    assert "event=reloaded\n" in own.server.said()
+    assert len(own.processes()["cyphernetd-switch"]) == 2
 
 
 def test_sighup_goes_back_to_the_defaults_when_the_file_has_gone(own):

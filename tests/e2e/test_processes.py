@@ -1,12 +1,15 @@
 """The server's processes: gates and workers come and go, calls do not notice."""
 
+import json
 import os
+import re
 import shutil
 import signal
 import socket
 import time
 from pathlib import Path
 
+import pytest
 from ctl_helper import BUILD
 from lines import OTHER, TAG, Line, call_of, invited, status
 from live import World, has_gone, until
@@ -124,6 +127,9 @@ def test_a_killed_worker_loses_its_calls_and_is_replaced(own):
     os.kill(victim, signal.SIGKILL)
     until(lambda: status(own)["worker_restarts"] == 1, "it has noticed")
     until(lambda: sum(one["joined"] for one in status(own)["subscribers"]) == 4, "the gate has noticed")
+    counted = status(own)
+    assert counted["ended_broken"] == own.server.said().count("outcome=broken") == 2
+    assert counted["calls"] == 2
     alive = [pair for pair in calls if pair[0].is_open()]
     assert len(alive) == 2
     for pair in calls:
@@ -245,7 +251,19 @@ def test_after_an_upgrade_the_processes_hold_no_more_descriptors_than_before(own
     before = settled()
     for _ in range(3):
         upgraded(own)
-    assert settled() == before
+    until(lambda: settled() == before, "they hold what they held")
+
+
+def test_what_its_caller_left_open_goes_on_to_nobody(own):
+    """Sockets and files of a shell or a service manager."""
+    leaked = [os.open("/dev/full", os.O_RDONLY) for _ in range(30)]
+    own.server = own.run_program([BUILD / "cyphernetd", "--dir", own.ctl.dir], pass_fds=leaked)
+    for fd in leaked:
+        os.close(fd)
+    until(lambda: b"ready" in own.server.got(), "it is ready")
+    processes = own.processes()
+    for pid in processes["cyphernetd-gate"] + processes["cyphernetd-switch"]:
+        assert "/dev/full" not in [os.readlink(fd) for fd in Path(f"/proc/{pid}/fd").iterdir()]
 
 
 def test_many_are_blocked_while_it_runs(own):
@@ -286,29 +304,83 @@ def test_a_program_takes_over_from_none_of_another_version(own):
     works(one, other)
 
 
-def test_a_gate_that_cannot_begin_leaves_the_old_one_in_place(open_tmp, open_programs):
-    """The supervisor's program begins, its new gate does not: calls and admission go on, until it does."""
+def replaced(program, script):
+    """A script in the place of a program, which it can run as $0-aside."""
+    aside = program.with_name(program.name + "-aside")
+    program.rename(aside)
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    return lambda: aside.rename(program)
+
+
+@pytest.fixture
+def movable(open_tmp, open_programs):
+    """A server whose programs may be replaced; they are put back."""
     world = World(open_tmp)
-    try:
-        world.server = world.run_program([open_programs / "cyphernetd", "--dir", world.ctl.dir])
-        until(lambda: b"ready" in world.server.got(), "it is ready")
-        one, other = call_of(world)
-        gate = open_programs / "cyphernetd-gate"
-        gate.rename(open_programs / "aside")
-        shutil.copyfile("/bin/false", gate)
-        gate.chmod(0o755)
-        world.server.signal(signal.SIGUSR2)
-        until(lambda: "error: starting" in world.server.said(), "it fails")
-        works(one, other)
-        works(*call_of(world, tag=OTHER))
-        before = world.gate()
-        (open_programs / "aside").rename(gate)
-        until(lambda: before not in world.processes()["cyphernetd-gate"], "there is another gate")
-        works(one, other)
-        works(*call_of(world, tag="09" + 31 * "00"))
-        handed_over(world, 3)
-    finally:
-        world.close()
+    (world.ctl.dir / "cyphernetd.conf").write_text("[metrics]\nlisten = metrics.sock\n")
+    world.server = world.run_program([open_programs / "cyphernetd", "--dir", world.ctl.dir])
+    until(lambda: b"ready" in world.server.got(), "it is ready")
+    world.programs = open_programs
+    yield world
+    world.close()
+    for aside in open_programs.glob("*-aside"):
+        aside.rename(str(aside).removesuffix("-aside"))
+
+
+@pytest.mark.parametrize("program", ["gate", "switch", "metrics"])
+@pytest.mark.parametrize("script", ["exit 1", "exit 0", "exec sleep 1000"])
+def test_a_program_whose_others_cannot_begin_does_not_take_over(movable, program, script):
+    one, other = call_of(movable)
+    before = movable.processes()
+    repair = replaced(movable.programs / f"cyphernetd-{program}", script)
+    movable.server.signal(signal.SIGUSR2)
+    movable.server.says("event=upgrade_failed kept=old")
+    assert movable.processes() == before
+    check = movable.run_program([movable.programs / "cyphernetd", "--dir", movable.ctl.dir, "--check"])
+    if "sleep" not in script:  # which takes half a minute
+        check.end(1)
+        assert "error: starting: " in check.said()
+    check.stop()
+    works(one, other)
+    repair()
+    upgraded(movable)
+    works(one, other)
+    works(*call_of(movable, tag=OTHER))
+
+
+@pytest.mark.parametrize("program", ["gate", "switch"])
+def test_programs_that_cannot_begin_leave_the_old_ones_in_place(movable, program):
+    """They could when they were tried: calls and admission go on with the old gate, until others can."""
+    one, other = call_of(movable)
+    waiting = Line(movable, invited(movable)).wait("input", "09" + 31 * "00")
+    fails = "case $(tr '\\0' ' ' </proc/$PPID/cmdline) in *--inherit*) exit 1 ;; esac"
+    repair = replaced(movable.programs / f"cyphernetd-{program}", f'{fails}\nexec "$0-aside"')
+    before = movable.gate()
+    movable.server.signal(signal.SIGUSR2)
+    movable.server.says("event=upgrade_failed kept=gate")
+    assert "event=upgraded" not in movable.server.said()
+    works(one, other)
+    assert waiting.is_open()
+    works(*call_of(movable, tag=OTHER))
+    assert before in movable.processes()["cyphernetd-gate"]
+    repair()
+    until(lambda: before not in movable.processes()["cyphernetd-gate"], "there is another gate")
+    works(one, other)
+    works(*call_of(movable, tag="0a" + 31 * "00"))
+
+
+def test_a_damaged_key_is_found_before_it_is_needed(own):
+    own.serve()
+    key = own.ctl.dir / "server.key"
+    good = key.read_text()
+    key.write_text(good.replace("A", "B"))
+    check = own.run_program([BUILD / "cyphernetd", "--dir", own.ctl.dir, "--check"])
+    check.end(1)
+    assert "error: server.key" in check.said()
+    own.server.signal(signal.SIGUSR2)
+    own.server.says("event=upgrade_failed kept=old")
+    key.write_text(good)
+    upgraded(own)
 
 
 def test_a_worker_that_was_late_for_new_limits_gets_the_last(own):
@@ -335,6 +407,31 @@ def test_a_worker_that_was_late_for_new_limits_gets_the_last(own):
     assert time.monotonic() - begin > 2, "the rate is another"
 
 
+def test_who_starts_later_knows_the_rates_too(own):
+    """Workers after one was killed, gates, and all after an upgrade."""
+    own.serve("[calls]\nworkers = 1\nrate_per_subscriber = 400000\n")
+
+    def is_limited(tag):
+        one, other = call_of(own, tag=f"{tag:02x}" + 31 * "05")
+        begin = time.monotonic()
+        one.tell("flow", 1_000_000)
+        other.tell("check", 1_000_000, 60000)
+        assert other.answer() == "got 1000000 whole"
+        assert one.answer() == "ok 1000000"
+        assert time.monotonic() - begin > 1.5, "it is as fast as it can be"
+
+    is_limited(1)
+    gate_killed(own)
+    is_limited(2)
+    os.kill(own.processes()["cyphernetd-switch"][0], signal.SIGKILL)
+    until(lambda: status(own)["worker_restarts"] == 1 and status(own)["workers"] == 1, "there is another worker")
+    is_limited(3)
+    upgraded(own)
+    is_limited(4)
+    gate_killed(own)
+    is_limited(5)
+
+
 def test_there_is_no_upgrade_while_too_many_processes_are_there(own):
     """Workers of the program before still have calls, or seem to: they do not answer."""
     own.serve("[waiting]\nlines_max = 64\n[calls]\nworkers = 32\n")
@@ -344,13 +441,36 @@ def test_there_is_no_upgrade_while_too_many_processes_are_there(own):
     handed_over(own, 1)
     before = own.server.said().count("event=upgraded")
     own.server.signal(signal.SIGUSR2)
-    own.server.says('event=upgrade_failed kept=old reason="workers of earlier programs still have calls"')
+    own.server.says('event=upgrade_failed kept=old reason="processes of earlier programs have not left yet"')
     works(one, other)
     works(*call_of(own, tag=OTHER))
     until(lambda: len(own.processes()["cyphernetd-switch"]) == 32, "they have gone")
     assert own.server.said().count("event=upgraded") == before
     upgraded(own)
     works(one, other)
+
+
+def test_who_is_revoked_is_cut_however_many_gates_are_leaving(own):
+    """Each has somebody to whom it said goaway. Beyond what a worker hears there is no upgrade."""
+    own.serve("[waiting]\nspread = 100\n[calls]\nworkers = 1\n[admission]\npending_per_address = 1000\n")
+    people = [invited(own) for _ in range(2)]
+    one, other = call_of(own, fingerprints=people)
+    handed_over(own, 1)
+    waits = invited(own)
+    for i in range(40):
+        Line(own, waits).wait("input", f"{i:02x}" + 31 * "09")
+        before = own.server.said().count("event=upgrade")
+        own.server.signal(signal.SIGUSR2)
+        until(lambda: own.server.said().count("event=upgrade") > before, "it is upgraded, or not")
+        if "event=upgrade_failed" in own.server.said():
+            break
+    own.server.says('event=upgrade_failed kept=old reason="processes of earlier programs have not left yet"')
+    assert own.server.said().count("event=upgraded") >= 9
+    assert "event=gate_left" not in own.server.said()
+    works(one, other)
+    own.ctl.ok("revoke", people[0].stem)
+    one.ended()
+    other.ended()
 
 
 def test_a_program_that_takes_over_waits_for_the_registry(open_tmp, open_programs):
@@ -380,6 +500,27 @@ def test_a_program_that_takes_over_waits_for_the_registry(open_tmp, open_program
         if (open_programs / "cyphernetd-next").exists():
             (open_programs / "cyphernetd-next").rename(program)
         world.close()
+
+
+def test_what_was_cut_is_told_whoever_cut_it(own):
+    """The old gate is still leaving, or the new one does not know of all calls yet."""
+    own.serve("[waiting]\nspread = 100\n[calls]\nworkers = 2\n")
+    people = [invited(own) for _ in range(8)]
+    calls = [call_of(own, tag=f"{i:02x}" + 31 * "01", fingerprints=people[2 * i : 2 * i + 2]) for i in range(4)]
+    handed_over(own, 4)
+    Line(own, invited(own)).wait("input", OTHER)
+    revoked = json.loads(own.ctl.ok("revoke", people[0].stem, "--json").stdout)
+    assert revoked["cut"] == 1
+    upgraded(own)
+    revoked = json.loads(own.ctl.ok("revoke", people[2].stem, "--json").stdout)
+    assert revoked["cut"] == 1, "an old gate is leaving"
+    os.kill(own.processes()["cyphernetd-gate"][-1], signal.SIGKILL)
+    revoked = json.loads(own.ctl.ok("suspend", people[4].stem, "--json").stdout)
+    assert revoked["cut"] == 1, "a new gate"
+    for line in sum(calls[:3], ()):
+        line.ended()
+    works(*calls[3])
+    assert re.findall(r"event=registry blocked=. cut=(.)", own.server.said()) == ["1", "1", "1"]
 
 
 def test_who_is_revoked_while_there_is_no_gate_is_cut_by_the_next(own):

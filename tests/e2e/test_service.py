@@ -257,7 +257,8 @@ def test_the_unit_asks_for_what_the_program_does():
     unit = unit_lines(BUILD / "cyphernetd.service")
     once = dict(unit)
     assert once["Type"] == "notify" and once["NotifyAccess"] == "main"
-    assert once["ExecReload"] == "/bin/kill -USR2 $MAINPID"
+    reloads = [value for name, value in unit if name == "ExecReload"]
+    assert reloads == [f"{once['ExecStart']} --check", "/bin/kill -USR2 $MAINPID"], "one after the other"
     assert 10 <= int(once["WatchdogSec"]) <= 300
     assert once["CapabilityBoundingSet"] == "" and once["NoNewPrivileges"] == "yes"
     filters = [value for name, value in unit if name == "SystemCallFilter"]

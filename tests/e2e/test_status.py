@@ -4,9 +4,10 @@ import json
 import os
 import pty
 import signal
+import termios
 
 from ctl_helper import BUILD
-from lines import call_of, status
+from lines import Line, call_of, invited, status
 from live import until
 
 MUCH = 3_000_000
@@ -64,6 +65,37 @@ def test_on_a_terminal_it_redraws_in_place(own):
         seen += os.read(master, 65536)
     assert seen.startswith(b"\x1b[H\x1b[J")
     assert all(part.startswith(b"up ") for part in seen.split(b"\x1b[H\x1b[J")[1:-1])
+    watching.stop()
+    os.close(master)
+
+
+def screens(master, count):
+    """What was drawn, whole, so many times from now on."""
+    seen = b""
+    while seen.count(b"\x1b[H\x1b[J") <= count:
+        seen += os.read(master, 65536)
+    return [part.decode().split("\r\n") for part in seen.split(b"\x1b[H\x1b[J")[1 : count + 1]]
+
+
+def test_a_terminal_gets_no_more_than_it_has_room_for(own):
+    """Else it scrolls, and nothing is in place."""
+    own.serve()
+    for i in range(25):
+        Line(own, invited(own)).wait("input", f"{i:02x}" + 31 * "00")
+    master, slave = pty.openpty()
+    termios.tcsetwinsize(slave, (15, 80))
+    watching = watch(own, stdout=slave)
+    for screen in screens(master, 2):
+        assert len(screen) == 15 and screen[-1] == ""
+        assert screen[0].startswith("up ") and screen[-2].startswith("and ") and screen[-2].endswith(" more lines")
+    termios.tcsetwinsize(slave, (50, 20))
+    screen = screens(master, 2)[1]
+    assert len(screen) < 50 and screen[-1] == "" and "more lines" not in screen[-2]
+    assert sum(line.startswith("subscriber-") for line in screen) == 25
+    assert max(map(len, screen)) == 20
+    termios.tcsetwinsize(slave, (50, 100))
+    assert max(map(len, screens(master, 2)[1])) > 20
+    os.close(slave)
     watching.stop()
     os.close(master)
 

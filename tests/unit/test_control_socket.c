@@ -22,6 +22,8 @@ static char dir[64];
 static int home = -1; /* the directory that the tests run in */
 static uint64_t clock_now_ms;
 static unsigned answered;
+static uint64_t waiting[4 * PLACES]; /* for their answers */
+static size_t waiting_count;
 static bool epoll_is_full;
 
 int __real_epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event);
@@ -41,10 +43,14 @@ static uint64_t false_clock(void)
     return clock_now_ms;
 }
 
+/* But "later". */
 static bool answer(void *context, uint64_t asker, const char *request, char *reply, size_t size)
 {
-    (void)asker;
     assert_ptr_equal(context, &loop);
+    if (strcmp(request, "later\n") == 0) {
+        waiting[waiting_count++] = asker;
+        return false;
+    }
     answered++;
     snprintf(reply, size, "you said %s", request);
     reply[strcspn(reply, "\n")] = '\0';
@@ -55,6 +61,7 @@ static int begin(void **state)
 {
     (void)state;
     answered = 0;
+    waiting_count = 0;
     epoll_is_full = false;
     clock_now_ms = 1000;
     strcpy(dir, "/tmp/test_control.XXXXXX");
@@ -234,6 +241,48 @@ static void several_at_once_are_all_answered(void **state)
         hears(fd[i], "you said hello\n");
 }
 
+/* The server is busy: others wait outside, and come in as these go. */
+static void who_waits_for_his_answer_gives_way_to_nobody(void **state)
+{
+    int fd[3 * PLACES];
+
+    (void)state;
+    for (int i = 0; i < 3 * PLACES; i++) {
+        fd[i] = asker();
+        say(fd[i], "later\n");
+        clock_now_ms++;
+    }
+    assert_int_equal(waiting_count, PLACES);
+    for (int i = 0; i < 3 * PLACES; i++) {
+        assert_in_range(i, 0, waiting_count - 1);
+        assert_true(is_silent(fd[i]));
+        cn_control_reply(control, waiting[i], "done");
+        turns();
+        hears(fd[i], "done\n");
+    }
+}
+
+static void who_says_nothing_gives_way_among_those_who_wait(void **state)
+{
+    int fd[PLACES], silent = asker(), one_more;
+
+    (void)state;
+    for (int i = 1; i < PLACES; i++) {
+        clock_now_ms++;
+        fd[i] = asker();
+        say(fd[i], "later\n");
+    }
+    one_more = asker();
+    was_closed(silent);
+    say(one_more, "hello\n");
+    hears(one_more, "you said hello\n");
+    for (int i = 1; i < PLACES; i++) {
+        assert_true(is_silent(fd[i]));
+        cn_control_reply(control, waiting[i - 1], "done");
+        hears(fd[i], "done\n");
+    }
+}
+
 static void nobody_else_may_ask(void **state)
 {
     struct stat st;
@@ -254,6 +303,8 @@ int main(void)
         TEST(one_that_cannot_be_waited_for_takes_no_place),
         TEST(a_request_in_pieces_is_one_request),
         TEST(several_at_once_are_all_answered),
+        TEST(who_waits_for_his_answer_gives_way_to_nobody),
+        TEST(who_says_nothing_gives_way_among_those_who_wait),
         TEST(nobody_else_may_ask),
     };
 

@@ -110,6 +110,34 @@ static void the_newest_of_each_comes_back(void **state)
     free(held);
 }
 
+/* All but those put first; and the one that is renewed once more is the newest. */
+static void of_too_many_the_newest_come_back_in_order(void **state)
+{
+    enum { MANY = CN_NOTICE_COUNT_MAX + 3 };
+    struct cn_held_notice n = held_of(0, 0), *held = NULL;
+    struct cn_common_notice common;
+    size_t count = 0;
+
+    (void)state;
+    assert_err(cn_registry_begin(registry), CN_OK);
+    for (uint32_t i = 0; i <= MANY; i++) {
+        uint32_t who = 1 + i % MANY;
+
+        n.number = 1 + i;
+        memcpy(n.admission_key, &who, sizeof who);
+        assert_err(cn_notices_hold(registry, &n), CN_OK);
+    }
+    assert_err(cn_registry_commit(registry), CN_OK);
+    assert_err(cn_notices_read(registry, &held, &count, &common), CN_OK);
+    assert_int_equal(count, CN_NOTICE_COUNT_MAX);
+    for (size_t i = 0; i < count; i++) {
+        assert_true(held[i].number > 4);
+        assert_true(i == 0 || memcmp(held[i - 1].admission_key, held[i].admission_key,
+                                     sizeof held[i].admission_key) < 0);
+    }
+    free(held);
+}
+
 static void the_common_one_is_kept_apart(void **state)
 {
     struct cn_common_notice move = { .number = 20, .size = CN_NOTICE_COMMON_SIZE_MAX };
@@ -277,6 +305,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_setup_teardown(numbers_rise_whatever_the_clock_does, begin, end),
         cmocka_unit_test_setup_teardown(the_newest_of_each_comes_back, begin, end),
+        cmocka_unit_test_setup_teardown(of_too_many_the_newest_come_back_in_order, begin, end),
         cmocka_unit_test_setup_teardown(the_common_one_is_kept_apart, begin, end),
         cmocka_unit_test_setup_teardown(who_is_blocked_is_told_nothing, begin, end),
         cmocka_unit_test_setup_teardown(a_notice_larger_than_any_is_no_notice, begin, end),

@@ -2,14 +2,18 @@
 #include "unit.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/sockios.h>
+#include <netinet/in.h>
 #include <sched.h>
 #include <signal.h>
 #include <sys/ioctl.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -241,6 +245,53 @@ static void a_gate_can_allocate(void **state)
     close(memory);
 }
 
+/* Without the other: what no system call is forbidden for is still refused. */
+static int under_landlock(void)
+{
+    const struct sockaddr_in nobody = { .sin_family = AF_INET,
+                                        .sin_port = htons(9),
+                                        .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+    int fd = open("/dev/null", O_RDONLY);
+    long version = syscall(SYS_landlock_create_ruleset, NULL, 0, 1);
+
+    if (version <= 0)
+        return 77;
+    if (fd < 0 || close(fd) != 0 || prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0 ||
+        cn_sandbox_landlock() != CN_OK)
+        return 1;
+    if (open("/dev/null", O_RDONLY) >= 0 || errno != EACCES)
+        return 2;
+    if (open("/tmp", O_RDONLY | O_DIRECTORY) >= 0 || errno != EACCES)
+        return 3;
+    if (mkdir("/tmp/test_sandbox", 0700) == 0 || errno != EACCES)
+        return 4;
+    if (execl("/bin/true", "true", NULL) == 0 || errno != EACCES)
+        return 5;
+    if (version >= 4 && (connect(listener, (const struct sockaddr *)&nobody, sizeof nobody) == 0 ||
+                         errno != EACCES))
+        return 6;
+    return ENTERED;
+}
+
+static void landlock_alone_lets_nobody_at_files(void **state)
+{
+    pid_t pid = fork();
+    int status = 0;
+
+    (void)state;
+    assert_true(pid >= 0);
+    if (pid == 0)
+        _exit(under_landlock());
+    assert_int_equal(waitpid(pid, &status, 0), pid);
+    assert_true(WIFEXITED(status));
+    if (WEXITSTATUS(status) == 77) {
+        print_message("this kernel has no Landlock\n");
+        skip();
+    }
+    assert_int_equal(WEXITSTATUS(status), ENTERED);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -249,6 +300,7 @@ int main(void)
         cmocka_unit_test(an_assertion_that_fails_is_told),
         cmocka_unit_test(a_switch_can_move),
         cmocka_unit_test(a_gate_can_allocate),
+        cmocka_unit_test(landlock_alone_lets_nobody_at_files),
     };
 
     return cmocka_run_group_tests(tests, crypto_setup, crypto_teardown);

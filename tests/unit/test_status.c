@@ -122,12 +122,30 @@ static void what_many_send_is_added_up_in_time(void **state)
     cn_page_unmap(&worker);
 }
 
+static void calls_end_with_their_worker_and_are_counted(void **state)
+{
+    struct cn_page page = { .calls = { .pairs = 3, .pairs_total = 12, .outcome = { 4, 5 } } };
+
+    (void)state;
+    status = (struct cn_status) { 0 };
+    cn_status_add(&status, &page, true);
+    assert_int_equal(status.calls.outcome[CN_SWITCH_BROKEN], 5);
+    assert_int_equal(status.calls.pairs, 3);
+    status = (struct cn_status) { 0 };
+    cn_status_add(&status, &page, false);
+    assert_int_equal(status.calls.outcome[CN_SWITCH_DONE], 4);
+    assert_int_equal(status.calls.outcome[CN_SWITCH_BROKEN], 8);
+    assert_int_equal(status.calls.pairs, 0);
+    assert_int_equal(status.calls.pairs_total, 12);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
         TEST(with_room_everybody_is_listed),
         TEST(who_does_not_fit_is_counted_whatever_the_size),
+        TEST(calls_end_with_their_worker_and_are_counted),
         TEST(what_many_send_is_added_up_in_time),
     };
 

@@ -79,6 +79,70 @@ static struct cn_waiter *back(struct cn_waiter *w, enum cn_mode mode, uint8_t ta
     return match.partner;
 }
 
+/* --- buckets --------------------------------------------------------------------------------- */
+
+enum { MANY = 100000, LONGEST = 32 };
+
+static uint32_t longest_bucket(void)
+{
+    uint32_t longest = 0;
+
+    for (uint32_t i = 0; i < board.bucket_count; i++) {
+        uint32_t length = 0;
+
+        for (uint32_t seat = board.buckets[2 * (size_t)i]; seat != CN_SEAT_NONE;
+             seat = board.seats[seat].next_in_bucket)
+            length++;
+        longest = length > longest ? length : longest;
+    }
+    return longest;
+}
+
+/* Tags as somebody may choose them who does not know the key: at random, or numbers in some place.
+ */
+static void tags_fill(struct cn_entry *entries, int pattern)
+{
+    for (uint32_t i = 0; i < MANY; i++) {
+        uint32_t words[CN_TAG_SIZE / sizeof(uint32_t)] = { 0 };
+
+        if (pattern == 0)
+            assert_err(cn_random_fill(&seeded, (uint8_t *)words, sizeof words), CN_OK);
+        else if (pattern <= 8)
+            words[pattern - 1] = i;
+        else if (pattern == 9)
+            words[7] = i << 8;
+        else if (pattern == 10)
+            words[0] = words[7] = i;
+        else
+            words[i % 8] = 1U << i / 8 % 32 | i << 7;
+        entries[i].mode = CN_MODE_INPUT;
+        memcpy(entries[i].tag, words, sizeof words);
+    }
+}
+
+/* Whoever could pile tags up would have the gate walk over all of them, each time. */
+static void no_bucket_gets_long_whatever_the_tags(void **state)
+{
+    struct cn_entry *entries = calloc(MANY, sizeof *entries);
+
+    (void)state;
+    assert_non_null(entries);
+    seed = 77;
+    for (int pattern = 0; pattern <= 11; pattern++) {
+        tags_fill(entries, pattern);
+        for (uint64_t key = 1; key <= 2; key++) {
+            struct cn_waiter w = waiter(1);
+
+            cn_switchboard_wipe(&board);
+            seed = key;
+            assert_err(cn_switchboard_init(&board, MANY, &seeded), CN_OK);
+            assert_null(enrol(&w, entries, MANY));
+            assert_in_range(longest_bucket(), 1, LONGEST);
+        }
+    }
+    free(entries);
+}
+
 /* --- who is not joined ----------------------------------------------------------------------- */
 
 static void the_same_mode_never_pairs(void **state)
@@ -624,6 +688,7 @@ static void random_operations_agree_with_a_model(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
+        TEST(no_bucket_gets_long_whatever_the_tags),
         TEST(the_same_mode_never_pairs),
         TEST(other_tags_never_pair),
         TEST(one_subscriber_never_pairs_with_himself),

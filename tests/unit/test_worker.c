@@ -2,6 +2,7 @@
 #include "unit.h"
 
 #include <errno.h>
+#include <netinet/in.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -222,6 +223,37 @@ static void of_two_gates_the_last_hears_of_the_pairs_of_both(void **state)
     close(new);
 }
 
+/* Whoever is revoked is cut by the newest, however many have not left yet. */
+static void the_newest_of_many_gates_hears_of_all_pairs(void **state)
+{
+    enum { MANY = 3 * CN_CHANNEL_GATES_MAX };
+    int gates[MANY], ends[2], fds[CN_CHANNEL_FDS_MAX];
+    struct cn_message m;
+    size_t count;
+
+    (void)state;
+    gates[0] = gate_comes();
+    (void)hears(gates[0], CN_MESSAGE_TOLD);
+    says_join(gates[0], ends, 100, 200, 1);
+    (void)hears(gates[0], CN_MESSAGE_JOINED);
+    for (int i = 1; i < MANY; i++) {
+        gates[i] = gate_comes();
+        assert_int_equal(hears(gates[i], CN_MESSAGE_PAIR).party[1].who, 200);
+        (void)hears(gates[i], CN_MESSAGE_TOLD);
+    }
+    for (int i = MANY - CN_CHANNEL_GATES_MAX; i < MANY; i++)
+        hears_nothing(gates[i]);
+    assert_err(cn_channel_receive(gates[MANY - CN_CHANNEL_GATES_MAX - 1], &m, fds, &count),
+               CN_E_HUNG_UP);
+    says_cut(gates[MANY - 1], 100);
+    (void)hears(gates[MANY - 1], CN_MESSAGE_ENDED);
+    assert_int_equal(hears(gates[MANY - 1], CN_MESSAGE_CUT).count, 1);
+    assert_true(has_ended(ends[0]) && has_ended(ends[1]));
+    close_both(ends);
+    for (int i = 0; i < MANY; i++)
+        close(gates[i]);
+}
+
 static void without_a_gate_nothing_piles_up(void **state)
 {
     (void)state;
@@ -349,7 +381,7 @@ static void a_gate_that_says_what_no_gate_says_is_hung_up_on(void **state)
 static struct cn_owner owner_memory[OWNERS];
 static struct cn_owners owners;
 static struct cn_workers *workers;
-static unsigned ended_count, cut_count, cut_told;
+static unsigned ended_count, untaken_count, cut_count, cut_told;
 static uint32_t faulty; /* the worker that was called so last, by its end of the channel */
 
 static void note_ended(void *context, const uint32_t owner[2], const uint64_t bytes[2],
@@ -360,6 +392,12 @@ static void note_ended(void *context, const uint32_t owner[2], const uint64_t by
     (void)bytes;
     (void)outcome;
     ended_count++;
+}
+
+static void note_untaken(void *context)
+{
+    (void)context;
+    untaken_count++;
 }
 
 /* Whoever appears is blocked. */
@@ -389,11 +427,12 @@ static int begin_gate(void **state)
                                             .pairs_max = PAIRS,
                                             .appeared = note_appeared,
                                             .ended = note_ended,
+                                            .untaken = note_untaken,
                                             .was_cut = note_cut,
                                             .faulty = note_faulty };
 
     memset(owner_memory, 0, sizeof owner_memory);
-    ended_count = cut_count = cut_told = faulty = 0;
+    ended_count = untaken_count = cut_count = cut_told = faulty = 0;
     if (begin(state) != 0)
         return -1;
     cn_worker_destroy(worker);
@@ -412,12 +451,25 @@ static int end_gate(void **state)
 }
 
 /* The worker's end. */
-static int worker_comes(bool draining)
+static int worker_comes_silently(void)
 {
     int ends[2];
 
     assert_err(cn_channel_make(ends), CN_OK);
+    assert_err(cn_workers_add(workers, ends[0], (uint32_t)ends[1], false), CN_OK);
+    return ends[1];
+}
+
+/* One that has no pairs to name. */
+static int worker_comes(bool draining)
+{
+    const struct cn_message told = { .type = CN_MESSAGE_TOLD };
+    int ends[2];
+
+    assert_err(cn_channel_make(ends), CN_OK);
     assert_err(cn_workers_add(workers, ends[0], (uint32_t)ends[1], draining), CN_OK);
+    assert_err(cn_channel_send(ends[1], &told, NULL, 0), CN_OK);
+    turns();
     return ends[1];
 }
 
@@ -516,7 +568,8 @@ static void the_pairs_of_a_worker_that_goes_have_ended(void **state)
     close(end);
     turns();
     assert_int_equal(ended_count, 2); /* of the second it had not said anything yet */
-    assert_int_equal(faulty, 0);      /* it has ended, and is to be replaced anyway */
+    assert_int_equal(untaken_count, 1);
+    assert_int_equal(faulty, 0); /* it has ended, and is to be replaced anyway */
     assert_int_equal(cn_workers_pairs(workers), 1);
     close(other);
     turns();
@@ -536,6 +589,7 @@ static void what_a_worker_cannot_know_ends_it(void **state)
         { .type = CN_MESSAGE_PAIR, .pair = PAIRS },
         { .type = CN_MESSAGE_ENDED, .outcome = CN_SWITCH_OUTCOME_COUNT },
         { .type = CN_MESSAGE_CUT, .count = 1 },
+        { .type = CN_MESSAGE_TOLD },
         { .type = CN_MESSAGE_JOIN },
         { .type = CN_MESSAGE_START },
     };
@@ -610,6 +664,38 @@ static void a_cut_is_told_when_all_workers_have_done_it(void **state)
     close(one);
 }
 
+/* Whoever is blocked may still appear. */
+static void a_cut_is_not_done_until_all_pairs_have_been_named(void **state)
+{
+    const struct cn_message told = { .type = CN_MESSAGE_TOLD };
+    int one = worker_comes_silently(), other = worker_comes_silently(), third;
+
+    (void)state;
+    assert_false(cn_workers_has_cut(workers));
+    says(one, &told);
+    assert_false(cn_workers_has_cut(workers));
+    says(other, &(struct cn_message) { .type = CN_MESSAGE_PAIR, .party = { { .who = 8 } } });
+    says(other, &told);
+    assert_false(cn_workers_has_cut(workers));
+    for (int i = 0; i < 2; i++) {
+        assert_int_equal(hears(i ? other : one, CN_MESSAGE_CUT).party[0].who, 8);
+        assert_false(cn_workers_has_cut(workers));
+        says(i ? other : one, &(struct cn_message) { .type = CN_MESSAGE_CUT, .count = 1 });
+    }
+    assert_true(cn_workers_has_cut(workers));
+    third = worker_comes_silently();
+    assert_false(cn_workers_has_cut(workers));
+    close(third); /* its pairs have gone with it */
+    turns();
+    assert_true(cn_workers_has_cut(workers));
+    third = worker_comes_silently();
+    cn_workers_leave(workers); /* it tells another gate */
+    assert_true(cn_workers_has_cut(workers));
+    close(one);
+    close(other);
+    close(third);
+}
+
 /* Time goes on as it does for who is awake. */
 static void time_passes(uint64_t ms)
 {
@@ -660,15 +746,60 @@ static void a_pair_that_no_worker_is_there_to_take_ends_in_time(void **state)
     close_both(ends);
     turns();
     assert_int_equal(ended_count, 1);
+    assert_int_equal(untaken_count, 1);
     hand_over(ends, 1, 2);
     time_passes(3 * CN_CHANNEL_ANSWER_MS);
     assert_int_equal(ended_count, 2);
+    assert_int_equal(untaken_count, 2);
     assert_true(has_ended(ends[0]) && has_ended(ends[1]));
     nobody_is_counted();
     close_both(ends);
 }
 
 /* One that answers all else, too. */
+/* Two ends of a connection. */
+static void connection(int ends[2])
+{
+    struct sockaddr_in here = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
+    socklen_t size = sizeof here;
+    int listener = socket(AF_INET, SOCK_STREAM, 0);
+
+    assert_int_equal(bind(listener, (const struct sockaddr *)&here, size), 0);
+    assert_int_equal(listen(listener, 1), 0);
+    assert_int_equal(getsockname(listener, (struct sockaddr *)&here, &size), 0);
+    ends[0] = socket(AF_INET, SOCK_STREAM, 0);
+    assert_int_equal(connect(ends[0], (const struct sockaddr *)&here, size), 0);
+    ends[1] = accept(listener, NULL, NULL);
+    assert_true(ends[1] >= 0);
+    close(listener);
+}
+
+/* Nobody said an end. */
+static void a_pair_that_nobody_took_is_reset(void **state)
+{
+    (void)state;
+    for (int cut = 0; cut < 2; cut++) {
+        const uint32_t owner[2] = { cn_owners_take(&owners, 1, 1), cn_owners_take(&owners, 2, 2) };
+        int one[2], other[2];
+        char octet;
+
+        connection(one);
+        connection(other);
+        assert_true(cn_workers_join(workers, (int[2]) { one[1], other[1] }, owner));
+        if (cut)
+            cn_workers_cut(workers, 1);
+        else
+            time_passes(3 * CN_CHANNEL_ANSWER_MS);
+        assert_int_equal(recv(one[0], &octet, 1, 0), -1);
+        assert_int_equal(errno, ECONNRESET);
+        assert_int_equal(recv(other[0], &octet, 1, 0), -1);
+        assert_int_equal(errno, ECONNRESET);
+        close(one[0]);
+        close(other[0]);
+        turns();
+    }
+}
+
 static void a_worker_that_cuts_nobody_is_left_in_time(void **state)
 {
     int one = worker_comes(false), other = worker_comes(true), ends[16][2];
@@ -700,6 +831,23 @@ static void a_worker_that_cuts_nobody_is_left_in_time(void **state)
 }
 
 /* All of them stood still, and so did we: that is nobody's fault. */
+static void a_worker_that_does_not_name_its_pairs_is_left_in_time(void **state)
+{
+    int end = worker_comes_silently();
+
+    (void)state;
+    time_passes(CN_CHANNEL_ANSWER_MS - 250);
+    says(end, &(struct cn_message) { .type = CN_MESSAGE_PAIR, .party = { { .who = 8 } } });
+    (void)hears(end, CN_MESSAGE_CUT);
+    says(end, &(struct cn_message) { .type = CN_MESSAGE_CUT });
+    time_passes(CN_CHANNEL_ANSWER_MS - 250);
+    assert_int_equal(faulty, 0);
+    time_passes(CN_CHANNEL_ANSWER_MS / 2);
+    assert_int_equal(faulty, end);
+    nobody_is_counted();
+    close(end);
+}
+
 static void a_leap_of_the_clock_is_no_silence(void **state)
 {
     int end = worker_comes(false), ends[2];
@@ -835,6 +983,7 @@ int main(void)
         TEST(a_pair_is_joined_and_its_end_told),
         TEST(a_new_gate_hears_of_all_pairs_and_may_cut_them),
         TEST(of_two_gates_the_last_hears_of_the_pairs_of_both),
+        TEST(the_newest_of_many_gates_hears_of_all_pairs),
         TEST(without_a_gate_nothing_piles_up),
         TEST(a_gate_that_does_not_listen_is_told_later),
         TEST(beyond_its_room_a_pair_is_refused),
@@ -845,8 +994,11 @@ int main(void)
         GATE(what_a_worker_cannot_know_ends_it),
         GATE(a_pair_that_is_there_already_is_a_lie),
         GATE(a_cut_is_told_when_all_workers_have_done_it),
+        GATE(a_cut_is_not_done_until_all_pairs_have_been_named),
+        GATE(a_worker_that_does_not_name_its_pairs_is_left_in_time),
         GATE(a_worker_that_takes_no_pair_is_left_in_time),
         GATE(a_pair_that_no_worker_is_there_to_take_ends_in_time),
+        GATE(a_pair_that_nobody_took_is_reset),
         GATE(a_worker_that_cuts_nobody_is_left_in_time),
         GATE(a_leap_of_the_clock_is_no_silence),
         GATE(who_answers_no_cut_of_very_many_is_left),
