@@ -133,7 +133,7 @@ static void status_print(const struct view *view, const char *json)
 }
 
 /* From the top of the terminal, as much as it has room for now: it must not scroll. */
-static void draw(char *text)
+static void draw(const char *text)
 {
     struct winsize window = { 0 };
     size_t rows = SIZE_MAX, lines = 0, shown;
@@ -148,11 +148,10 @@ static void draw(char *text)
     fputs("\033[H\033[J", stdout); /* to the top, and all below is cleared */
     shown = lines <= rows ? lines : rows - 1;
     for (size_t i = 0; i < shown; i++) {
-        char *end = strchr(text, '\n');
+        int size = (int)strcspn(text, "\n");
 
-        *end = '\0';
-        printf("%.*s\n", columns, text);
-        text = end + 1;
+        printf("%.*s\n", size < columns ? size : columns, text);
+        text += size + 1;
     }
     if (shown < lines)
         printf("and %zu more lines\n", lines - shown);
