@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from ctl_helper import BUILD
-from lines import OTHER, TAG, Line, call_of, invited, status
+from lines import OTHER, TAG, Line, call_of, invited, pair_of, status
 from live import World, has_gone, until
 
 MUCH = 10_000_000  # octets of each call
@@ -451,14 +451,15 @@ def test_there_is_no_upgrade_while_too_many_processes_are_there(own):
 
 
 def test_who_is_revoked_is_cut_however_many_gates_are_leaving(own):
-    """Each has somebody to whom it said goaway. Beyond what a worker hears there is no upgrade."""
-    own.serve("[waiting]\nspread = 100\n[calls]\nworkers = 1\n[admission]\npending_per_address = 1000\n")
+    """Each has two whom it is joining. Beyond what a worker hears there is no upgrade."""
+    own.serve("[joining]\nprologue_timeout = 120\n[calls]\nworkers = 1\n")
     people = [invited(own) for _ in range(2)]
     one, other = call_of(own, fingerprints=people)
     handed_over(own, 1)
-    waits = invited(own)
+    joining = [invited(own) for _ in range(2)]
     for i in range(40):
-        Line(own, waits).wait("input", f"{i:02x}" + 31 * "09")
+        for line in pair_of(own, tag=f"{i:02x}" + 31 * "09", fingerprints=joining):
+            line.ok("ready")
         before = own.server.said().count("event=upgrade")
         own.server.signal(signal.SIGUSR2)
         until(lambda: own.server.said().count("event=upgrade") > before, "it is upgraded, or not")
