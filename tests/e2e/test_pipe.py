@@ -335,12 +335,19 @@ def test_the_reason_arrives_whatever_else_is_under_way(world, attempt):
     much.unlink()
 
 
+def full(pipe):
+    """Who writes it has more, and waits."""
+    before = held(pipe)
+    time.sleep(0.3)
+    return before > fcntl.fcntl(pipe, fcntl.F_GETPIPE_SZ) // 2 and held(pipe) == before
+
+
 def test_a_partner_who_is_stuck_does_not_hold_who_gives_up(world):
     much = world.tmp / "much"
     much.write_bytes(noise(64 << 20))
     first = world.start(world.ann, "pipe", "bob", stdin=much, stdout=PIPE)
     second = world.start(world.bob, "pipe", "ann", stdin=much)
-    until(lambda: held(first.stdout) > fcntl.fcntl(first.stdout, fcntl.F_GETPIPE_SZ) // 2, "more than it can write")
+    until(lambda: full(first.stdout), "more than it can write")
     os.kill(second.process.pid, signal.SIGSTOP)
     first.stdout.close()
     assert first.end() == 1

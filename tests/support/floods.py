@@ -70,6 +70,8 @@ class Flood(Driver):
 
 
 def pss(world):
-    """The proportional set size of the server's processes, octets."""
+    """The proportional set size of the server's processes, octets; without programs and libraries, of which others' use
+    changes our share."""
     rollups = [Path(f"/proc/{pid}/smaps_rollup").read_text() for pid in sum(world.processes().values(), [])]
-    return sum(1024 * int(rollup.split("\nPss:")[1].split()[0]) for rollup in rollups)
+    lines = [line.split() for rollup in rollups for line in rollup.splitlines()]
+    return sum(1024 * int(line[1]) for line in lines if line[0] in ("Pss_Anon:", "Pss_Shmem:"))
