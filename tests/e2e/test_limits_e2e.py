@@ -371,7 +371,7 @@ def test_all_have_a_rate_together_whatever_worker_moves_their_calls(own):
     own.serve("[calls]\nrate_all = 200000\nworkers = 2\n")
     calls = [call_of(own, fingerprints=(invited(own), invited(own)))]
     calls.append(call_of(own, fingerprints=(invited(own), invited(own)), tag=OTHER))
-    assert [worker["calls"] for worker in status(own)["worker_list"]] == [1, 1]
+    until(lambda: [worker["calls"] for worker in status(own)["worker_list"]] == [1, 1], "each worker has one")
     for upgraded in (False, True):
         if upgraded:  # those that move the calls go on under another supervisor, beside new ones
             own.server.signal(signal.SIGUSR2)
