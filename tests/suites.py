@@ -10,7 +10,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VALGRIND = ("valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite "
             "--suppressions=tests/valgrind.supp")
-PYTEST_SUITES = ["interop", "cli", "e2e"]
+PYTEST_SUITES = ["e2e", "cli", "interop"]
 AT_ONCE = os.cpu_count() or 1  # files of tests: they wait more than they compute
 
 
@@ -85,9 +85,9 @@ def pytest_file(build, path):
 
 
 def files(suite):
-    """Of a suite, or the one named."""
+    """Of a suite, the largest first, so that none of the long ones is the last; or the one named."""
     path = ROOT / "tests" / suite
-    return sorted(path.glob("test_*.py")) if path.is_dir() else [path]
+    return sorted(path.glob("test_*.py"), key=lambda file: -file.stat().st_size) if path.is_dir() else [path]
 
 
 def main():
