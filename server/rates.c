@@ -95,8 +95,3 @@ void cn_rates_return(struct cn_rates *rates, uint32_t owner, uint8_t limits_clas
     if (rates->rate_all > 0)
         take_back(rates->all, rates->rate_all, size);
 }
-
-void cn_rates_forget(struct cn_rates *rates, uint32_t owner)
-{
-    atomic_store_explicit(&rates->owners[owner], 0, memory_order_relaxed);
-}

@@ -43,9 +43,8 @@ bool cn_rates_limit(const struct cn_rates *rates, uint8_t limits_class);
 /* The next 20 ms' worth of an owner's rate, or of that of all, if that is less. */
 struct cn_grant cn_rates_ask(struct cn_rates *rates, uint32_t owner, uint8_t limits_class,
                              uint64_t now_ms);
-/* Of a grant, size octets are not needed after all. */
+/* Of a grant, size octets are not needed after all. The rates are those of when it was asked for.
+ */
 void cn_rates_return(struct cn_rates *rates, uint32_t owner, uint8_t limits_class, uint32_t size);
-/* Forget what was promised to an owner: his rate has changed. */
-void cn_rates_forget(struct cn_rates *rates, uint32_t owner);
 
 #endif

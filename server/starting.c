@@ -29,9 +29,7 @@ static enum cn_err start_say(struct cn_supervisor *s, int channel, enum cn_role 
     enum cn_err err;
 
     fds[1] = role == CN_ROLE_SWITCH ? s->setup.rate_fd : s->setup.metrics_fd;
-    if (role == CN_ROLE_SWITCH)
-        return cn_channel_send(channel, &m, fds, 2);
-    if (role == CN_ROLE_METRICS)
+    if (role != CN_ROLE_GATE)
         return cn_channel_send(channel, &m, fds, 2);
     err = cn_keyfile_open(s->setup.dir_fd, CN_SERVER_KEY_FILE, CN_ARMOR_SERVER_KEY, &fds[1]);
     if (err == CN_OK) {

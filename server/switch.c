@@ -122,6 +122,47 @@ struct cn_switch_counts cn_switch_counts(const struct cn_switch *sw)
     return counts;
 }
 
+/* --- rates ----------------------------------------------------------------------------------- */
+
+static uint8_t class_of(const struct pair *pair, int i)
+{
+    const struct cn_switch *sw = pair->sw;
+
+    return sw->owners ? sw->owners[pair->end[i].owner].limits_class : 0;
+}
+
+/* Octets that an end may send now; 0: from credit_ms on. */
+static size_t may_move(struct pair *pair, int i)
+{
+    struct way *way = &pair->way[i];
+    struct cn_switch *sw = pair->sw;
+    struct cn_grant grant;
+
+    if (!cn_rates_limit(&sw->rates, class_of(pair, i)))
+        return SIZE_MAX;
+    if (way->credit == 0) {
+        grant = cn_rates_ask(&sw->rates, pair->end[i].owner, class_of(pair, i), sw->loop->now_ms);
+        way->credit = grant.size;
+        way->credit_ms = grant.from_ms;
+    }
+    return way->credit_ms <= sw->loop->now_ms ? way->credit : 0;
+}
+
+static void spend(struct way *way, size_t size)
+{
+    way->credit -= size < way->credit ? (uint32_t)size : way->credit;
+}
+
+/* Who does not need it now leaves it to other calls of its owner. */
+static void credit_return(struct pair *pair, int i)
+{
+    struct way *way = &pair->way[i];
+
+    if (way->credit > 0)
+        cn_rates_return(&pair->sw->rates, pair->end[i].owner, class_of(pair, i), way->credit);
+    way->credit = 0;
+}
+
 /* --- pairs ----------------------------------------------------------------------------------- */
 
 /* An idle way holds no pipe. */
@@ -192,8 +233,6 @@ static void end_close(struct end *end, enum cn_switch_outcome outcome)
         reset_on_close(end->watch.fd, false);
     close(end->watch.fd);
 }
-
-static void credit_return(struct pair *pair, int i);
 
 static void pair_end(struct pair *pair, enum cn_switch_outcome outcome)
 {
@@ -277,45 +316,6 @@ static void count_moved(struct pair *pair, int i, size_t size)
     sw->counts->bytes_total += size;
     if (sw->owners)
         sw->owners[pair->end[i].owner].bytes += size;
-}
-
-static uint8_t class_of(const struct pair *pair, int i)
-{
-    const struct cn_switch *sw = pair->sw;
-
-    return sw->owners ? sw->owners[pair->end[i].owner].limits_class : 0;
-}
-
-/* Octets that an end may send now; 0: from credit_ms on. */
-static size_t may_move(struct pair *pair, int i)
-{
-    struct way *way = &pair->way[i];
-    struct cn_switch *sw = pair->sw;
-    struct cn_grant grant;
-
-    if (!cn_rates_limit(&sw->rates, class_of(pair, i)))
-        return SIZE_MAX;
-    if (way->credit == 0) {
-        grant = cn_rates_ask(&sw->rates, pair->end[i].owner, class_of(pair, i), sw->loop->now_ms);
-        way->credit = grant.size;
-        way->credit_ms = grant.from_ms;
-    }
-    return way->credit_ms <= sw->loop->now_ms ? way->credit : 0;
-}
-
-static void spend(struct way *way, size_t size)
-{
-    way->credit -= size < way->credit ? (uint32_t)size : way->credit;
-}
-
-/* Who does not need it now leaves it to other calls of its owner. */
-static void credit_return(struct pair *pair, int i)
-{
-    struct way *way = &pair->way[i];
-
-    if (way->credit > 0)
-        cn_rates_return(&pair->sw->rates, pair->end[i].owner, class_of(pair, i), way->credit);
-    way->credit = 0;
 }
 
 /* Octets that the kernel holds for a peer, who has not acknowledged them. */
@@ -630,14 +630,12 @@ static void socket_tune(const struct cn_switch *sw, int fd)
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof stall_ms);
 }
 
-/* A rate has changed: what was promised under the one before counts no more. */
-static void promises_forget(struct cn_switch *sw)
+/* A rate is about to change: nobody waits any more for what was promised under the one before. */
+static void promises_end(struct cn_switch *sw)
 {
     for (struct pair *pair = sw->first; pair; pair = pair->next) {
-        for (int i = 0; i < 2; i++) {
-            cn_rates_forget(&sw->rates, pair->end[i].owner);
-            pair->way[i].credit = 0;
-        }
+        for (int i = 0; i < 2; i++)
+            credit_return(pair, i);
         ready_push(pair);
     }
 }
@@ -651,8 +649,8 @@ void cn_switch_rate_set(struct cn_switch *sw, uint8_t limits_class, uint64_t rat
 {
     if (sw->rates.rate[limits_class] == rate)
         return;
+    promises_end(sw);
     sw->rates.rate[limits_class] = rate;
-    promises_forget(sw);
 }
 
 void cn_switch_limits_set(struct cn_switch *sw, const struct cn_switch_limits *limits)
@@ -664,7 +662,7 @@ void cn_switch_limits_set(struct cn_switch *sw, const struct cn_switch_limits *l
     if (l.pipes_max > sw->pipes.room)
         l.pipes_max = sw->pipes.room;
     if (l.rate_all != sw->limits.rate_all)
-        promises_forget(sw);
+        promises_end(sw);
     sw->limits = l;
     sw->rates.rate_all = l.rate_all;
     sw->pipes.count_max = l.pipes_max;

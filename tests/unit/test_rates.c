@@ -152,15 +152,22 @@ static void the_highest_rate_does_not_overflow(void **state)
     assert_in_range(granted(0, 0, late_ms, late_ms), 240000000000, 260000000000);
 }
 
-static void what_was_promised_is_forgotten_with_the_rate(void **state)
+static void what_was_promised_can_be_returned_before_it_counts(void **state)
 {
+    struct cn_grant grant[1000];
+
     (void)state;
     rates.rate[0] = 1;
-    for (int i = 0; i < 1000; i++)
-        (void)cn_rates_ask(&rates, 0, 0, START_MS);
+    rates.rate_all = 2;
+    for (size_t i = 0; i < COUNT(grant); i++)
+        grant[i] = cn_rates_ask(&rates, 0, 0, START_MS);
     assert_true(cn_rates_ask(&rates, 0, 0, START_MS).from_ms > START_MS + 900000);
-    cn_rates_forget(&rates, 0);
+    cn_rates_return(&rates, 0, 0, 1);
+    for (size_t i = 0; i < COUNT(grant); i++)
+        cn_rates_return(&rates, 0, 0, grant[i].size);
     assert_int_equal(cn_rates_ask(&rates, 0, 0, START_MS).from_ms, START_MS);
+    cn_rates_return(&rates, 0, 0, 1);
+    assert_int_equal(cn_rates_ask(&rates, 1, 7, START_MS).from_ms, START_MS); /* nor of all */
 }
 
 static void what_is_returned_is_there_for_others(void **state)
@@ -200,7 +207,7 @@ int main(void)
         TEST(all_together_have_one_too),
         TEST(it_is_shared_by_who_has_the_same_bucket),
         TEST(the_highest_rate_does_not_overflow),
-        TEST(what_was_promised_is_forgotten_with_the_rate),
+        TEST(what_was_promised_can_be_returned_before_it_counts),
         TEST(what_is_returned_is_there_for_others),
         TEST(wiping_is_fine_at_any_time),
     };

@@ -711,9 +711,20 @@ static void a_rate_holds_whatever_is_sent_at_once(void **state)
     hang_up(fd);
 }
 
+/* Octets that the switch moves in that time. */
+static uint64_t moved_in(int time_ms)
+{
+    uint64_t before = cn_switch_counts(sw).bytes_total;
+
+    for (int ms = 0; ms < time_ms; ms += 5) {
+        clock_now_ms += 5;
+        assert_err(cn_loop_turn(&loop, false), CN_OK);
+    }
+    return cn_switch_counts(sw).bytes_total - before;
+}
+
 static void a_rate_is_one_for_all_calls_of_an_owner(void **state)
 {
-    uint64_t before;
     int fd[2], other[2];
 
     limits.stall_ms = 1000000;
@@ -723,12 +734,7 @@ static void a_rate_is_one_for_all_calls_of_an_owner(void **state)
     join(other, 0);
     stuff(fd[0]);
     stuff(other[0]);
-    before = cn_switch_counts(sw).bytes_total;
-    for (int ms = 0; ms < 2000; ms += 20) {
-        clock_now_ms += 20;
-        assert_err(cn_loop_turn(&loop, false), CN_OK);
-    }
-    assert_in_range(cn_switch_counts(sw).bytes_total - before, 180000, 210000);
+    assert_in_range(moved_in(2000), 180000, 210000);
     assert_int_equal(cn_switch_cut(sw, 0), 2);
     close(other[0]);
     close(other[1]);
@@ -749,17 +755,11 @@ static void calls_that_share_a_rate_take_turns(void **state)
         join(fd[i], 0);
     for (int i = 0; i < CALLS; i++)
         stuff(fd[i][0]);
-    for (int ms = 0; ms < 4000; ms += 5) {
-        clock_now_ms += 5;
-        assert_err(cn_loop_turn(&loop, false), CN_OK);
-    }
+    (void)moved_in(4000);
     for (int i = 0; i < CALLS; i++)
         while (recv(fd[i][1], in, sizeof in, 0) > 0)
             ;
-    for (int ms = 0; ms < 4000; ms += 5) {
-        clock_now_ms += 5;
-        assert_err(cn_loop_turn(&loop, false), CN_OK);
-    }
+    (void)moved_in(4000);
     for (int i = 0; i < CALLS; i++) {
         ssize_t n;
 
@@ -798,7 +798,6 @@ static void a_word_in_each_of_many_calls_is_little(void **state)
 
 static void all_have_a_rate_together(void **state)
 {
-    uint64_t before;
     int fd[2], other[2];
 
     limits.stall_ms = 1000000;
@@ -808,12 +807,7 @@ static void all_have_a_rate_together(void **state)
     join(other, 2);
     stuff(fd[0]);
     stuff(other[0]);
-    before = cn_switch_counts(sw).bytes_total;
-    for (int ms = 0; ms < 2000; ms += 20) {
-        clock_now_ms += 20;
-        assert_err(cn_loop_turn(&loop, false), CN_OK);
-    }
-    assert_in_range(cn_switch_counts(sw).bytes_total - before, 180000, 210000);
+    assert_in_range(moved_in(2000), 180000, 210000);
     limits.rate_all = 0; /* and without it all goes at once */
     cn_switch_limits_set(sw, &limits);
     assert_true(drain_now(fd[1]) + drain_now(other[1]) > 2000000);
@@ -822,6 +816,29 @@ static void all_have_a_rate_together(void **state)
     close(other[0]);
     close(other[1]);
     hang_up(fd);
+}
+
+/* Many wait long for what they were promised; nobody holds them to it. */
+static void with_a_new_rate_for_all_nobody_waits_for_the_old(void **state)
+{
+    int fd[PAIRS][2];
+
+    limits.stall_ms = 1000000;
+    limits.rate_all = 100;
+    with_limits(state);
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        join(fd[i], 2 * i);
+        stuff(fd[i][0]);
+    }
+    assert_true(moved_in(1000) < 200);
+    limits.rate_all = 1000000;
+    cn_switch_limits_set(sw, &limits);
+    assert_in_range(moved_in(1000), 900000, 1300000);
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        assert_int_equal(cn_switch_cut(sw, 2 * i), 1);
+        close(fd[i][0]);
+        close(fd[i][1]);
+    }
 }
 
 /* Between turns nothing is done, nor looked for. */
@@ -1044,6 +1061,7 @@ int main(void)
         TEST(calls_that_share_a_rate_take_turns),
         TEST(a_word_in_each_of_many_calls_is_little),
         TEST(all_have_a_rate_together),
+        TEST(with_a_new_rate_for_all_nobody_waits_for_the_old),
         TEST(who_has_to_wait_is_woken_just_when_it_may_go_on),
         TEST(there_are_only_so_many_pairs_and_the_caller_keeps_what_is_refused),
         TEST(an_owner_is_cut_on_either_end_and_others_are_not),
