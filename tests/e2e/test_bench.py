@@ -14,7 +14,7 @@ import pytest
 from ctl_helper import BUILD
 
 BENCH = Path(__file__).parents[2] / "bench"
-URING = BUILD / "bench/relay/uring"  # where liburing is
+URING = BUILD / "bench/relay/uring"
 
 
 def test_the_load_of_the_bench_passes_and_compares_octets(own):
@@ -42,7 +42,7 @@ def test_the_load_of_the_bench_ends_with_what_it_cannot_use(own):
 
 def test_the_bench_of_the_server_writes_figures_and_draws_them(tmp_path):
     figures, drawing = tmp_path / "figures.json", tmp_path / "drawing.svg"
-    contestants = "cyphernet,loopback" + (",uring-copy,uring-splice" if URING.exists() else "")
+    contestants = "cyphernet,loopback,uring-copy,uring-splice"
     done = subprocess.run(
         [sys.executable, BENCH / "server.py", "--quick", "--window", "100", "--idle", "10", "--pairs", "0",
          "--only", contestants, "--columns", "cheap-8,read-1,beside-bulk,joins,idle",
@@ -81,7 +81,6 @@ def joined(port, back):
             return caller, back.accept()[0]
 
 
-@pytest.mark.skipif(not URING.exists(), reason="liburing is not there")
 @pytest.mark.parametrize("mode", ["copy", "splice"])
 def test_the_relay_on_io_uring_passes_ends_on_and_loses_nothing_to_who_reads_late(mode):
     octets = os.urandom(1 << 20) * 32
