@@ -565,7 +565,7 @@ def test_a_new_program_says_what_still_takes_a_restart(own):
     assert own.server.said().count("event=upgraded") == 2
     reload(own, "[waiting]\nlines_max = 64\ntags_max = 200\n[calls]\nworkers = 2\n")
     assert "event=reloaded\n" in own.server.said()
-    assert len(own.processes()["cyphernetd-switch"]) == 2
+    until(lambda: len(own.processes()["cyphernetd-switch"]) == 2, "only the newest workers are left")
 
 
 def test_sighup_goes_back_to_the_defaults_when_the_file_has_gone(own):
