@@ -12,19 +12,12 @@ from pathlib import Path
 
 import pytest
 from ctl_helper import BUILD
-from lines import OTHER, TAG, Line, call_of, counts, forged, invited, pair_of, status
+from lines import OTHER, TAG, Line, call_of, counts, forged, invited, pair_of, status, works
 from live import until
-
-CALL = "from one end to the other"
 
 
 def connect(world):
     return socket.create_connection(("127.0.0.1", world.port), timeout=10)
-
-
-def works(one, other):
-    one.send(CALL.encode())
-    other.gets(CALL.encode())
 
 
 def verdict_says(world, **expected):

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from ctl_helper import BUILD, needs_root, preload
-from lines import OTHER, TAG, Line, call_of, counts, invited, pair_of, prologue, status
+from lines import OTHER, TAG, Line, call_of, counts, invited, pair_of, prologue, status, works
 from live import World, until
 
 
@@ -403,13 +403,6 @@ def test_memory_that_cannot_be_locked_is_told_and_no_hindrance(open_tmp, open_pr
 
 
 # --- the end ---------------------------------------------------------------------------------------------------------
-
-
-def works(one, other):
-    one.send(b"from one")
-    other.send(b"from the other")
-    other.gets(b"from one")
-    one.gets(b"from the other")
 
 
 def test_sigterm_sends_waiting_lines_away_and_lets_calls_end(own):

@@ -3,46 +3,17 @@
 import json
 import os
 import re
-import shutil
 import signal
 import socket
 import time
 from pathlib import Path
 
-import pytest
 from ctl_helper import BUILD
-from lines import OTHER, TAG, Line, call_of, invited, pair_of, status
-from live import World, has_gone, until
+from lines import OTHER, TAG, Line, call_of, invited, pair_of, status, works
+from live import has_gone, until
+from processes import gate_killed, handed_over, upgraded
 
 MUCH = 10_000_000  # octets of each call
-CALL = "from one end to the other"
-
-
-def works(one, other):
-    one.send(CALL.encode())
-    other.gets(CALL.encode())
-
-
-def upgraded(world):
-    """Replace the program, and wait until that has been done."""
-    before = world.server.said().count("event=upgraded")
-    world.server.signal(signal.SIGUSR2)
-    until(lambda: world.server.said().count("event=upgraded") > before, "it is upgraded")
-
-
-def handed_over(world, count):
-    """Wait until the workers have so many calls: the gate has nothing to do with them any more."""
-    until(lambda: status(world)["calls"] == count, "they are with the workers")
-
-
-def gate_killed(world):
-    """Kill the gate that admits, and wait for another."""
-    until(lambda: len(world.processes()["cyphernetd-gate"]) == 1, "one that was to leave has gone")
-    before = world.gate()
-    restarts = status(world)["gate_restarts"]
-    os.kill(before, signal.SIGKILL)
-    until(lambda: status(world)["gate_restarts"] > restarts, "it has noticed")
-    until(lambda: world.processes().get("cyphernetd-gate", [before])[-1] != before, "there is another gate")
 
 
 def test_each_part_is_a_process(own):
@@ -142,97 +113,6 @@ def test_a_killed_worker_loses_its_calls_and_is_replaced(own):
     works(*call_of(own, tag=OTHER))
 
 
-def stopped(pids):
-    """Stop them: they neither answer nor end."""
-    for pid in pids:
-        os.kill(pid, signal.SIGSTOP)
-
-
-def test_a_worker_that_does_not_answer_its_gate_is_replaced(own):
-    """Its calls are lost; no others, and whoever is revoked is cut nonetheless."""
-    own.serve("[calls]\nworkers = 2\n")
-    people = [invited(own) for _ in range(8)]
-    calls = [call_of(own, tag=f"{i:02x}" + 31 * "01", fingerprints=people[2 * i : 2 * i + 2]) for i in range(4)]
-    handed_over(own, 4)
-    victim = own.processes()["cyphernetd-switch"][0]
-    stopped([victim])
-    own.ctl.ok("revoke", people[0].stem)
-    assert victim not in own.processes()["cyphernetd-switch"]
-    own.server.says('event=process_ended program=cyphernetd-switch reason="it does not answer its gate"')
-    until(lambda: own.server.said().count("outcome=broken") == 2, "its calls are told to have ended")
-    alive = [pair for pair in calls[1:] if pair[0].is_open()]
-    for line in (line for pair in calls if pair not in alive for line in pair):
-        line.ended()
-    assert len(alive) >= 1
-    for pair in alive:
-        works(*pair)
-    until(lambda: len(own.processes()["cyphernetd-switch"]) == 2, "there is another worker")
-    works(*call_of(own, tag=OTHER))
-    assert status(own)["worker_restarts"] == 1
-
-
-def test_whoever_does_not_answer_is_replaced(own):
-    """A worker of which no gate wants anything, a gate; and gates and workers that are to leave, likewise."""
-    own.serve("[calls]\nworkers = 2\n")
-    one, other = call_of(own)
-    handed_over(own, 1)
-    idle = [worker["number"] for worker in status(own)["worker_list"] if worker["calls"] == 0]
-    before = own.processes()
-    stopped([before["cyphernetd-switch"][idle[0]], own.gate()])
-    own.server.says('event=process_ended program=cyphernetd-switch reason="it does not answer"')
-    own.server.says('event=process_ended program=cyphernetd-gate reason="it does not answer"')
-    until(lambda: sum(map(len, own.processes().values())) == 4, "there are others")
-    works(one, other)
-    works(*call_of(own, tag=OTHER))
-    assert status(own)["gate_restarts"] == status(own)["worker_restarts"] == 1
-
-
-def test_whoever_does_not_answer_is_not_waited_for_when_it_is_to_leave(own):
-    own.serve("[calls]\nworkers = 1\n")
-    one, other = call_of(own)
-    handed_over(own, 1)
-    old = own.processes()
-    stopped([own.gate(), *old["cyphernetd-switch"]])
-    upgraded(own)
-    until(lambda: len(own.processes()["cyphernetd-gate"]) == 1, "the old gate has gone")
-    until(lambda: len(own.processes()["cyphernetd-switch"]) == 1, "the old worker has gone")
-    assert not {*own.processes()["cyphernetd-gate"], *own.processes()["cyphernetd-switch"]} & {
-        *old["cyphernetd-gate"], *old["cyphernetd-switch"]}
-    assert own.server.said().count("event=process_ended") == 2
-    one.ended()
-    other.ended()
-    works(*call_of(own, tag=OTHER))
-
-
-def test_a_program_that_does_not_begin_is_not_waited_for(open_tmp, open_programs):
-    world = World(open_tmp)
-    gate = open_programs / "cyphernetd-gate"
-    gate.rename(open_programs / "aside")
-    try:
-        gate.write_text("#!/bin/sh\nexec sleep 1000\n")
-        gate.chmod(0o755)
-        world.server = world.run_program([open_programs / "cyphernetd", "--dir", world.ctl.dir])
-        world.server.end(1)
-        assert "error: starting: Connection timed out" in world.server.said()
-    finally:
-        (open_programs / "aside").rename(gate)
-        world.close()
-
-
-def test_upgrades_that_are_asked_for_at_once_do_no_harm(own):
-    own.serve()
-    one, other = call_of(own)
-    handed_over(own, 1)
-    for _ in range(6):
-        own.server.signal(signal.SIGUSR2)
-        time.sleep(0.03)
-    own.server.says("event=upgraded")
-    until(lambda: len(own.processes()["cyphernetd-gate"]) == 1, "all gates but one have gone")
-    works(one, other)
-    works(*call_of(own, tag=OTHER))
-    handed_over(own, 2)
-
-
 def test_after_an_upgrade_the_processes_hold_no_more_descriptors_than_before(own):
     """None of the supervisor's own: directory, control, listening sockets of workers."""
     own.serve("[calls]\nworkers = 1\n")
@@ -279,134 +159,6 @@ def test_many_are_blocked_while_it_runs(own):
     works(one, other)
 
 
-def test_a_program_that_cannot_begin_is_not_begun(own):
-    own.serve()
-    one, other = call_of(own)
-    (own.ctl.dir / "cyphernetd.conf").write_text("nonsense\n")
-    own.server.signal(signal.SIGUSR2)
-    own.server.says("event=upgrade_failed")
-    works(one, other)
-    handed_over(own, 1)
-    (own.ctl.dir / "cyphernetd.conf").unlink()
-    upgraded(own)
-    works(one, other)
-
-
-def test_a_program_takes_over_from_none_of_another_version(own):
-    """It could not cut the calls that go on."""
-    own.serve()
-    one, other = call_of(own)
-    for word in ("", "3", "3.1-3.1-1.1-1.1", "nonsense"):
-        check = own.run_program([BUILD / "cyphernetd", "--dir", own.ctl.dir, "--check", "--takes-over", word])
-        check.end(1)
-        assert "error: it cannot take over from the program that runs" in check.said()
-        assert "hint: restart the server" in check.said()
-    works(one, other)
-
-
-def replaced(program, script):
-    """A script in the place of a program, which it can run as $0-aside."""
-    aside = program.with_name(program.name + "-aside")
-    program.rename(aside)
-    program.write_text(f"#!/bin/sh\n{script}\n")
-    program.chmod(0o755)
-    return lambda: aside.rename(program)
-
-
-@pytest.fixture
-def movable(open_tmp, open_programs):
-    """A server whose programs may be replaced; they are put back."""
-    world = World(open_tmp)
-    (world.ctl.dir / "cyphernetd.conf").write_text("[metrics]\nlisten = metrics.sock\n")
-    world.server = world.run_program([open_programs / "cyphernetd", "--dir", world.ctl.dir])
-    until(lambda: b"ready" in world.server.got(), "it is ready")
-    world.programs = open_programs
-    yield world
-    world.close()
-    for aside in open_programs.glob("*-aside"):
-        aside.rename(str(aside).removesuffix("-aside"))
-
-
-@pytest.mark.parametrize("program", ["gate", "switch", "metrics"])
-@pytest.mark.parametrize("script", ["exit 1", "exit 0", "exec sleep 1000"])
-def test_a_program_whose_others_cannot_begin_does_not_take_over(movable, program, script):
-    one, other = call_of(movable)
-    before = movable.processes()
-    repair = replaced(movable.programs / f"cyphernetd-{program}", script)
-    movable.server.signal(signal.SIGUSR2)
-    movable.server.says("event=upgrade_failed kept=old")
-    assert movable.processes() == before
-    check = movable.run_program([movable.programs / "cyphernetd", "--dir", movable.ctl.dir, "--check"])
-    if "sleep" not in script:  # which takes half a minute
-        check.end(1)
-        assert "error: starting: " in check.said()
-    check.stop()
-    works(one, other)
-    repair()
-    upgraded(movable)
-    works(one, other)
-    works(*call_of(movable, tag=OTHER))
-
-
-@pytest.mark.parametrize("program", ["gate", "switch"])
-def test_programs_that_cannot_begin_leave_the_old_ones_in_place(movable, program):
-    """They could when they were tried: calls and admission go on with the old gate, until others can."""
-    one, other = call_of(movable)
-    waiting = Line(movable, invited(movable)).wait("input", "09" + 31 * "00")
-    fails = "case $(tr '\\0' ' ' </proc/$PPID/cmdline) in *--inherit*) exit 1 ;; esac"
-    repair = replaced(movable.programs / f"cyphernetd-{program}", f'{fails}\nexec "$0-aside"')
-    before = movable.gate()
-    movable.server.signal(signal.SIGUSR2)
-    movable.server.says("event=upgrade_failed kept=gate")
-    assert "event=upgraded" not in movable.server.said()
-    works(one, other)
-    assert waiting.is_open()
-    works(*call_of(movable, tag=OTHER))
-    assert before in movable.processes()["cyphernetd-gate"]
-    repair()
-    until(lambda: before not in movable.processes()["cyphernetd-gate"], "there is another gate")
-    works(one, other)
-    works(*call_of(movable, tag="0a" + 31 * "00"))
-
-
-def test_a_damaged_key_is_found_before_it_is_needed(own):
-    own.serve()
-    key = own.ctl.dir / "server.key"
-    good = key.read_text()
-    key.write_text(good.replace("A", "B"))
-    check = own.run_program([BUILD / "cyphernetd", "--dir", own.ctl.dir, "--check"])
-    check.end(1)
-    assert "error: server.key" in check.said()
-    own.server.signal(signal.SIGUSR2)
-    own.server.says("event=upgrade_failed kept=old")
-    key.write_text(good)
-    upgraded(own)
-
-
-def test_a_worker_that_was_late_for_new_limits_gets_the_last(own):
-    """Its channel was full; its calls go on."""
-    own.serve("[calls]\nworkers = 1\n")
-    one, other = call_of(own)
-    handed_over(own, 1)
-    [worker] = own.processes()["cyphernetd-switch"]
-    began = time.monotonic()
-    stopped([worker])
-    for i in range(24):
-        rate = 200_000 if i == 23 else 1_000_000_000 + i
-        (own.ctl.dir / "cyphernetd.conf").write_text(f"[calls]\nrate_per_subscriber = {rate}\n")
-        own.server.signal(signal.SIGHUP)
-        until(lambda: own.server.said().count("event=registry") > i, "it is in force")
-    until(lambda: time.monotonic() > began + 6, "it would have been pinged")
-    os.kill(worker, signal.SIGCONT)
-    works(one, other)
-    assert own.processes()["cyphernetd-switch"] == [worker]
-    begin = time.monotonic()
-    one.tell("flow", 1_000_000)
-    other.tell("check", 1_000_000, 60000)
-    assert other.answer() == "got 1000000 whole"
-    assert time.monotonic() - begin > 2, "the rate is another"
-
-
 def test_who_starts_later_knows_the_rates_too(own):
     """Workers after one was killed, gates, and all after an upgrade."""
     own.serve("[calls]\nworkers = 1\nrate_per_subscriber = 400000\n")
@@ -432,24 +184,6 @@ def test_who_starts_later_knows_the_rates_too(own):
     is_limited(5)
 
 
-def test_there_is_no_upgrade_while_too_many_processes_are_there(own):
-    """Workers of the program before still have calls, or seem to: they do not answer."""
-    own.serve("[waiting]\nlines_max = 64\n[calls]\nworkers = 32\n")
-    stopped(own.processes()["cyphernetd-switch"])
-    upgraded(own)
-    one, other = call_of(own)
-    handed_over(own, 1)
-    before = own.server.said().count("event=upgraded")
-    own.server.signal(signal.SIGUSR2)
-    own.server.says('event=upgrade_failed kept=old reason="processes of earlier programs have not left yet"')
-    works(one, other)
-    works(*call_of(own, tag=OTHER))
-    until(lambda: len(own.processes()["cyphernetd-switch"]) == 32, "they have gone")
-    assert own.server.said().count("event=upgraded") == before
-    upgraded(own)
-    works(one, other)
-
-
 def test_who_is_revoked_is_cut_however_many_gates_are_leaving(own):
     """Each has two whom it is joining. Beyond what a worker hears there is no upgrade."""
     own.serve("[joining]\nprologue_timeout = 120\n[calls]\nworkers = 1\n")
@@ -472,35 +206,6 @@ def test_who_is_revoked_is_cut_however_many_gates_are_leaving(own):
     own.ctl.ok("revoke", people[0].stem)
     one.ended()
     other.ended()
-
-
-def test_a_program_that_takes_over_waits_for_the_registry(open_tmp, open_programs):
-    """It could be read when the program was asked, and cannot be just when it begins."""
-    world = World(open_tmp)
-    program = open_programs / "cyphernetd"
-    registry, away = world.ctl.dir / "registry.db", world.ctl.dir / "away"
-    try:
-        world.server = world.run_program([program, "--dir", world.ctl.dir])
-        until(lambda: b"ready" in world.server.got(), "it is ready")
-        one, other = call_of(world)
-        program.rename(open_programs / "cyphernetd-next")
-        program.write_text(
-            f'#!/bin/sh\ncase "$*" in *--inherit*) mv {registry} {away} ;; esac\n'
-            f'exec {open_programs}/cyphernetd-next "$@"\n'
-        )
-        program.chmod(0o755)
-        world.server.signal(signal.SIGUSR2)
-        until(lambda: world.server.said().count("error: registry.db: ") >= 2, "it tries again")
-        works(one, other)
-        away.rename(registry)
-        world.server.says("event=upgraded")
-        works(one, other)
-        works(*call_of(world, tag=OTHER))
-        handed_over(world, 2)
-    finally:
-        if (open_programs / "cyphernetd-next").exists():
-            (open_programs / "cyphernetd-next").rename(program)
-        world.close()
 
 
 def test_what_was_cut_is_told_whoever_cut_it(own):
@@ -563,46 +268,6 @@ def test_who_is_revoked_while_the_server_ends_is_cut(own):
     for line in calls[2]:
         line.stop()
     own.server.end(0)
-
-
-def test_while_the_server_ends_a_gate_that_cannot_begin_is_tried_again(open_tmp, open_programs):
-    world = World(open_tmp)
-    gate = open_programs / "cyphernetd-gate"
-    try:
-        (world.ctl.dir / "cyphernetd.conf").write_text("[server]\nshutdown_timeout = 1000\n")
-        world.server = world.run_program([open_programs / "cyphernetd", "--dir", world.ctl.dir])
-        until(lambda: b"ready" in world.server.got(), "it is ready")
-        person = invited(world)
-        calls = [call_of(world, fingerprints=(person, invited(world))), call_of(world, tag=OTHER)]
-        handed_over(world, 2)
-        gate.rename(open_programs / "aside")
-        shutil.copyfile("/bin/false", gate)
-        gate.chmod(0o755)
-        world.server.signal(signal.SIGTERM)
-        world.server.says("event=ending")
-        os.kill(world.gate(), signal.SIGKILL)
-        world.server.says("event=process_ended program=cyphernetd-gate code=1")
-        (open_programs / "aside").rename(gate)
-        world.ctl.ok("revoke", person.stem)
-        for line in calls[0]:
-            line.ended()
-        works(*calls[1])
-    finally:
-        if (open_programs / "aside").exists():
-            (open_programs / "aside").rename(gate)
-        world.close()
-
-
-def test_check_tells_whether_it_could_begin(own):
-    check = own.run_program([BUILD / "cyphernetd", "--dir", own.ctl.dir, "--check"])
-    check.end(0)
-    assert check.said() == "" and check.got() == b""
-    own.serve()
-    own.run_program([BUILD / "cyphernetd", "--dir", own.ctl.dir, "--check"]).end(0)
-    (own.ctl.dir / "cyphernetd.conf").write_text("nonsense\n")
-    check = own.run_program([BUILD / "cyphernetd", "--dir", own.ctl.dir, "--check"])
-    check.end(1)
-    assert "error: cyphernetd.conf: " in check.said()
 
 
 def test_processes_that_are_not_started_by_cyphernetd_say_so(own):

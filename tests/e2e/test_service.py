@@ -12,10 +12,9 @@ from pathlib import Path
 
 import pytest
 from ctl_helper import BUILD
-from lines import Line, call_of, invited, status
+from lines import Line, call_of, invited, status, works
 from live import LIMIT, free_port, until
-
-CALL = b"still there"
+from processes import handed_over
 
 # Become the program with these sockets from 3 on, as systemd does.
 AS_SYSTEMD = """
@@ -109,8 +108,7 @@ def test_a_reload_replaces_the_program_and_is_told(own, manager):
         assert said["READY"] == "1"
         assert sender == pid, "the process has changed"
     until(lambda: own.server.said().count("event=upgraded") == 2, "it was replaced")
-    one.send(CALL)
-    other.gets(CALL)
+    works(one, other)
 
 
 def test_a_reload_that_fails_ends_too(own, manager):
@@ -153,6 +151,11 @@ def test_a_server_without_a_gate_does_not_feed_the_watchdog(own, manager):
 def test_nor_does_one_whose_gate_or_switch_does_not_answer(own, manager, program):
     (own.ctl.dir / "cyphernetd.conf").write_text("[calls]\nworkers = 1\n")
     managed(own, manager, watchdog_us=400_000)
+    call = call_of(own)
+    handed_over(own, 1)
+    for line in call:
+        line.stop()
+    handed_over(own, 0)  # so the worker owes its gate no answer, by which it would be replaced sooner
     [before] = own.processes()[program]
     os.kill(before, signal.SIGSTOP)
     until(lambda: "WATCHDOG" not in manager.hears("STATUS")[0], "it is not fed")

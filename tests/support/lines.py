@@ -165,6 +165,14 @@ def call_of(world, **options):
     return one, other
 
 
+def works(one, other):
+    """A joined call passes on what either end says."""
+    one.send(b"from one")
+    other.send(b"from the other")
+    other.gets(b"from one")
+    one.gets(b"from the other")
+
+
 def status(world):
     """What the server counts, asked over its control socket."""
     with socket.socket(socket.AF_UNIX) as control:
