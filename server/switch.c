@@ -18,9 +18,16 @@
 
 enum {
     COPY_SIZE = 65536,
-    UNSENT_SIZE = 131072, /* octets that the kernel takes ahead of what it may send */
-    LATER_MS = 20         /* until a pair that has to pause goes on */
+    LATER_MS = 20, /* until a pair that has to pause goes on */
+    /* Octets that the kernel takes ahead of what it may send. What is said behind them waits for
+     * them; but each half of them wakes us, so lines that send half within a millisecond, 64 MB/s,
+     * are given more, until they need FAST_MS for half of that. */
+    UNSENT = 128 * 1024,
+    UNSENT_FAST = 2048 * 1024,
+    FAST_MS = 16
 };
+
+#define EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
 /* One way through a pair: from an end to the other. */
 struct way {
@@ -31,6 +38,7 @@ struct way {
     uint64_t credit_ms;  /* from when credit counts */
     uint32_t credit;     /* octets that were granted and are not moved yet, where there are rates */
     int queued;          /* octets on their way to the far end when it was blocked */
+    bool fast;           /* the far end */
     bool readable;       /* as far as we know */
     bool writable;
     bool ended; /* the source said its end */
@@ -43,6 +51,7 @@ struct end {
     struct cn_watch watch; /* first: ready() gets back from it */
     struct pair *pair;
     uint32_t owner;
+    bool muted;  /* epoll does not tell of what comes from it, of which we know */
     bool failed; /* epoll says so; reading or writing finds out why */
 };
 
@@ -306,12 +315,33 @@ static enum moved moved_of(ssize_t result)
     return errno == EINTR || errno == ENOBUFS || errno == ENOMEM ? LATER : BROKEN;
 }
 
+static void unsent_set(int fd, bool fast)
+{
+    const int size = fast ? UNSENT_FAST : UNSENT;
+
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &size, sizeof size); /* best effort */
+}
+
+/* The far end takes something again. */
+static void unblocked(struct pair *pair, int i)
+{
+    struct way *way = &pair->way[i];
+    uint64_t ms = pair->sw->loop->now_ms - way->blocked_ms;
+    bool fast = ms < (way->fast ? FAST_MS : 1);
+
+    if (fast != way->fast)
+        unsent_set(pair->end[1 - i].watch.fd, fast);
+    way->fast = fast;
+    way->blocked_ms = 0;
+}
+
 static void count_moved(struct pair *pair, int i, size_t size)
 {
     struct cn_switch *sw = pair->sw;
 
     pair->way[i].bytes += size;
-    pair->way[i].blocked_ms = 0;
+    if (pair->way[i].blocked_ms > 0)
+        unblocked(pair, i);
     pair->active_ms = sw->loop->now_ms;
     sw->counts->bytes_total += size;
     if (sw->owners)
@@ -326,6 +356,15 @@ static int queued_for(int fd)
     return ioctl(fd, SIOCOUTQ, &size) == 0 ? size : 0; /* 0: no socket any more */
 }
 
+/* While it is known that something is there, and it cannot be passed on yet, epoll would tell of
+ * each segment that comes: thousands of times a second, for nothing. Who is heard again is told of
+ * at once if something is there. */
+static void end_hear(struct cn_switch *sw, struct end *end, bool what_comes)
+{
+    cn_loop_change(sw->loop, &end->watch, what_comes ? EVENTS : EVENTS & ~(uint32_t)EPOLLIN);
+    end->muted = !what_comes;
+}
+
 static void note_blocked(struct pair *pair, int i)
 {
     struct way *way = &pair->way[i];
@@ -335,6 +374,14 @@ static void note_blocked(struct pair *pair, int i)
         return;
     way->blocked_ms = pair->sw->loop->now_ms;
     way->queued = queued_for(pair->end[1 - i].watch.fd);
+}
+
+/* Nothing is there to be read just now. */
+static void note_dry(struct pair *pair, int i)
+{
+    pair->way[i].readable = false;
+    if (pair->end[i].muted)
+        end_hear(pair->sw, &pair->end[i], true);
 }
 
 /* Empty the pipe into the far end. */
@@ -366,7 +413,7 @@ static enum moved fill(struct pair *pair, int i, size_t most)
     enum moved moved = moved_of(size);
 
     if (moved == NOTHING)
-        way->readable = false;
+        note_dry(pair, i);
     if (moved == MOVED && size == 0)
         way->ended = true;
     if (moved == MOVED) {
@@ -389,7 +436,7 @@ static enum moved copy(struct pair *pair, int i, size_t most)
     ssize_t sent;
 
     if (moved == NOTHING)
-        way->readable = false;
+        note_dry(pair, i);
     if (moved != MOVED)
         return moved;
     if (seen == 0) {
@@ -567,6 +614,8 @@ static void end_ready(struct cn_watch *watch, uint32_t epoll_events)
     struct pair *pair = end->pair;
     int i = end == &pair->end[0] ? 0 : 1;
 
+    if ((epoll_events & EPOLLIN) && pair->way[i].readable && !pair->queue && !end->muted)
+        end_hear(pair->sw, end, false);
     /* EPOLLRDHUP and EPOLLHUP are hints: reading finds out what they mean */
     if (epoll_events & (EPOLLIN | EPOLLRDHUP | EPOLLHUP | EPOLLERR))
         pair->way[i].readable = true;
@@ -619,13 +668,12 @@ static void timer_fire(struct cn_timer *timer)
 
 static void socket_tune(const struct cn_switch *sw, int fd)
 {
-    const int on = 1, unsent = UNSENT_SIZE;
+    const int on = 1;
     const unsigned stall_ms =
         sw->limits.stall_ms < 1000000000 ? (unsigned)sw->limits.stall_ms : 1000000000U;
 
     /* best effort; a live peer that does not read is cut by the stall limit, so must be this */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &unsent, sizeof unsent);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof stall_ms);
 }
@@ -719,13 +767,14 @@ enum cn_err cn_switch_join(struct cn_switch *sw, const struct cn_switch_end end[
     pair->timer.fire = timer_fire;
     for (int i = 0; i < 2; i++) {
         assert(end[i].owner < sw->limits.owner_max);
-        pair->end[i] = (struct end) { { end[i].fd, end_ready }, pair, end[i].owner, false };
+        pair->end[i] =
+            (struct end) { .watch = { end[i].fd, end_ready }, .pair = pair, .owner = end[i].owner };
         pair->way[i] = (struct way) { .pipe.fd = { -1, -1 }, .readable = true, .writable = true };
     }
     for (int i = 0; i < 2; i++) {
         socket_tune(sw, end[i].fd);
-        if (cn_loop_add(sw->loop, &pair->end[i].watch, EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET) ==
-            CN_OK)
+        unsent_set(end[i].fd, false);
+        if (cn_loop_add(sw->loop, &pair->end[i].watch, EVENTS) == CN_OK)
             continue;
         if (i == 1)
             cn_loop_remove(sw->loop, &pair->end[0].watch);

@@ -526,6 +526,74 @@ static void for_who_takes_nothing_little_is_queued(void **state)
     hang_up(fd);
 }
 
+static int unsent_limit(int fd)
+{
+    int limit = 0;
+    socklen_t size = sizeof limit;
+
+    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &limit, &size), 0);
+    return limit;
+}
+
+/* Woken for each half of little, a fast line would be slow. */
+static void for_who_takes_much_at_once_more_is_queued(void **state)
+{
+    static uint8_t in[65536];
+    int one[2], other[2], fd[2];
+
+    (void)state;
+    connect_pair(one);
+    connect_pair(other);
+    join_these(fd, one, other, 0);
+    assert_int_equal(unsent_limit(one[1]), 131072);
+    assert_int_equal(unsent_limit(other[1]), 131072);
+    stuff(fd[0]);
+    drain_now(fd[1]);
+    assert_int_equal(unsent_limit(other[1]), 2097152);
+    stuff(fd[0]);
+    for (int i = 0; i < 200 && unsent_limit(other[1]) != 131072; i++) {
+        later(20);
+        assert_true(recv(fd[1], in, sizeof in, 0) > 0);
+    }
+    assert_int_equal(unsent_limit(other[1]), 131072);
+    assert_int_equal(unsent_limit(one[1]), 131072);
+    hang_up(fd);
+}
+
+static void what_cannot_be_passed_on_yet_wakes_nobody(void **state)
+{
+    static const uint8_t octets[65536];
+    const int on = 1;
+    int one[2], other[2], fd[2], waits = 0;
+    struct pollfd epoll;
+    unsigned woken = 0;
+    size_t sent = 0;
+
+    (void)state;
+    connect_pair(one);
+    connect_pair(other);
+    join_these(fd, one, other, 0);
+    assert_int_equal(setsockopt(fd[0], IPPROTO_TCP, TCP_NODELAY, &on, sizeof on), 0);
+    while (waits == 0) {
+        assert_int_equal(send(fd[0], octets, sizeof octets, MSG_NOSIGNAL), sizeof octets);
+        sent += sizeof octets;
+        turns();
+        assert_int_equal(ioctl(one[1], FIONREAD, &waits), 0);
+    }
+    epoll = (struct pollfd) { loop.epoll, POLLIN, 0 };
+    for (int i = 0; i < 50; i++) {
+        assert_int_equal(send(fd[0], octets, 1, MSG_NOSIGNAL), 1);
+        sent++;
+        woken += poll(&epoll, 1, 2) > 0;
+        assert_err(cn_loop_turn(&loop, false), CN_OK);
+    }
+    assert_in_range(woken, 0, 1);
+    assert_int_equal(drain_now(fd[1]), sent);
+    put(fd[0], "x"); /* it is heard again */
+    gets(fd[1], "x");
+    hang_up(fd);
+}
+
 static void who_stalls_and_its_partner_are_reset(void **state)
 {
     size_t sent;
@@ -1049,6 +1117,8 @@ int main(void)
         TEST(who_goes_while_the_other_speaks_ends_the_call),
         TEST(who_takes_nothing_is_cut_at_the_stall_limit),
         TEST(for_who_takes_nothing_little_is_queued),
+        TEST(for_who_takes_much_at_once_more_is_queued),
+        TEST(what_cannot_be_passed_on_yet_wakes_nobody),
         TEST(who_stalls_and_its_partner_are_reset),
         TEST(who_takes_a_little_now_and_then_is_not_cut),
         TEST(a_stall_under_a_limited_rate_is_found_too),
