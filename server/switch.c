@@ -2,48 +2,21 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/sockios.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "moving.h"
 #include "pace.h"
 #include "pipes.h"
 #include "rates.h"
 
-enum {
-    COPY_SIZE = 65536,
-    LATER_MS = 20, /* until a pair that has to pause goes on */
-    /* Octets that the kernel takes ahead of what it may send. What is said behind them waits for
-     * them; but each half of them wakes us, so lines that send half within a millisecond, 64 MB/s,
-     * are given more, until they need FAST_MS for half of that. */
-    UNSENT = 128 * 1024,
-    UNSENT_FAST = 2048 * 1024,
-    FAST_MS = 16
-};
+enum { LATER_MS = 20 }; /* until a pair that has to pause goes on */
 
 #define EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
-
-/* One way through a pair: from an end to the other. */
-struct way {
-    struct cn_pipe pipe;
-    uint32_t in_pipe;    /* octets */
-    uint64_t bytes;      /* moved */
-    uint64_t blocked_ms; /* since when the far end takes nothing; 0: it does */
-    uint64_t credit_ms;  /* from when credit counts */
-    uint32_t credit;     /* octets that were granted and are not moved yet, where there are rates */
-    int queued;          /* octets on their way to the far end when it was blocked */
-    bool fast;           /* the far end */
-    bool readable;       /* as far as we know */
-    bool writable;
-    bool ended; /* the source said its end */
-    bool done;  /* and the far end has been told */
-};
 
 struct pair;
 
@@ -57,7 +30,8 @@ struct end {
 
 struct pair {
     struct end end[2];
-    struct way way[2]; /* way[i] goes from end[i] to end[1 - i] */
+    struct cn_way way[2];      /* way[i] goes from end[i] to end[1 - i] */
+    struct cn_grant credit[2]; /* of end[i], where there are rates: 0 octets: none yet */
     struct cn_timer timer;
     struct cn_switch *sw;
     struct pair *next, *before; /* in use, or free by next */
@@ -90,7 +64,7 @@ struct cn_switch {
     cn_bucket all; /* unless one is shared */
     struct cn_pace pace;
     struct cn_switch_counts *counts; /* of the caller */
-    uint8_t copy[COPY_SIZE];
+    uint8_t copy[CN_COPY_SIZE];
 };
 
 enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *loop,
@@ -140,46 +114,40 @@ static uint8_t class_of(const struct pair *pair, int i)
     return sw->owners ? sw->owners[pair->end[i].owner].limits_class : 0;
 }
 
-/* Octets that an end may send now; 0: from credit_ms on. */
-static size_t may_move(struct pair *pair, int i)
+/* Octets that may be taken from an end at once; 0: from when its credit counts. A whole turn's, and
+ * not what is left of it: the last would be small. */
+static size_t may_take(struct pair *pair, int i)
 {
-    struct way *way = &pair->way[i];
+    struct cn_grant *credit = &pair->credit[i];
     struct cn_switch *sw = pair->sw;
-    struct cn_grant grant;
 
     if (!cn_rates_limit(&sw->rates, class_of(pair, i)))
-        return SIZE_MAX;
-    if (way->credit == 0) {
-        grant = cn_rates_ask(&sw->rates, pair->end[i].owner, class_of(pair, i), sw->loop->now_ms);
-        way->credit = grant.size;
-        way->credit_ms = grant.from_ms;
-    }
-    return way->credit_ms <= sw->loop->now_ms ? way->credit : 0;
+        return sw->limits.turn_size;
+    if (credit->size == 0)
+        *credit = cn_rates_ask(&sw->rates, pair->end[i].owner, class_of(pair, i), sw->loop->now_ms);
+    if (credit->from_ms > sw->loop->now_ms)
+        return 0;
+    return credit->size < sw->limits.turn_size ? credit->size : sw->limits.turn_size;
 }
 
-static void spend(struct way *way, size_t size)
+static void spend(struct pair *pair, int i, uint64_t size)
 {
-    way->credit -= size < way->credit ? (uint32_t)size : way->credit;
+    struct cn_grant *credit = &pair->credit[i];
+
+    credit->size -= size < credit->size ? (uint32_t)size : credit->size;
 }
 
 /* Who does not need it now leaves it to other calls of its owner. */
 static void credit_return(struct pair *pair, int i)
 {
-    struct way *way = &pair->way[i];
+    struct cn_grant *credit = &pair->credit[i];
 
-    if (way->credit > 0)
-        cn_rates_return(&pair->sw->rates, pair->end[i].owner, class_of(pair, i), way->credit);
-    way->credit = 0;
+    if (credit->size > 0)
+        cn_rates_return(&pair->sw->rates, pair->end[i].owner, class_of(pair, i), credit->size);
+    credit->size = 0;
 }
 
 /* --- pairs ----------------------------------------------------------------------------------- */
-
-/* An idle way holds no pipe. */
-static void pipe_give(struct cn_switch *sw, struct way *way)
-{
-    cn_pipes_give(&sw->pipes, &way->pipe, way->in_pipe == 0);
-    way->in_pipe = 0;
-}
 
 static void queue_push(struct queue *queue, struct pair *pair)
 {
@@ -253,7 +221,7 @@ static void pair_end(struct pair *pair, enum cn_switch_outcome outcome)
     sw->counts->outcome[outcome]++;
     for (int i = 0; i < 2; i++) {
         credit_return(pair, i);
-        pipe_give(sw, &pair->way[i]);
+        cn_way_rest(&pair->way[i], &sw->pipes);
         cn_loop_remove(sw->loop, &pair->end[i].watch);
         end_close(&pair->end[i], outcome);
     }
@@ -302,60 +270,6 @@ uint32_t cn_switch_cut(struct cn_switch *sw, uint32_t owner)
 
 /* --- moving ---------------------------------------------------------------------------------- */
 
-enum moved { MOVED, NOTHING, LATER, BROKEN };
-
-/* What a failed system call means. After EAGAIN epoll tells when it is time again; after EINTR,
- * ENOBUFS and ENOMEM it does not, since as far as it knows nothing was in the way. */
-static enum moved moved_of(ssize_t result)
-{
-    if (result >= 0)
-        return MOVED;
-    if (errno == EAGAIN)
-        return NOTHING;
-    return errno == EINTR || errno == ENOBUFS || errno == ENOMEM ? LATER : BROKEN;
-}
-
-static void unsent_set(int fd, bool fast)
-{
-    const int size = fast ? UNSENT_FAST : UNSENT;
-
-    (void)setsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &size, sizeof size); /* best effort */
-}
-
-/* The far end takes something again. */
-static void unblocked(struct pair *pair, int i)
-{
-    struct way *way = &pair->way[i];
-    uint64_t ms = pair->sw->loop->now_ms - way->blocked_ms;
-    bool fast = ms < (way->fast ? FAST_MS : 1);
-
-    if (fast != way->fast)
-        unsent_set(pair->end[1 - i].watch.fd, fast);
-    way->fast = fast;
-    way->blocked_ms = 0;
-}
-
-static void count_moved(struct pair *pair, int i, size_t size)
-{
-    struct cn_switch *sw = pair->sw;
-
-    pair->way[i].bytes += size;
-    if (pair->way[i].blocked_ms > 0)
-        unblocked(pair, i);
-    pair->active_ms = sw->loop->now_ms;
-    sw->counts->bytes_total += size;
-    if (sw->owners)
-        sw->owners[pair->end[i].owner].bytes += size;
-}
-
-/* Octets that the kernel holds for a peer, who has not acknowledged them. */
-static int queued_for(int fd)
-{
-    int size = 0;
-
-    return ioctl(fd, SIOCOUTQ, &size) == 0 ? size : 0; /* 0: no socket any more */
-}
-
 /* While it is known that something is there, and it cannot be passed on yet, epoll would tell of
  * each segment that comes: thousands of times a second, for nothing. Who is heard again is told of
  * at once if something is there. */
@@ -365,109 +279,14 @@ static void end_hear(struct cn_switch *sw, struct end *end, bool what_comes)
     end->muted = !what_comes;
 }
 
-static void note_blocked(struct pair *pair, int i)
+static void count_moved(struct pair *pair, int i, uint64_t size)
 {
-    struct way *way = &pair->way[i];
+    struct cn_switch *sw = pair->sw;
 
-    way->writable = false;
-    if (way->blocked_ms > 0)
-        return;
-    way->blocked_ms = pair->sw->loop->now_ms;
-    way->queued = queued_for(pair->end[1 - i].watch.fd);
-}
-
-/* Nothing is there to be read just now. */
-static void note_dry(struct pair *pair, int i)
-{
-    pair->way[i].readable = false;
-    if (pair->end[i].muted)
-        end_hear(pair->sw, &pair->end[i], true);
-}
-
-/* Empty the pipe into the far end. */
-static enum moved drain(struct pair *pair, int i)
-{
-    struct way *way = &pair->way[i];
-    ssize_t size = splice(way->pipe.fd[0], NULL, pair->end[1 - i].watch.fd, NULL, way->in_pipe,
-                          SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
-    enum moved moved = moved_of(size);
-
-    if (moved == NOTHING || size == 0) {
-        note_blocked(pair, i);
-        return NOTHING;
-    }
-    if (moved == MOVED) {
-        way->in_pipe -= (uint32_t)size;
-        count_moved(pair, i, (size_t)size);
-    }
-    return moved;
-}
-
-/* Fill the pipe, which is empty, so EAGAIN can only mean that the source has nothing. */
-static enum moved fill(struct pair *pair, int i, size_t most)
-{
-    struct way *way = &pair->way[i];
-    size_t want = most < way->pipe.size ? most : way->pipe.size;
-    ssize_t size = splice(pair->end[i].watch.fd, NULL, way->pipe.fd[1], NULL, want,
-                          SPLICE_F_NONBLOCK | SPLICE_F_MOVE);
-    enum moved moved = moved_of(size);
-
-    if (moved == NOTHING)
-        note_dry(pair, i);
-    if (moved == MOVED && size == 0)
-        way->ended = true;
-    if (moved == MOVED) {
-        way->in_pipe = (uint32_t)size;
-        if (way->in_pipe >= way->pipe.size / 2)
-            cn_pipes_grow(&way->pipe);
-        spend(way, (size_t)size);
-    }
-    return moved;
-}
-
-/* Without a pipe: look at what is there, send what the far end takes, and take away just that, so
- * that nothing has to be kept between turns. */
-static enum moved copy(struct pair *pair, int i, size_t most)
-{
-    struct way *way = &pair->way[i];
-    size_t want = most < COPY_SIZE ? most : COPY_SIZE;
-    ssize_t seen = recv(pair->end[i].watch.fd, pair->sw->copy, want, MSG_PEEK | MSG_DONTWAIT);
-    enum moved moved = moved_of(seen);
-    ssize_t sent;
-
-    if (moved == NOTHING)
-        note_dry(pair, i);
-    if (moved != MOVED)
-        return moved;
-    if (seen == 0) {
-        way->ended = true;
-        return MOVED;
-    }
-    sent =
-        send(pair->end[1 - i].watch.fd, pair->sw->copy, (size_t)seen, MSG_DONTWAIT | MSG_NOSIGNAL);
-    moved = moved_of(sent);
-    if (moved == NOTHING)
-        note_blocked(pair, i);
-    if (moved != MOVED)
-        return moved;
-    if (recv(pair->end[i].watch.fd, pair->sw->copy, (size_t)sent, MSG_DONTWAIT) != sent) {
-        errno = EIO; /* what was seen must be there */
-        return BROKEN;
-    }
-    spend(way, (size_t)sent);
-    count_moved(pair, i, (size_t)sent);
-    return MOVED;
-}
-
-/* Pass the end on, once everything before it has passed. */
-static void pass_end(struct pair *pair, int i)
-{
-    struct way *way = &pair->way[i];
-
-    /* ENOTCONN: the far end is gone, which its own way finds out */
-    (void)shutdown(pair->end[1 - i].watch.fd, SHUT_WR);
-    way->done = true;
-    pipe_give(pair->sw, way);
+    pair->active_ms = sw->loop->now_ms;
+    sw->counts->bytes_total += size;
+    if (sw->owners)
+        sw->owners[pair->end[i].owner].bytes += size;
 }
 
 static void resume_at(struct pair *pair, uint64_t ms)
@@ -476,60 +295,61 @@ static void resume_at(struct pair *pair, uint64_t ms)
         pair->resume_ms = ms;
 }
 
+/* The next that is to be done for a way that goes on; most: octets that it may take. */
+static enum cn_moved way_step(struct pair *pair, int i, size_t most, int *broken)
+{
+    struct cn_switch *sw = pair->sw;
+    struct cn_way *way = &pair->way[i];
+    const uint64_t passed = way->bytes, taken = way->bytes + way->in_pipe;
+    enum cn_moved moved = way->in_pipe > 0
+                              ? cn_way_pass(way, sw->loop->now_ms)
+                              : cn_way_take(way, &sw->pipes, sw->copy, most, sw->loop->now_ms);
+
+    if (moved == CN_MOVED_BROKEN && *broken == 0)
+        *broken = errno;
+    if (way->bytes > passed)
+        count_moved(pair, i, way->bytes - passed);
+    spend(pair, i, way->bytes + way->in_pipe - taken);
+    if (!way->readable && pair->end[i].muted)
+        end_hear(sw, &pair->end[i], true);
+    return moved;
+}
+
 /* Move one way until it blocks, ends, or has had its turn. True: the turn ran out, there is more.
  */
 static bool way_turn(struct pair *pair, int i, int *broken)
 {
     struct cn_switch *sw = pair->sw;
-    struct way *way = &pair->way[i];
-    size_t left = sw->limits.turn_size;
+    struct cn_way *way = &pair->way[i];
+    const uint64_t until = way->bytes + sw->limits.turn_size;
 
-    while (!way->done) {
-        uint64_t before = way->bytes;
-        enum moved moved;
+    while (way->in_pipe > 0 || (way->readable && !way->ended)) {
+        size_t most = 0;
+        enum cn_moved moved;
 
-        if (way->in_pipe > 0) {
-            if (!way->writable)
-                return false;
-            moved = drain(pair, i);
-        } else if (way->ended) {
-            pass_end(pair, i);
-            return false;
-        } else if (!way->readable) {
-            break;
-        } else if (left == 0) {
+        if (way->in_pipe == 0 && way->bytes >= until)
             return true;
-        } else {
-            size_t most = may_move(pair, i);
-
-            if (most == 0) {
-                resume_at(pair, way->credit_ms);
-                break;
-            }
-            if (most > sw->limits.turn_size) /* and not what is left: the last would be small */
-                most = sw->limits.turn_size;
-            if (way->pipe.fd[0] >= 0 || cn_pipes_lend(&sw->pipes, &way->pipe))
-                moved = fill(pair, i, most);
-            else if (way->writable)
-                moved = copy(pair, i, most);
-            else
-                return false;
+        if (way->in_pipe == 0)
+            most = may_take(pair, i);
+        if (way->in_pipe == 0 && most == 0) {
+            resume_at(pair, pair->credit[i].from_ms);
+            break;
         }
-        if (moved == BROKEN && *broken == 0)
-            *broken = errno;
-        if (moved == LATER)
-            resume_at(pair, sw->loop->now_ms + LATER_MS);
-        if (moved == BROKEN || moved == LATER)
+        if (!way->writable && (way->in_pipe > 0 || way->pipe.fd[0] < 0))
             return false;
-        left -= way->bytes - before < left ? (size_t)(way->bytes - before) : left;
+        moved = way_step(pair, i, most, broken);
+        if (moved == CN_MOVED_LATER)
+            resume_at(pair, sw->loop->now_ms + LATER_MS);
+        if (moved == CN_MOVED_BROKEN || moved == CN_MOVED_LATER)
+            return false;
     }
-    pipe_give(sw, way);
+    if (way->ended && way->in_pipe == 0 && !way->done)
+        cn_way_end(way, &sw->pipes);
+    cn_way_rest(way, &sw->pipes);
     return false;
 }
 
-/* A far end that takes little at a time is not seen by epoll, which waits until a third of the
- * kernel's buffer is free: so it is looked at now and then whether it has taken anything. */
-static uint64_t stall_look_ms(const struct pair *pair, const struct way *way)
+static uint64_t stall_look_ms(const struct pair *pair, const struct cn_way *way)
 {
     uint64_t stall_ms = pair->sw->limits.stall_ms;
     uint64_t next_ms = pair->sw->loop->now_ms + stall_ms / 4;
@@ -547,7 +367,7 @@ static void timer_plan(struct pair *pair)
     if (l->idle_ms > 0 && pair->active_ms + l->idle_ms < due)
         due = pair->active_ms + l->idle_ms;
     for (int i = 0; i < 2; i++) {
-        const struct way *way = &pair->way[i];
+        const struct cn_way *way = &pair->way[i];
 
         if (way->blocked_ms > 0 && stall_look_ms(pair, way) < due)
             due = stall_look_ms(pair, way);
@@ -564,7 +384,7 @@ static bool timer_is_late(const struct pair *pair)
     if (pair->resume_ms > 0 && (pair->timer.place == 0 || pair->timer.due_ms > pair->resume_ms))
         return true;
     for (int i = 0; i < 2; i++) {
-        const struct way *way = &pair->way[i];
+        const struct cn_way *way = &pair->way[i];
 
         if (way->blocked_ms > 0 &&
             (pair->timer.place == 0 || pair->timer.due_ms > stall_look_ms(pair, way)))
@@ -590,7 +410,7 @@ static void pair_turn(struct pair *pair)
     for (int i = 0; i < 2; i++) {
         bool goes_on = way_turn(pair, i, &broken);
 
-        if (!goes_on && pair->way[i].credit_ms <= sw->loop->now_ms)
+        if (!goes_on && pair->credit[i].from_ms <= sw->loop->now_ms)
             credit_return(pair, i);
         more |= goes_on;
     }
@@ -628,22 +448,10 @@ static void end_ready(struct cn_watch *watch, uint32_t epoll_events)
 
 static bool is_stalled(struct pair *pair)
 {
-    const struct cn_switch *sw = pair->sw;
+    const uint64_t now_ms = pair->sw->loop->now_ms, stall_ms = pair->sw->limits.stall_ms;
 
-    for (int i = 0; i < 2; i++) {
-        struct way *way = &pair->way[i];
-        int queued;
-
-        if (way->blocked_ms == 0)
-            continue;
-        queued = queued_for(pair->end[1 - i].watch.fd);
-        if (queued < way->queued)
-            way->blocked_ms = sw->loop->now_ms;
-        way->queued = queued;
-        if (sw->loop->now_ms >= way->blocked_ms + sw->limits.stall_ms)
-            return true;
-    }
-    return false;
+    return cn_way_stalls(&pair->way[0], now_ms, stall_ms) ||
+           cn_way_stalls(&pair->way[1], now_ms, stall_ms);
 }
 
 static void timer_fire(struct cn_timer *timer)
@@ -769,11 +577,10 @@ enum cn_err cn_switch_join(struct cn_switch *sw, const struct cn_switch_end end[
         assert(end[i].owner < sw->limits.owner_max);
         pair->end[i] =
             (struct end) { .watch = { end[i].fd, end_ready }, .pair = pair, .owner = end[i].owner };
-        pair->way[i] = (struct way) { .pipe.fd = { -1, -1 }, .readable = true, .writable = true };
+        cn_way_begin(&pair->way[i], end[i].fd, end[1 - i].fd);
     }
     for (int i = 0; i < 2; i++) {
         socket_tune(sw, end[i].fd);
-        unsent_set(end[i].fd, false);
         if (cn_loop_add(sw->loop, &pair->end[i].watch, EVENTS) == CN_OK)
             continue;
         if (i == 1)
