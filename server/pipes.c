@@ -55,19 +55,36 @@ bool cn_pipes_lend(struct cn_pipes *pipes, struct cn_pipe *p)
 {
     if (pipes->idle_count > 0) {
         *p = pipes->idle[--pipes->idle_count];
+        if (pipes->idle_least > pipes->idle_count)
+            pipes->idle_least = pipes->idle_count;
         return true;
     }
-    if (pipes->count >= pipes->count_max || pipe2(p->fd, O_NONBLOCK | O_CLOEXEC) != 0) {
-        *p = none;
+    pipes->idle_least = 0;
+    *p = none;
+    if (pipes->refused || pipes->count >= pipes->count_max)
         return false;
-    }
+    pipes->refused = pipe2(p->fd, O_NONBLOCK | O_CLOEXEC) != 0;
+    if (pipes->refused)
+        return false;
     p->has_grown = false;
     resize(p, SIZE_FIRST);
     pipes->count++;
     if (p->size >= SIZE_LEAST)
         return true;
     pipe_close(pipes, p);
+    pipes->refused = true;
     return false;
+}
+
+bool cn_pipes_trim(struct cn_pipes *pipes)
+{
+    while (pipes->idle_least > 0) {
+        pipe_close(pipes, &pipes->idle[--pipes->idle_count]);
+        pipes->idle_least--;
+    }
+    pipes->idle_least = pipes->idle_count;
+    pipes->refused = false;
+    return pipes->count > 0;
 }
 
 void cn_pipes_grow(struct cn_pipe *p)

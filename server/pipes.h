@@ -19,7 +19,9 @@ struct cn_pipes {
     struct cn_pipe *idle; /* owned */
     uint32_t room;        /* for idle ones */
     uint32_t idle_count;
-    uint32_t count; /* lent or idle */
+    uint32_t idle_least; /* since cn_pipes_trim: so many were not needed */
+    bool refused;        /* since then one that would be worth it was not to be had */
+    uint32_t count;      /* lent or idle */
     uint32_t
         count_max; /* may be changed, up to room: those beyond are closed when they come back */
 };
@@ -32,6 +34,10 @@ void cn_pipes_wipe(struct cn_pipes *pipes);
 /* An idle pipe, or a new one while there may be more, without blocking; false: none to be had that
  * would be worth it. */
 bool cn_pipes_lend(struct cn_pipes *pipes, struct cn_pipe *pipe);
+/* To be called about once a second while there are pipes or one was refused: closes those that were
+ * not needed since the last time, as others may want what a user may have of pipes, and lets
+ * cn_pipes_lend try again. False: there is nothing left to be done by a next time. */
+bool cn_pipes_trim(struct cn_pipes *pipes);
 /* To 1 MiB instead of 256 KiB, if the system lets us: once a flow fills it. It stays so when it is
  * lent to others. */
 void cn_pipes_grow(struct cn_pipe *pipe);

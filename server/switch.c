@@ -14,7 +14,11 @@
 #include "pipes.h"
 #include "rates.h"
 
-enum { LATER_MS = 20 }; /* until a pair that has to pause goes on */
+enum {
+    LATER_MS = 20,  /* until a pair that has to pause goes on */
+    TRIM_MS = 1000, /* pipes */
+    KEEPALIVE_S_MAX = 32767
+};
 
 #define EVENTS (EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET)
 
@@ -60,12 +64,28 @@ struct cn_switch {
     struct pair *first;
     struct queue talk, bulk; /* ready; who moves bulk waits for who talks */
     struct cn_pipes pipes;
+    struct cn_timer trim; /* runs while there are any */
     struct cn_rates rates;
     cn_bucket all; /* unless one is shared */
     struct cn_pace pace;
     struct cn_switch_counts *counts; /* of the caller */
     uint8_t copy[CN_COPY_SIZE];
 };
+
+static void trim_plan(struct cn_switch *sw)
+{
+    if (sw->trim.place == 0)
+        cn_loop_timer_set(sw->loop, &sw->trim, sw->loop->now_ms + TRIM_MS);
+}
+
+static void trim_fire(struct cn_timer *timer)
+{
+    struct cn_switch *sw =
+        (struct cn_switch *)(void *)((char *)timer - offsetof(struct cn_switch, trim));
+
+    if (cn_pipes_trim(&sw->pipes))
+        trim_plan(sw);
+}
 
 enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *loop,
                              const struct cn_switch_limits *limits, struct cn_owner *owners,
@@ -80,6 +100,7 @@ enum cn_err cn_switch_create(struct cn_switch **sw, struct cn_loop *loop,
     s->limits = *limits;
     s->owners = owners;
     s->counts = counts;
+    s->trim.fire = trim_fire;
     s->ended = ended;
     s->context = context;
     s->pairs = calloc(limits->pairs_max, sizeof *s->pairs);
@@ -245,6 +266,7 @@ void cn_switch_destroy(struct cn_switch *sw)
         return;
     while (sw->first)
         pair_end(sw->first, CN_SWITCH_CUT);
+    cn_loop_timer_clear(sw->loop, &sw->trim);
     cn_pipes_wipe(&sw->pipes);
     cn_rates_wipe(&sw->rates);
     free(sw->pairs);
@@ -310,6 +332,8 @@ static enum cn_moved way_step(struct pair *pair, int i, size_t most, int *broken
     if (way->bytes > passed)
         count_moved(pair, i, way->bytes - passed);
     spend(pair, i, way->bytes + way->in_pipe - taken);
+    if (sw->pipes.count > 0 || sw->pipes.refused)
+        trim_plan(sw);
     if (!way->readable && pair->end[i].muted)
         end_hear(sw, &pair->end[i], true);
     return moved;
@@ -474,15 +498,29 @@ static void timer_fire(struct cn_timer *timer)
     timer_plan(pair);
 }
 
+/* The stall limit is the kernel's too, which gives a silent peer up at the first probe that is not
+ * answered by then: so the first of several is sent well before. */
+static int keepalive_s(unsigned ms)
+{
+    unsigned s = ms / 1000;
+
+    if (s == 0)
+        return 1;
+    return s < KEEPALIVE_S_MAX ? (int)s : KEEPALIVE_S_MAX;
+}
+
 static void socket_tune(const struct cn_switch *sw, int fd)
 {
     const int on = 1;
     const unsigned stall_ms =
         sw->limits.stall_ms < 1000000000 ? (unsigned)sw->limits.stall_ms : 1000000000U;
+    const int after_s = keepalive_s(stall_ms / 2), every_s = keepalive_s(stall_ms / 8);
 
     /* best effort; a live peer that does not read is cut by the stall limit, so must be this */
     (void)setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &after_s, sizeof after_s);
+    (void)setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &every_s, sizeof every_s);
     (void)setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof stall_ms);
 }
 

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -101,6 +102,47 @@ static void an_empty_one_is_lent_again(void **state)
     cn_pipes_give(&pipes, &p, true);
 }
 
+/* At the second look: at the first nobody knows how long it has been idle. */
+static void one_that_is_not_needed_is_closed(void **state)
+{
+    struct cn_pipe p = lent(), q = lent();
+    int fd = q.fd[0];
+
+    (void)state;
+    assert_true(cn_pipes_trim(&pipes));
+    cn_pipes_give(&pipes, &p, true);
+    cn_pipes_give(&pipes, &q, true);
+    assert_true(cn_pipes_trim(&pipes));
+    assert_int_equal(pipes.count, 2);
+    q = lent();
+    assert_int_equal(q.fd[0], fd);
+    cn_pipes_give(&pipes, &q, true);
+    assert_true(cn_pipes_trim(&pipes)); /* one was, however shortly */
+    assert_int_equal(pipes.count, 1);
+    assert_false(cn_pipes_trim(&pipes));
+    assert_int_equal(pipes.count, 0);
+    assert_false(is_open(fd));
+    assert_false(cn_pipes_trim(&pipes));
+}
+
+/* Asking for what the system refuses takes as long as getting it. */
+static void what_was_refused_is_not_asked_for_again_at_once(void **state)
+{
+    struct rlimit old, few;
+    struct cn_pipe p;
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_NOFILE, &old), 0);
+    few = (struct rlimit) { 0, old.rlim_max };
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &few), 0);
+    assert_false(cn_pipes_lend(&pipes, &p));
+    assert_int_equal(setrlimit(RLIMIT_NOFILE, &old), 0);
+    assert_false(cn_pipes_lend(&pipes, &p));
+    assert_false(cn_pipes_trim(&pipes));
+    p = lent();
+    cn_pipes_give(&pipes, &p, true);
+}
+
 static void one_that_has_grown_stays_so(void **state)
 {
     struct cn_pipe p = lent();
@@ -190,6 +232,8 @@ int main(void)
         TEST(of_none_there_is_none_to_be_had),
         TEST(one_that_holds_something_is_never_lent_again),
         TEST(an_empty_one_is_lent_again),
+        TEST(one_that_is_not_needed_is_closed),
+        TEST(what_was_refused_is_not_asked_for_again_at_once),
         TEST(one_that_has_grown_stays_so),
         TEST(small_ones_are_not_lent),
         TEST(fewer_from_now_on_are_fewer_when_they_come_back),

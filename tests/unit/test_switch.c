@@ -62,7 +62,7 @@ static int begin(void **state)
                                          .turn_size = 65536,
                                          .stall_ms = 5000,
                                          .owner_max = 2 * PAIRS };
-    if (cn_loop_init(&loop, PAIRS) != CN_OK ||
+    if (cn_loop_init(&loop, PAIRS + 1) != CN_OK ||
         cn_switch_create(&sw, &loop, &limits, NULL, &counts, note_ended, NULL) != CN_OK)
         return -1;
     loop.clock_ms = false_clock;
@@ -157,6 +157,15 @@ static void join_unix(int end[2])
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, one), 0);
     assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, other), 0);
     join_these(end, one, other, 0);
+}
+
+static int option(int fd, int level, int name)
+{
+    int value = 0;
+    socklen_t size = sizeof value;
+
+    assert_int_equal(getsockopt(fd, level, name, &value, &size), 0);
+    return value;
 }
 
 static void put(int fd, const char *words)
@@ -418,6 +427,28 @@ static void an_end_comes_behind_all_that_was_sent_before(void **state)
     }
 }
 
+/* Both have said their end, and the kernel still has something for who reads late. */
+static void what_was_said_before_the_end_arrives_after_it(void **state)
+{
+    static const uint8_t octets[150000];
+    int fd[2];
+
+    for (uint32_t pipes = 0; pipes < 2; pipes++) {
+        limits.pipes_max = 4 * pipes;
+        with_limits(state);
+        join(fd, 0);
+        assert_int_equal(send(fd[0], octets, sizeof octets, MSG_NOSIGNAL), sizeof octets);
+        turns();
+        assert_int_equal(shutdown(fd[0], SHUT_WR), 0);
+        assert_int_equal(shutdown(fd[1], SHUT_WR), 0);
+        turns();
+        assert_int_equal(ended_count, 1);
+        assert_int_equal(ended_outcome, CN_SWITCH_DONE);
+        assert_int_equal(drain(fd[1], false), sizeof octets);
+        hang_up(fd);
+    }
+}
+
 static void a_reset_is_a_reset_at_the_other_end(void **state)
 {
     int fd[2];
@@ -526,15 +557,6 @@ static void for_who_takes_nothing_little_is_queued(void **state)
     hang_up(fd);
 }
 
-static int unsent_limit(int fd)
-{
-    int limit = 0;
-    socklen_t size = sizeof limit;
-
-    assert_int_equal(getsockopt(fd, IPPROTO_TCP, TCP_NOTSENT_LOWAT, &limit, &size), 0);
-    return limit;
-}
-
 /* Woken for each half of little, a fast line would be slow. */
 static void for_who_takes_much_at_once_more_is_queued(void **state)
 {
@@ -545,18 +567,18 @@ static void for_who_takes_much_at_once_more_is_queued(void **state)
     connect_pair(one);
     connect_pair(other);
     join_these(fd, one, other, 0);
-    assert_int_equal(unsent_limit(one[1]), 131072);
-    assert_int_equal(unsent_limit(other[1]), 131072);
+    assert_int_equal(option(one[1], IPPROTO_TCP, TCP_NOTSENT_LOWAT), 131072);
+    assert_int_equal(option(other[1], IPPROTO_TCP, TCP_NOTSENT_LOWAT), 131072);
     stuff(fd[0]);
     drain_now(fd[1]);
-    assert_int_equal(unsent_limit(other[1]), 2097152);
+    assert_int_equal(option(other[1], IPPROTO_TCP, TCP_NOTSENT_LOWAT), 2097152);
     stuff(fd[0]);
-    for (int i = 0; i < 200 && unsent_limit(other[1]) != 131072; i++) {
+    for (int i = 0; i < 200 && option(other[1], IPPROTO_TCP, TCP_NOTSENT_LOWAT) != 131072; i++) {
         later(20);
         assert_true(recv(fd[1], in, sizeof in, 0) > 0);
     }
-    assert_int_equal(unsent_limit(other[1]), 131072);
-    assert_int_equal(unsent_limit(one[1]), 131072);
+    assert_int_equal(option(other[1], IPPROTO_TCP, TCP_NOTSENT_LOWAT), 131072);
+    assert_int_equal(option(one[1], IPPROTO_TCP, TCP_NOTSENT_LOWAT), 131072);
     hang_up(fd);
 }
 
@@ -692,6 +714,33 @@ static void new_limits_hold_for_calls_that_are_there(void **state)
     later(1);
     assert_int_equal(ended_outcome, CN_SWITCH_IDLE);
     assert_int_equal(ended_count, 1);
+    hang_up(fd);
+}
+
+/* Several probes before the stall limit, at which the kernel gives a silent peer up. */
+static void what_is_asked_of_tcp(void **state)
+{
+    int one[2], other[2], fd[2];
+
+    limits.stall_ms = 120000;
+    with_limits(state);
+    connect_pair(one);
+    connect_pair(other);
+    join_these(fd, one, other, 0);
+    for (int *end = one; end; end = end == one ? other : NULL) {
+        assert_true(option(end[1], IPPROTO_TCP, TCP_NODELAY));
+        assert_true(option(end[1], SOL_SOCKET, SO_KEEPALIVE));
+        assert_int_equal(option(end[1], IPPROTO_TCP, TCP_KEEPIDLE), 60);
+        assert_int_equal(option(end[1], IPPROTO_TCP, TCP_KEEPINTVL), 15);
+    }
+    limits.stall_ms = 1;
+    cn_switch_limits_set(sw, &limits);
+    assert_int_equal(option(one[1], IPPROTO_TCP, TCP_KEEPIDLE), 1);
+    assert_int_equal(option(one[1], IPPROTO_TCP, TCP_KEEPINTVL), 1);
+    limits.stall_ms = UINT64_MAX;
+    cn_switch_limits_set(sw, &limits);
+    assert_int_equal(option(one[1], IPPROTO_TCP, TCP_KEEPIDLE), 32767);
+    assert_int_equal(option(one[1], IPPROTO_TCP, TCP_KEEPINTVL), 32767);
     hang_up(fd);
 }
 
@@ -917,6 +966,7 @@ static void who_has_to_wait_is_woken_just_when_it_may_go_on(void **state)
     int fd[2];
 
     limits.stall_ms = 1000000;
+    limits.pipes_max = 0; /* which would be looked at each second */
     with_limits(state);
     cn_switch_rate_set(sw, 0, 100000);
     join(fd, 0);
@@ -1078,6 +1128,11 @@ static void at_rest_nothing_happens(void **state)
     epoll = (struct pollfd) { loop.epoll, POLLIN, 0 };
     assert_int_equal(poll(&epoll, 1, 20), 0);
     assert_false(loop.more);
+    assert_int_equal(counts.pairs, 1);
+    later(1000); /* the pipe was needed not long ago */
+    assert_int_equal(cn_switch_counts(sw).pipes, 1);
+    later(1000);
+    assert_int_equal(cn_switch_counts(sw).pipes, 0);
     assert_int_equal(loop.timer_count, 0); /* no idle limit, nobody stalls */
     hang_up(fd);
 }
@@ -1111,6 +1166,7 @@ int main(void)
         TEST(all_arrives_in_order_at_a_limited_rate),
         TEST(half_close_is_passed_on_and_the_other_way_stays_open),
         TEST(an_end_comes_behind_all_that_was_sent_before),
+        TEST(what_was_said_before_the_end_arrives_after_it),
         TEST(a_reset_is_a_reset_at_the_other_end),
         TEST(a_reset_behind_an_end_is_noticed_at_once),
         TEST(a_reset_by_who_was_still_speaking_is_no_end),
@@ -1124,6 +1180,7 @@ int main(void)
         TEST(a_stall_under_a_limited_rate_is_found_too),
         TEST(silence_ends_a_call_at_the_idle_limit_and_an_octet_either_way_prolongs_it),
         TEST(new_limits_hold_for_calls_that_are_there),
+        TEST(what_is_asked_of_tcp),
         TEST(a_new_stall_limit_is_the_kernels_too),
         TEST(who_talks_does_not_wait_for_bulk),
         TEST(a_rate_holds_whatever_is_sent_at_once),
