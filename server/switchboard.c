@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-_Static_assert(sizeof(struct cn_seat) + 2 * sizeof(uint32_t) <= 64,
-               "a further tag costs at most 64 octets: a seat, and the two ends of a bucket");
+_Static_assert(sizeof(struct cn_seat) + sizeof(uint32_t) <= 64,
+               "a further tag costs at most 64 octets: a seat, and a bucket");
 
 enum { BUCKET_COUNT_MIN = 64 };
 
@@ -24,14 +24,15 @@ static uint32_t bucket_of(const struct cn_switchboard *board, const uint8_t tag[
     return (uint32_t)((sum >> 32) * board->bucket_count >> 32);
 }
 
-static uint32_t *first_of(struct cn_switchboard *board, uint32_t bucket)
+static uint32_t *first_of(struct cn_switchboard *board, const uint8_t tag[CN_TAG_SIZE])
 {
-    return &board->buckets[2 * (size_t)bucket];
+    return &board->buckets[bucket_of(board, tag)];
 }
 
-static uint32_t *last_of(struct cn_switchboard *board, uint32_t bucket)
+/* Before the first of a bucket is its last. */
+static uint32_t last_of(const struct cn_switchboard *board, uint32_t first)
 {
-    return &board->buckets[2 * (size_t)bucket + 1];
+    return first == CN_SEAT_NONE ? CN_SEAT_NONE : board->seats[first].before_in_bucket;
 }
 
 enum cn_err cn_switchboard_init(struct cn_switchboard *board, uint32_t seat_max,
@@ -45,7 +46,7 @@ enum cn_err cn_switchboard_init(struct cn_switchboard *board, uint32_t seat_max,
     if (seat_max > b.bucket_count)
         b.bucket_count = seat_max;
     b.seats = calloc((size_t)seat_max + 1, sizeof *b.seats); /* number 0 is none */
-    b.buckets = calloc(b.bucket_count, 2 * sizeof *b.buckets);
+    b.buckets = calloc(b.bucket_count, sizeof *b.buckets);
     if (!b.seats || !b.buckets) {
         free(b.seats);
         free(b.buckets);
@@ -90,33 +91,32 @@ static void seat_give(struct cn_switchboard *board, uint32_t seat)
 static void bucket_insert(struct cn_switchboard *board, uint32_t seat, bool at_head)
 {
     struct cn_seat *s = &board->seats[seat];
-    uint32_t *first = first_of(board, bucket_of(board, s->tag));
-    uint32_t *last = last_of(board, bucket_of(board, s->tag));
+    uint32_t *first = first_of(board, s->tag);
+    uint32_t last = last_of(board, *first);
 
-    s->before_in_bucket = at_head ? CN_SEAT_NONE : *last;
     s->next_in_bucket = at_head ? *first : CN_SEAT_NONE;
-    if (s->before_in_bucket == CN_SEAT_NONE)
+    s->before_in_bucket = *first == CN_SEAT_NONE ? seat : last;
+    if (*first != CN_SEAT_NONE)
+        board->seats[*first].before_in_bucket = seat;
+    if (*first != CN_SEAT_NONE && !at_head)
+        board->seats[last].next_in_bucket = seat;
+    else
         *first = seat;
-    else
-        board->seats[s->before_in_bucket].next_in_bucket = seat;
-    if (s->next_in_bucket == CN_SEAT_NONE)
-        *last = seat;
-    else
-        board->seats[s->next_in_bucket].before_in_bucket = seat;
 }
 
 static void bucket_remove(struct cn_switchboard *board, uint32_t seat)
 {
-    struct cn_seat *s = &board->seats[seat];
+    const struct cn_seat *s = &board->seats[seat];
+    uint32_t *first = first_of(board, s->tag);
+    uint32_t behind;
 
-    if (s->before_in_bucket == CN_SEAT_NONE)
-        *first_of(board, bucket_of(board, s->tag)) = s->next_in_bucket;
+    if (*first == seat)
+        *first = s->next_in_bucket;
     else
         board->seats[s->before_in_bucket].next_in_bucket = s->next_in_bucket;
-    if (s->next_in_bucket == CN_SEAT_NONE)
-        *last_of(board, bucket_of(board, s->tag)) = s->before_in_bucket;
-    else
-        board->seats[s->next_in_bucket].before_in_bucket = s->before_in_bucket;
+    behind = s->next_in_bucket == CN_SEAT_NONE ? *first : s->next_in_bucket;
+    if (behind != CN_SEAT_NONE)
+        board->seats[behind].before_in_bucket = s->before_in_bucket;
 }
 
 static bool seat_add(struct cn_switchboard *board, struct cn_waiter *waiter,
@@ -172,7 +172,7 @@ static enum cn_mode opposite(enum cn_mode mode)
 static struct cn_waiter *partner_for(struct cn_switchboard *board, const struct cn_waiter *waiter,
                                      const struct cn_entry *entry, uint64_t now_ms)
 {
-    uint32_t seat = *first_of(board, bucket_of(board, entry->tag));
+    uint32_t seat = *first_of(board, entry->tag);
 
     for (; seat != CN_SEAT_NONE; seat = board->seats[seat].next_in_bucket) {
         const struct cn_seat *s = &board->seats[seat];
@@ -188,7 +188,7 @@ static struct cn_waiter *partner_for(struct cn_switchboard *board, const struct 
 static struct cn_waiter *twin_of(struct cn_switchboard *board, const struct cn_waiter *waiter,
                                  const struct cn_entry *entry)
 {
-    uint32_t seat = *first_of(board, bucket_of(board, entry->tag));
+    uint32_t seat = *first_of(board, entry->tag);
 
     for (; seat != CN_SEAT_NONE; seat = board->seats[seat].next_in_bucket) {
         const struct cn_seat *s = &board->seats[seat];
@@ -216,15 +216,13 @@ static void replace_older(struct cn_switchboard *board, const struct cn_waiter *
 static bool is_seated(struct cn_switchboard *board, const struct cn_waiter *waiter,
                       const struct cn_entry *entry)
 {
-    uint32_t seat = *last_of(board, bucket_of(board, entry->tag));
+    uint32_t first = *first_of(board, entry->tag);
+    uint32_t seat = last_of(board, first);
 
-    for (; seat != CN_SEAT_NONE; seat = board->seats[seat].before_in_bucket) {
-        const struct cn_seat *s = &board->seats[seat];
-
-        if (s->waiter != waiter)
-            break;
-        if (sits_under(s, entry->tag, entry->mode))
+    while (seat != CN_SEAT_NONE && board->seats[seat].waiter == waiter) {
+        if (sits_under(&board->seats[seat], entry->tag, entry->mode))
             return true;
+        seat = seat == first ? CN_SEAT_NONE : board->seats[seat].before_in_bucket;
     }
     return false;
 }

@@ -19,13 +19,13 @@ struct cn_waiter {
     uint32_t seat_count;
 };
 
-/* One entry of one waiter: 64 octets, with its share of the buckets. */
+/* One entry of one waiter: with its share of the buckets at most 64 octets. */
 struct cn_seat {
     uint8_t tag[CN_TAG_SIZE];
     struct cn_waiter *waiter; /* borrowed; NULL: free */
     uint32_t next_of_waiter;
-    uint32_t next_in_bucket; /* in the order of arrival */
-    uint32_t before_in_bucket;
+    uint32_t next_in_bucket;   /* in the order of arrival */
+    uint32_t before_in_bucket; /* of the first: the last */
     uint8_t mode;
 };
 
@@ -34,7 +34,7 @@ struct cn_switchboard {
     uint32_t seat_max;
     uint32_t free_seat;
     uint32_t seats_used;
-    uint32_t *buckets; /* owned: first and last seat of each */
+    uint32_t *buckets; /* owned: the first seat of each */
     uint32_t bucket_count;
     uint64_t key[CN_TAG_SIZE / 4 + 1]; /* of the hash; secret, so nobody can pile up a bucket */
 };

@@ -90,7 +90,7 @@ static uint32_t longest_bucket(void)
     for (uint32_t i = 0; i < board.bucket_count; i++) {
         uint32_t length = 0;
 
-        for (uint32_t seat = board.buckets[2 * (size_t)i]; seat != CN_SEAT_NONE;
+        for (uint32_t seat = board.buckets[i]; seat != CN_SEAT_NONE;
              seat = board.seats[seat].next_in_bucket)
             length++;
         longest = length > longest ? length : longest;
