@@ -32,7 +32,7 @@ static uint32_t pending_count(const struct cn_gate *gate)
 
 bool cn_gate_has_room(const struct cn_gate *gate)
 {
-    return lines_left(gate) > 0 || pending_count(gate) > 0;
+    return lines_left(gate) > 0 || gate->leaving.count > 0 || pending_count(gate) > 0;
 }
 
 /* Who would be late first goes, unless it came in this turn: a subscriber has said all long before
@@ -57,13 +57,16 @@ static bool drop_first(struct cn_gate *gate, enum cn_standing standing)
     return true;
 }
 
-/* For one more of that standing; in a full gate those of a worse one make room first. */
+/* For one more of that standing; in a full gate those make room first who have been told that they
+ * are to leave, then those of a worse one. */
 static bool room_make(struct cn_gate *gate, enum cn_standing standing)
 {
     while (gate->pending[standing].count >= gate->config.pending_max) {
         if (!drop_first(gate, standing))
             return false;
     }
+    while (gate->leaving.first && lines_left(gate) == 0)
+        cn_line_end(gate->leaving.first);
     for (int i = 0; i <= (int)standing && lines_left(gate) == 0; i++)
         (void)drop_first(gate, (enum cn_standing)i);
     return lines_left(gate) > 0;

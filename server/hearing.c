@@ -460,7 +460,7 @@ static void readable(struct cn_line *line)
 static bool writable(struct cn_line *line)
 {
     if (!cn_line_flush(line)) {
-        cn_line_close(line, CN_GATE_LOST);
+        cn_line_lost(line);
         return false;
     }
     if (line->out)

@@ -54,7 +54,7 @@ void cn_line_timer_set(struct cn_line *line, uint64_t seconds)
                       cn_gate_now_ms(line->gate) + seconds * 1000);
 }
 
-static void pending_leave(struct cn_line *line)
+static void list_leave(struct cn_line *line)
 {
     struct cn_pending *pending = line->pending;
 
@@ -70,12 +70,8 @@ static void pending_leave(struct cn_line *line)
     line->pending = NULL;
 }
 
-void cn_line_pending_begin(struct cn_line *line, struct cn_pending *pending)
+static void list_enter(struct cn_line *line, struct cn_pending *pending)
 {
-    if (line->pending)
-        pending_leave(line);
-    else
-        cn_sources_take(&line->gate->sources, (const struct sockaddr *)&line->address);
     line->pending = pending;
     line->later = NULL;
     line->earlier = pending->last;
@@ -85,6 +81,15 @@ void cn_line_pending_begin(struct cn_line *line, struct cn_pending *pending)
         pending->first = line;
     pending->last = line;
     pending->count++;
+}
+
+void cn_line_pending_begin(struct cn_line *line, struct cn_pending *pending)
+{
+    if (line->pending)
+        list_leave(line);
+    else
+        cn_sources_take(&line->gate->sources, (const struct sockaddr *)&line->address);
+    list_enter(line, pending);
     line->pending_since_ms = cn_gate_now_ms(line->gate);
     cn_line_timer_set(line, line->gate->config.hello_timeout);
 }
@@ -92,10 +97,13 @@ void cn_line_pending_begin(struct cn_line *line, struct cn_pending *pending)
 void cn_line_pending_end(struct cn_line *line, enum cn_standing standing)
 {
     const struct sockaddr *address = (const struct sockaddr *)&line->address;
+    const struct cn_pending *pending = line->pending;
 
-    if (!line->pending)
+    if (!pending)
         return;
-    pending_leave(line);
+    list_leave(line);
+    if (pending == &line->gate->leaving)
+        return;
     cn_sources_give(&line->gate->sources, address);
     cn_sources_learn(&line->gate->sources, address, standing);
 }
@@ -119,6 +127,14 @@ void cn_line_waiting_end(struct cn_line *line)
     cn_line_owner(line)->waiting--;
     cn_line_owner(line)->tags -= line->tags;
     line->tags = 0;
+}
+
+static void owner_end(struct cn_line *line)
+{
+    cn_line_waiting_end(line);
+    if (line->owner != CN_OWNER_NONE)
+        cn_owners_give(&line->gate->owners, line->owner);
+    line->owner = CN_OWNER_NONE;
 }
 
 void cn_line_forget(struct cn_line *line)
@@ -150,13 +166,10 @@ void cn_line_forget(struct cn_line *line)
 
 void cn_line_end(struct cn_line *line)
 {
-    struct cn_gate *gate = line->gate;
     struct cn_line *partner = line->partner;
     int fd = line->watch.fd;
 
-    cn_line_waiting_end(line);
-    if (line->owner != CN_OWNER_NONE)
-        cn_owners_give(&gate->owners, line->owner);
+    owner_end(line);
     if (partner)
         partner->partner = NULL;
     /* the partner of one who fails comes to no harm, unless part of a prologue has reached it */
@@ -254,7 +267,9 @@ bool cn_line_say(struct cn_line *line, const struct cn_admission_message *messag
 }
 
 /* Nothing more is listened to; what was said gets its time to go out. Who has not registered stays
- * pending until it has gone: a hello that is replayed must not win even that. */
+ * pending until it has gone: a hello that is replayed must not win even that. Who has counts no
+ * more in its owner, and makes room for anybody: one who is refused again and again must not fill
+ * the gate with lines that stay. */
 void cn_line_close_gently(struct cn_line *line, enum cn_gate_count why)
 {
     struct cn_gate *gate = line->gate;
@@ -265,7 +280,9 @@ void cn_line_close_gently(struct cn_line *line, enum cn_gate_count why)
     if (line->pending)
         cn_line_log_address(gate, why, (const struct sockaddr *)&line->address);
     cn_switchboard_leave(&gate->board, &line->waiter);
-    cn_line_waiting_end(line);
+    owner_end(line);
+    if (!line->pending)
+        list_enter(line, &gate->leaving);
     cn_line_enter(line, CN_LINE_CLOSING);
     cn_line_watch(line, true, line->out != NULL);
     cn_loop_timer_set(gate->setup.loop, &line->timer, cn_gate_now_ms(gate) + CLOSING_TIMEOUT_MS);

@@ -71,7 +71,7 @@ struct cn_line {
     size_t prologue_size;
     size_t passed; /* of the partner's prologue, sent to this line */
     struct cn_line *next, *before;
-    struct cn_pending *pending;      /* among whom it is; NULL: it has registered */
+    struct cn_pending *pending;      /* among whom it is; NULL: it has registered, and stays */
     struct cn_line *later, *earlier; /* in it */
     uint64_t pending_since_ms;
 };
@@ -81,7 +81,7 @@ struct cn_line {
  * bench/switchboard.c */
 _Static_assert(sizeof(struct cn_line) <= 480, "a line that waits is small");
 
-/* Lines that have not registered: who will be late first comes first. */
+/* Lines that have not registered, or are leaving: who will be late first comes first. */
 struct cn_pending {
     struct cn_line *first, *last;
     uint32_t count;
@@ -108,6 +108,7 @@ struct cn_gate {
     uint64_t *count; /* [CN_GATE_COUNT_COUNT], in the page: told before what is counted is seen */
     uint32_t in_state[CN_LINE_STATE_COUNT];
     struct cn_pending pending[CN_STANDING_COUNT]; /* by that of their addresses */
+    struct cn_pending leaving;                    /* had registered, and are closing */
     void (*room)(void *context);
     void *room_context;
     void (*was_cut)(void *context, uint32_t count);

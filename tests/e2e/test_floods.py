@@ -195,6 +195,20 @@ def test_waiting_lines_hoarded_by_one_subscriber(own):
     siege.nothing_is_left()
 
 
+def test_refused_lines_that_stay_make_room(own):
+    """Up to the limit of descriptors, 560 lines: nobody has to wait for those who are leaving."""
+    siege = Siege(own, "pipes_max = 2\nworkers = 2\n", under=["prlimit", "--nofile=628:628"])
+    flood = Flood(own, "linger", 1000, 2500, RATE / 5)
+    counted, did = siege.under(flood, lambda now: now["refused_over_limit"] >= 1500, "he is refused")
+    assert did["waiting"] == 32
+    assert did["open"] > 560  # he lets go of none before the server does
+    assert "accepting_paused" not in own.server.said()
+    assert counted["lost"] == 0
+    siege.grew_at_most(560 * PENDING_KIB)
+    flood.stop()
+    siege.nothing_is_left()
+
+
 def test_prologues_never_sent(own):
     siege = Siege(own, "[joining]\nprologue_timeout = 2\n")
     lines = 200 if sanitized else 1000

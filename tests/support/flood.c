@@ -10,6 +10,7 @@
  *   return    each line a subscriber who waits; who is lost dials again as PROTOCOL.md 5.6 says,
  *             whatever the rate
  *   hoard     one subscriber, who waits on every line, under as many tags as a message takes
+ *   linger    one subscriber, who waits on every line, and keeps those that are refused
  *   mute      each two lines a pair, who are joined, say READY and no prologue
  *   trickle   each two lines a pair, whose call has one octet a second from each
  *
@@ -32,6 +33,7 @@ enum {
     AGAIN_US = 100000, /* PROTOCOL.md 5.6 */
     AGAIN_US_MAX = 30000000,
     HELLOS = 64,
+    LINGER_US = 6000000, /* longer than the server does */
     ONE_EACH = 0x7fffffff
 };
 
@@ -43,6 +45,7 @@ struct kind {
     bool leaves;    /* so that others come */
     bool registers; /* and reads what it is told */
     bool backs_off;
+    bool lingers; /* when the server has said its last */
     bool pairs;
     bool prologues; /* said by pairs */
     uint16_t entry_count;
@@ -62,6 +65,7 @@ static const struct kind kinds[] = {
       .hello_count = 1,
       .registers = true,
       .entry_count = CN_ADMISSION_ENTRY_COUNT_MAX },
+    { .name = "linger", .hello_count = 1, .registers = true, .lingers = true, .entry_count = 1 },
     { .name = "mute", .hello_count = ONE_EACH, .registers = true, .pairs = true, .entry_count = 1 },
     { .name = "trickle",
       .hello_count = ONE_EACH,
@@ -78,12 +82,12 @@ struct hello {
     uint8_t octets[CN_ADMISSION_SIZE];
 };
 
-enum state { CLOSED, CONNECTING, SAID, REGISTERED, SETTLED };
+enum state { CLOSED, CONNECTING, SAID, REGISTERED, SETTLED, LINGERING };
 
 struct line {
     int fd;
     enum state state;
-    double due_us;   /* of the next octet; if closed, before which it does not come again */
+    double due_us;   /* of the next octet, or its end; if closed, it does not come again before */
     double pause_us; /* before it comes again */
     bool again;      /* it comes when it is due, at whatever rate others come */
     struct cn_admission_line keys;
@@ -276,11 +280,22 @@ static void message_came(struct line *line)
         say_ready(line);
 }
 
+static void linger(struct line *line)
+{
+    need(epoll_ctl(epoll, EPOLL_CTL_DEL, line->fd, NULL) == 0, "epoll");
+    line->state = LINGERING;
+    line->due_us = now_us() + LINGER_US;
+}
+
 /* Whole messages are read one by one. */
 static void readable(struct line *line)
 {
     ssize_t got = recv(line->fd, line->in + line->in_size, sizeof line->in - line->in_size, 0);
 
+    if (got == 0 && kind->lingers) {
+        linger(line);
+        return;
+    }
     if (got <= 0) {
         if (got == 0 || errno != EAGAIN) {
             count.closed++;
@@ -321,7 +336,9 @@ static void scan(double *allowance)
 
         if (may_drip(line) && now >= line->due_us)
             drip(line);
-        if (*allowance < 1 && !kind->drips && !kind->backs_off)
+        if (line->state == LINGERING && now >= line->due_us)
+            line_close(line);
+        if (*allowance < 1 && !kind->drips && !kind->backs_off && !kind->lingers)
             return;
         if (kind->leaves && line->state == SAID && *allowance >= 1)
             line_close(line);

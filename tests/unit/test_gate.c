@@ -1813,6 +1813,38 @@ static void a_full_gate_makes_room_among_those_who_have_not_registered(void **st
     drop(&suspect, &stranger);
 }
 
+/* And before those, whoever was refused though he had registered: he goes by himself, or late. */
+static void a_full_gate_makes_room_first_among_those_who_are_leaving(void **state)
+{
+    struct peer p[RIG_LINES], late[RIG_LINES];
+
+    (void)state;
+    p[0] = peer_connect(&rig, 1, 100);
+    for (uint8_t i = 1; i < RIG_LINES; i++)
+        p[i] = peer_register(&rig, 1, CN_MODE_INPUT, 7); /* each replaces the one before */
+    assert_int_equal(rig_status(&rig).lines, RIG_LINES);
+    assert_int_equal(rig_count(&rig, CN_GATE_REPLACED), RIG_LINES - 2);
+    assert_int_equal(rig_status(&rig).pending, 1);
+    rig_later(&rig, 1);
+    for (uint8_t i = 2; i < RIG_LINES; i++) {
+        assert_true(cn_gate_has_room(rig.gate));
+        late[i] = peer_register(&rig, i, CN_MODE_INPUT, i);
+        assert_int_equal(peer_hear(&rig, &late[i], NULL), CN_ADMISSION_WAITING);
+    }
+    assert_int_equal(rig_status(&rig).lines, RIG_LINES);
+    assert_int_equal(peer_state(&p[0]), OPEN);
+    first_makes_room(&p[0], 101);
+    assert_int_equal(peer_hear(&rig, &p[RIG_LINES - 1], NULL), CN_ADMISSION_WAITING);
+    assert_int_equal(peer_state(&p[RIG_LINES - 1]), OPEN);
+    for (uint8_t i = 0; i < RIG_LINES; i++) {
+        peer_close(&p[i]);
+        if (i > 1)
+            peer_close(&late[i]);
+    }
+    rig_turn(&rig);
+    nobody_is_left();
+}
+
 static unsigned rooms;
 
 static void note_room(void *context)
@@ -1917,6 +1949,7 @@ int main(void)
         TEST(who_made_room_before_it_was_heard_is_no_suspect),
         TEST(hellos_of_strangers_do_not_delay_those_of_who_is_known),
         TEST(a_full_gate_makes_room_among_those_who_have_not_registered),
+        TEST(a_full_gate_makes_room_first_among_those_who_are_leaving),
         TEST(a_full_gate_says_when_there_is_room_again),
     };
 
