@@ -28,6 +28,8 @@ static const struct key {
     { "admission.pending_max", U32, FREE, FIELD(pending_max), 1, 1000000, 1024 },
     { "admission.pending_per_address", U32, FREE, FIELD(pending_per_address), 1, 1000000, 64 },
     { "waiting.lines_max", U32, FIXED, FIELD(lines_max), 2, 1000000, 16384 },
+    { "waiting.lines_max_per_subscriber", U32, FREE, FIELD(lines_max_per_subscriber), 1, 1000000,
+      1024 },
     { "waiting.lines_per_subscriber", U32, FREE, FIELD(lines_per_subscriber), 1, 1000000, 32 },
     { "waiting.tags_per_line", U32, FIXED_UP, FIELD(tags_per_line), 1, 4096, 1024 },
     { "waiting.tags_per_subscriber", U32, FREE, FIELD(tags_per_subscriber), 1, 10000000, 4096 },
@@ -62,6 +64,8 @@ static const struct class_key {
     const char *all; /* section.key */
     size_t at;
 } class_keys[] = {
+    { "waiting.lines_max_per_subscriber",
+      offsetof(struct cn_class_limits, lines_max_per_subscriber) },
     { "waiting.lines_per_subscriber", offsetof(struct cn_class_limits, lines_per_subscriber) },
     { "waiting.tags_per_subscriber", offsetof(struct cn_class_limits, tags_per_subscriber) },
     { "waiting.lists_per_subscriber", offsetof(struct cn_class_limits, lists_per_subscriber) },

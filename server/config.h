@@ -18,7 +18,8 @@ enum {
 
 /* What each subscriber of a limits class (PROTOCOL.md 2.3) may have. */
 struct cn_class_limits {
-    uint32_t lines_per_subscriber; /* waiting */
+    uint32_t lines_max_per_subscriber; /* of any state */
+    uint32_t lines_per_subscriber;     /* waiting */
     uint32_t tags_per_subscriber;
     uint32_t lists_per_subscriber;
     uint64_t rate_per_subscriber; /* octets per second; 0: no limit */
@@ -36,7 +37,8 @@ struct cn_config {
     uint32_t pending_max;         /* lines not yet admitted, in all */
     uint32_t pending_per_address; /* of one IPv4 address or IPv6 /64 */
     /* [waiting] */
-    uint32_t lines_max;            /* lines in all, joined ones too */
+    uint32_t lines_max; /* lines in all, joined ones too */
+    uint32_t lines_max_per_subscriber;
     uint32_t lines_per_subscriber; /* waiting */
     uint32_t tags_per_line;
     uint32_t tags_per_subscriber;

@@ -5,6 +5,7 @@ struct cn_class_limits cn_config_class(const struct cn_config *config, uint8_t l
 {
     const struct cn_class *c = &config->classes[limits_class];
     struct cn_class_limits l = {
+        .lines_max_per_subscriber = config->lines_max_per_subscriber,
         .lines_per_subscriber = config->lines_per_subscriber,
         .tags_per_subscriber = config->tags_per_subscriber,
         .lists_per_subscriber = config->lists_per_subscriber,
@@ -12,12 +13,14 @@ struct cn_class_limits cn_config_class(const struct cn_config *config, uint8_t l
     };
 
     if (c->set & 1)
-        l.lines_per_subscriber = c->limits.lines_per_subscriber;
+        l.lines_max_per_subscriber = c->limits.lines_max_per_subscriber;
     if (c->set & 2)
-        l.tags_per_subscriber = c->limits.tags_per_subscriber;
+        l.lines_per_subscriber = c->limits.lines_per_subscriber;
     if (c->set & 4)
-        l.lists_per_subscriber = c->limits.lists_per_subscriber;
+        l.tags_per_subscriber = c->limits.tags_per_subscriber;
     if (c->set & 8)
+        l.lists_per_subscriber = c->limits.lists_per_subscriber;
+    if (c->set & 16)
         l.rate_per_subscriber = c->limits.rate_per_subscriber;
     return l;
 }

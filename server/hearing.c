@@ -136,6 +136,12 @@ static void heard(struct cn_line *line)
     line->waiter.alive_until_ms = cn_gate_now_ms(line->gate) + 2 * keep_alive_ms + 1000;
 }
 
+/* Of its owner's class, which is that of his line that came last. */
+static struct cn_class_limits limits_of(struct cn_line *line)
+{
+    return cn_config_class(&line->gate->config, cn_line_owner(line)->limits_class);
+}
+
 /* The first REGISTER, or part of it, is what admits: everything before could be a replay. */
 static bool become_owner(struct cn_line *line)
 {
@@ -148,6 +154,10 @@ static bool become_owner(struct cn_line *line)
         return false;
     }
     cn_line_owner(line)->limits_class = line->limits_class;
+    if (cn_line_owner(line)->lines > limits_of(line).lines_max_per_subscriber) {
+        cn_line_refuse(line, CN_VERDICT_OVER_LIMIT);
+        return false;
+    }
     gate->count[CN_GATE_ADMITTED]++;
     cn_line_log_address(gate, CN_GATE_ADMITTED, (const struct sockaddr *)&line->address);
     if (gate->config.waiting_time > 0)
@@ -161,7 +171,7 @@ static bool become_owner(struct cn_line *line)
 static bool has_allowance(struct cn_line *line)
 {
     const struct cn_owner *owner = cn_line_owner(line);
-    const struct cn_class_limits l = cn_config_class(&line->gate->config, owner->limits_class);
+    const struct cn_class_limits l = limits_of(line);
 
     return owner->waiting + !line->counts_as_waiting <= l.lines_per_subscriber &&
            owner->tags - line->tags + line->waiter.seat_count <= l.tags_per_subscriber;
@@ -223,8 +233,7 @@ static bool list_take(struct cn_line *line)
 
     if (line->entries)
         return true;
-    if (cn_line_owner(line)->lists <
-        cn_config_class(&gate->config, cn_line_owner(line)->limits_class).lists_per_subscriber)
+    if (cn_line_owner(line)->lists < limits_of(line).lists_per_subscriber)
         line->entries = cn_blocks_take(&gate->entry_lists);
     if (!line->entries)
         return false;

@@ -121,6 +121,40 @@ def test_an_ended_call_makes_room(own):
     assert third.ask("verdict").startswith("admitted")
 
 
+def test_lines_max_per_subscriber(own):
+    """Whatever they do: waiting, being joined, in a call; so two cannot fill the server with their calls."""
+    own.serve("[waiting]\nlines_max = 40\nlines_max_per_subscriber = 3\n")
+    ann, bob = invited(own), invited(own)
+    call_of(own, fingerprints=(ann, bob))
+    pair_of(own, tag=OTHER, fingerprints=(ann, bob))
+    waiting = Line(own, ann).wait("input", 32 * "09")
+    for fingerprint, allowed in ((ann, False), (bob, True)):
+        for tag in (32 * "09", 32 * "0a"):
+            line = Line(own, fingerprint).admit()
+            said = line.register("output", tag)
+            assert said.startswith("joined") if allowed else said == "refused over_limit"
+            allowed = False
+    line.ended()
+    waiting.joined("input", 32 * "09")
+    counts(own, calls=1, joining=4, refused_over_limit=3)
+    Line(own, invited(own)).wait("input", 32 * "0a")
+
+
+def test_who_has_ended_a_call_may_have_another_line(own):
+    own.serve("[waiting]\nlines_max_per_subscriber = 1\n[class.7]\nlines_max_per_subscriber = 2\n")
+    ann, bob = invited(own), of_class(own, "bob", 7)
+    one, other = call_of(own, fingerprints=(ann, bob))
+    Line(own, bob).wait("input", OTHER)
+    for _ in range(2):  # who is refused does not count
+        for fingerprint in (ann, bob):
+            assert Line(own, fingerprint).admit().register("input", 32 * "09") == "refused over_limit"
+    one.ok("close")
+    other.ok("close")
+    counts(own, calls=0)
+    Line(own, ann).wait("input", 32 * "09")
+    Line(own, bob).wait("input", 32 * "0a")
+
+
 def test_lines_per_subscriber(own):
     own.serve("[waiting]\nlines_per_subscriber = 2\n")
     fingerprint = invited(own)

@@ -137,6 +137,7 @@ static void configure(uint8_t how)
 {
     struct cn_config config = rig.config;
 
+    config.lines_max_per_subscriber = 1 + how % 7;
     config.lines_per_subscriber = 1 + how % 3;
     config.tags_per_line = 1 + how;
     config.prologue_size_max = 1 + 64U * how;

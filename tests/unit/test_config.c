@@ -233,7 +233,7 @@ static void every_key_sets_a_field_of_its_own(void **state)
         for (size_t other = 0; other < count; other++)
             assert_memory_not_equal(&got[other], &got[count], sizeof got[other]);
     }
-    assert_int_equal(count, 30);
+    assert_int_equal(count, 31);
     assert_null(cn_config_key(count + 1));
 }
 
@@ -270,21 +270,23 @@ static void a_class_has_what_it_sets_and_else_what_all_have(void **state)
                                "[waiting]\ntags_per_subscriber = 77\n"
                                "[class.255]\ntags_per_subscriber = 6\nlists_per_subscriber = 3\n"
                                "[calls]\nrate_per_subscriber = 1000\n"
-                               "[class.7]\nrate_per_subscriber = 0\n");
+                               "[class.7]\nrate_per_subscriber = 0\n"
+                               "lines_max_per_subscriber = 2048\n");
     static const struct {
         uint8_t class;
         struct cn_class_limits limits;
     } rows[] = {
-        { 0, { 32, 77, 4, 1000 } },
-        { 1, { 32, 77, 4, 1000 } },
-        { 7, { 5, 77, 4, 0 } },
-        { 255, { 32, 6, 3, 1000 } },
+        { 0, { 1024, 32, 77, 4, 1000 } },
+        { 1, { 1024, 32, 77, 4, 1000 } },
+        { 7, { 2048, 5, 77, 4, 0 } },
+        { 255, { 1024, 32, 6, 3, 1000 } },
     };
 
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct cn_class_limits got = cn_config_class(&c, rows[i].class);
 
+        assert_int_equal(got.lines_max_per_subscriber, rows[i].limits.lines_max_per_subscriber);
         assert_int_equal(got.lines_per_subscriber, rows[i].limits.lines_per_subscriber);
         assert_int_equal(got.tags_per_subscriber, rows[i].limits.tags_per_subscriber);
         assert_int_equal(got.lists_per_subscriber, rows[i].limits.lists_per_subscriber);
