@@ -40,7 +40,8 @@ void cn_rates_wipe(struct cn_rates *rates);
 
 /* Whether owners of this class need grants at all. */
 bool cn_rates_limit(const struct cn_rates *rates, uint8_t limits_class);
-/* The next 20 ms' worth of an owner's rate, or of that of all, if that is less. */
+/* The next 20 ms' worth of an owner's rate, or of that of all, if that is less; less still, while
+ * many wait. */
 struct cn_grant cn_rates_ask(struct cn_rates *rates, uint32_t owner, uint8_t limits_class,
                              uint64_t now_ms);
 /* Of a grant, size octets are not needed after all. The rates are those of when it was asked for.
