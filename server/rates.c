@@ -87,6 +87,18 @@ struct cn_grant cn_rates_ask(struct cn_rates *rates, uint32_t owner, uint8_t lim
     return grant;
 }
 
+void cn_rates_forget_all(struct cn_rates *rates, uint64_t now_ms)
+{
+    uint64_t before = atomic_load_explicit(rates->all, memory_order_relaxed);
+
+    /* each process does it in its turn, so none may give what was not used, which comes once */
+    while (before > now_ms * 1000 &&
+           !atomic_compare_exchange_weak_explicit(rates->all, &before, now_ms * 1000,
+                                                  memory_order_relaxed, memory_order_relaxed))
+        ;
+    rates->rate_all = 0;
+}
+
 static void take_back(cn_bucket *bucket, uint64_t rate, uint32_t size)
 {
     uint64_t before = atomic_load_explicit(bucket, memory_order_relaxed);

@@ -209,6 +209,34 @@ static void it_is_shared_by_who_has_the_same_bucket(void **state)
     cn_rates_wipe(&others);
 }
 
+/* Each process that shares a bucket hears of another rate in its own time. */
+static void of_all_nothing_is_owed_under_another_rate(void **state)
+{
+    enum { PROCESSES = 32 };
+    uint64_t at_once = 0;
+
+    (void)state;
+    rates.rate_all = 100;
+    for (int i = 0; i < 1000; i++)
+        (void)cn_rates_ask(&rates, 0, 7, START_MS);
+    for (int i = 0; i < PROCESSES; i++) {
+        struct cn_grant grant = cn_rates_ask(&rates, 0, 7, START_MS); /* which waits for the old */
+
+        cn_rates_forget_all(&rates, START_MS);
+        assert_false(cn_rates_limit(&rates, 7));
+        cn_rates_return(&rates, 0, 7, grant.size);
+        rates.rate_all = 100000;
+        at_once += granted(0, 7, START_MS, START_MS);
+        rates.rate_all = i < PROCESSES - 1 ? 100 : 100000;
+    }
+    assert_in_range(at_once, 2000,
+                    PROCESSES * 2000); /* not a quarter of a second's worth for each */
+    assert_in_range(granted(0, 7, START_MS + 1, START_MS + 10000), 990000, 1002000);
+    all = 1; /* what was not used stays what it is */
+    cn_rates_forget_all(&rates, START_MS);
+    assert_int_equal(all, 1);
+}
+
 static void the_highest_rate_does_not_overflow(void **state)
 {
     const uint64_t late_ms = 1ULL << 50;
@@ -279,6 +307,7 @@ int main(void)
         TEST(beside_many_calls_of_others_a_word_waits_but_little),
         TEST(who_may_little_has_it_beside_many_who_may_much),
         TEST(it_is_shared_by_who_has_the_same_bucket),
+        TEST(of_all_nothing_is_owed_under_another_rate),
         TEST(the_highest_rate_does_not_overflow),
         TEST(what_was_promised_can_be_returned_before_it_counts),
         TEST(what_is_returned_is_there_for_others),
