@@ -21,8 +21,10 @@ enum cn_err cn_channel_make(int fd[2])
 
 static enum cn_err failure(void)
 {
-    /* ETOOMANYREFS: too many descriptors are on their way */
-    if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS || errno == ETOOMANYREFS)
+    /* ETOOMANYREFS: too many descriptors are on their way. Where the kernel has no memory just now,
+     * epoll still tells that there is room: whoever waits for that tries again. */
+    if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS || errno == ENOMEM ||
+        errno == ETOOMANYREFS)
         return CN_E_MORE;
     return errno == EPIPE || errno == ECONNRESET ? CN_E_HUNG_UP : CN_E_SYSTEM;
 }

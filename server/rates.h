@@ -40,9 +40,14 @@ void cn_rates_wipe(struct cn_rates *rates);
 
 /* Whether owners of this class need grants at all. */
 bool cn_rates_limit(const struct cn_rates *rates, uint8_t limits_class);
-/* The next 20 ms' worth of an owner's rate, or of that of all, if that is less. */
+/* The next 20 ms' worth of an owner's rate, or of that of all, if that is less; less still, while
+ * many wait. */
 struct cn_grant cn_rates_ask(struct cn_rates *rates, uint32_t owner, uint8_t limits_class,
                              uint64_t now_ms);
+/* The rate of all is about to change: nobody waits for what was promised of it, to whichever
+ * process, and nothing of that is to be returned to it. Until rate_all is set again there is none.
+ */
+void cn_rates_forget_all(struct cn_rates *rates, uint64_t now_ms);
 /* Of a grant, size octets are not needed after all. The rates are those of when it was asked for.
  */
 void cn_rates_return(struct cn_rates *rates, uint32_t owner, uint8_t limits_class, uint32_t size);

@@ -555,8 +555,10 @@ void cn_switch_limits_set(struct cn_switch *sw, const struct cn_switch_limits *l
     l.owner_max = sw->limits.owner_max;
     if (l.pipes_max > sw->pipes.room)
         l.pipes_max = sw->pipes.room;
-    if (l.rate_all != sw->limits.rate_all)
+    if (l.rate_all != sw->limits.rate_all) {
+        cn_rates_forget_all(&sw->rates, sw->loop->now_ms);
         promises_end(sw);
+    }
     sw->limits = l;
     sw->rates.rate_all = l.rate_all;
     sw->pipes.count_max = l.pipes_max;

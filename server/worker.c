@@ -91,6 +91,14 @@ static void gate_close(struct gate *gate)
         w->last = NULL;
 }
 
+/* It has gone, or is none. If it is there and cannot be talked to, it believes that its calls have
+ * ended, and could have none cut: they are to end, with the process. */
+static void gate_fails(struct gate *gate, enum cn_err err)
+{
+    assert(err != CN_E_SYSTEM);
+    gate_close(gate);
+}
+
 void cn_worker_destroy(struct cn_worker *worker)
 {
     if (!worker)
@@ -230,7 +238,7 @@ static bool say_to_last(struct cn_worker *w, const struct cn_message *m)
     if (err == CN_OK || err == CN_E_MORE)
         gate_watch(gate, gate->has_answer, err == CN_E_MORE);
     else
-        gate_close(gate);
+        gate_fails(gate, err);
     return err == CN_OK;
 }
 
@@ -378,7 +386,7 @@ static bool answer_say(struct gate *gate)
     enum cn_err err = cn_channel_send(gate->watch.fd, &gate->answer, NULL, 0);
 
     if (err != CN_OK && err != CN_E_MORE) {
-        gate_close(gate);
+        gate_fails(gate, err);
         return false;
     }
     gate_watch(gate, err == CN_E_MORE, gate->is_full);
@@ -403,7 +411,7 @@ static bool gate_hear(struct gate *gate)
         tell(w);
     } else {
         cn_channel_close_fds(fds, fd_count);
-        gate_close(gate);
+        gate_fails(gate, err);
         return false;
     }
     if (gate->watch.fd < 0) /* telling found it gone */

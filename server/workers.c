@@ -206,6 +206,26 @@ static void queue_move(struct cn_workers *w, struct queue *from, struct queue *t
 
 static void worker_close(struct worker *worker);
 
+/* Its calls end with it. */
+static void worker_faulty(struct worker *worker)
+{
+    struct cn_workers *w = worker->all;
+
+    if (w->setup.faulty)
+        w->setup.faulty(worker->number);
+    worker_close(worker);
+}
+
+/* It has gone; or it cannot be talked to though it is there, and would go on with calls that nobody
+ * could have cut. */
+static void worker_fails(struct worker *worker, enum cn_err err)
+{
+    if (err == CN_E_HUNG_UP)
+        worker_close(worker);
+    else
+        worker_faulty(worker);
+}
+
 /* False: it takes no more just now, or is gone. */
 static bool say(struct worker *worker, const struct cn_message *m, const int *fds, size_t fd_count)
 {
@@ -214,7 +234,7 @@ static bool say(struct worker *worker, const struct cn_message *m, const int *fd
     if (err == CN_OK)
         return true;
     if (err != CN_E_MORE) {
-        worker_close(worker);
+        worker_fails(worker, err);
         return false;
     }
     worker->is_full = true;
@@ -399,16 +419,6 @@ static void queue_cut(struct cn_workers *w, struct queue *queue, uint32_t owner)
             queue_put(w, queue, number);
         }
     }
-}
-
-/* Its calls end with it. */
-static void worker_faulty(struct worker *worker)
-{
-    struct cn_workers *w = worker->all;
-
-    if (w->setup.faulty)
-        w->setup.faulty(worker->number);
-    worker_close(worker);
 }
 
 /* Those that do not answer any more. */
@@ -634,7 +644,7 @@ static void worker_ready(struct cn_watch *watch, uint32_t epoll_events)
             worker_faulty(worker);
     }
     if (watch->fd >= 0 && err != CN_OK && err != CN_E_MORE)
-        worker_close(worker);
+        worker_fails(worker, err);
     cuts_say(worker);
     cuts_look(w);
     queue_run(w);

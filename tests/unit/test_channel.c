@@ -1,6 +1,7 @@
 /* What processes say to each other, and to a process that says it wrong. */
 #include "unit.h"
 
+#include <errno.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -10,9 +11,29 @@
 static int ends[2];
 static const struct cn_message word = { .type = CN_MESSAGE_DRAIN };
 
+ssize_t __real_sendmsg(int fd, const struct msghdr *header, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *header, int flags);
+ssize_t __real_recvmsg(int fd, struct msghdr *header, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *header, int flags);
+
+static int failing; /* errno of both; 0: they do not fail */
+
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *header, int flags)
+{
+    errno = failing;
+    return failing ? -1 : __real_sendmsg(fd, header, flags);
+}
+
+ssize_t __wrap_recvmsg(int fd, struct msghdr *header, int flags)
+{
+    errno = failing;
+    return failing ? -1 : __real_recvmsg(fd, header, flags);
+}
+
 static int begin(void **state)
 {
     (void)state;
+    failing = 0;
     return cn_channel_make(ends) == CN_OK ? 0 : -1;
 }
 
@@ -172,6 +193,33 @@ static void without_room_fewer_descriptors_come(void **state)
     close(next);
 }
 
+/* Whoever has said or heard nothing tries again; else nobody is there, or all is lost. */
+static void what_the_kernel_refuses_for_a_while_is_no_end(void **state)
+{
+    static const struct {
+        int number;
+        enum cn_err err;
+    } cases[] = {
+        { EAGAIN, CN_E_MORE },        { EINTR, CN_E_MORE },        { ENOBUFS, CN_E_MORE },
+        { ENOMEM, CN_E_MORE },        { ETOOMANYREFS, CN_E_MORE }, { EPIPE, CN_E_HUNG_UP },
+        { ECONNRESET, CN_E_HUNG_UP }, { EPERM, CN_E_SYSTEM },      { EBADF, CN_E_SYSTEM },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(cases); i++) {
+        struct cn_message m;
+        int fds[CN_CHANNEL_FDS_MAX];
+        size_t count = 7;
+
+        failing = cases[i].number;
+        assert_int_equal(cn_channel_send(ends[0], &word, NULL, 0), cases[i].err);
+        assert_int_equal(hear(&m, fds, &count), cases[i].err);
+        assert_int_equal(count, 0);
+        failing = 0;
+        assert_err(hear(&m, fds, &count), CN_E_MORE);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -183,6 +231,7 @@ int main(void)
         TEST(a_full_channel_takes_no_more),
         TEST(no_more_descriptors_come_than_there_may),
         TEST(without_room_fewer_descriptors_come),
+        TEST(what_the_kernel_refuses_for_a_while_is_no_end),
     };
 
     return cmocka_run_group_tests(tests, crypto_setup, crypto_teardown);

@@ -3,7 +3,7 @@
 
 #include "rates.h"
 
-enum { OWNERS = 4, START_MS = 5000 };
+enum { OWNERS = 31, START_MS = 5000 };
 
 static struct cn_rates rates;
 static cn_bucket all;
@@ -91,8 +91,12 @@ static void it_is_told_from_when_it_may(void **state)
     granted(0, 0, START_MS, START_MS);
     one = cn_rates_ask(&rates, 0, 0, START_MS);
     other = cn_rates_ask(&rates, 0, 0, START_MS);
-    assert_int_equal(other.from_ms, one.from_ms + 20); /* in turns */
-    assert_int_equal(cn_rates_ask(&rates, 0, 0, START_MS + 1).from_ms, one.from_ms + 40);
+    assert_in_range(one.size, 512, 2000);
+    assert_in_range(other.from_ms, one.from_ms + one.size / 100, /* in turns */
+                    one.from_ms + one.size / 100 + 1);
+    assert_in_range(cn_rates_ask(&rates, 0, 0, START_MS + 1).from_ms,
+                    one.from_ms + (one.size + other.size) / 100,
+                    one.from_ms + (one.size + other.size) / 100 + 1);
 }
 
 static void each_owner_and_each_class_has_its_own(void **state)
@@ -127,6 +131,72 @@ static void all_together_have_one_too(void **state)
     assert_in_range(granted(0, 255, START_MS + 60000, START_MS + 70000), 100, 110);
 }
 
+/* Many who always ask for more, and one who says a word now and then. */
+static void beside_many_a_word_waits_but_little(uint32_t owner_step)
+{
+    enum { WAYS = 30, SECONDS = 20 };
+    struct cn_grant grant[WAYS] = { { 0 } }, word = { 0, START_MS };
+    uint64_t size[WAYS] = { 0 }, sum = 0, said_ms = START_MS;
+
+    for (uint64_t ms = START_MS; ms < START_MS + SECONDS * 1000; ms++) {
+        for (uint32_t way = 0; way < WAYS; way++) {
+            while (grant[way].from_ms <= ms) {
+                sum += grant[way].size;
+                if (ms >= START_MS + 1000) /* the first share what was not used before */
+                    size[way] += grant[way].size;
+                grant[way] = cn_rates_ask(&rates, way * owner_step, 0, ms);
+            }
+        }
+        if (word.size > 0 && word.from_ms <= ms) {
+            cn_rates_return(&rates, WAYS * owner_step, 0, word.size - 4);
+            word.size = 0;
+        } else if (word.size == 0 && ms >= said_ms + 7) {
+            said_ms = ms;
+            word = cn_rates_ask(&rates, WAYS * owner_step, 0, ms);
+            assert_in_range(word.from_ms, ms, ms + (ms < START_MS + 1000 ? 90 : 70));
+        }
+    }
+    assert_in_range(sum, SECONDS * 9900000, SECONDS * 10000000 + 2500000 + 200000);
+    for (size_t way = 0; way < WAYS; way++) /* and they have as much, each of them */
+        assert_in_range(size[way], sum / WAYS * 90 / 100, sum / WAYS);
+}
+
+static void beside_many_of_his_own_calls_a_word_waits_but_little(void **state)
+{
+    (void)state;
+    rates.rate[0] = 10000000;
+    beside_many_a_word_waits_but_little(0);
+}
+
+static void beside_many_calls_of_others_a_word_waits_but_little(void **state)
+{
+    (void)state;
+    rates.rate[0] = 0;
+    rates.rate_all = 10000000;
+    beside_many_a_word_waits_but_little(1);
+}
+
+static void who_may_little_has_it_beside_many_who_may_much(void **state)
+{
+    enum { WAYS = 30, SECONDS = 20 };
+    struct cn_grant grant[WAYS] = { { 0 } };
+    uint64_t little = 0;
+
+    (void)state;
+    rates.rate[0] = 0;
+    rates.rate[1] = 50000;
+    rates.rate_all = 10000000;
+    for (uint64_t ms = START_MS; ms < START_MS + SECONDS * 1000; ms++) {
+        for (uint32_t way = 0; way < WAYS; way++) {
+            while (grant[way].from_ms <= ms) {
+                little += way == 0 ? grant[way].size : 0;
+                grant[way] = cn_rates_ask(&rates, way, way == 0, ms);
+            }
+        }
+    }
+    assert_in_range(little, SECONDS * 15000, SECONDS * 50000 + 12500);
+}
+
 static void it_is_shared_by_who_has_the_same_bucket(void **state)
 {
     struct cn_rates others = { 0 };
@@ -137,6 +207,34 @@ static void it_is_shared_by_who_has_the_same_bucket(void **state)
     granted(0, 7, START_MS, START_MS);
     assert_true(cn_rates_ask(&others, 0, 7, START_MS).from_ms > START_MS);
     cn_rates_wipe(&others);
+}
+
+/* Each process that shares a bucket hears of another rate in its own time. */
+static void of_all_nothing_is_owed_under_another_rate(void **state)
+{
+    enum { PROCESSES = 32 };
+    uint64_t at_once = 0;
+
+    (void)state;
+    rates.rate_all = 100;
+    for (int i = 0; i < 1000; i++)
+        (void)cn_rates_ask(&rates, 0, 7, START_MS);
+    for (int i = 0; i < PROCESSES; i++) {
+        struct cn_grant grant = cn_rates_ask(&rates, 0, 7, START_MS); /* which waits for the old */
+
+        cn_rates_forget_all(&rates, START_MS);
+        assert_false(cn_rates_limit(&rates, 7));
+        cn_rates_return(&rates, 0, 7, grant.size);
+        rates.rate_all = 100000;
+        at_once += granted(0, 7, START_MS, START_MS);
+        rates.rate_all = i < PROCESSES - 1 ? 100 : 100000;
+    }
+    assert_in_range(at_once, 2000,
+                    PROCESSES * 2000); /* not a quarter of a second's worth for each */
+    assert_in_range(granted(0, 7, START_MS + 1, START_MS + 10000), 990000, 1002000);
+    all = 1; /* what was not used stays what it is */
+    cn_rates_forget_all(&rates, START_MS);
+    assert_int_equal(all, 1);
 }
 
 static void the_highest_rate_does_not_overflow(void **state)
@@ -205,7 +303,11 @@ int main(void)
         TEST(it_is_told_from_when_it_may),
         TEST(each_owner_and_each_class_has_its_own),
         TEST(all_together_have_one_too),
+        TEST(beside_many_of_his_own_calls_a_word_waits_but_little),
+        TEST(beside_many_calls_of_others_a_word_waits_but_little),
+        TEST(who_may_little_has_it_beside_many_who_may_much),
         TEST(it_is_shared_by_who_has_the_same_bucket),
+        TEST(of_all_nothing_is_owed_under_another_rate),
         TEST(the_highest_rate_does_not_overflow),
         TEST(what_was_promised_can_be_returned_before_it_counts),
         TEST(what_is_returned_is_there_for_others),

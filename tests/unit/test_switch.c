@@ -958,6 +958,111 @@ static void with_a_new_rate_for_all_nobody_waits_for_the_old(void **state)
     }
 }
 
+static struct cn_switch *others[2];
+
+static int after_both(void *context)
+{
+    bool more = cn_switch_turn(others[0]);
+
+    (void)context;
+    return cn_switch_turn(others[1]) || more;
+}
+
+/* Each worker hears of another rate in its own time. */
+static void nor_for_what_other_switches_were_promised(void **state)
+{
+    struct cn_switch_counts counts_of[2] = { { 0 } };
+    cn_bucket shared = 0;
+    int fd[PAIRS][2];
+
+    limits.stall_ms = 1000000;
+    limits.rate_all = 100;
+    with_limits(state);
+    cn_switch_destroy(sw);
+    for (int i = 0; i < 2; i++) {
+        assert_err(
+            cn_switch_create(&others[i], &loop, &limits, NULL, &counts_of[i], note_ended, NULL),
+            CN_OK);
+        cn_switch_share_rate(others[i], &shared);
+    }
+    loop.after = after_both;
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        sw = others[i % 2];
+        join(fd[i], 2 * i);
+        stuff(fd[i][0]);
+    }
+    (void)moved_in(1000);
+    assert_in_range(counts_of[0].bytes_total + counts_of[1].bytes_total, 1, 200);
+    limits.rate_all = 1000000;
+    sw = others[0];
+    cn_switch_limits_set(sw, &limits);
+    assert_in_range(moved_in(100), 90000, 120000); /* though the other holds promises of the old */
+    cn_switch_limits_set(others[1], &limits);
+    counts_of[0].bytes_total = counts_of[1].bytes_total = 0;
+    (void)moved_in(1000);
+    assert_in_range(counts_of[0].bytes_total + counts_of[1].bytes_total, 980000, 1100000);
+    assert_in_range(counts_of[1].bytes_total, 400000, 600000);
+    cn_switch_destroy(others[1]);
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        if (i % 2 == 0)
+            assert_int_equal(cn_switch_cut(sw, 2 * i), 1);
+        close(fd[i][0]);
+        close(fd[i][1]);
+    }
+    loop.after = after; /* what the end of the test destroys is others[0] */
+}
+
+static void under_a_new_rate_of_his_own_nobody_waits_for_the_old(void **state)
+{
+    int fd[PAIRS][2];
+
+    limits.stall_ms = 1000000;
+    with_limits(state);
+    cn_switch_rate_set(sw, 0, 100);
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        join(fd[i], 0);
+        stuff(fd[i][0]);
+    }
+    assert_true(moved_in(1000) < 200);
+    cn_switch_rate_set(sw, 0, 1000000);
+    assert_in_range(moved_in(1000), 700000, 1300000); /* one grant counts yet */
+    assert_int_equal(cn_switch_cut(sw, 0), PAIRS);
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        close(fd[i][0]);
+        close(fd[i][1]);
+    }
+}
+
+/* Nor does anybody wait for what those were promised who have gone. */
+static void who_goes_leaves_no_debt(void **state)
+{
+    int fd[PAIRS][2];
+
+    limits.stall_ms = 1000000;
+    limits.rate_all = 1000;
+    with_limits(state);
+    cn_switch_rate_set(sw, 0, 1000);
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        join(fd[i], 0);
+        stuff(fd[i][0]);
+    }
+    (void)moved_in(1000);
+    assert_int_equal(cn_switch_cut(sw, 0), PAIRS);
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        close(fd[i][0]);
+        close(fd[i][1]);
+    }
+    for (uint32_t owner = 0; owner < 4; owner += 2) { /* his other calls, and those of others */
+        join(fd[0], owner);
+        assert_int_equal(send(fd[0][0], "a word", 6, MSG_NOSIGNAL), 6);
+        turns();
+        later(260);
+        gets(fd[0][1], "a word");
+        assert_int_equal(cn_switch_cut(sw, owner), 1);
+        hang_up(fd[0]);
+    }
+}
+
 /* Between turns nothing is done, nor looked for. */
 static void who_has_to_wait_is_woken_just_when_it_may_go_on(void **state)
 {
@@ -1189,6 +1294,9 @@ int main(void)
         TEST(a_word_in_each_of_many_calls_is_little),
         TEST(all_have_a_rate_together),
         TEST(with_a_new_rate_for_all_nobody_waits_for_the_old),
+        TEST(nor_for_what_other_switches_were_promised),
+        TEST(under_a_new_rate_of_his_own_nobody_waits_for_the_old),
+        TEST(who_goes_leaves_no_debt),
         TEST(who_has_to_wait_is_woken_just_when_it_may_go_on),
         TEST(there_are_only_so_many_pairs_and_the_caller_keeps_what_is_refused),
         TEST(an_owner_is_cut_on_either_end_and_others_are_not),

@@ -3,7 +3,9 @@
 
 #include <errno.h>
 #include <netinet/in.h>
+#include <signal.h>
 #include <sys/socket.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "worker.h"
@@ -18,6 +20,25 @@ static uint64_t clock_now_ms;
 static const struct cn_switch_limits limits = {
     .pairs_max = PAIRS, .pipes_max = 2, .turn_size = 65536, .stall_ms = 5000, .owner_max = OWNERS
 };
+
+ssize_t __real_sendmsg(int fd, const struct msghdr *header, int flags);
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *header, int flags);
+ssize_t __real_recvmsg(int fd, struct msghdr *header, int flags);
+ssize_t __wrap_recvmsg(int fd, struct msghdr *header, int flags);
+
+static int failing; /* errno of both; 0: they do not fail */
+
+ssize_t __wrap_sendmsg(int fd, const struct msghdr *header, int flags)
+{
+    errno = failing;
+    return failing ? -1 : __real_sendmsg(fd, header, flags);
+}
+
+ssize_t __wrap_recvmsg(int fd, struct msghdr *header, int flags)
+{
+    errno = failing;
+    return failing ? -1 : __real_recvmsg(fd, header, flags);
+}
 
 static uint64_t false_clock(void)
 {
@@ -42,6 +63,7 @@ static int begin(void **state)
 
     (void)state;
     clock_now_ms = 1000000;
+    failing = 0;
     if (cn_page_make(&fd, OWNERS) != CN_OK || cn_page_map(&page, fd, true) != CN_OK ||
         cn_loop_init(&loop, PAIRS + 1) != CN_OK)
         return -1;
@@ -376,6 +398,52 @@ static void a_gate_that_says_what_no_gate_says_is_hung_up_on(void **state)
     assert_true(cn_worker_is_idle(worker));
 }
 
+static void a_gate_that_cannot_be_told_for_lack_of_memory_is_told_later(void **state)
+{
+    int gate = gate_comes(), ends[2];
+
+    (void)state;
+    (void)hears(gate, CN_MESSAGE_TOLD);
+    says_join(gate, ends, 1, 2, 7);
+    assert_int_equal(hears(gate, CN_MESSAGE_JOINED).ticket, 7);
+    failing = ENOMEM;
+    close_both(ends);
+    turns();
+    assert_int_equal(page.page->calls.pairs, 0);
+    failing = 0;
+    (void)hears(gate, CN_MESSAGE_ENDED);
+    close(gate);
+}
+
+/* Which lets go of its calls: nobody could have them cut. */
+static void with_a_gate_that_cannot_be_talked_to_the_process_ends(void **state)
+{
+    const struct cn_message m = { .type = CN_MESSAGE_CUT };
+
+    (void)state;
+    for (int hearing = 0; hearing < 2; hearing++) {
+        int gate = gate_comes(), status = 0;
+        pid_t child;
+
+        (void)hears(gate, CN_MESSAGE_TOLD);
+        if (hearing)
+            assert_err(cn_channel_send(gate, &m, NULL, 0), CN_OK);
+        child = fork();
+        if (child == 0) {
+            close(STDERR_FILENO);
+            failing = EPERM;
+            if (!hearing) /* it names its pairs, and that those are all */
+                assert_err(cn_worker_gate(worker, dup(gate)), CN_OK);
+            turns();
+            _exit(0);
+        }
+        assert_int_equal(waitpid(child, &status, 0), child);
+        assert_true(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
+        close(gate);
+        turns();
+    }
+}
+
 /* --- the gate's side ------------------------------------------------------------------------- */
 
 static struct cn_owner owner_memory[OWNERS];
@@ -631,6 +699,61 @@ static void a_pair_that_is_there_already_is_a_lie(void **state)
         m = (struct cn_message) { .type = CN_MESSAGE_JOINED, .ticket = m.ticket, .pair = 5 };
         says(end, i == 0 ? &pair : &m);
         assert_true(is_hung_up(end));
+        nobody_is_counted();
+        close_both(ends);
+        close(end);
+    }
+}
+
+/* Its calls go on meanwhile, and those to be cut are cut. */
+static void a_worker_that_cannot_be_told_for_lack_of_memory_is_told_later(void **state)
+{
+    int ends[2], end = worker_comes(false);
+    struct cn_message m;
+
+    (void)state;
+    failing = ENOMEM;
+    hand_over(ends, 1, 2);
+    cn_workers_cut(workers, 3);
+    for (int i = 0; i < 10; i++) {
+        assert_err(cn_loop_turn(&loop, false), CN_OK);
+        assert_int_equal(faulty, 0);
+        assert_int_equal(ended_count, 0);
+    }
+    failing = 0;
+    assert_int_equal(hears(end, CN_MESSAGE_CUT).party[0].who, 3);
+    assert_true(takes_join(end, &m));
+    says(end, &(struct cn_message) { .type = CN_MESSAGE_CUT });
+    assert_true(cn_workers_has_cut(workers));
+    close_both(ends);
+    close(end);
+}
+
+/* To say what, and to hear. */
+static void a_worker_that_cannot_be_talked_to_is_to_be_ended(void **state)
+{
+    (void)state;
+    for (int hearing = 0; hearing < 2; hearing++) {
+        int ends[2], end = worker_comes(false);
+        struct cn_message m;
+
+        faulty = 0;
+        hand_over(ends, 1, 2);
+        assert_true(takes_join(end, &m));
+        m = (struct cn_message) { .type = CN_MESSAGE_JOINED, .ticket = m.ticket, .pair = 3 };
+        says(end, &m);
+        assert_int_equal(cn_workers_pairs(workers), 1);
+        m = (struct cn_message) { .type = CN_MESSAGE_ENDED, .pair = 3 };
+        if (hearing)
+            assert_err(cn_channel_send(end, &m, NULL, 0), CN_OK);
+        failing = EPERM;
+        if (!hearing)
+            cn_workers_cut(workers, 1);
+        turns();
+        failing = 0;
+        assert_int_equal(faulty, end);
+        assert_true(is_hung_up(end));
+        assert_true(cn_workers_has_cut(workers));
         nobody_is_counted();
         close_both(ends);
         close(end);
@@ -989,10 +1112,14 @@ int main(void)
         TEST(beyond_its_room_a_pair_is_refused),
         TEST(a_line_that_would_block_is_refused),
         TEST(a_gate_that_says_what_no_gate_says_is_hung_up_on),
+        TEST(a_gate_that_cannot_be_told_for_lack_of_memory_is_told_later),
+        TEST(with_a_gate_that_cannot_be_talked_to_the_process_ends),
         GATE(a_pair_waits_for_a_worker),
         GATE(the_pairs_of_a_worker_that_goes_have_ended),
         GATE(what_a_worker_cannot_know_ends_it),
         GATE(a_pair_that_is_there_already_is_a_lie),
+        GATE(a_worker_that_cannot_be_told_for_lack_of_memory_is_told_later),
+        GATE(a_worker_that_cannot_be_talked_to_is_to_be_ended),
         GATE(a_cut_is_told_when_all_workers_have_done_it),
         GATE(a_cut_is_not_done_until_all_pairs_have_been_named),
         GATE(a_worker_that_does_not_name_its_pairs_is_left_in_time),
