@@ -62,7 +62,7 @@ static int begin(void **state)
                                          .turn_size = 65536,
                                          .stall_ms = 5000,
                                          .owner_max = 2 * PAIRS };
-    if (cn_loop_init(&loop, PAIRS + 1) != CN_OK ||
+    if (cn_loop_init(&loop, PAIRS + 2) != CN_OK ||
         cn_switch_create(&sw, &loop, &limits, NULL, &counts, note_ended, NULL) != CN_OK)
         return -1;
     loop.clock_ms = false_clock;
