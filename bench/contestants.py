@@ -165,9 +165,11 @@ class Cyphernet(Relay):
         return ["cyphernet", self.port, self.place / "ann.fp", self.place / "bob.fp"]
 
     def start(self):
-        """With one worker, if it knows of workers."""
-        room = f"[waiting]\nlines_max = {2 * self.calls}\n" if 2 * self.calls > self.lines_max else ""
-        for configuration in (self.one_worker + room, room):
+        """With one worker, and room for all calls of these two, if it knows of that."""
+        lines = max(2 * self.calls, self.lines_max)
+        room = f"[waiting]\nlines_max = {lines}\n"
+        of_each = f"lines_max_per_subscriber = {lines}\n"
+        for configuration in (self.one_worker + room + of_each, self.one_worker + room, room):
             (self.directory / "cyphernetd.conf").write_text(configuration)
             if self.is_ready():
                 return
