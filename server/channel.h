@@ -3,7 +3,7 @@
  *   supervisor to all     START, PING; and back PING
  *   supervisor to gate    LISTEN, WORKER, STATE, RETIRE, END
  *   gate to supervisor    READY or FAILED, STATE, RETIRED, FAULTY
- *   supervisor to worker  GATE, LIMITS, RATES, DRAIN, END
+ *   supervisor to worker  GATE, LIMITS, RATES, DRAIN, END; and back GATE
  *   gate to worker        JOIN, CUT
  *   supervisor to metrics SUMS; and back SUMS
  *   worker to gate        JOINED or REFUSED, CUT; of its own accord PAIR, TOLD, ENDED
@@ -37,7 +37,8 @@ enum cn_message_type {
     CN_MESSAGE_RETIRED, /* that has been done; it goes on cutting calls until it is to end */
     CN_MESSAGE_READY,
     CN_MESSAGE_FAILED, /* err, and errno as number */
-    CN_MESSAGE_GATE,   /* a channel to the gate that hears of all pairs from now on */
+    CN_MESSAGE_GATE, /* a channel to the gate that hears of all pairs from now on; back: it did not
+                        arrive, once more */
     CN_MESSAGE_LIMITS,
     CN_MESSAGE_RATES,   /* of the limits classes from number on */
     CN_MESSAGE_DRAIN,   /* end when nothing is left */

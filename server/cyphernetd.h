@@ -45,6 +45,7 @@ struct cn_cyphernetd {
     char dir_path[PATH_MAX]; /* the same from the root */
     char program[PATH_MAX];  /* that this process runs */
     bool only_checks;        /* whether it could start */
+    bool takes_over;         /* from one that runs, if it does: that one's lines are in force */
     int inherit_fd;          /* what a program before us left; -1: nothing */
     struct cn_upgrade inherited;
     int dir_fd;
@@ -56,6 +57,7 @@ struct cn_cyphernetd {
     struct cn_config started_with;
     struct cn_loop loop;
     uint32_t lines_max;
+    uint32_t pipes_max;
     uint32_t workers;
     struct cn_supervisor *supervisor;
     struct cn_listeners listeners;
@@ -102,8 +104,9 @@ int cn_opening_metrics(void);
 int cn_opening_metrics_nowhere(void);
 /* Workers that go on under us go on sharing it. */
 int cn_opening_rate(void);
-/* As many lines as there may be descriptors for, each taking one, and calls pipes beside. */
-uint32_t cn_opening_lines_max(void);
+/* As many lines as there may be descriptors for, each taking one, and calls pipes beside; as many
+ * pipes as there may be beside the lines of a program before us. */
+void cn_opening_room(void);
 
 /* --- reloading.c ----------------------------------------------------------------------------- */
 

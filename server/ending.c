@@ -64,11 +64,12 @@ static void child_gone(struct cn_subprocess *child, int status)
     bool in_haste = s->setup.loop->now_ms < child->started_ms + CN_SUBPROCESS_HASTE_MS;
     bool unexpected = s->leaving ? cuts(child) : child->state != CN_SUBPROCESS_LEAVING;
     bool was_starting = child->state == CN_SUBPROCESS_STARTING;
+    bool cut = child->role == CN_ROLE_SWITCH && status != 0; /* also while it was leaving */
 
     child->pid = 0; /* the number may be another's by now */
     if (was_starting)
         last_word(child);
-    if ((unexpected || child->fault) && s->failure == CN_OK)
+    if ((unexpected || cut || child->fault) && s->failure == CN_OK)
         gone_log(child, status);
     if (was_starting && !s->begun && s->failure == CN_OK) {
         s->failure = CN_E_SYSTEM;

@@ -245,6 +245,7 @@ static int supervisor_open(const struct cn_registry_content *content)
                                                .rate_fd = cn_cyphernetd.rate_fd,
                                                .metrics_fd = cn_cyphernetd.metrics_fd,
                                                .lines_max = cn_cyphernetd.lines_max,
+                                               .pipes_max = cn_cyphernetd.pipes_max,
                                                .workers = cn_cyphernetd.workers,
                                                .started_ms = cn_cyphernetd.started_ms,
                                                .state_number = cn_cyphernetd.inherited.state_number,
@@ -352,8 +353,7 @@ static int ground_lay(uid_t started)
     if (err != CN_OK)
         return cn_main_fail_err(err, "starting", NULL);
     cn_cyphernetd.shutdown.fire = shutdown_fire;
-    cn_cyphernetd.lines_max =
-        cn_cyphernetd.inherit_fd >= 0 ? cn_cyphernetd.inherited.lines_max : cn_opening_lines_max();
+    cn_opening_room();
     cn_cyphernetd.workers = workers_wanted();
     cn_cyphernetd.started_ms = cn_cyphernetd.inherit_fd >= 0 ? cn_cyphernetd.inherited.started_ms
                                                              : cn_cyphernetd.loop.now_ms;

@@ -35,11 +35,10 @@ int cn_opening_dir(void)
     return CN_EXIT_DONE;
 }
 
-uint32_t cn_opening_lines_max(void)
+/* Descriptors of each process for lines and pipes. */
+static uint64_t room(void)
 {
-    uint32_t lines = cn_cyphernetd.config.lines_max;
     struct rlimit limit;
-    uint64_t reserved = DESCRIPTORS_RESERVED + 2 * (uint64_t)cn_cyphernetd.config.pipes_max;
     uint64_t most = 1024;
 
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
@@ -48,14 +47,49 @@ uint32_t cn_opening_lines_max(void)
         (void)getrlimit(RLIMIT_NOFILE, &limit);
         most = limit.rlim_cur;
     }
-    most = most > reserved + 2 ? most - reserved : 2;
-    if (most < lines) {
+    return most > DESCRIPTORS_RESERVED ? most - DESCRIPTORS_RESERVED : 0;
+}
+
+/* Pipes go first, but for two lines. */
+static void lines_fit(uint64_t most)
+{
+    uint64_t pipes = 2 * (uint64_t)cn_cyphernetd.pipes_max;
+    uint64_t lines = most > pipes + 2 ? most - pipes : 2;
+
+    if (lines >= cn_cyphernetd.lines_max)
+        return;
+    if (!cn_cyphernetd.takes_over)
         cn_log("warning", "text=\"descriptors allow only %llu lines of waiting.lines_max = %u\"",
-               (unsigned long long)most, lines);
-        lines = (uint32_t)most;
+               (unsigned long long)lines, cn_cyphernetd.lines_max);
+    cn_cyphernetd.lines_max = (uint32_t)lines;
+}
+
+/* There are as many lines as before, whatever is wanted now. */
+static void pipes_fit(uint64_t most)
+{
+    uint64_t lines = cn_cyphernetd.lines_max;
+    uint64_t pipes = most > lines ? (most - lines) / 2 : 0;
+
+    if (pipes >= cn_cyphernetd.pipes_max)
+        return;
+    cn_log("warning",
+           "text=\"descriptors allow only %llu pipes of calls.pipes_max = %u beside %u lines\"",
+           (unsigned long long)pipes, cn_cyphernetd.pipes_max, cn_cyphernetd.lines_max);
+    cn_cyphernetd.pipes_max = (uint32_t)pipes;
+}
+
+void cn_opening_room(void)
+{
+    cn_cyphernetd.lines_max = cn_cyphernetd.config.lines_max;
+    cn_cyphernetd.pipes_max = cn_cyphernetd.config.pipes_max;
+    if (cn_cyphernetd.inherit_fd >= 0) {
+        cn_cyphernetd.lines_max = cn_cyphernetd.inherited.lines_max;
+        pipes_fit(room());
+    } else {
+        lines_fit(room());
     }
-    cn_log_at(CN_LOG_DETAILS, "room", "lines=%u", lines);
-    return lines;
+    cn_cyphernetd.started_with.pipes_max = cn_cyphernetd.pipes_max;
+    cn_log_at(CN_LOG_DETAILS, "room", "lines=%u", cn_cyphernetd.lines_max);
 }
 
 int cn_opening_listeners(const struct cn_settings *settings)

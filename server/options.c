@@ -82,7 +82,7 @@ int cn_options_take(int argc, char **argv, bool *told)
             return cn_main_fail("it cannot take over from the program that runs",
                                 "restart the server");
         else if (option == 't')
-            continue;
+            cn_cyphernetd.takes_over = true;
         else if (option == 'q')
             cn_log_level_set(CN_LOG_FAILURES);
         else if (option == 'v')

@@ -74,12 +74,16 @@ enum { ANY = -1 };
     }
 
 static const struct rule both[] = {
-    CALL(brk),          CALL(clock_gettime), CALL(close),
-    CALL(epoll_ctl),    CALL(epoll_pwait),   CALL(epoll_wait),
-    CALL(exit),         CALL(exit_group),    CALL(munmap),
-    CALL(recvfrom),     CALL(recvmsg),       CALL(restart_syscall),
-    CALL(rt_sigreturn), CALL(sendmsg),       CALL(sendto),
-    CALL(setsockopt),   CALL(shutdown),      ONLY(write, 0, STDERR_FILENO),
+    CALL(brk),          CALL(clock_gettime),
+    CALL(close),        CALL(epoll_ctl),
+    CALL(epoll_pwait),  CALL(epoll_wait),
+    CALL(exit),         CALL(exit_group),
+    CALL(munmap),       CALL(poll),
+    CALL(ppoll),        CALL(recvfrom),
+    CALL(recvmsg),      CALL(restart_syscall),
+    CALL(rt_sigreturn), CALL(sendmsg),
+    CALL(sendto),       CALL(setsockopt),
+    CALL(shutdown),     ONLY(write, 0, STDERR_FILENO),
 };
 
 /* For assert, which keeps what it says, and abort; with tgkill, of itself. */
@@ -112,22 +116,12 @@ static const struct rule of_gate[] = {
     CALL(mremap),
     CALL(sysinfo), /* qsort */
     ONLY(newfstatat, 3, AT_EMPTY_PATH),
-    CALL(poll),
-    CALL(ppoll),
 };
 
 static const struct rule of_metrics[] = {
-    CALL(accept4),
-    ONLY(fcntl, 1, F_GETFL),
-    ONLY(fcntl, 1, F_SETFL),
-    CALL(futex),
-    CALL(getsockopt),
-    CALL(madvise),
-    CALL(mremap),
-    CALL(poll),
-    CALL(ppoll),
-    CALL(pread64),
-    CALL(writev),
+    CALL(accept4), ONLY(fcntl, 1, F_GETFL), ONLY(fcntl, 1, F_SETFL),
+    CALL(futex),   CALL(getsockopt),        CALL(madvise),
+    CALL(mremap),  CALL(pread64),           CALL(writev),
 };
 
 static int rules_add(scmp_filter_ctx filter, const struct rule *rules, size_t count)

@@ -57,6 +57,13 @@ static void connect_two(struct cn_subprocess *gate, struct cn_subprocess *worker
     cn_channel_close_fds(ends, 2);
 }
 
+/* It has missed one. If there is none now, the next one's start brings it. */
+static void gate_again(struct cn_subprocess *worker)
+{
+    if (worker->supervisor->gate)
+        connect_two(worker->supervisor->gate, worker);
+}
+
 static void state_say(struct cn_subprocess *gate)
 {
     const struct cn_supervisor *s = gate->supervisor;
@@ -280,6 +287,8 @@ static bool hear(struct cn_subprocess *child)
         sums_write(child);
     else if (err == CN_OK && m.type == CN_MESSAGE_FAULTY && child->role == CN_ROLE_GATE)
         worker_end(s, (pid_t)m.number);
+    else if (err == CN_OK && m.type == CN_MESSAGE_GATE && child->role == CN_ROLE_SWITCH)
+        gate_again(child);
     else if (err == CN_OK && m.type == CN_MESSAGE_RETIRED && child->state == CN_SUBPROCESS_LEAVING)
         gate_retired(child);
     else if (err == CN_OK && m.type == CN_MESSAGE_PING)
@@ -307,11 +316,13 @@ static struct cn_switch_limits limits_of(const struct cn_supervisor *s,
                                          const struct cn_config *config)
 {
     uint32_t workers = s->setup.workers > 0 ? s->setup.workers : 1;
+    uint32_t pipes =
+        config->pipes_max < s->setup.pipes_max ? config->pipes_max : s->setup.pipes_max;
 
     return (struct cn_switch_limits) {
         .pairs_max = s->setup.lines_max / 2 + 1,
         .owner_max = s->setup.lines_max,
-        .pipes_max = config->pipes_max / workers,
+        .pipes_max = pipes / workers,
         .turn_size = config->turn_size,
         .idle_ms = (uint64_t)config->idle_timeout * 1000,
         .stall_ms = (uint64_t)config->stall_timeout * 1000,

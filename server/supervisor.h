@@ -38,7 +38,8 @@ struct cn_supervisor_setup {
     int rate_fd;    /* the bucket that workers share (page.h); borrowed */
     int metrics_fd; /* a listening socket, borrowed; -1: no metrics */
     uint32_t lines_max;
-    uint32_t workers; /* that there are to be */
+    uint32_t pipes_max; /* of all workers, whatever a configuration wants later */
+    uint32_t workers;   /* that there are to be */
     uint64_t started_ms;
     uint32_t state_number; /* the last that another program gave; 0: there was none */
     enum cn_log_level log_level;

@@ -4,35 +4,59 @@
 #include <unistd.h>
 
 #include "child.h"
+#include "log.h"
 #include "sandbox.h"
 #include "worker.h"
+
+enum { GATE_AGAIN_MS = 1000 };
 
 struct program {
     struct cn_loop loop;
     struct cn_page_map page;
     cn_bucket *rate_all;
     struct cn_worker *worker;
+    struct cn_timer gate_again; /* asks for it */
+    bool gate_missed;           /* there was no descriptor left for the last one */
     bool draining;
 };
 
 /* The loop reaches it; there is one in a process. */
 static struct program program;
 
-/* Also without a supervisor, or with a gate that cannot be heard: nobody could have a call cut any
- * more. */
+/* Also without a supervisor: nobody could have a call cut any more. */
 static void end(int code)
 {
     cn_worker_destroy(program.worker); /* what is left is cut */
     _exit(code);
 }
 
+static void gate_again_fire(struct cn_timer *timer)
+{
+    const struct cn_message m = { .type = CN_MESSAGE_GATE };
+
+    (void)timer;
+    cn_child_say(&m);
+}
+
+/* Calls go on without one that cannot be heard, and can be cut as soon as it can. */
+static bool gate_take(const int *fds, size_t fd_count)
+{
+    if (fd_count == 1 && cn_worker_gate(program.worker, fds[0]) == CN_OK) {
+        program.gate_missed = false;
+        cn_loop_timer_clear(&program.loop, &program.gate_again);
+        return true;
+    }
+    if (!program.gate_missed)
+        cn_log_at(CN_LOG_FAILURES, "gate_missed", "reason=\"no descriptor was left for it\"");
+    program.gate_missed = true;
+    cn_loop_timer_set(&program.loop, &program.gate_again, program.loop.now_ms + GATE_AGAIN_MS);
+    return false;
+}
+
 static bool take(const struct cn_message *m, const int *fds, size_t fd_count)
 {
-    if (m->type == CN_MESSAGE_GATE) {
-        if (fd_count == 1 && cn_worker_gate(program.worker, fds[0]) == CN_OK)
-            return true;
-        end(EXIT_FAILURE);
-    }
+    if (m->type == CN_MESSAGE_GATE)
+        return gate_take(fds, fd_count);
     if (m->type == CN_MESSAGE_LIMITS)
         cn_worker_limits(program.worker, &m->limits);
     for (uint32_t i = 0; m->type == CN_MESSAGE_RATES && i < CN_CHANNEL_RATES; i++)
@@ -69,12 +93,13 @@ static enum cn_err start(void)
         err = cn_page_bucket_map(&program.rate_all, fds[1]);
     cn_channel_close_fds(fds, fd_count);
     if (err == CN_OK)
-        err = cn_loop_init(&program.loop, m.limits.pairs_max + 1);
+        err = cn_loop_init(&program.loop, m.limits.pairs_max + 2);
     if (err == CN_OK)
         err = cn_worker_create(&program.worker, &program.loop, &program.page, &m.limits);
     if (err == CN_OK)
         cn_worker_share_rate(program.worker, program.rate_all);
     program.loop.after = after;
+    program.gate_again.fire = gate_again_fire;
     if (err == CN_OK)
         err = cn_child_listen(&program.loop, take, end);
     if (err == CN_OK)

@@ -183,6 +183,20 @@ manuals() {
     done
 }
 
+# What links of documents point to is there.
+links() {
+    for file in $(git ls-files '*.md'); do
+        grep -oE '\]\([^)#: ]+' "$file" | cut -c3- | while read -r target; do
+            [ -e "$(dirname "$file")/$target" ] || echo "$file: $target is not there"
+        done
+    done
+}
+
+# And a decision is known by its number.
+numbers() {
+    find docs/decisions -name '*.md' | sed 's/.*\///; s/-.*//' | sort | uniq -d
+}
+
 scripts() {
     shellcheck run .ci/run $(find tests bench -name '*.sh')
 }
@@ -211,6 +225,8 @@ check 'each process has its part only' nothing parts_apart
 check 'the library exports its header' exports
 check 'the library ends no process' nothing exits
 check 'manual pages' manuals
+check 'links of the documents' nothing links
+check 'one decision for each number' nothing numbers
 check 'shell scripts' scripts
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

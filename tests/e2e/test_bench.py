@@ -60,7 +60,7 @@ def test_the_bench_of_the_server_writes_figures_and_draws_them(tmp_path):
 
 
 def test_the_bench_of_floods_writes_figures():
-    done = subprocess.run([sys.executable, BENCH / "floods.py", "--only", "hoard", "--seconds", "1"],
+    done = subprocess.run([sys.executable, BENCH / "floods.py", "--only", "hoard", "--quick"],
                           env=dict(os.environ, CYPHERNET_BUILD=str(BUILD)), capture_output=True, text=True, timeout=100,
                           check=False)
     assert done.returncode == 0, done.stderr
@@ -68,6 +68,26 @@ def test_the_bench_of_floods_writes_figures():
     assert found["calls"] > 0 and found["kept"] > 0 and found["counted"]["refused_over_limit"] > 0
     for times in (found["admission_ms"], found["joining_ms"]):
         assert 0 < times["p50"] <= times["p99"] <= times["max"]
+
+
+# A bench whose callers are never fast enough.
+NEVER_FAST = """
+import importlib.util, sys
+spec = importlib.util.spec_from_file_location("bench_floods", sys.argv.pop(1))
+floods = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(floods)
+floods.P99_MS = 0
+sys.exit(floods.main())
+"""
+
+
+@pytest.mark.parametrize(("words", "code"), [(["--seconds", "1"], 1), (["--quick"], 0)])
+def test_the_bench_of_floods_fails_if_a_goal_is_not_reached(words, code):
+    done = subprocess.run([sys.executable, "-c", NEVER_FAST, BENCH / "floods.py", "--only", "hoard", *words],
+                          env=dict(os.environ, CYPHERNET_BUILD=str(BUILD), PYTHONPATH=str(BENCH)),
+                          capture_output=True, text=True, timeout=100, check=False)
+    assert "under 0 ms: NOT REACHED" in done.stdout, done.stderr
+    assert done.returncode == code
 
 
 def joined(port, back):

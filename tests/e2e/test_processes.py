@@ -3,11 +3,13 @@
 import json
 import os
 import re
+import resource
 import signal
 import socket
 import time
 from pathlib import Path
 
+import pytest
 from ctl_helper import BUILD
 from lines import OTHER, TAG, Line, call_of, invited, pair_of, status, works
 from live import has_gone, until
@@ -286,3 +288,49 @@ def test_when_the_supervisor_is_killed_nobody_stays(own):
     until(lambda: all(map(has_gone, pids)), "they have gone", 10)
     one.ended()
     other.ended()
+
+
+@pytest.mark.parametrize("change", [gate_killed, upgraded])
+def test_a_worker_without_a_descriptor_for_another_gate_keeps_its_calls(own, change):
+    """It says so; the gate hears of them as soon as there is one, and cuts whom it should have."""
+    own.serve("[calls]\nworkers = 1\n")
+    people = [invited(own) for _ in range(4)]
+    first = call_of(own, fingerprints=tuple(people[:2]))
+    second = call_of(own, fingerprints=tuple(people[2:]), tag=OTHER)
+    handed_over(own, 2)
+    [worker] = own.processes()["cyphernetd-switch"]
+    _, hard = resource.prlimit(worker, resource.RLIMIT_NOFILE)
+    resource.prlimit(worker, resource.RLIMIT_NOFILE, (3, hard))
+    change(own)
+    own.server.says("event=gate_missed")
+    works(*first)
+    own.ctl.ok("revoke", people[0].stem)
+    resource.prlimit(worker, resource.RLIMIT_NOFILE, (hard, hard))
+    for line in first:
+        line.ended()
+    works(*second)
+    handed_over(own, 1)
+    assert own.server.said().count("event=gate_missed") == 1
+    assert status(own)["worker_restarts"] == 0 and "cyphernetd-switch" not in own.server.said()
+
+
+def test_a_worker_that_does_not_live_to_leave_is_told_of(own):
+    own.serve("[calls]\nworkers = 1\n")
+    one, other = call_of(own)
+    handed_over(own, 1)
+    [worker] = own.processes()["cyphernetd-switch"]
+    upgraded(own)
+    until(lambda: sum(person["joined"] for person in status(own)["subscribers"]) == 2, "the gate knows of the call")
+    os.kill(worker, signal.SIGKILL)
+    own.server.says("event=process_ended program=cyphernetd-switch signal=9")
+    own.server.says("outcome=broken")
+    one.ended()
+    other.ended()
+
+
+def test_workers_that_leave_as_they_should_are_not(own):
+    own.serve("[calls]\nworkers = 1\n")
+    for _ in range(2):
+        upgraded(own)
+        until(lambda: len(own.processes()["cyphernetd-switch"]) == 1, "the one before has left")
+    assert "process_ended" not in own.server.said()

@@ -7,7 +7,7 @@ import time
 
 import pytest
 from ctl_helper import BUILD
-from lines import OTHER, Line, call_of, invited, works
+from lines import OTHER, Line, call_of, invited, status, works
 from live import World, until
 from processes import handed_over, upgraded
 
@@ -197,3 +197,26 @@ def test_check_tells_whether_it_could_begin(own):
     check = own.run_program([BUILD / "cyphernetd", "--dir", own.ctl.dir, "--check"])
     check.end(1)
     assert "error: cyphernetd.conf: " in check.said()
+
+
+def test_a_new_program_has_no_more_pipes_than_fit_beside_the_lines_there_are(own):
+    """200 descriptors, 64 of them reserved, 4 for two pipes: 132 lines, which leave room for two pipes later, too."""
+    own.serve("[calls]\npipes_max = 2\nworkers = 1\n", under=["prlimit", "--nofile=200:200"])
+    assert "descriptors allow only 132 lines" in own.server.said()
+    (own.ctl.dir / "cyphernetd.conf").write_text("[calls]\npipes_max = 100\nworkers = 1\n")
+    upgraded(own)
+    said = own.server.said()
+    assert "descriptors allow only 2 pipes of calls.pipes_max = 100 beside 132 lines" in said
+    assert "allow only 2 lines" not in said
+    assert "event=upgraded version=" in said and "needs_restart=calls.pipes_max\n" in said
+    people = invited(own), invited(own)
+    calls = [call_of(own, fingerprints=people, tag=f"{n:02x}" + 31 * "01", buffer=4096) for n in range(4)]
+    for one, _ in calls:
+        before = status(own)["bytes"]
+        one.tell("send", 20_000_000)  # which nobody reads
+        until(lambda: status(own)["bytes"] > before + 10_000, "octets are on their way")
+    own.server.signal(signal.SIGHUP)
+    own.server.says("event=reloaded needs_restart=calls.pipes_max\n")
+    assert status(own)["pipes"] == 2
+    upgraded(own)
+    handed_over(own, 4)

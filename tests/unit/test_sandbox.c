@@ -29,17 +29,18 @@ enum {
 
 /* What either may do, then each one alone. Anything else may not, whatever its arguments. */
 static const int common[] = {
-    SYS_brk,          SYS_clock_gettime, SYS_close,   SYS_epoll_ctl,
-    SYS_epoll_pwait,  SYS_epoll_wait,    SYS_exit,    SYS_exit_group,
-    SYS_munmap,       SYS_recvfrom,      SYS_recvmsg, SYS_restart_syscall,
-    SYS_rt_sigreturn, SYS_sendmsg,       SYS_sendto,  SYS_setsockopt,
-    SYS_shutdown,     SYS_getpid,        SYS_gettid,  SYS_rt_sigprocmask,
+    SYS_poll,    SYS_ppoll,           SYS_brk,          SYS_clock_gettime,
+    SYS_close,   SYS_epoll_ctl,       SYS_epoll_pwait,  SYS_epoll_wait,
+    SYS_exit,    SYS_exit_group,      SYS_munmap,       SYS_recvfrom,
+    SYS_recvmsg, SYS_restart_syscall, SYS_rt_sigreturn, SYS_sendmsg,
+    SYS_sendto,  SYS_setsockopt,      SYS_shutdown,     SYS_getpid,
+    SYS_gettid,  SYS_rt_sigprocmask,
 };
 static const int of_switch[] = { SYS_pipe2, SYS_splice };
-static const int of_gate[] = { SYS_accept4, SYS_fstat,   SYS_futex, SYS_getrandom, SYS_madvise,
-                               SYS_mremap,  SYS_sysinfo, SYS_poll,  SYS_ppoll };
-static const int of_metrics[] = { SYS_accept4, SYS_futex, SYS_getsockopt, SYS_madvise, SYS_mremap,
-                                  SYS_sysinfo, SYS_poll,  SYS_ppoll,      SYS_pread64, SYS_writev };
+static const int of_gate[] = { SYS_accept4, SYS_fstat,  SYS_futex,  SYS_getrandom,
+                               SYS_madvise, SYS_mremap, SYS_sysinfo };
+static const int of_metrics[] = { SYS_accept4, SYS_futex,   SYS_getsockopt, SYS_madvise,
+                                  SYS_mremap,  SYS_sysinfo, SYS_pread64,    SYS_writev };
 
 static bool is_in(int call, const int *list, size_t count)
 {
