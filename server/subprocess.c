@@ -18,7 +18,11 @@ void cn_subprocess_end(struct cn_subprocess *child, const char *why)
 void cn_subprocess_say(struct cn_subprocess *child, const struct cn_message *m, const int *fds,
                        size_t fd_count)
 {
-    if (child->channel.fd >= 0 && cn_channel_send(child->channel.fd, m, fds, fd_count) != CN_OK)
+    enum cn_err err = CN_OK;
+
+    if (child->channel.fd >= 0)
+        err = cn_channel_send(child->channel.fd, m, fds, fd_count);
+    if (err != CN_OK && err != CN_E_HUNG_UP) /* who has gone is told of as such */
         cn_subprocess_end(child, "it does not take what it is told");
 }
 
