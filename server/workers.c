@@ -1,5 +1,6 @@
 #include "workers.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -567,6 +568,7 @@ static bool take_told(struct worker *worker)
 
 static bool take(struct worker *worker, const struct cn_message *m)
 {
+    assert(worker->pair_of); /* it is there */
     switch ((enum cn_message_type)m->type) {
     case CN_MESSAGE_JOINED:
     case CN_MESSAGE_REFUSED:
