@@ -145,7 +145,7 @@ enum cn_moved cn_way_take(struct cn_way *way, struct cn_pipes *pipes, uint8_t co
 {
     if (way->pipe.fd[0] >= 0 || cn_pipes_lend(pipes, &way->pipe))
         return fill(way, most);
-    return way->writable ? copy_on(way, copy, most, now_ms) : CN_MOVED_NOTHING;
+    return copy_on(way, copy, most, now_ms);
 }
 
 void cn_way_end(struct cn_way *way, struct cn_pipes *pipes)

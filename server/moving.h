@@ -33,8 +33,9 @@ enum cn_moved {
 };
 
 void cn_way_begin(struct cn_way *way, int from, int to);
-/* From a source that is readable, when nothing is in the pipe: at most so many octets, one or more,
- * into a pipe, or by way of copy right on to the far end. May find the end. */
+/* From a source that is readable, when nothing is in the pipe, and if none is lent yet the far end
+ * is writable: at most so many octets, one or more, into a pipe, or by way of copy right on to the
+ * far end. May find the end. */
 enum cn_moved cn_way_take(struct cn_way *way, struct cn_pipes *pipes, uint8_t copy[CN_COPY_SIZE],
                           size_t most, uint64_t now_ms);
 /* What is in the pipe, to a far end that is writable. */

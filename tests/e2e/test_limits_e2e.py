@@ -8,10 +8,8 @@ import signal
 import socket
 import subprocess
 import time
-from pathlib import Path
 
 import pytest
-from ctl_helper import BUILD
 from lines import OTHER, TAG, Line, call_of, counts, forged, invited, pair_of, status, works
 from live import until
 

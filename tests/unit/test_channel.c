@@ -7,28 +7,10 @@
 #include <unistd.h>
 
 #include "channel.h"
+#include "failing_channels.h"
 
 static int ends[2];
 static const struct cn_message word = { .type = CN_MESSAGE_DRAIN };
-
-ssize_t __real_sendmsg(int fd, const struct msghdr *header, int flags);
-ssize_t __wrap_sendmsg(int fd, const struct msghdr *header, int flags);
-ssize_t __real_recvmsg(int fd, struct msghdr *header, int flags);
-ssize_t __wrap_recvmsg(int fd, struct msghdr *header, int flags);
-
-static int failing; /* errno of both; 0: they do not fail */
-
-ssize_t __wrap_sendmsg(int fd, const struct msghdr *header, int flags)
-{
-    errno = failing;
-    return failing ? -1 : __real_sendmsg(fd, header, flags);
-}
-
-ssize_t __wrap_recvmsg(int fd, struct msghdr *header, int flags)
-{
-    errno = failing;
-    return failing ? -1 : __real_recvmsg(fd, header, flags);
-}
 
 static int begin(void **state)
 {

@@ -226,6 +226,23 @@ static size_t stuff(int fd)
     return sent;
 }
 
+/* As many calls as there may be, of owners so far apart, each with as much to move as it takes. */
+static void join_all(int end[PAIRS][2], uint32_t step)
+{
+    for (uint32_t i = 0; i < PAIRS; i++) {
+        join(end[i], step * i);
+        stuff(end[i][0]);
+    }
+}
+
+static void close_all(int end[PAIRS][2])
+{
+    for (int i = 0; i < PAIRS; i++) {
+        close(end[i][0]);
+        close(end[i][1]);
+    }
+}
+
 /* Read until the end, or until the reset; how much it was. */
 static size_t drain(int fd, bool to_reset)
 {
@@ -727,11 +744,13 @@ static void what_is_asked_of_tcp(void **state)
     connect_pair(one);
     connect_pair(other);
     join_these(fd, one, other, 0);
-    for (int *end = one; end; end = end == one ? other : NULL) {
-        assert_true(option(end[1], IPPROTO_TCP, TCP_NODELAY));
-        assert_true(option(end[1], SOL_SOCKET, SO_KEEPALIVE));
-        assert_int_equal(option(end[1], IPPROTO_TCP, TCP_KEEPIDLE), 60);
-        assert_int_equal(option(end[1], IPPROTO_TCP, TCP_KEEPINTVL), 15);
+    for (int i = 0; i < 2; i++) {
+        int of_switch = i == 0 ? one[1] : other[1];
+
+        assert_true(option(of_switch, IPPROTO_TCP, TCP_NODELAY));
+        assert_true(option(of_switch, SOL_SOCKET, SO_KEEPALIVE));
+        assert_int_equal(option(of_switch, IPPROTO_TCP, TCP_KEEPIDLE), 60);
+        assert_int_equal(option(of_switch, IPPROTO_TCP, TCP_KEEPINTVL), 15);
     }
     limits.stall_ms = 1;
     cn_switch_limits_set(sw, &limits);
@@ -907,10 +926,7 @@ static void a_word_in_each_of_many_calls_is_little(void **state)
         }
     }
     assert_int_equal(cn_switch_cut(sw, 0), PAIRS);
-    for (int i = 0; i < PAIRS; i++) {
-        close(fd[i][0]);
-        close(fd[i][1]);
-    }
+    close_all(fd);
 }
 
 static void all_have_a_rate_together(void **state)
@@ -943,10 +959,7 @@ static void with_a_new_rate_for_all_nobody_waits_for_the_old(void **state)
     limits.stall_ms = 1000000;
     limits.rate_all = 100;
     with_limits(state);
-    for (uint32_t i = 0; i < PAIRS; i++) {
-        join(fd[i], 2 * i);
-        stuff(fd[i][0]);
-    }
+    join_all(fd, 2);
     assert_true(moved_in(1000) < 200);
     limits.rate_all = 1000000;
     cn_switch_limits_set(sw, &limits);
@@ -1019,18 +1032,12 @@ static void under_a_new_rate_of_his_own_nobody_waits_for_the_old(void **state)
     limits.stall_ms = 1000000;
     with_limits(state);
     cn_switch_rate_set(sw, 0, 100);
-    for (uint32_t i = 0; i < PAIRS; i++) {
-        join(fd[i], 0);
-        stuff(fd[i][0]);
-    }
+    join_all(fd, 0);
     assert_true(moved_in(1000) < 200);
     cn_switch_rate_set(sw, 0, 1000000);
     assert_in_range(moved_in(1000), 700000, 1300000); /* one grant counts yet */
     assert_int_equal(cn_switch_cut(sw, 0), PAIRS);
-    for (uint32_t i = 0; i < PAIRS; i++) {
-        close(fd[i][0]);
-        close(fd[i][1]);
-    }
+    close_all(fd);
 }
 
 /* Nor does anybody wait for what those were promised who have gone. */
@@ -1042,16 +1049,10 @@ static void who_goes_leaves_no_debt(void **state)
     limits.rate_all = 1000;
     with_limits(state);
     cn_switch_rate_set(sw, 0, 1000);
-    for (uint32_t i = 0; i < PAIRS; i++) {
-        join(fd[i], 0);
-        stuff(fd[i][0]);
-    }
+    join_all(fd, 0);
     (void)moved_in(1000);
     assert_int_equal(cn_switch_cut(sw, 0), PAIRS);
-    for (uint32_t i = 0; i < PAIRS; i++) {
-        close(fd[i][0]);
-        close(fd[i][1]);
-    }
+    close_all(fd);
     for (uint32_t owner = 0; owner < 4; owner += 2) { /* his other calls, and those of others */
         join(fd[0], owner);
         assert_int_equal(send(fd[0][0], "a word", 6, MSG_NOSIGNAL), 6);
@@ -1110,10 +1111,7 @@ static void there_are_only_so_many_pairs_and_the_caller_keeps_what_is_refused(vo
     close(fd[0][1]);
     turns();
     join(fd[0], 0);
-    for (uint32_t i = 0; i < PAIRS; i++) {
-        close(fd[i][0]);
-        close(fd[i][1]);
-    }
+    close_all(fd);
     turns();
     assert_int_equal(cn_switch_counts(sw).pairs, 0);
 }
@@ -1184,10 +1182,7 @@ static void an_idle_call_holds_no_pipe(void **state)
         gets(fd[i][0], "y");
         assert_int_equal(cn_switch_counts(sw).pipes, 1); /* the same for all, never more */
     }
-    for (uint32_t i = 0; i < PAIRS; i++) {
-        close(fd[i][0]);
-        close(fd[i][1]);
-    }
+    close_all(fd);
     turns();
 }
 

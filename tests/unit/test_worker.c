@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "failing_channels.h"
 #include "worker.h"
 #include "workers.h"
 
@@ -20,25 +21,6 @@ static uint64_t clock_now_ms;
 static const struct cn_switch_limits limits = {
     .pairs_max = PAIRS, .pipes_max = 2, .turn_size = 65536, .stall_ms = 5000, .owner_max = OWNERS
 };
-
-ssize_t __real_sendmsg(int fd, const struct msghdr *header, int flags);
-ssize_t __wrap_sendmsg(int fd, const struct msghdr *header, int flags);
-ssize_t __real_recvmsg(int fd, struct msghdr *header, int flags);
-ssize_t __wrap_recvmsg(int fd, struct msghdr *header, int flags);
-
-static int failing; /* errno of both; 0: they do not fail */
-
-ssize_t __wrap_sendmsg(int fd, const struct msghdr *header, int flags)
-{
-    errno = failing;
-    return failing ? -1 : __real_sendmsg(fd, header, flags);
-}
-
-ssize_t __wrap_recvmsg(int fd, struct msghdr *header, int flags)
-{
-    errno = failing;
-    return failing ? -1 : __real_recvmsg(fd, header, flags);
-}
 
 static uint64_t false_clock(void)
 {
