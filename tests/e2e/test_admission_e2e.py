@@ -113,7 +113,7 @@ def test_register_right_behind_the_hello_is_not_taken_for_a_part_of_it(world):
 
 def test_a_replayed_hello_wins_nothing_and_costs_its_victim_nothing(world):
     victim = Line(world, invited(world)).wait("input", TAG)
-    change = Change(world, rest=False)
+    change = Change(world, waiting=1)
     replayer = connect(world)
     replayer.sendall(victim.sent)
     answer = b""
@@ -160,7 +160,7 @@ def test_a_recorded_register_is_no_use_behind_a_replayed_hello(world):
 
 def test_a_hundred_replays_leave_no_trace(world):
     victim = Line(world, invited(world)).wait("input", TAG)
-    change = Change(world, rest=False)
+    change = Change(world, waiting=1)
     for _ in range(4):
         lines = [connect(world) for _ in range(25)]
         for line in lines:

@@ -244,12 +244,11 @@ def test_a_partner_that_never_reads(own):
     siege = Siege(own, "stall_timeout = 2\n")
     ann, bob = own.pair()
     receiver = own.start(bob, "pipe", "ann", stdin=b"", stdout=subprocess.PIPE)
-    with open("/dev/zero", "rb") as zeros:
-        sender = own.run_program(
-            [BUILD / "cyphernet", "pipe", "bob", "--wait", "30"], stdin=zeros, env={"CYPHERNET_HOME": str(ann.home)}
-        )
-    sender.says("connected with bob")
-    receiver.signal(signal.SIGSTOP)
+    sender = own.start(ann, "pipe", "bob", stdin=subprocess.PIPE, stdout=subprocess.DEVNULL)
+    receiver.says("connected with ann")
+    receiver.signal(signal.SIGSTOP)  # before it could stop the sender by its window
+    own.run_program(["cat", "/dev/zero"], stdout=sender.stdin)
+    sender.stdin.close()
     most = 0
 
     def stalled(now):

@@ -197,16 +197,11 @@ def counts(world, **expected):
 class Change:
     """What counters have grown by since a moment, on a server that other tests use too."""
 
-    def __init__(self, world, rest=True):
-        """rest: only once the lines of earlier tests have gone; not where one is to be waiting."""
+    def __init__(self, world, waiting=0):
+        """Once the lines of earlier tests have gone, and so many of this one wait."""
         self.world = world
-        if rest:
-            until(self.at_rest, "lines of earlier tests have gone")
+        counts(world, pending=0, waiting=waiting, joining=0, calls=0)
         self.before = self.settled()
-
-    def at_rest(self):
-        now = status(self.world)
-        return all(now[key] == 0 for key in ("pending", "waiting", "joining", "calls"))
 
     def settled(self):
         """What the server counts, once that has come to rest."""
