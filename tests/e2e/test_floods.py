@@ -13,7 +13,7 @@ import pytest
 from ctl_helper import BUILD
 from floods import Crowd, Flood, pss
 from lines import OTHER, Line, call_of, counts, status
-from live import has_gone, until
+from live import until
 
 # The sanitizers have a memory of their own, and take their time.
 sanitized = not (BUILD / "tests/support/key_watch.so").exists()
@@ -237,7 +237,9 @@ def test_calls_of_an_octet_a_second(own):
 
 
 def resident_kib(running):
-    return int(Path(f"/proc/{running.process.pid}/status").read_text().split("VmRSS:")[1].split()[0])
+    """0 once it has gone."""
+    _, _, size = Path(f"/proc/{running.process.pid}/status").read_text().partition("VmRSS:")
+    return int(size.split()[0]) if size else 0
 
 
 def test_a_partner_that_never_reads(own):
@@ -253,8 +255,7 @@ def test_a_partner_that_never_reads(own):
 
     def stalled(now):
         nonlocal most
-        if not has_gone(sender.process.pid):
-            most = max(most, resident_kib(sender))
+        most = max(most, resident_kib(sender))
         return now["ended_stalled"] == 1
 
     siege.call_until(stalled, "its call is ended")
