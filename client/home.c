@@ -111,10 +111,12 @@ static bool places_find(struct cn_home *home, const char *dir)
             return false;
         snprintf(home->data, sizeof home->data, "%s", all);
         snprintf(home->config, sizeof home->config, "%s", all);
+        snprintf(home->state, sizeof home->state, "%s", all);
         return true;
     }
     return xdg_place("XDG_DATA_HOME", ".local/share", home->data, sizeof home->data) &&
-           xdg_place("XDG_CONFIG_HOME", ".config", home->config, sizeof home->config);
+           xdg_place("XDG_CONFIG_HOME", ".config", home->config, sizeof home->config) &&
+           xdg_place("XDG_STATE_HOME", ".local/state", home->state, sizeof home->state);
 }
 
 enum cn_err cn_home_open(struct cn_home **home, const char *dir)

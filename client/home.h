@@ -17,6 +17,7 @@ struct cn_home {
     struct cn_random random;
     char data[PATH_MAX - 256];   /* directory of identity, fingerprint and contacts */
     char config[PATH_MAX - 256]; /* directory of preferences */
+    char state[PATH_MAX - 256];  /* directory of journals */
     struct cn_detail detail;
 };
 

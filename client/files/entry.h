@@ -35,5 +35,8 @@ bool cn_entry_name_valid(const char *name, size_t size);
 bool cn_entry_valid(const struct cn_entry *entry);
 /* Where the last part of a valid name begins. */
 size_t cn_entry_last_part(const char *name, size_t size);
+/* Another last part for one that is taken: "a.txt" and 2 make "a (2).txt". What is too long for it
+ * is cut before that, between two characters if it is UTF-8. */
+void cn_entry_numbered(const char *part, unsigned number, char out[CN_ENTRY_PART_SIZE_MAX + 1]);
 
 #endif

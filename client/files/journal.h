@@ -17,10 +17,12 @@
 
 #include "entry.h"
 #include "err.h"
+#include "fingerprint.h"
+#include "temporary.h"
 
 enum {
     CN_JOURNAL_VERSION = 1,
-    CN_JOURNAL_TEMPORARY_SIZE_MAX = 31, /* octets */
+    CN_JOURNAL_BLOCK_SIZE = 1024 * 1024, /* octets: what is noted is whole blocks */
     CN_JOURNAL_SIZE_MAX = 16384
 };
 
@@ -35,9 +37,9 @@ struct cn_journal {
     uint32_t mtime_ns;
     uint64_t identity;
     /* the part, beside where the file will be */
-    char temporary[CN_JOURNAL_TEMPORARY_SIZE_MAX + 1];
+    char temporary[CN_TEMPORARY_NAME_SIZE];
     uint64_t device, inode;
-    uint64_t written; /* octets that are on disk */
+    uint64_t written; /* octets that are on disk, from the first on */
 };
 
 /* out holds CN_JOURNAL_SIZE_MAX octets; returns how many are used. */

@@ -16,8 +16,7 @@
 #include "place.h"
 
 enum {
-    CN_PART_BLOCK_SIZE = 1024 * 1024, /* octets: what is there of an earlier run is whole blocks */
-    CN_PART_NAME_SIZE = 32,
+    CN_PART_BLOCK_SIZE = CN_JOURNAL_BLOCK_SIZE,
     CN_PART_CHECKPOINT_MS = 1000
 };
 
@@ -31,7 +30,7 @@ struct cn_part {
     char stored[CN_ENTRY_PART_SIZE_MAX + 1]; /* the last part of the name it got, once stored */
 
     /* for part.c */
-    char temporary[CN_PART_NAME_SIZE]; /* empty: none */
+    char temporary[CN_TEMPORARY_NAME_SIZE]; /* empty: none */
     uint64_t inode, device;
     uint64_t noted;  /* octets that the journal says are on disk */
     int64_t next_ms; /* not before this is it written again */

@@ -1,0 +1,30 @@
+#include "temporary.h"
+
+#include <stdint.h>
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define BEGIN ".cyphernet-"
+#define END   ".part"
+
+enum { DIGIT_COUNT = CN_TEMPORARY_NAME_SIZE - sizeof BEGIN - sizeof END + 1 };
+
+enum cn_err cn_temporary_name(const struct cn_random *random, char out[CN_TEMPORARY_NAME_SIZE])
+{
+    uint64_t number;
+    enum cn_err err = cn_random_fill(random, (uint8_t *)&number, sizeof number);
+
+    if (err == CN_OK)
+        snprintf(out, CN_TEMPORARY_NAME_SIZE, BEGIN "%016llx" END, (unsigned long long)number);
+    return err;
+}
+
+bool cn_temporary_is(const char *part, size_t size)
+{
+    const size_t begin = sizeof BEGIN - 1;
+    const size_t end = sizeof END - 1;
+
+    return size == begin + DIGIT_COUNT + end && strncasecmp(part, BEGIN, begin) == 0 &&
+           strncasecmp(part + size - end, END, end) == 0;
+}
