@@ -10,7 +10,8 @@
 
 #include "entry.h"
 
-/* The same with openat alone: each part from a descriptor of the one before, never through a link. */
+/* The same with openat alone: each part from a descriptor of the one before, never through a link.
+ */
 static int open_by_parts(int directory, char *path, int flags)
 {
     int at = directory;
@@ -21,8 +22,7 @@ static int open_by_parts(int directory, char *path, int flags)
 
         if (slash)
             *slash = '\0';
-        fd = openat(at, path,
-                    (slash ? O_PATH | O_DIRECTORY | O_CLOEXEC : flags) | O_NOFOLLOW);
+        fd = openat(at, path, (slash ? O_PATH | O_DIRECTORY | O_CLOEXEC : flags) | O_NOFOLLOW);
         saved = errno;
         if (at != directory)
             close(at);
@@ -37,7 +37,7 @@ static int open_by_parts(int directory, char *path, int flags)
 int cn_beneath_open(int directory, const char *path, size_t size, int flags)
 {
     struct open_how how = {
-        .flags = (uint64_t)flags,
+        .flags = (unsigned)flags,
         .resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS,
     };
     char copy[PATH_MAX] = ".";

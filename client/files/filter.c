@@ -8,9 +8,9 @@ struct rule {
     char *copy;          /* of the command line's pattern, owned; else NULL */
     const char *pattern; /* octets of the text that it was read from */
     uint32_t size;
-    bool is_kept;       /* what it matches stays */
-    bool is_directory;  /* matches nothing else */
-    bool is_last_part;  /* matches the last part of a name, else a path */
+    bool is_kept;      /* what it matches stays */
+    bool is_directory; /* matches nothing else */
+    bool is_last_part; /* matches the last part of a name, else a path */
 };
 
 /* The patterns of one place, in their order. */

@@ -9,8 +9,8 @@
 
 #include "file.h"
 #include "home.h"
-#include "temporary.h"
 #include "reader.h"
+#include "temporary.h"
 #include "writer.h"
 
 enum { FILE_NAME_SIZE = 2 * CN_SHA256_SIZE + 1 };
@@ -135,8 +135,8 @@ static enum cn_err path_find(const struct cn_journals *journals, const struct cn
         { CN_ITEM_NAME, j->name, strlen(j->name) },
     };
     uint8_t sum[CN_SHA256_SIZE];
-    enum cn_err err = cn_hash_items(journals->crypto, CN_SHA256, items,
-                                    sizeof items / sizeof items[0], sum);
+    enum cn_err err =
+        cn_hash_items(journals->crypto, CN_SHA256, items, sizeof items / sizeof items[0], sum);
     int size = snprintf(path, PATH_MAX, "%s/", journals->directory);
 
     if (err != CN_OK)

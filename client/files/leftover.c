@@ -35,8 +35,7 @@ static enum cn_err check_and_lock(int parent, const struct cn_journal *journal, 
 
 enum cn_err cn_leftover_open(int parent, const struct cn_journal *journal, int *fd)
 {
-    int opened =
-        openat(parent, journal->temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+    int opened = openat(parent, journal->temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     enum cn_err err;
     int saved;
 

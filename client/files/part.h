@@ -15,10 +15,7 @@
 
 #include "place.h"
 
-enum {
-    CN_PART_BLOCK_SIZE = CN_JOURNAL_BLOCK_SIZE,
-    CN_PART_CHECKPOINT_MS = 1000
-};
+enum { CN_PART_BLOCK_SIZE = CN_JOURNAL_BLOCK_SIZE, CN_PART_CHECKPOINT_MS = 1000 };
 
 struct cn_part {
     struct cn_place *place;       /* borrowed */
@@ -34,6 +31,7 @@ struct cn_part {
     uint64_t inode, device;
     uint64_t noted;  /* octets that the journal says are on disk */
     int64_t next_ms; /* not before this is it written again */
+    bool is_large;   /* a journal is worth its cost */
     bool reserved, has_journal;
 };
 
@@ -46,7 +44,8 @@ CN_MUST_USE enum cn_err cn_part_open(struct cn_part *part, struct cn_place *plac
                                      const struct cn_entry *entry);
 /* From the first octet again. */
 CN_MUST_USE enum cn_err cn_part_restart(struct cn_part *part);
-/* Append all of from[0..size). CN_E_LIMIT: more than the entry's size; CN_E_SYSTEM (errno). */
+/* These three touch nothing but the part: any thread may call them, one at a time.
+ * Append all of from[0..size). CN_E_LIMIT: more than the entry's size; CN_E_SYSTEM (errno). */
 CN_MUST_USE enum cn_err cn_part_write(struct cn_part *part, const void *from, size_t size);
 /* Append zeros, as a hole. Errors of cn_part_write. */
 CN_MUST_USE enum cn_err cn_part_skip(struct cn_part *part, uint64_t size);

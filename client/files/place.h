@@ -10,12 +10,12 @@
 #ifndef CN_PLACE_H
 #define CN_PLACE_H
 
+#include "arena.h"
 #include "entry.h"
 #include "env.h"
 #include "err.h"
 #include "journal.h"
-
-struct cn_place;
+#include "parents.h"
 
 /* What becomes of a file or link whose name is taken. A directory is never replaced by another
  * thing, nor another thing by a directory; and what this call has stored never, by any spelling. */
@@ -30,6 +30,29 @@ struct cn_place_options {
     const struct cn_random *random; /* borrowed */
     struct cn_journals *journals;   /* borrowed; NULL: what is interrupted is thrown away */
     const char *partner;            /* who sends, as journals name them; borrowed */
+};
+
+/* A directory that has come, until it gets its time. */
+struct cn_made {
+    const char *name;
+    size_t name_size;
+    int64_t mtime_s;
+    uint32_t mtime_ns;
+    uint16_t mode;
+    bool is_new; /* made by this call */
+};
+
+struct cn_place { /* for place.c and part.c */
+    struct cn_place_options options;
+    char *path; /* the real one */
+    struct cn_parents parents;
+    struct cn_made *made; /* in the order in which they came */
+    size_t made_count, made_capacity;
+    size_t made_size; /* octets of names */
+    struct cn_arena arena;
+    void *stored;      /* tsearch's: what must not be overwritten */
+    uint32_t grain_ns; /* what times are kept to; 0: not known yet */
+    bool is_dirty;     /* something was made since the last sync */
 };
 
 /* path: a directory that exists. CN_E_SYSTEM (errno), CN_E_MEMORY. */
@@ -53,8 +76,19 @@ CN_MUST_USE enum cn_err cn_place_make_link(struct cn_place *place, const struct 
 /* All directories and links that were made are on disk when it returns. CN_E_SYSTEM (errno). */
 CN_MUST_USE enum cn_err cn_place_sync(struct cn_place *place);
 /* All has come, or as much as will: directories get their modes, if made by us, and their times,
- * the deepest first; then cn_place_sync. CN_E_SYSTEM (errno): the first failure; the others are
- * done. */
+ * the deepest first; then cn_place_sync. Beyond 64 MiB of names of directories, more get no times.
+ * CN_E_SYSTEM (errno): the first failure; the others are done. */
 CN_MUST_USE enum cn_err cn_place_finish(struct cn_place *place);
+
+/* --- for part.c ----------------------------------------------------------------------------- */
+
+/* The directory that a valid entry goes into, until the next call; *last, unless NULL, is the last
+ * part of its name. -1 and errno. */
+int cn_place_parent(struct cn_place *place, const struct cn_entry *entry, const char **last);
+/* Give the temporary in parent the name last, or another if the policy is that; stored, if not
+ * NULL, says which. It stays under its own on failure: CN_E_EXISTS, CN_E_SYSTEM (errno),
+ * CN_E_MEMORY. */
+CN_MUST_USE enum cn_err cn_place_name(struct cn_place *place, int parent, const char *temporary,
+                                      const char *last, char stored[CN_ENTRY_PART_SIZE_MAX + 1]);
 
 #endif

@@ -29,8 +29,8 @@ struct node {
 
 /* A given path: its nodes are those from first on, up to the next root's. */
 struct root {
-    const char *given;     /* without slashes at its end */
-    const char *directory; /* what it is in */
+    const char *given;      /* without slashes at its end */
+    const char *directory;  /* what it is in */
     uint64_t device, inode; /* of that */
     uint32_t first;
 };
@@ -474,7 +474,8 @@ static bool root_open(struct cn_walk *walk, uint32_t index)
     fd = open(root->directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
     if (fd < 0)
         return false;
-    if (fstat(fd, &st) != 0 || (root->inode && (st.st_ino != root->inode || st.st_dev != root->device))) {
+    if (fstat(fd, &st) != 0 ||
+        (root->inode && (st.st_ino != root->inode || st.st_dev != root->device))) {
         close(fd);
         errno = ESTALE;
         return false;
@@ -549,8 +550,7 @@ static enum cn_err top_take(struct cn_walk *walk, const char *name)
 
     if (fstatat(walk->root_fd, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
         return CN_E_SYSTEM;
-    if (walk->filter &&
-        cn_filter_excludes(walk->filter, name, size, 0, S_ISDIR(st.st_mode), true))
+    if (walk->filter && cn_filter_excludes(walk->filter, name, size, 0, S_ISDIR(st.st_mode), true))
         return CN_OK;
     err = node_take(walk, walk->root_fd, name, &st, TOP);
     if (err != CN_OK)
@@ -663,8 +663,7 @@ static int parent_open(struct cn_walk *walk, uint32_t index)
         return walk->root_fd;
     descriptor_close(&walk->parent_fd);
     size = name_build(walk, parent, name);
-    walk->parent_fd =
-        cn_beneath_open(walk->root_fd, name, size, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    walk->parent_fd = cn_beneath_open(walk->root_fd, name, size, O_PATH | O_DIRECTORY | O_CLOEXEC);
     walk->open_parent = parent;
     return walk->parent_fd;
 }
