@@ -179,11 +179,11 @@ enum cn_err cn_part_skip(struct cn_part *part, uint64_t size)
 
     if (!has_space(part, size))
         return CN_E_LIMIT;
-    if (part->reserved && size > 0) /* what was reserved for it goes back; or it stays reserved */
-        (void)fallocate(part->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)part->written,
-                        (off_t)size);
     if (ftruncate(part->fd, (off_t)end) != 0)
         return CN_E_SYSTEM;
+    if (part->reserved && size > 0) /* what was reserved for it goes back; else it stays reserved */
+        (void)fallocate(part->fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, (off_t)part->written,
+                        (off_t)size);
     part->written = end;
     return CN_OK;
 }
