@@ -18,25 +18,37 @@ enum cn_exit {
     CN_EXIT_REFUSED = 8
 };
 
+enum { CN_TEXTS_COUNT_MAX = 64 };
+
+/* The values of an option that may be given often. */
+struct cn_texts {
+    const char *text[CN_TEXTS_COUNT_MAX];
+    size_t count;
+};
+
 /* Values of all options of all commands, and the arguments left. */
 struct cn_cli {
     const struct cn_command *command;
     const char *usage;    /* of the verb of a command that has verbs; NULL: the command's */
     struct cn_home *home; /* open while a command runs */
     bool json, quiet, verbose;
-    bool fresh, replace, yes, keep, overwrite, no_input, answer;
+    bool fresh, replace, yes, keep, overwrite, no_input, answer, gitignore, compress;
     const char *output;    /* -o */
     const char *directory; /* -d */
     const char *rsa;
     const char *wait;
     const char *events;
+    const char *conflict;
+    const char *input_name;
+    struct cn_texts excludes;
     char **arguments; /* not options */
     int argument_count;
     int told_expiry;
     bool told_unlocked;
 };
 
-/* Where an option puts its value: a bool, or a const char *. */
+/* Where an option puts its value: a bool, or a const char *; or, if what the value is called ends
+ * in "...", a struct cn_texts. */
 struct cn_option {
     const char *name;  /* long, without dashes */
     char letter;       /* 0: none */

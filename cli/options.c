@@ -43,14 +43,28 @@ bool cn_option_is_common(const char *argument)
     return argument[1] != '\0';
 }
 
-static void set(struct cn_cli *cli, const struct cn_option *option, const char *value)
+static bool is_list(const struct cn_option *option)
+{
+    size_t size = option->value ? strlen(option->value) : 0;
+
+    return size > 3 && strcmp(option->value + size - 3, "...") == 0;
+}
+
+static int set(struct cn_cli *cli, const struct cn_option *option, const char *value)
 {
     char *field = (char *)cli + option->field;
+    struct cn_texts *list = (struct cn_texts *)(void *)field;
 
-    if (option->value)
+    if (is_list(option)) {
+        if (list->count == CN_TEXTS_COUNT_MAX)
+            return cn_misuse(cli, "--%s: more than %d times", option->name, CN_TEXTS_COUNT_MAX);
+        list->text[list->count++] = value;
+    } else if (option->value) {
         memcpy(field, &value, sizeof value);
-    else
+    } else {
         *(bool *)(void *)field = true;
+    }
+    return CN_EXIT_DONE;
 }
 
 /* --name, --name=value, --name value. */
@@ -67,8 +81,7 @@ static int take_long(struct cn_cli *cli, char **argv, int *i, int argc)
         return cn_misuse(cli, "--%s takes no value", option->name);
     if (option->value && !equals && *i + 1 == argc)
         return cn_misuse(cli, "--%s wants a value: %s", option->name, option->value);
-    set(cli, option, !option->value ? NULL : equals ? equals + 1 : argv[++*i]);
-    return CN_EXIT_DONE;
+    return set(cli, option, !option->value ? NULL : equals ? equals + 1 : argv[++*i]);
 }
 
 /* -a, -ab, -ovalue, -o value. */
@@ -80,13 +93,12 @@ static int take_letters(struct cn_cli *cli, char **argv, int *i, int argc)
         if (!option)
             return cn_misuse(cli, "there is no option '-%c'", *c);
         if (!option->value) {
-            set(cli, option, NULL);
+            (void)set(cli, option, NULL);
             continue;
         }
         if (!c[1] && *i + 1 == argc)
             return cn_misuse(cli, "-%c wants a value: %s", *c, option->value);
-        set(cli, option, c[1] ? c + 1 : argv[++*i]);
-        break;
+        return set(cli, option, c[1] ? c + 1 : argv[++*i]);
     }
     return CN_EXIT_DONE;
 }

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include <cyphernet/err.h>
+#include <cyphernet/files.h>
 
 #ifdef __cplusplus
 extern "C" {
