@@ -52,6 +52,8 @@ static void begin_say(struct cn_sending *s, struct cn_sending_file *file, uint64
 
     say(f, &data, NULL);
     f->file.begun = true;
+    if (file->accept.how == CN_ACCEPT_COMPARE) /* nothing comes */
+        return;
     cn_sending_entry(s, f->file.index, &entry, name);
     memcpy(f->current, name, entry.name_size + 1);
     f->current_size = file->size;
@@ -225,22 +227,6 @@ static bool reading_begin(struct cn_sending *s)
     return false;
 }
 
-/* Whether the first block has told if compressing pays. */
-static bool packs_known(struct cn_sending *s, struct cn_sending_file *file)
-{
-    if (!s->compress || s->feeding.read_at == 0)
-        return true;
-    for (unsigned i = 0; !file->packs_known && i < s->feeding.count; i++) {
-        const struct cn_sending_slot *slot = slot_at(&s->feeding, i);
-
-        if (slot->index == s->feeding.index && slot->is_first && slot->reading.job.is_done) {
-            file->packs = slot->reading.pays;
-            file->packs_known = true;
-        }
-    }
-    return file->packs_known;
-}
-
 /* Begin to read one more block; false: there is none to read now, or no room. */
 static bool read_ahead(struct cn_sending *s)
 {
@@ -256,7 +242,8 @@ static bool read_ahead(struct cn_sending *s)
         return f->count > before;
     file = cn_sending_file_at(s, f->index);
     input = cn_sending_is_input(s, f->index);
-    if (f->read_all || (input && file->slot_count > 0) || !packs_known(s, file))
+    if (f->read_all || (input && file->slot_count > 0) ||
+        (s->compress && f->read_at > 0 && !file->packs_known)) /* the first block will tell */
         return false;
     slot = slot_add(s, f->index);
     slot->is_first = f->read_at == 0;
@@ -360,6 +347,10 @@ static void judge(struct cn_sending *s, struct cn_sending_slot *slot, struct cn_
     if (r->err != CN_OK) {
         unreadable(s, slot);
         return;
+    }
+    if (slot->is_first) {
+        file->packs = r->pays;
+        file->packs_known = true;
     }
     if (!input && r->got < r->size) {
         changed(s, slot->index);

@@ -25,7 +25,8 @@ enum {
 
 static enum cn_transfer_outcome outcome_of(enum cn_err err, int system_error)
 {
-    if (err == CN_E_EXISTS)
+    if (err == CN_E_EXISTS || /* of it, or of a directory that it is to be in */
+        (err == CN_E_SYSTEM && (system_error == ENOTDIR || system_error == ELOOP)))
         return CN_TRANSFER_EXISTS;
     if (err == CN_E_FORMAT || err == CN_E_NAME)
         return CN_TRANSFER_BAD_NAME;
