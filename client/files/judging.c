@@ -15,7 +15,7 @@
 enum {
     INLINE_SIZE = 64 * 1024,
     LARGE_COUNT_MAX = 16,          /* parts of files of more than a block that are open at once */
-    STORE_COUNT = 1024,            /* files together, or */
+    STORE_COUNT = 8192,            /* files together, or */
     STORE_SIZE = 64 * 1024 * 1024, /* octets, or */
     STORE_MS = 1000,               /* after so long */
     STORE_IDLE_MS = 20             /* when nothing is coming that they could wait for */

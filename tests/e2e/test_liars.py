@@ -349,7 +349,7 @@ def test_a_block_without_its_sum(world, inner):
 
 def test_more_entries_than_may_be_said_at_once(world, inner):
     """All are accepted, and none of them comes."""
-    control = offer() + b"".join(entry(b"%d" % index, 4, index) for index in range(4097)) + end(4097)
+    control = offer() + b"".join(entry(b"%d" % index, 4, index) for index in range(16385)) + end(16385)
     code, taking, _ = received(world, inner, control)
     assert code == 1
     assert "ann said something that makes no sense" in taking.said()
