@@ -47,18 +47,14 @@ static bool is_of(const struct cn_journal *j, const struct cn_entry *entry)
 
 static enum cn_err part_create(struct cn_part *part, int parent)
 {
-    enum cn_err err = cn_temporary_name(part->place->options.random, part->temporary);
     struct stat st;
 
-    if (err == CN_OK) {
-        part->fd = openat(parent, part->temporary,
-                          O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-        if (part->fd < 0)
-            err = CN_E_SYSTEM;
-    }
-    if (err != CN_OK) {
+    cn_temporary_name(part->place->next_temporary++, part->temporary);
+    part->fd =
+        openat(parent, part->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (part->fd < 0) {
         part->temporary[0] = '\0';
-        return err;
+        return CN_E_SYSTEM;
     }
     if (!part->is_large)
         return CN_OK;

@@ -1,6 +1,11 @@
 /* part.h - one file that arrives: written under a temporary name, which never looks complete, and
  * given its own when it is whole, verified and on disk.
  *
+ * Why a name and not O_TMPFILE: it is as fast (measured on ext4 and tmpfs: within a fifth), works
+ * on every file system, and needs no descriptor between sealing and storing, so a thousand small
+ * files are synced together. Filling a new directory under another name saves a third of the time
+ * and was not taken: nothing could be told as stored before the last file of it.
+ *
  *   init -> open -> write, skip, checkpoint ... -> [verify what fd holds] -> seal -> store -> close
  *
  * The temporary file is ".cyphernet-" 16 digits ".part" beside where the file will be: there it
@@ -20,10 +25,10 @@ enum { CN_PART_BLOCK_SIZE = CN_JOURNAL_BLOCK_SIZE, CN_PART_CHECKPOINT_MS = 1000 
 struct cn_part {
     struct cn_place *place;       /* borrowed */
     const struct cn_entry *entry; /* borrowed until cn_part_close, and its name */
-    int fd;                       /* readable, for who verifies it; -1 once it is sealed */
-    uint64_t written;             /* octets, from the first on; holes, too */
-    enum cn_err err;              /* of cn_part_store: CN_OK is on disk under its name */
-    int error;                    /* its errno */
+    int fd;           /* readable, for who verifies it; -1 once sealed (large: stored) */
+    uint64_t written; /* octets, from the first on; holes, too */
+    enum cn_err err;  /* of cn_part_store: CN_OK is on disk under its name */
+    int error;        /* its errno */
     char stored[CN_ENTRY_PART_SIZE_MAX + 1]; /* the last part of the name it got, once stored */
 
     /* for part.c */
@@ -39,7 +44,7 @@ struct cn_part {
 void cn_part_init(struct cn_part *part);
 /* Begin a file that cn_place_judge let pass. written > 0: this much is there of an earlier run,
  * that had the same partner, name, size, time and identity; go on after it, or say cn_part_restart.
- * CN_E_SYSTEM, errno EBUSY: another process is receiving it; ENOSPC; CN_E_RANDOM. */
+ * CN_E_SYSTEM, errno EBUSY: another process is receiving it; ENOSPC. */
 CN_MUST_USE enum cn_err cn_part_open(struct cn_part *part, struct cn_place *place,
                                      const struct cn_entry *entry);
 /* From the first octet again. */

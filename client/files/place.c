@@ -26,6 +26,7 @@ enum cn_err cn_place_open(struct cn_place **place, const char *path,
 {
     int root = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     struct cn_place *made;
+    enum cn_err err;
     int saved;
 
     if (root < 0)
@@ -37,7 +38,11 @@ enum cn_err cn_place_open(struct cn_place **place, const char *path,
     }
     made->options = *options;
     made->path = realpath(path, NULL);
-    if (made->path && cn_parents_init(&made->parents, root) == 0) {
+    err = cn_random_fill(options->random, (uint8_t *)&made->next_temporary,
+                         sizeof made->next_temporary);
+    if (err == CN_OK && (!made->path || cn_parents_init(&made->parents, root) != 0))
+        err = CN_E_SYSTEM;
+    if (err == CN_OK) {
         *place = made;
         return CN_OK;
     }
@@ -46,7 +51,7 @@ enum cn_err cn_place_open(struct cn_place **place, const char *path,
     free(made->path);
     free(made);
     errno = saved;
-    return CN_E_SYSTEM;
+    return err;
 }
 
 void cn_place_close(struct cn_place *place)
@@ -123,8 +128,7 @@ static void grain_learn(struct cn_place *place)
     int fd;
 
     place->grain_ns = 1;
-    if (cn_temporary_name(place->options.random, name) != CN_OK)
-        return;
+    cn_temporary_name(place->next_temporary++, name);
     fd = openat(place->parents.root, name, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC,
                 0600);
     if (fd < 0)
@@ -404,9 +408,7 @@ enum cn_err cn_place_make_link(struct cn_place *place, const struct cn_entry *en
 
     if (err != CN_OK || is_unchanged)
         return err;
-    err = cn_temporary_name(place->options.random, temporary);
-    if (err != CN_OK)
-        return err;
+    cn_temporary_name(place->next_temporary++, temporary);
     parent = cn_place_parent(place, entry, &last);
     if (parent < 0 || symlinkat(entry->target, parent, temporary) != 0)
         return CN_E_SYSTEM;

@@ -46,7 +46,8 @@ struct cn_place { /* for place.c and part.c */
     struct cn_place_options options;
     char *path; /* the real one */
     struct cn_parents parents;
-    struct cn_made *made; /* in the order in which they came */
+    uint64_t next_temporary; /* its number */
+    struct cn_made *made;    /* in the order in which they came */
     size_t made_count, made_capacity;
     size_t made_size; /* octets of names */
     struct cn_arena arena;
@@ -55,7 +56,7 @@ struct cn_place { /* for place.c and part.c */
     bool is_dirty;     /* something was made since the last sync */
 };
 
-/* path: a directory that exists. CN_E_SYSTEM (errno), CN_E_MEMORY. */
+/* path: a directory that exists. CN_E_SYSTEM (errno), CN_E_MEMORY, CN_E_RANDOM. */
 CN_MUST_USE enum cn_err cn_place_open(struct cn_place **place, const char *path,
                                       const struct cn_place_options *options);
 /* NULL is fine. Parts are closed before. */

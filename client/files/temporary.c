@@ -1,6 +1,5 @@
 #include "temporary.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
@@ -10,14 +9,9 @@
 
 enum { DIGIT_COUNT = CN_TEMPORARY_NAME_SIZE - sizeof BEGIN - sizeof END + 1 };
 
-enum cn_err cn_temporary_name(const struct cn_random *random, char out[CN_TEMPORARY_NAME_SIZE])
+void cn_temporary_name(uint64_t number, char out[CN_TEMPORARY_NAME_SIZE])
 {
-    uint64_t number;
-    enum cn_err err = cn_random_fill(random, (uint8_t *)&number, sizeof number);
-
-    if (err == CN_OK)
-        snprintf(out, CN_TEMPORARY_NAME_SIZE, BEGIN "%016llx" END, (unsigned long long)number);
-    return err;
+    snprintf(out, CN_TEMPORARY_NAME_SIZE, BEGIN "%016llx" END, (unsigned long long)number);
 }
 
 bool cn_temporary_is(const char *part, size_t size)

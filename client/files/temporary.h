@@ -7,14 +7,12 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-
-#include "env.h"
+#include <stdint.h>
 
 enum { CN_TEMPORARY_NAME_SIZE = 33 }; /* with its NUL */
 
-/* A new one. CN_E_RANDOM. */
-CN_MUST_USE enum cn_err cn_temporary_name(const struct cn_random *random,
-                                          char out[CN_TEMPORARY_NAME_SIZE]);
+/* The one of a number, which counts on from a random one. */
+void cn_temporary_name(uint64_t number, char out[CN_TEMPORARY_NAME_SIZE]);
 /* Whether part[0..size) is one, or looks much like one: in any case of letters. */
 bool cn_temporary_is(const char *part, size_t size);
 
