@@ -453,6 +453,8 @@ enum cn_err cn_sending_begin(struct cn_sending *sending, struct cn_call *call)
         err = cn_stream_open(call, CN_MESSAGE_CONTROL_KIND, NULL, 0, &s->control.stream);
     if (err == CN_OK)
         err = cn_stream_open(call, CN_MESSAGE_DATA_KIND, NULL, 0, &s->feeding.stream);
+    if (err == CN_OK) /* what is said goes before it */
+        cn_stream_set_priority(s->feeding.stream, CN_PRIORITY_BULK);
     if (err == CN_E_UNEXPECTED) { /* the call is over already: CLOSED says why */
         s->finished = true;
         err = CN_OK;
