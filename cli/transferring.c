@@ -244,6 +244,7 @@ static void tell_total(struct cn_transferring *t)
 /* It ended before its end: what is left of it. */
 static void tell_kept(struct cn_transferring *t)
 {
+    const uint64_t here = t->stored + t->unchanged;
     struct cn_transfer_progress p;
 
     look(t, &p);
@@ -255,7 +256,7 @@ static void tell_kept(struct cn_transferring *t)
     else
         cn_hint("%llu of %llu are here, and of the rest is kept what has come; the same command "
                 "goes on where this one was",
-                (unsigned long long)(t->stored + t->unchanged), (unsigned long long)p.entry_count);
+                (unsigned long long)here, (unsigned long long)p.entry_count);
 }
 
 /* --- the loop ------------------------------------------------------------------------------- */

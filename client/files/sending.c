@@ -64,17 +64,15 @@ static void item_add(struct cn_sending *s, enum cn_entry_type type, const char *
 /* Count entries of the walk from first on, which are all of one item. */
 static void item_count(struct cn_sending *s, uint32_t first)
 {
-    char name[CN_ENTRY_NAME_SIZE_MAX + 1], top[CN_ENTRY_NAME_SIZE_MAX + 1];
-    enum cn_entry_type type = CN_ENTRY_FILE;
+    char name[CN_ENTRY_NAME_SIZE_MAX + 1];
+    struct cn_entry entry;
     uint32_t file_count = 0;
     uint64_t size = 0;
 
+    if (cn_walk_count(s->walk) == first) /* all of it is left out */
+        return;
     for (uint32_t i = first; i < cn_walk_count(s->walk); i++) {
-        struct cn_entry entry;
-
-        cn_walk_entry(s->walk, i, &entry, i == first ? top : name);
-        if (i == first)
-            type = entry.type;
+        cn_walk_entry(s->walk, i, &entry, name);
         file_count += entry.type == CN_ENTRY_FILE;
         s->offer.directory_count += entry.type == CN_ENTRY_DIRECTORY;
         s->offer.link_count += entry.type == CN_ENTRY_LINK;
@@ -82,8 +80,8 @@ static void item_count(struct cn_sending *s, uint32_t first)
     }
     s->offer.file_count += file_count;
     s->offer.size += size;
-    if (cn_walk_count(s->walk) > first)
-        item_add(s, type, top, file_count, size);
+    cn_walk_entry(s->walk, first, &entry, name);
+    item_add(s, entry.type, name, file_count, size);
 }
 
 static enum cn_err path_add(struct cn_sending *s, const struct cn_sending_options *options,
