@@ -114,9 +114,12 @@ static bool places_find(struct cn_home *home, const char *dir)
         snprintf(home->state, sizeof home->state, "%s", all);
         return true;
     }
-    return xdg_place("XDG_DATA_HOME", ".local/share", home->data, sizeof home->data) &&
-           xdg_place("XDG_CONFIG_HOME", ".config", home->config, sizeof home->config) &&
-           xdg_place("XDG_STATE_HOME", ".local/state", home->state, sizeof home->state);
+    if (!xdg_place("XDG_DATA_HOME", ".local/share", home->data, sizeof home->data) ||
+        !xdg_place("XDG_CONFIG_HOME", ".config", home->config, sizeof home->config))
+        return false;
+    if (!xdg_place("XDG_STATE_HOME", ".local/state", home->state, sizeof home->state))
+        snprintf(home->state, sizeof home->state, "%s", home->data);
+    return true;
 }
 
 enum cn_err cn_home_open(struct cn_home **home, const char *dir)
