@@ -232,8 +232,8 @@ static void take_event(struct piping *p, const struct cn_event *event)
 /* Wait for the call, the input if there is room for it, the output if there is something for it. */
 static int wait_for_any(struct piping *p)
 {
-    struct pollfd polled[3];
-    size_t count = cn_call_descriptors(p->dial.call, polled, 1);
+    struct pollfd polled[CN_CALL_DESCRIPTORS_MAX + 2];
+    size_t count = cn_call_descriptors(p->dial.call, polled, CN_CALL_DESCRIPTORS_MAX);
     size_t size = 0;
     int in_at = -1, out_at = -1;
     int timeout_ms = cn_call_timeout_ms(p->dial.call);

@@ -203,7 +203,8 @@ static void opened(struct cn_cli *cli, struct cn_dial *dial)
 /* One event of dialling. CN_EXIT_DONE: go on. */
 static int dialled(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event)
 {
-    bool no_server = event->err == CN_E_UNREACHABLE || event->err == CN_E_HUNG_UP;
+    bool no_server =
+        event->err == CN_E_UNREACHABLE || event->err == CN_E_HUNG_UP || event->err == CN_E_PROXY;
 
     switch (event->type) {
     case CN_EVENT_CONNECTED:

@@ -27,7 +27,7 @@ enum {
 };
 
 enum call_state {
-    CALL_CONNECTING, /* to one of the server's addresses */
+    CALL_CONNECTING, /* to whichever of the server's addresses answers first */
     CALL_RUNNING,    /* a session is on the line */
     CALL_PAUSED,     /* until retry_ms */
     CALL_LEAVING,    /* our CLOSE is on its way; until the partner has it, or leave_ms */
@@ -41,6 +41,7 @@ struct call_secrets {
     struct cn_fingerprint next; /* that the next line begins with: a notice has changed it */
     struct cn_pair pair;
     struct cn_session session;
+    struct cn_proxy_setting proxy;
 };
 
 struct cn_call {
@@ -54,6 +55,7 @@ struct cn_call {
     int socket;                /* -1: none */
     struct cn_connect connect; /* while CONNECTING */
     size_t address_index;      /* of the fingerprint's: where the line goes */
+    size_t first_address;      /* likewise: where the next one is tried first */
     uint64_t line_since_ms;    /* when its session began */
     uint64_t retry_ms;
     uint64_t retry_delay_ms;
@@ -138,6 +140,8 @@ static enum cn_err secrets_load(struct cn_call *call, struct cn_home *home,
     if (err == CN_OK)
         err = cn_home_identity(home, &s->identity);
     if (err == CN_OK)
+        err = cn_home_proxy(home, &s->proxy);
+    if (err == CN_OK)
         err = cn_contact_pair(home, options->contact, &s->pair, &call->verified);
     return err;
 }
@@ -185,6 +189,7 @@ enum cn_err cn_call_open(struct cn_call **call, struct cn_home *home,
         return err;
     }
     c->caller = is_caller(c, options);
+    c->first_address = cn_home_last_address(home, &c->secrets->fingerprint);
     c->note.not_after = c->secrets->fingerprint.certificate.not_after;
     c->note.unlocked = cn_secret_unlocked(c->secrets) != 0;
     now = now_get();
@@ -268,12 +273,12 @@ static void session_begin(struct cn_call *call, struct cn_now now)
 static void connecting_took(struct cn_call *call, enum cn_err err, struct cn_now now)
 {
     call->state = CALL_CONNECTING;
-    if (err == CN_E_UNREACHABLE) {
-        retry(call, err, now);
-    } else if (err == CN_OK) {
-        call->address_index = call->connect.next - 1;
+    if (err == CN_OK) {
+        call->address_index = call->connect.address_index;
         call->socket = cn_connect_take(&call->connect);
         session_begin(call, now);
+    } else if (err != CN_E_MORE) {
+        retry(call, err, now);
     }
 }
 
@@ -281,11 +286,15 @@ static void connecting_begin(struct cn_call *call, struct cn_now now)
 {
     struct cn_fingerprint *f = &call->secrets->fingerprint;
 
-    if (call->has_next)
+    if (call->has_next) {
         *f = call->secrets->next;
+        call->first_address = cn_home_last_address(call->home, f);
+    }
     call->has_next = false;
-    connecting_took(
-        call, cn_connect_start(&call->connect, call->home, f, 0, f->address_count, now.ms), now);
+    connecting_took(call,
+                    cn_connect_start(&call->connect, call->home, f, &call->secrets->proxy,
+                                     call->first_address, f->address_count, now.ms),
+                    now);
 }
 
 /* --- running -------------------------------------------------------------------------------- */
@@ -367,6 +376,13 @@ static void note_verdict(struct cn_call *call, struct cn_now now)
     call->note.refusal = (int)cn_refusal_of(session->verdict.verdict);
 }
 
+/* The server has admitted us where this line goes: here the next one begins, of any call. */
+static void note_address(struct cn_call *call)
+{
+    call->first_address = call->address_index;
+    cn_home_set_last_address(call->home, &call->secrets->fingerprint, call->address_index);
+}
+
 /* The events that the session's states stand for. */
 static void tell_states(struct cn_call *call, struct cn_now now)
 {
@@ -386,8 +402,10 @@ static void tell_states(struct cn_call *call, struct cn_now now)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (rows[i].state <= call->told || rows[i].state > state)
             continue;
-        if (rows[i].state == CN_SESSION_REGISTER)
+        if (rows[i].state == CN_SESSION_REGISTER) {
             note_verdict(call, now);
+            note_address(call);
+        }
         tell(call, rows[i].event, CN_OK);
     }
     call->told = state;
@@ -430,6 +448,8 @@ static void session_failed(struct cn_call *call, struct cn_now now)
     bool shaking = session->joined != NULL;
 
     note_verdict(call, now);
+    if (!session->verdict_known) /* whoever answers there is not the server, or not well */
+        call->first_address = (call->address_index + 1) % call->secrets->fingerprint.address_count;
     if (err == CN_E_HUNG_UP)
         (void)cn_home_fail(call->home, err, 0,
                            call->secrets->fingerprint.address[call->address_index]);
@@ -564,6 +584,9 @@ void cn_call_process(struct cn_call *call)
 
 /* --- waiting -------------------------------------------------------------------------------- */
 
+_Static_assert((int)CN_CONNECT_AT_ONCE_MAX <= (int)CN_CALL_DESCRIPTORS_MAX,
+               "as cyphernet.h promises");
+
 size_t cn_call_descriptors(struct cn_call *call, struct pollfd *descriptors, size_t max)
 {
     short wanted = POLLIN;
@@ -571,10 +594,8 @@ size_t cn_call_descriptors(struct cn_call *call, struct pollfd *descriptors, siz
 
     if (max == 0 || call->state == CALL_PAUSED || call->state == CALL_OVER)
         return 0;
-    if (call->state == CALL_CONNECTING) {
-        descriptors[0] = (struct pollfd) { call->connect.socket, POLLOUT, 0 };
-        return 1;
-    }
+    if (call->state == CALL_CONNECTING)
+        return cn_connect_descriptors(&call->connect, descriptors, max);
     if (call->state == CALL_RUNNING) {
         (void)cn_session_output(&call->secrets->session, &left, now_get());
         if (left > 0)
@@ -604,7 +625,7 @@ int cn_call_timeout_ms(const struct cn_call *call)
     if (call->state == CALL_PAUSED)
         due = call->retry_ms;
     if (call->state == CALL_CONNECTING)
-        due = call->connect.until_ms;
+        due = cn_connect_due_ms(&call->connect);
     if (call->state == CALL_RUNNING) {
         if (has_input(call))
             return 0;
@@ -646,7 +667,7 @@ enum cn_err cn_call_wait(struct cn_call *call, int timeout_ms, struct cn_event *
     uint64_t until_ms = timeout_ms < 0 ? UINT64_MAX : now_get().ms + (uint64_t)timeout_ms;
 
     for (;;) {
-        struct pollfd p[1];
+        struct pollfd p[CN_CALL_DESCRIPTORS_MAX];
         size_t count;
         int due_ms;
         uint64_t now_ms;
@@ -660,7 +681,7 @@ enum cn_err cn_call_wait(struct cn_call *call, int timeout_ms, struct cn_event *
         due_ms = cn_call_timeout_ms(call);
         if (until_ms != UINT64_MAX && (due_ms < 0 || (uint64_t)due_ms > until_ms - now_ms))
             due_ms = (int)(until_ms - now_ms);
-        count = cn_call_descriptors(call, p, 1);
+        count = cn_call_descriptors(call, p, CN_CALL_DESCRIPTORS_MAX);
         if (poll(p, count, due_ms) < 0 && errno != EINTR && errno != EAGAIN)
             return cn_home_fail(call->home, CN_E_SYSTEM, errno, "poll");
     }
