@@ -56,7 +56,8 @@ struct cn_call {
     struct cn_connect connect; /* while CONNECTING */
     size_t address_index;      /* of the fingerprint's: where the line goes */
     size_t first_address;      /* likewise: where the next one is tried first */
-    uint64_t line_since_ms;    /* when its session began */
+    size_t unheard_count;   /* of them, in this round: connected, but the server did not answer */
+    uint64_t line_since_ms; /* when its session began */
     uint64_t retry_ms;
     uint64_t retry_delay_ms;
     uint64_t leave_ms;       /* once cancelled: when it is over whatever the line does; else 0 */
@@ -282,6 +283,24 @@ static void connecting_took(struct cn_call *call, enum cn_err err, struct cn_now
     }
 }
 
+/* Whoever answers there is not the server, or not well. Another address, one of those that are left
+ * in this round, is tried at once, like one that cannot be connected. False: there is none. */
+static bool connecting_elsewhere(struct cn_call *call, struct cn_now now)
+{
+    const struct cn_fingerprint *f = &call->secrets->fingerprint;
+
+    call->first_address = (call->address_index + 1) % f->address_count;
+    if (++call->unheard_count >= f->address_count)
+        return false;
+    line_close(call);
+    connecting_took(call,
+                    cn_connect_start(&call->connect, call->home, f, &call->secrets->proxy,
+                                     call->first_address, f->address_count - call->unheard_count,
+                                     now.ms),
+                    now);
+    return true;
+}
+
 static void connecting_begin(struct cn_call *call, struct cn_now now)
 {
     struct cn_fingerprint *f = &call->secrets->fingerprint;
@@ -291,6 +310,7 @@ static void connecting_begin(struct cn_call *call, struct cn_now now)
         call->first_address = cn_home_last_address(call->home, f);
     }
     call->has_next = false;
+    call->unheard_count = 0;
     connecting_took(call,
                     cn_connect_start(&call->connect, call->home, f, &call->secrets->proxy,
                                      call->first_address, f->address_count, now.ms),
@@ -448,8 +468,6 @@ static void session_failed(struct cn_call *call, struct cn_now now)
     bool shaking = session->joined != NULL;
 
     note_verdict(call, now);
-    if (!session->verdict_known) /* whoever answers there is not the server, or not well */
-        call->first_address = (call->address_index + 1) % call->secrets->fingerprint.address_count;
     if (err == CN_E_HUNG_UP)
         (void)cn_home_fail(call->home, err, 0,
                            call->secrets->fingerprint.address[call->address_index]);
@@ -462,6 +480,8 @@ static void session_failed(struct cn_call *call, struct cn_now now)
     } else if (err == CN_E_ADMISSION || err == CN_E_CRYPTO || err == CN_E_RANDOM ||
                err == CN_E_MEMORY) {
         end(call, err);
+    } else if (!session->verdict_known && connecting_elsewhere(call, now)) {
+        return;
     } else if (shaking && cn_err_blame(err) == CN_BLAME_PEER && err != CN_E_INTERRUPTED &&
                err != CN_E_TIMEOUT && call->wait_until_ms != UINT64_MAX &&
                ++call->handshake_failures >= HANDSHAKE_FAILURE_COUNT_MAX) {

@@ -74,15 +74,24 @@ static void about_text(const struct cn_connect *c, const struct cn_candidate *ca
              reason ? reason : "");
 }
 
+/* This machine has no such family: whatever else failed says more. */
+static bool says_little(int system_error)
+{
+    return system_error == ENETUNREACH || system_error == EAFNOSUPPORT ||
+           system_error == EADDRNOTAVAIL;
+}
+
 /* This one has failed: the next is due at once. */
 static void failed(struct cn_connect *c, const struct cn_candidate *candidate, enum cn_err err,
                    int system_error, const char *reason)
 {
     char about[sizeof c->home->detail.about];
 
+    c->next_ms = 0;
+    if (c->error != CN_OK && says_little(system_error))
+        return;
     about_text(c, candidate, reason, about, sizeof about);
     c->error = cn_home_fail(c->home, err, system_error, about);
-    c->next_ms = 0;
 }
 
 static enum cn_err blamed(const struct cn_candidate *candidate)
@@ -349,7 +358,9 @@ enum cn_err cn_connect_step(struct cn_connect *c, uint64_t now_ms)
         next_begin(c, now_ms);
     if (c->socket >= 0)
         return CN_OK;
-    return any_under_way(c) ? CN_E_MORE : c->error;
+    if (any_under_way(c))
+        return CN_E_MORE;
+    return c->error != CN_OK ? c->error : CN_E_UNREACHABLE;
 }
 
 enum cn_err cn_connect_start(struct cn_connect *c, struct cn_home *home,
@@ -364,7 +375,7 @@ enum cn_err cn_connect_start(struct cn_connect *c, struct cn_home *home,
     c->setting = setting;
     c->next = first;
     c->left = count;
-    c->error = CN_E_UNREACHABLE;
+    c->error = CN_OK;
     return cn_connect_step(c, now_ms);
 }
 

@@ -52,7 +52,7 @@ struct cn_connect {
     size_t next;                              /* of the addresses, the next to begin with ... */
     size_t left;                              /* ... and how many are left to begin with */
     uint64_t next_ms;                         /* when the next attempt is due */
-    enum cn_err error;                        /* of the last that failed */
+    enum cn_err error;                        /* of the last that failed; CN_OK: none has */
     struct cn_candidate queue[CN_CONNECT_QUEUE_SIZE]; /* known, not tried yet */
     size_t queue_count;
     struct cn_attempt attempt[CN_CONNECT_AT_ONCE_MAX];
