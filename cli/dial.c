@@ -287,6 +287,7 @@ static bool events_open(struct cn_cli *cli, struct cn_dial *dial)
         fcntl((int)fd, F_GETFD) < 0)
         return false;
     dial->events_fd = (int)fd;
+    (void)fcntl(dial->events_fd, F_SETFD, FD_CLOEXEC); /* it is not for commands that we run */
     return true;
 }
 
