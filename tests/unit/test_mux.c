@@ -1361,6 +1361,98 @@ static void one_busy_stream_does_not_starve_another(void **state)
     assert_int_equal(drain(stream_of(1, small->id)), 10);
 }
 
+/* What passes of a stream that is written and read as fast as can be, in so many rounds. */
+static uint64_t passed(struct cn_stream *s[2], int rounds)
+{
+    uint64_t total = 0;
+
+    for (int i = 0; i < rounds; i++) {
+        (void)write_zeros(s[0], CN_CHUNK_SIZE_MAX);
+        (void)pass(0);
+        (void)pass(1);
+        total += drain(s[1]);
+    }
+    return total;
+}
+
+static void who_does_not_read_some_streams_stops_these_alone(void **state)
+{
+    enum { UNREAD_COUNT = 999 };
+    struct cn_stream *s[2];
+
+    (void)state;
+    line_is_fast(0);
+    for (int i = 0; i < UNREAD_COUNT; i++) {
+        (void)write_zeros(open_at(0), WINDOW + 1);
+        pass_all();
+    }
+    assert_true(ends[0].said.octets == UNREAD_COUNT * (uint64_t)WINDOW);
+    s[0] = open_at(0);
+    pass_all();
+    s[1] = stream_of(1, s[0]->id);
+    assert_true(passed(s, 500) > 4 * 1024 * 1024);
+    for (uint32_t id = 1; id < 2 * UNREAD_COUNT; id += 2)
+        assert_int_equal(drain(stream_of(1, id)), WINDOW);
+}
+
+/* The stream that the first DATA of an end's next record is of; 0: it has none. */
+static uint32_t next_data_of(int end)
+{
+    static uint8_t plain[CN_RECORD_PLAIN_SIZE_MAX];
+    struct cn_reader r = { .at = plain, .left = take(&ends[end], plain) };
+    struct cn_frame frame = { .type = CN_FRAME_PADDING };
+    uint32_t stream = 0;
+
+    while (stream == 0 && r.left > 0 && cn_frame_decode(&frame, &r) == CN_OK &&
+           frame.type != CN_FRAME_PADDING) {
+        if (frame.type == CN_FRAME_DATA)
+            stream = frame.stream;
+    }
+    return stream;
+}
+
+static void urgent_words_go_first_and_do_not_wait_for_the_line(void **state)
+{
+    struct cn_stream *bulk = open_at(0), *normal = open_at(0), *urgent = open_at(0);
+
+    (void)state;
+    cn_stream_set_priority(bulk, CN_PRIORITY_BULK);
+    cn_stream_set_priority(urgent, CN_PRIORITY_INTERACTIVE);
+    pass_all();
+    bulk->tx_limit = WIDE;
+    fill_up(bulk);
+    while (next_data_of(0) == bulk->id) /* nothing comes back */
+        ;
+    assert_in_range(bulk->tx_sent, CN_FLIGHT_START_SIZE, CN_FLIGHT_START_SIZE + CN_RECORD_SIZE_MAX);
+    (void)write_zeros(normal, 5000);
+    (void)write_zeros(urgent, 10000);
+    assert_int_equal(next_data_of(0), urgent->id);
+    assert_int_equal(next_data_of(0), 0); /* all urgent words are said, and a few of the others */
+    assert_true(urgent->tx_sent == 10000);
+    assert_int_equal(normal->tx_sent, CN_TURN_FRESH_SIZE);
+    assert_err(say_offset(0, CN_FRAME_RECEIVED, bulk->id, bulk->tx_sent), CN_OK);
+    assert_int_equal(next_data_of(0), normal->id);
+}
+
+/* Else the round trip would look as long as what the record holds takes on a slow line. */
+static void pings_travel_without_data(void **state)
+{
+    struct cn_stream *stream = open_at(0);
+
+    (void)state;
+    (void)write_zeros(stream, 10000);
+    assert_true(pass(0));
+    assert_int_equal(ends[0].said.count[CN_FRAME_PING], 1);
+    assert_int_equal(ends[0].said.last_wire_size, 256);
+    assert_int_equal(ends[0].said.octets, 0);
+    assert_true(pass(0));
+    assert_int_equal(ends[0].said.octets, 10000);
+    (void)write_zeros(stream_of(1, 1), 10000);
+    assert_true(pass(1));
+    assert_int_equal(ends[1].said.count[CN_FRAME_PONG], 1);
+    assert_int_equal(ends[1].said.octets, 0);
+}
+
 /* All streams that may be open, each with as much as its window takes, none of them read. */
 static void windows_that_nobody_reads_fit_into_memory(void **state)
 {
@@ -1551,6 +1643,9 @@ int main(void)
         TEST(a_thousand_streams_at_once),
         TEST(streams_are_found_among_those_that_came_and_went),
         TEST(one_busy_stream_does_not_starve_another),
+        TEST(who_does_not_read_some_streams_stops_these_alone),
+        TEST(urgent_words_go_first_and_do_not_wait_for_the_line),
+        TEST(pings_travel_without_data),
         TEST(windows_that_nobody_reads_fit_into_memory),
         TEST(windows_grow_together_no_further_than_there_is_memory),
         TEST(memory_that_is_read_or_given_up_lets_other_windows_grow),
