@@ -211,6 +211,8 @@ static int dialled(struct cn_cli *cli, struct cn_dial *dial, const struct cn_eve
         if (!dial->was_connected)
             tell_clock(dial);
         dial->was_connected = true;
+        if (cli->verbose)
+            cn_say(cli, "the server: %s", cn_call_server(dial->call));
         cn_dial_event(cli, dial, "connected", "");
         return CN_EXIT_DONE;
     case CN_EVENT_WAITING:

@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -56,6 +57,7 @@ struct cn_call {
     struct cn_connect connect; /* while CONNECTING */
     size_t address_index;      /* of the fingerprint's: where the line goes */
     size_t first_address;      /* likewise: where the next one is tried first */
+    char server[CN_ADDRESS_SIZE_MAX + CN_PROXY_NAME_SIZE + 16]; /* where the line goes, in words */
     size_t unheard_count;   /* of them, in this round: connected, but the server did not answer */
     uint64_t line_since_ms; /* when its session began */
     uint64_t retry_ms;
@@ -399,8 +401,15 @@ static void note_verdict(struct cn_call *call, struct cn_now now)
 /* The server has admitted us where this line goes: here the next one begins, of any call. */
 static void note_address(struct cn_call *call)
 {
+    const struct call_secrets *s = call->secrets;
+    const char *address = s->fingerprint.address[call->address_index];
+    bool proxied = cn_proxy_setting_applies(&s->proxy, address);
+    char proxy[CN_PROXY_NAME_SIZE];
+
+    snprintf(call->server, sizeof call->server, "%s%s%s", address, proxied ? " through " : "",
+             proxied ? cn_proxy_setting_name(&s->proxy, proxy) : "");
     call->first_address = call->address_index;
-    cn_home_set_last_address(call->home, &call->secrets->fingerprint, call->address_index);
+    cn_home_set_last_address(call->home, &s->fingerprint, call->address_index);
 }
 
 /* The events that the session's states stand for. */
@@ -720,6 +729,11 @@ void cn_call_cancel(struct cn_call *call, enum cn_err why)
 const char *cn_call_suite(const struct cn_call *call)
 {
     return call->secrets->pair.suite->name;
+}
+
+const char *cn_call_server(const struct cn_call *call)
+{
+    return call->server;
 }
 
 bool cn_call_is_caller(const struct cn_call *call)

@@ -246,6 +246,9 @@ CN_API void cn_call_finish(struct cn_call *call);
 CN_API void cn_call_cancel(struct cn_call *call, enum cn_err why);
 
 CN_API const char *cn_call_suite(const struct cn_call *call); /* static */
+/* Where the line to the server goes, for messages: an address of cn_admission_info, and through
+ * which proxy, if any. Empty before CONNECTED; valid until the next use of the call. */
+CN_API const char *cn_call_server(const struct cn_call *call);
 CN_API bool cn_call_is_caller(const struct cn_call *call);
 CN_API bool cn_call_verified(const struct cn_call *call); /* contact's safety number compared */
 CN_API const struct cn_admission_note *cn_call_admission_note(const struct cn_call *call);
@@ -277,9 +280,10 @@ CN_API void *cn_stream_user(const struct cn_stream *stream);
 /* What goes first when several streams have something to send. Streams of one priority share the
  * line fairly, by octets, and one that is quiet most of the time goes before one that never is. */
 enum cn_stream_priority {
-    CN_PRIORITY_INTERACTIVE = 0, /* somebody waits for each word: before all others, so say little */
-    CN_PRIORITY_NORMAL,          /* at first */
-    CN_PRIORITY_BULK             /* what the others leave */
+    CN_PRIORITY_INTERACTIVE =
+        0,              /* somebody waits for each word: before all others, so say little */
+    CN_PRIORITY_NORMAL, /* at first */
+    CN_PRIORITY_BULK    /* what the others leave */
 };
 /* Ours alone: how the partner sends is its own matter. */
 CN_API void cn_stream_set_priority(struct cn_stream *stream, enum cn_stream_priority priority);

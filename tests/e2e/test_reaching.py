@@ -35,12 +35,13 @@ def start(world, *words, env=None, under=(), **options):
 
 
 def called(world, env=None, under=()):
-    """Ann calls Bob, who is there without ado."""
+    """Ann calls Bob, who is there without ado; what she says."""
     bob = world.start(world.bob, "pipe", "ann", stdin=b"from bob")
-    ann = start(world, "pipe", "bob", "--wait", "30", env=env, under=under, stdin=b"from ann")
+    ann = start(world, "pipe", "bob", "-v", "--wait", "30", env=env, under=under, stdin=b"from ann")
     ann.end(0)
     bob.end(0)
     assert (ann.got(), bob.got()) == (b"from bob", b"from ann")
+    return ann.said()
 
 
 def fails(world, code, env=None, under=()):
@@ -59,7 +60,7 @@ def test_addresses_are_tried_in_their_order(world, ann):
     with HangsUp() as first, HangsUp() as second:
         lead(ann, f"127.0.0.1:{free_port()}", f"127.0.0.1:{first.port}", f"127.0.0.1:{world.port}",
              f"127.0.0.1:{second.port}")
-        called(world)
+        assert f"the server: 127.0.0.1:{world.port}\n" in called(world)
         assert len(first.asked) == 1 and not second.asked
 
 
@@ -166,7 +167,8 @@ def test_a_name_of_both_families_of_which_one_is_there(world, world6, tmp_path):
 def test_through_a_proxy_of_the_environment(world, ann, kind, variable):
     with kind() as proxy:
         lead(ann, f"server.test:{world.port}")
-        called(world, {variable: proxy.url()})
+        said = called(world, {variable: proxy.url()})
+        assert f"the server: server.test:{world.port} through {proxy.url()}\n" in said
         assert proxy.asked == [("server.test", world.port)]
 
 
