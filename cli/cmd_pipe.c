@@ -50,8 +50,9 @@ struct piping {
     const char *command; /* what is run in place of our own ends; NULL: nothing */
     struct cn_child child;
     struct cn_signals signals;
-    bool command_done; /* it has ended, and well */
-    bool out_broken;   /* it has closed its input */
+    bool command_stirs; /* it has ended, or there is a signal for us */
+    bool command_done;  /* it has ended, and well */
+    bool out_broken;    /* it has closed its input */
     int code;
 };
 
@@ -294,13 +295,13 @@ static void command_look(struct piping *p)
 {
     int number = cn_signals_take(&p->signals);
 
+    p->command_stirs = false;
     if (number > 0) {
         p->code = 128 + number;
         p->closed = true;
         return;
     }
-    if (p->stream) /* else there is nobody yet to be told */
-        command_took(p);
+    command_took(p);
 }
 
 /* Wait for the call, the input if there is room for it, the output if there is something for it. */
@@ -309,7 +310,7 @@ static int wait_for_any(struct piping *p)
     struct pollfd polled[CN_CALL_DESCRIPTORS_MAX + 4];
     size_t count = cn_call_descriptors(p->dial.call, polled, CN_CALL_DESCRIPTORS_MAX);
     size_t size = 0;
-    int in_at = -1, out_at = -1;
+    int in_at = -1, out_at = -1, command_at = -1;
     int timeout_ms = cn_call_timeout_ms(p->dial.call);
 
     if (timeout_ms == 0 && p->out_ready && ++p->busy < BUSY_ROUNDS)
@@ -327,12 +328,15 @@ static int wait_for_any(struct piping *p)
         if (wanted && p->out_ready)
             timeout_ms = 0;
     }
-    if (p->command) {
-        polled[count++] = (struct pollfd) { p->stream ? p->child.ended : -1, POLLIN, 0 };
+    if (p->command) { /* before there is a stream nobody could be told how it has ended */
+        command_at = (int)count;
         polled[count++] = (struct pollfd) { p->signals.fd, POLLIN, 0 };
+        polled[count++] = (struct pollfd) { p->stream ? p->child.ended : -1, POLLIN, 0 };
     }
     if (poll(polled, count, timeout_ms) < 0)
         return errno == EINTR || errno == EAGAIN ? 0 : -1;
+    if (command_at >= 0)
+        p->command_stirs = polled[command_at].revents || polled[command_at + 1].revents;
     if (in_at >= 0 && polled[in_at].revents)
         p->in_ready = true;
     if (out_at >= 0 && polled[out_at].revents & (POLLOUT | POLLERR | POLLHUP))
@@ -366,7 +370,7 @@ static void piping_run(struct piping *p)
         cn_call_process(p->dial.call);
         while (!p->closed && cn_call_next_event(p->dial.call, &event))
             take_event(p, &event);
-        if (p->command && !p->closed)
+        if (p->command_stirs && !p->closed)
             command_look(p);
         if (p->closed)
             break;

@@ -171,6 +171,16 @@ def test_it_has_closed_its_output_before_it_fails(world):
     assert NOT_COMPLETE in other.said()
 
 
+def test_what_is_not_complete_has_no_end_for_the_partners_command(world):
+    """It is ended before it could take the end of what came for the end of all."""
+    mark = world.tmp / "mark"
+    mark.unlink(missing_ok=True)
+    one = command(world, world.ann, "bob", "sh", "-c", "echo a beginning; exit 1")
+    other = command(world, world.bob, "ann", script(world, f"sys.stdin.read()\nopen({str(mark)!r}, 'w').close()"))
+    assert (one.end(), other.end()) == (1, 5)
+    assert NOT_COMPLETE in other.said() and not mark.exists()
+
+
 def test_it_ends_by_a_signal(world):
     one = command(world, world.ann, "bob", "sh", "-c", "kill -9 $$")
     other = world.start(world.bob, "pipe", "ann")
