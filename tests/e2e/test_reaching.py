@@ -279,6 +279,15 @@ def test_what_no_proxy_spares_is_looked_up_here(world, ann, kind, spared):
         assert not proxy.lines
 
 
+@needs_root
+def test_what_no_proxy_spares_is_reached_from_here(world, ann, tmp_path):
+    with Socks5() as proxy:
+        lead(ann, f"server.test:{world.port}")
+        names = under_names(tmp_path, "127.0.0.1 server.test\n")
+        called(world, {"ALL_PROXY": proxy.url(), "no_proxy": "other, .test"}, under=names)
+        assert not proxy.lines
+
+
 @pytest.mark.parametrize("kind", PROXIES)
 def test_what_it_does_not_spare_is_not(world, ann, kind):
     with kind() as proxy:
