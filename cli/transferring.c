@@ -2,9 +2,7 @@
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/signalfd.h>
 #include <unistd.h>
 
 /* --- the two engines ------------------------------------------------------------------------ */
@@ -274,14 +272,6 @@ static void take_call_event(struct cn_transferring *t, const struct cn_event *ev
         tell_kept(t);
 }
 
-static void take_signal(struct cn_transferring *t)
-{
-    struct signalfd_siginfo info;
-
-    if (read(t->signals, &info, sizeof info) == (ssize_t)sizeof info)
-        t->interrupted = (int)info.ssi_signo;
-}
-
 static int sooner_ms(int a, int b)
 {
     return a < 0 || (b >= 0 && b < a) ? b : a;
@@ -289,14 +279,16 @@ static int sooner_ms(int a, int b)
 
 static void wait_for_more(struct cn_transferring *t)
 {
-    struct pollfd polled[4] = { { t->signals, POLLIN, 0 },
-                                { t->is_asking ? STDIN_FILENO : -1, POLLIN, 0 } };
+    struct pollfd polled[3 + CN_CALL_DESCRIPTORS_MAX] = {
+        { t->signals.fd, POLLIN, 0 },
+        { t->is_asking ? STDIN_FILENO : -1, POLLIN, 0 },
+    };
     size_t count = 2;
     int timeout_ms = sooner_ms(sooner_ms(cn_call_timeout_ms(t->dial.call), engine_timeout_ms(t)),
                                cn_progress_timeout_ms(&t->progress));
 
     count += engine_descriptors(t, polled + count);
-    count += cn_call_descriptors(t->dial.call, polled + count, 1);
+    count += cn_call_descriptors(t->dial.call, polled + count, CN_CALL_DESCRIPTORS_MAX);
     if (poll(polled, (nfds_t)count, timeout_ms) < 0 && errno != EINTR && errno != EAGAIN) {
         cn_error("poll: %s", strerror(errno));
         t->code = CN_EXIT_FAILED;
@@ -304,7 +296,7 @@ static void wait_for_more(struct cn_transferring *t)
         return;
     }
     if (polled[0].revents)
-        take_signal(t);
+        t->interrupted = cn_signals_take(&t->signals);
     if (polled[1].revents)
         cn_consent_take(t);
 }
@@ -332,23 +324,6 @@ static void loop(struct cn_transferring *t)
         tell_kept(t);
 }
 
-/* Signals end a wait at once, as they do everywhere; in a call they are taken, so that what has
- * come is kept as it should be. */
-static bool signals_catch(struct cn_transferring *t, sigset_t *before)
-{
-    static const int numbers[] = { SIGINT, SIGTERM, SIGHUP };
-    struct sigaction present;
-    sigset_t caught;
-
-    sigemptyset(&caught);
-    for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++) {
-        if (sigaction(numbers[i], NULL, &present) == 0 && present.sa_handler != SIG_IGN)
-            sigaddset(&caught, numbers[i]); /* nohup stays what it is */
-    }
-    t->signals = signalfd(-1, &caught, SFD_NONBLOCK | SFD_CLOEXEC);
-    return t->signals >= 0 && pthread_sigmask(SIG_BLOCK, &caught, before) == 0;
-}
-
 static enum cn_err begin(struct cn_transferring *t)
 {
     return t->sending ? cn_sending_begin(t->sending, t->dial.call)
@@ -368,7 +343,6 @@ static int outcome_code(const struct cn_transferring *t)
 
 int cn_transferring_run(struct cn_transferring *t)
 {
-    sigset_t before;
     enum cn_err err = begin(t);
     int code;
 
@@ -377,7 +351,7 @@ int cn_transferring_run(struct cn_transferring *t)
         cn_dial_over(t->cli, &t->dial, code);
         return code;
     }
-    if (!signals_catch(t, &before)) {
+    if (!cn_signals_catch(&t->signals)) { /* so that what has come is kept as it should be */
         cn_error("signals: %s", strerror(errno));
         return CN_EXIT_FAILED;
     }
@@ -388,8 +362,7 @@ int cn_transferring_run(struct cn_transferring *t)
         tell_total(t);
     cn_dial_over(t->cli, &t->dial, code);
     cn_transferring_end(t);
-    close(t->signals);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    cn_signals_release(&t->signals);
     return code;
 }
 

@@ -5,6 +5,7 @@
 
 #include "dial.h"
 #include "progress.h"
+#include "signals.h"
 
 struct cn_transferring {
     struct cn_cli *cli;
@@ -12,7 +13,7 @@ struct cn_transferring {
     struct cn_sending *sending;     /* one of the two; owned until cn_transferring_end */
     struct cn_receiving *receiving; /* the other is NULL */
     struct cn_progress progress;
-    int signals;     /* descriptor */
+    struct cn_signals signals;
     int interrupted; /* the signal that asks to stop, or 0 */
     bool asks;       /* receiving: the user is to be asked */
     bool is_asking;  /* the answer is awaited on standard input */

@@ -114,7 +114,8 @@ enum cn_err cn_journals_open(struct cn_journals **journals, const struct cn_home
     if (!made)
         return CN_E_MEMORY;
     made->crypto = cn_home_crypto(home);
-    snprintf(made->directory, sizeof made->directory, "%s/journals", home->state);
+    snprintf(made->directory, sizeof made->directory, "%s/journals",
+             home->state[0] ? home->state : home->data);
     *journals = made;
     return CN_OK;
 }

@@ -73,7 +73,7 @@ static enum cn_err part_create(struct cn_part *part, int parent)
 static enum cn_err part_continue(struct cn_part *part, int parent)
 {
     const struct cn_journals *journals = part->place->options.journals;
-    struct cn_journal j;
+    struct cn_journal j = { 0 };
     enum cn_err err;
 
     journal_begin(part, &j);
@@ -189,7 +189,7 @@ enum cn_err cn_part_skip(struct cn_part *part, uint64_t size)
 /* Another process may have begun the same file after us; then only one can go on later. */
 static bool journal_is_free(const struct cn_part *part)
 {
-    struct cn_journal j;
+    struct cn_journal j = { 0 };
 
     journal_begin(part, &j);
     return cn_journal_load(part->place->options.journals, &j) != CN_OK ||
@@ -234,7 +234,7 @@ void cn_part_checkpoint(struct cn_part *part, int64_t now_ms)
 
 static void journal_forget(struct cn_part *part)
 {
-    struct cn_journal j;
+    struct cn_journal j = { 0 };
 
     if (!part->has_journal)
         return;

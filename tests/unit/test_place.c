@@ -981,7 +981,8 @@ int main(void)
         test(checkpoints_are_a_second_apart),
         test(what_cannot_go_on_is_removed),
         test(leftovers_are_listed_and_removed),
-        test(a_hundred_thousand_files_are_stored),
+        cmocka_unit_test_prestate_setup_teardown(a_hundred_thousand_files_are_stored, setup,
+                                                 teardown, top),
     };
 
     return cmocka_run_group_tests(tests, crypto_setup, crypto_teardown);

@@ -527,7 +527,8 @@ int main(void)
         test(patterns_leave_out),
         test(a_gitignore_that_is_no_file_of_patterns_is_none),
         test(a_file_is_opened_as_it_was_listed),
-        test(a_hundred_thousand_files_are_listed),
+        cmocka_unit_test_prestate_setup_teardown(a_hundred_thousand_files_are_listed, setup,
+                                                 teardown, top),
         test(ranges_leave_out_the_holes),
     };
 

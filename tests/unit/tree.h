@@ -23,11 +23,14 @@ static inline const char *at(const char *path)
     return out;
 }
 
+/* In memory, if *state says so and the machine can: where a hundred thousand files are made in no
+ * time. */
 static inline int tree_setup(void **state)
 {
-    (void)state;
+    bool in_memory = *state && access("/dev/shm", W_OK) == 0;
+
     umask(022);
-    snprintf(top, sizeof top, "%s", "/tmp/cn-test-tree-XXXXXX");
+    snprintf(top, sizeof top, "%s/cn-test-tree-XXXXXX", in_memory ? "/dev/shm" : "/tmp");
     return mkdtemp(top) ? 0 : -1;
 }
 
