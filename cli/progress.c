@@ -73,7 +73,7 @@ static const struct {
     const char *at_sender, *at_receiver;
 } waits[] = {
     [CN_TRANSFER_WAITS_NOT] = { "nothing", "nothing", "nothing" },
-    [CN_TRANSFER_WAITS_CONSENT] = { "consent", "the receiver's consent", "your answer" },
+    [CN_TRANSFER_WAITS_CONSENT] = { "consent", "the receiver to accept it", "your answer" },
     [CN_TRANSFER_WAITS_SOURCE] = { "source", "what is read here", "what the sender reads" },
     [CN_TRANSFER_WAITS_LINE] = { "line", "the line, or the receiver, which takes nothing",
                                  "the line, or the sender" },

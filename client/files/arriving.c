@@ -9,8 +9,6 @@
 #include "home.h"
 #include "receiving.h"
 
-enum { INLINE_SIZE = 64 * 1024 /* a smaller block costs less than to hand it to a thread */ };
-
 static struct cn_arriving_slot *slot_at(struct cn_arriving *a, unsigned i)
 {
     return &a->slot[(a->first + i) % CN_ARRIVING_SLOT_COUNT];
@@ -152,7 +150,7 @@ static void hash(struct cn_receiving *r, const uint8_t *expected)
     slot->has_expected = expected != NULL;
     if (expected)
         memcpy(slot->expected, expected, sizeof slot->expected);
-    if (slot->size > INLINE_SIZE) {
+    if (slot->size > CN_INLINE_SIZE) {
         cn_jobs_submit(r->jobs, &slot->job);
         return;
     }
@@ -254,7 +252,7 @@ static bool writer_begin(struct cn_receiving *r)
     w->is_busy = true;
     if (file->size_unknown)
         file->entry.size = w->part->written + size;
-    if (size > INLINE_SIZE) {
+    if (size > CN_INLINE_SIZE) {
         w->job.is_done = false;
         cn_jobs_submit(r->jobs, &w->job);
     } else {
@@ -422,7 +420,8 @@ static bool take_octets(struct cn_receiving *r)
             return true;
         }
         if (a->data.type == CN_DATA_HOLE) {
-            memset(slot->bytes + slot->size, 0, a->data.size);
+            if (a->data.size < CN_BLOCK_SIZE) /* the sum of a full one is known */
+                memset(slot->bytes + slot->size, 0, a->data.size);
             run_add(slot, a->data.size, true);
         }
     }

@@ -8,8 +8,6 @@
 
 #include "home.h"
 
-enum { INLINE_SIZE = 64 * 1024 /* a smaller block costs less than to hand it to a thread */ };
-
 enum step { STEP_JUDGE, STEP_RUNS, STEP_BLOCK, STEP_END, STEP_OVER };
 
 static struct cn_sending_slot *slot_at(struct cn_feeding *f, unsigned i)
@@ -265,7 +263,7 @@ static bool read_ahead(struct cn_sending *s)
     f->read_all = slot->is_last;
     if (f->read_all && file->accept.size == 0) /* else it may have to be read again */
         f->is_reading = false;
-    if (!input && slot->reading.size <= INLINE_SIZE) {
+    if (!input && slot->reading.size <= CN_INLINE_SIZE) {
         cn_reading_run(&slot->reading.job);
         slot->reading.job.is_done = true;
     } else {

@@ -13,13 +13,14 @@
 #include "place.h"
 
 enum {
-    INLINE_SIZE = 64 * 1024,
     LARGE_COUNT_MAX = 16,          /* parts of files of more than a block that are open at once */
     STORE_COUNT = 8192,            /* files together, or */
     STORE_SIZE = 64 * 1024 * 1024, /* octets, or */
     STORE_MS = 1000,               /* after so long */
     STORE_IDLE_MS = 20             /* when nothing is coming that they could wait for */
 };
+
+_Static_assert(CN_BLOCK_SIZE == CN_PART_BLOCK_SIZE, "parts go on by blocks");
 
 /* --- outcomes ------------------------------------------------------------------------------- */
 
@@ -244,7 +245,7 @@ static bool check_begin(struct cn_receiving *r, uint32_t index, int fd, uint64_t
     file->checking = c;
     file->how = how;
     cn_receiving_set_state(r, file, CN_RECEIVING_CHECKING);
-    if (size <= INLINE_SIZE) {
+    if (size <= CN_INLINE_SIZE) {
         check_run(&c->job);
         check_end(r, index);
         return true;

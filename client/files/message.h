@@ -21,6 +21,7 @@ enum {
     CN_MESSAGE_CONTROL_SIZE_MAX = 16384,
     CN_MESSAGE_ITEM_COUNT_MAX = 256,
     CN_BLOCK_SIZE = 1024 * 1024, /* what is hashed, and resumed by */
+    CN_INLINE_SIZE = 64 * 1024,  /* to deal with less at once costs less than to hand it on */
     CN_DATA_HEAD_SIZE_MAX = CN_MESSAGE_HEAD_SIZE + 8 + CN_SHA256_SIZE,
     CN_WINDOW_COUNT_MAX = 16384,         /* entries, from the first without RESULT to the last */
     CN_WINDOW_SIZE_MAX = 2 * 1024 * 1024 /* octets of their messages together */

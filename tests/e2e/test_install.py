@@ -13,6 +13,7 @@ EXPECTED = [
     "bin/cyphernetd",
     "include/cyphernet.h",
     "include/cyphernet/err.h",
+    "include/cyphernet/files.h",
     "lib/systemd/system/cyphernetd.service",
     "lib/systemd/system/cyphernetd.socket",
     "share/cyphernet/alerts.yml",

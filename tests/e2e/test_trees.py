@@ -477,7 +477,7 @@ def test_a_sender_whose_partner_decides_says_what_it_waits_for(world, source, ta
     taking = Terminal(world.bob, "receive", "ann", "-d", target)
     giving = world.start(world.ann, "send", "bob", source / "a", "--json")
     taking.says(QUESTION)
-    giving.says("nothing has moved for 3 s: waiting for the receiver's consent")
+    giving.says("nothing has moved for 3 s: waiting for the receiver to accept it")
     until(lambda: b'"event":"stall","reason":"consent"' in giving.got(), "it is told")
     taking.answer("y\n")
     giving.end(0)
