@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backlog.h"
 #include "talk.h"
 #include "utf8.h"
 
@@ -17,10 +18,8 @@ struct plain {
     size_t typed_size;
     uint64_t line_number; /* of the input */
     bool input_ended, told_left;
-    bool lost;   /* something of the input was not said */
-    int output;  /* standard output, without blocking where that can be had */
-    char *shown; /* what waits for it; NULL: nothing */
-    size_t shown_begin, shown_end;
+    bool lost; /* something of the input was not said */
+    struct cn_backlog shown;
     char safe[5 * CN_TALK_TEXT_SIZE_MAX + 1]; /* a text whose every octet may be escaped */
 };
 
@@ -83,37 +82,34 @@ static void typed_read(struct plain *p)
 
 /* --- what arrives --------------------------------------------------------------------------- */
 
-static void output_open(struct plain *p)
+/* Standard output, without blocking where that can be had. */
+static bool output_open(struct plain *p)
 {
     struct stat st;
+    bool own = isatty(STDOUT_FILENO) || (fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode));
 
-    p->output = STDOUT_FILENO;
-    if (isatty(STDOUT_FILENO) || (fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode)))
-        p->output = cn_own_end(STDOUT_FILENO, O_WRONLY);
+    return cn_backlog_open(&p->shown, own ? cn_own_end(STDOUT_FILENO, O_WRONLY) : STDOUT_FILENO);
+}
+
+static void output_close(struct plain *p)
+{
+    if (p->shown.fd > STDERR_FILENO)
+        close(p->shown.fd);
+    cn_backlog_close(&p->shown);
 }
 
 /* True: the output has taken all that was to be shown. A slow one holds back the partner by the
  * stream's window, never the connection. */
 static bool show(struct plain *p)
 {
-    while (p->shown_begin < p->shown_end) {
-        ssize_t put = write(p->output, p->shown + p->shown_begin, p->shown_end - p->shown_begin);
+    bool all = cn_backlog_flush(&p->shown);
 
-        if (put >= 0) {
-            p->shown_begin += (size_t)put;
-        } else if (errno == EAGAIN) {
-            return false;
-        } else if (errno != EINTR) {
-            cn_error("standard output: %s", strerror(errno));
-            p->t->code = CN_EXIT_FAILED;
-            cn_call_cancel(p->t->dial.call, CN_E_SYSTEM);
-            break;
-        }
+    if (p->shown.error && p->t->code == CN_EXIT_DONE) {
+        cn_error("standard output: %s", strerror(p->shown.error));
+        p->t->code = CN_EXIT_FAILED;
+        cn_call_cancel(p->t->dial.call, CN_E_SYSTEM);
     }
-    free(p->shown);
-    p->shown = NULL;
-    p->shown_begin = p->shown_end = 0;
-    return p->t->code != CN_EXIT_FAILED;
+    return all && p->t->code == CN_EXIT_DONE;
 }
 
 /* Each line of the text as one of ours, so that none can look like another's. */
@@ -191,21 +187,6 @@ static void event_put(struct plain *p, FILE *out, const struct cn_talk_event *ev
         mark_put_json(p, out, event);
 }
 
-static void event_show(struct plain *p, const struct cn_talk_event *event)
-{
-    FILE *out = open_memstream(&p->shown, &p->shown_end);
-
-    if (out)
-        event_put(p, out, event);
-    if (out && fclose(out) == 0) {
-        (void)show(p);
-        return;
-    }
-    p->shown_end = 0;
-    p->t->code = cn_fail(p->t->cli, CN_E_MEMORY, "showing a line");
-    cn_call_cancel(p->t->dial.call, CN_E_MEMORY);
-}
-
 /* The partner wants the end: what we have not said yet is not said any more. */
 static void hung_up(struct plain *p)
 {
@@ -233,7 +214,7 @@ static void events_take(struct plain *p)
             hung_up(p);
         if (event.type == CN_TALK_BROKEN)
             cn_talking_tell_broken(p->t);
-        event_show(p, &event);
+        event_put(p, p->shown.in, &event);
     }
 }
 
@@ -252,7 +233,8 @@ static void talk(struct plain *p)
         polled[1].fd =
             speaks && !p->input_ended && p->typed_size < sizeof p->typed ? STDIN_FILENO : -1;
         polled[1].events = POLLIN;
-        polled[2] = (struct pollfd) { p->shown_begin < p->shown_end ? p->output : -1, POLLOUT, 0 };
+        polled[2] =
+            (struct pollfd) { cn_backlog_is_behind(&p->shown) ? p->shown.fd : -1, POLLOUT, 0 };
         polled[3].fd = -1;
         if (!cn_talking_wait(p->t, polled))
             return;
@@ -265,20 +247,18 @@ void cn_talk_plain(struct cn_talking *talking)
 {
     struct plain *p = calloc(1, sizeof *p);
 
-    if (!p) {
+    if (!p || !output_open(p)) {
         talking->code = cn_fail(talking->cli, CN_E_MEMORY, "talking");
+        free(p);
         return;
     }
     p->t = talking;
     p->line_number = 1;
     if (isatty(STDIN_FILENO))
         cn_say(talking->cli, "type, and press Enter; Ctrl-D ends the call");
-    output_open(p);
     talk(p);
     if (p->lost && talking->closed_err == CN_OK)
         talking->code = CN_EXIT_FAILED;
-    if (p->output > STDERR_FILENO)
-        close(p->output);
-    free(p->shown);
+    output_close(p);
     free(p);
 }

@@ -17,6 +17,7 @@
 #include <wchar.h>
 #include <wctype.h>
 
+#include "backlog.h"
 #include "cli.h"
 #include "keyboard.h"
 #include "utf8.h"
@@ -45,10 +46,8 @@ struct cn_terminal {
     bool is_shut; /* it is gone */
     bool told_shut;
     int signal; /* not told yet */
-    int in, out;
-    FILE *sink; /* what is to be shown, into waiting */
-    char *waiting;
-    size_t waiting_begin, waiting_end, waiting_room;
+    int in;
+    struct cn_backlog shown;
     sigset_t mask_before;
     int signals;
     char *line;  /* as it was taken */
@@ -58,60 +57,30 @@ struct cn_terminal {
 
 /* --- what is to be shown -------------------------------------------------------------------- */
 
-static ssize_t sink_write(void *cookie, const char *text, size_t size)
+bool cn_terminal_is_behind(const struct cn_terminal *terminal)
 {
-    struct cn_terminal *t = cookie;
-
-    if (t->waiting_begin == t->waiting_end)
-        t->waiting_begin = t->waiting_end = 0;
-    if (size > t->waiting_room - t->waiting_end) {
-        size_t room = 2 * (t->waiting_end + size);
-        char *more = realloc(t->waiting, room);
-
-        if (!more)
-            return 0;
-        t->waiting = more;
-        t->waiting_room = room;
-    }
-    memcpy(t->waiting + t->waiting_end, text, size);
-    t->waiting_end += size;
-    return (ssize_t)size;
+    return cn_backlog_is_behind(&terminal->shown);
 }
 
 static void flush(struct cn_terminal *t)
 {
-    fflush(t->sink);
-    while (t->waiting_begin < t->waiting_end && !t->is_shut) {
-        ssize_t put =
-            write(t->out, t->waiting + t->waiting_begin, t->waiting_end - t->waiting_begin);
-
-        if (put >= 0)
-            t->waiting_begin += (size_t)put;
-        else if (errno == EAGAIN)
-            return;
-        else if (errno != EINTR)
-            t->is_shut = true;
-    }
+    (void)cn_backlog_flush(&t->shown);
+    t->is_shut |= t->shown.error != 0;
 }
 
 /* Wait until all is shown, but not for ever. */
 static void flush_all(struct cn_terminal *t)
 {
-    struct pollfd polled = { t->out, POLLOUT, 0 };
+    struct pollfd polled = { t->shown.fd, POLLOUT, 0 };
 
     flush(t);
     while (cn_terminal_is_behind(t) && poll(&polled, 1, LAST_WORD_MS) > 0)
         flush(t);
 }
 
-bool cn_terminal_is_behind(const struct cn_terminal *terminal)
-{
-    return !terminal->is_shut && terminal->waiting_begin < terminal->waiting_end;
-}
-
 /* --- the line ------------------------------------------------------------------------------- */
 
-static void size_get(const struct cn_terminal *t, size_t *columns, size_t *rows)
+static void size_get(size_t *columns, size_t *rows)
 {
     struct winsize size;
 
@@ -119,7 +88,6 @@ static void size_get(const struct cn_terminal *t, size_t *columns, size_t *rows)
     *rows = ROW_COUNT;
     if (ioctl(STDIN_FILENO, TIOCGWINSZ, &size) != 0)
         return;
-    (void)t;
     if (size.ws_col > 0)
         *columns = size.ws_col;
     if (size.ws_row > 0)
@@ -152,9 +120,9 @@ static size_t cursor_row(const struct cn_terminal *t, size_t columns, size_t row
 static void erase(struct cn_terminal *t, size_t row)
 {
     if (t->is_drawn && row > 0)
-        fprintf(t->sink, "\r\033[%zuA\033[J", row);
+        fprintf(t->shown.in, "\r\033[%zuA\033[J", row);
     else if (t->is_drawn)
-        fputs("\r\033[J", t->sink);
+        fputs("\r\033[J", t->shown.in);
     t->is_drawn = false;
 }
 
@@ -162,7 +130,7 @@ static void hide(struct cn_terminal *t)
 {
     size_t columns, rows;
 
-    size_get(t, &columns, &rows);
+    size_get(&columns, &rows);
     erase(t, cursor_row(t, columns, rows));
 }
 
@@ -177,12 +145,12 @@ void cn_terminal_draw(struct cn_terminal *terminal)
 void cn_terminal_print(struct cn_terminal *terminal, const char *text)
 {
     hide(terminal);
-    fputs(text, terminal->sink);
+    fputs(text, terminal->shown.in);
 }
 
 void cn_terminal_beep(struct cn_terminal *terminal)
 {
-    fputc('\a', terminal->sink);
+    fputc('\a', terminal->shown.in);
 }
 
 bool cn_terminal_has_colour(const struct cn_terminal *terminal)
@@ -329,7 +297,7 @@ static void modes_set(struct cn_terminal *t, bool ours)
 {
     struct termios modes;
 
-    fputs(ours ? PASTES_ON : PASTES_OFF, t->sink);
+    fputs(ours ? PASTES_ON : PASTES_OFF, t->shown.in);
     flush_all(t);
     el_wset(t->edit, EL_UNBUFFERED, ours); /* raw, or as it was */
     t->is_drawn = ours;
@@ -365,7 +333,7 @@ static void resize(struct cn_terminal *t)
     size_t columns, rows, row, row_before;
     int columns_before = COLUMN_COUNT;
 
-    size_get(t, &columns, &rows);
+    size_get(&columns, &rows);
     el_wget(t->edit, EL_GETTC, "co", &columns_before);
     row = cursor_row(t, columns, rows);
     row_before = cursor_row(t, columns_before > 0 ? (size_t)columns_before : columns, rows);
@@ -463,7 +431,7 @@ static enum cn_terminal_event_type press(struct cn_terminal *t, const struct cn_
         history_go(t, t->back + (key->type == CN_KEY_PREVIOUS ? 1 : -1));
         return CN_TERMINAL_KEY;
     case CN_KEY_REDRAW:
-        fputs("\033[H\033[2J", t->sink);
+        fputs("\033[H\033[2J", t->shown.in);
         t->is_drawn = false;
         return CN_TERMINAL_KEY;
     case CN_KEY_INTERRUPT:
@@ -529,7 +497,7 @@ void cn_terminal_descriptors(struct cn_terminal *terminal, struct pollfd *descri
 
     descriptors[0] = (struct pollfd) { terminal->signals, POLLIN, 0 };
     descriptors[1] = (struct pollfd) { terminal->is_shut ? -1 : terminal->in, POLLIN, 0 };
-    descriptors[2] = (struct pollfd) { behind ? terminal->out : -1, POLLOUT, 0 };
+    descriptors[2] = (struct pollfd) { behind ? terminal->shown.fd : -1, POLLOUT, 0 };
 }
 
 void cn_terminal_process(struct cn_terminal *terminal, const struct pollfd *descriptors)
@@ -557,7 +525,7 @@ static bool editor_open(struct cn_terminal *t)
     char *up = NULL;
     HistEventW event;
 
-    t->edit = el_init_fd("cyphernet", stdin, t->sink, t->sink, STDIN_FILENO, STDOUT_FILENO,
+    t->edit = el_init_fd("cyphernet", stdin, t->shown.in, t->shown.in, STDIN_FILENO, STDOUT_FILENO,
                          STDOUT_FILENO);
     t->history = history_winit();
     if (!t->edit || !t->history ||
@@ -573,28 +541,19 @@ static bool editor_open(struct cn_terminal *t)
     return el_wget(t->edit, EL_GETTC, "up", &up) == 0 && up && *up;
 }
 
-/* The terminal's own, so that not waiting for it changes nothing for others. */
-static void ends_open(struct cn_terminal *t)
-{
-    t->in = cn_own_end(STDIN_FILENO, O_RDONLY);
-    t->out = cn_own_end(STDOUT_FILENO, O_WRONLY);
-}
-
 static void give_back(struct cn_terminal *t)
 {
     if (t->edit)
         el_end(t->edit);
     if (t->history)
         history_wend(t->history);
-    if (t->sink)
-        fclose(t->sink);
     if (t->signals >= 0)
         close(t->signals);
     if (t->in > STDERR_FILENO)
         close(t->in);
-    if (t->out > STDERR_FILENO)
-        close(t->out);
-    free(t->waiting);
+    if (t->shown.fd > STDERR_FILENO)
+        close(t->shown.fd);
+    cn_backlog_close(&t->shown);
     free(t->line);
     free(t->draft);
     free(t);
@@ -602,7 +561,6 @@ static void give_back(struct cn_terminal *t)
 
 struct cn_terminal *cn_terminal_open(void)
 {
-    static const cookie_io_functions_t sink = { .write = sink_write };
     const char *plain = getenv("NO_COLOR");
     struct cn_terminal *t = calloc(1, sizeof *t);
 
@@ -610,11 +568,11 @@ struct cn_terminal *cn_terminal_open(void)
         return NULL;
     t->signals = -1;
     t->colour = !plain || !*plain;
-    ends_open(t);
-    t->sink = fopencookie(t, "w", sink);
+    /* the terminal's own, so that not waiting for it changes nothing for others */
+    t->in = cn_own_end(STDIN_FILENO, O_RDONLY);
     t->line = malloc(CN_TERMINAL_LINE_SIZE_MAX + CN_UTF8_SIZE_MAX + 1);
-    if (!t->sink || !t->line || !setlocale(LC_CTYPE, "C.UTF-8") || !editor_open(t) ||
-        !signals_open(t)) {
+    if (!cn_backlog_open(&t->shown, cn_own_end(STDOUT_FILENO, O_WRONLY)) || !t->line ||
+        !setlocale(LC_CTYPE, "C.UTF-8") || !editor_open(t) || !signals_open(t)) {
         give_back(t);
         return NULL;
     }
