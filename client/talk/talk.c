@@ -15,9 +15,16 @@ struct cn_talk {
     bool over;     /* ended or broken: nothing more comes */
 };
 
+static void stream_use(struct cn_talk *talk, struct cn_stream *stream)
+{
+    talk->stream = stream;
+    cn_stream_set_priority(stream, CN_PRIORITY_INTERACTIVE);
+}
+
 enum cn_err cn_talk_open(struct cn_talk **talk, struct cn_call *call)
 {
     struct cn_talk *t = calloc(1, sizeof *t);
+    struct cn_stream *stream = NULL;
     enum cn_err err = CN_OK;
 
     if (!t)
@@ -25,11 +32,13 @@ enum cn_err cn_talk_open(struct cn_talk **talk, struct cn_call *call)
     t->call = call;
     cn_conversation_init(&t->said);
     if (cn_call_is_caller(call))
-        err = cn_stream_open(call, STREAM_KIND, NULL, 0, &t->stream);
+        err = cn_stream_open(call, STREAM_KIND, NULL, 0, &stream);
     if (err != CN_OK) {
         free(t);
         return err;
     }
+    if (stream)
+        stream_use(t, stream);
     *talk = t;
     return CN_OK;
 }
@@ -66,7 +75,7 @@ bool cn_talk_take(struct cn_talk *talk, const struct cn_event *event)
 {
     if (event->type == CN_EVENT_STREAM && !talk->stream &&
         cn_stream_kind(event->stream) == STREAM_KIND)
-        talk->stream = event->stream;
+        stream_use(talk, event->stream);
     if (!event->stream || event->stream != talk->stream)
         return false;
     flush(talk);
