@@ -393,7 +393,7 @@ static void events_take(struct person *p)
     while (p->t->talk && !cn_terminal_is_behind(p->terminal) &&
            cn_talk_next_event(p->t->talk, &event)) {
         heard(p, &event);
-        cn_terminal_draw(p->terminal);
+        cn_terminal_flush(p->terminal);
     }
 }
 
@@ -404,7 +404,10 @@ static void talk(struct person *p)
 
         keys_take(p); /* before lines are shown that were not there when these were pressed */
         cn_terminal_draw(p->terminal);
-        events_take(p); /* all, or the terminal is behind and will be waited for */
+        cn_terminal_flush(p->terminal);
+        events_take(p);
+        /* not flushed: whatever was left in the talk, or drawn here, the terminal is waited for */
+        cn_terminal_draw(p->terminal);
         cn_terminal_descriptors(p->terminal, polled + 1);
         if (!cn_talking_wait(p->t, polled))
             return;

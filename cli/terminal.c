@@ -62,10 +62,10 @@ bool cn_terminal_is_behind(const struct cn_terminal *terminal)
     return cn_backlog_is_behind(&terminal->shown);
 }
 
-static void flush(struct cn_terminal *t)
+void cn_terminal_flush(struct cn_terminal *terminal)
 {
-    (void)cn_backlog_flush(&t->shown);
-    t->is_shut |= t->shown.error != 0;
+    (void)cn_backlog_flush(&terminal->shown);
+    terminal->is_shut |= terminal->shown.error != 0;
 }
 
 /* Wait until all is shown, but not for ever. */
@@ -73,9 +73,9 @@ static void flush_all(struct cn_terminal *t)
 {
     struct pollfd polled = { t->shown.fd, POLLOUT, 0 };
 
-    flush(t);
+    cn_terminal_flush(t);
     while (cn_terminal_is_behind(t) && poll(&polled, 1, LAST_WORD_MS) > 0)
-        flush(t);
+        cn_terminal_flush(t);
 }
 
 /* --- the line ------------------------------------------------------------------------------- */
@@ -139,7 +139,6 @@ void cn_terminal_draw(struct cn_terminal *terminal)
     if (!terminal->is_drawn)
         el_wset(terminal->edit, EL_REFRESH);
     terminal->is_drawn = true;
-    flush(terminal);
 }
 
 void cn_terminal_print(struct cn_terminal *terminal, const char *text)
@@ -507,7 +506,7 @@ void cn_terminal_process(struct cn_terminal *terminal, const struct pollfd *desc
     if (descriptors[1].revents)
         keys_read(terminal);
     if (descriptors[2].revents)
-        flush(terminal);
+        cn_terminal_flush(terminal);
 }
 
 /* --- begin and end -------------------------------------------------------------------------- */

@@ -52,8 +52,10 @@ bool cn_terminal_is_behind(const struct cn_terminal *terminal);
 void cn_terminal_print(struct cn_terminal *terminal, const char *text);
 /* What stands before the line from now on: ASCII. dim: as many characters of it, from the first. */
 void cn_terminal_prompt(struct cn_terminal *terminal, const char *text, size_t dim);
-/* Show the line again after printing, and hand out what the terminal takes. */
+/* Show the line again after printing. */
 void cn_terminal_draw(struct cn_terminal *terminal);
+/* Hand out what the terminal takes now; the rest goes when it is ready. */
+void cn_terminal_flush(struct cn_terminal *terminal);
 void cn_terminal_beep(struct cn_terminal *terminal);
 /* Whether it shows colours, and the user wants them. */
 bool cn_terminal_has_colour(const struct cn_terminal *terminal);

@@ -148,10 +148,10 @@ def leave_with(one, other):
 def test_a_terminal_that_nobody_reads_for_a_while(world, screens):
     """What comes waits at the partner; the call lives, and all of it is there when somebody looks."""
     one = screens(world.ann, "bob")
-    other = world.start(world.bob, "talk", "ann", stdin=b"".join(b"line %d\n" % n for n in range(30000)))
+    other = world.start(world.bob, "talk", "ann", stdin=b"".join(b"line %d\n" % n for n in range(10000)))
     one.running.says("connected with bob")
     until(lambda: held(one.ours) > 1000, "something is to be read")
-    one.shows("line 29999\n")
+    one.shows("line 9999\n")
     one.shows("bob has left")
     leave(one, other)
 
