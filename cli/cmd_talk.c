@@ -38,8 +38,10 @@ bool cn_talking_go_on(struct cn_talking *talking)
 
 bool cn_talking_wait(struct cn_talking *talking, struct pollfd *polled)
 {
-    if (cn_call_descriptors(talking->dial.call, polled, 1) == 0)
-        polled[0] = (struct pollfd) { -1, 0, 0 };
+    size_t count = cn_call_descriptors(talking->dial.call, polled, CN_CALL_DESCRIPTORS_MAX);
+
+    for (; count < CN_CALL_DESCRIPTORS_MAX; count++)
+        polled[count].fd = -1;
     if (poll(polled, CN_TALKING_DESCRIPTOR_COUNT, cn_call_timeout_ms(talking->dial.call)) >= 0 ||
         errno == EINTR || errno == EAGAIN)
         return true;

@@ -17,12 +17,13 @@ struct cn_talking {
     int code;               /* of the exit, as long as the call's end says nothing else */
 };
 
-enum { CN_TALKING_DESCRIPTOR_COUNT = 4 };
+enum { CN_TALKING_DESCRIPTOR_COUNT = CN_CALL_DESCRIPTORS_MAX + 3 };
 
 /* Take what the call has to say. False: it is over. */
 bool cn_talking_go_on(struct cn_talking *talking);
-/* Wait for the call, and for the others of polled, of which there are CN_TALKING_DESCRIPTOR_COUNT;
- * the call's is put into the first. False: that cannot be done, which was said, and is the end. */
+/* Wait for the call, and for the last of polled, of which there are CN_TALKING_DESCRIPTOR_COUNT;
+ * the call's are put into the first CN_CALL_DESCRIPTORS_MAX. False: that cannot be done, which was
+ * said, and is the end. */
 bool cn_talking_wait(struct cn_talking *talking, struct pollfd *polled);
 /* The partner said what makes no sense: say so when nothing else is on the terminal. */
 void cn_talking_tell_broken(struct cn_talking *talking);

@@ -408,10 +408,10 @@ static void talk(struct person *p)
         events_take(p);
         /* not flushed: whatever was left in the talk, or drawn here, the terminal is waited for */
         cn_terminal_draw(p->terminal);
-        cn_terminal_descriptors(p->terminal, polled + 1);
+        cn_terminal_descriptors(p->terminal, polled + CN_CALL_DESCRIPTORS_MAX);
         if (!cn_talking_wait(p->t, polled))
             return;
-        cn_terminal_process(p->terminal, polled + 1);
+        cn_terminal_process(p->terminal, polled + CN_CALL_DESCRIPTORS_MAX);
     }
 }
 

@@ -223,22 +223,22 @@ static void events_take(struct plain *p)
 static void talk(struct plain *p)
 {
     while (cn_talking_go_on(p->t)) {
-        struct pollfd polled[CN_TALKING_DESCRIPTOR_COUNT] = { { -1, 0, 0 } };
+        struct pollfd polled[CN_TALKING_DESCRIPTOR_COUNT];
+        struct pollfd *own = polled + CN_CALL_DESCRIPTORS_MAX;
         bool speaks = p->t->talk && p->t->code == CN_EXIT_DONE;
+        bool reads;
 
         if (speaks) {
             events_take(p);
             lines_send(p);
         }
-        polled[1].fd =
-            speaks && !p->input_ended && p->typed_size < sizeof p->typed ? STDIN_FILENO : -1;
-        polled[1].events = POLLIN;
-        polled[2] =
-            (struct pollfd) { cn_backlog_is_behind(&p->shown) ? p->shown.fd : -1, POLLOUT, 0 };
-        polled[3].fd = -1;
+        reads = speaks && !p->input_ended && p->typed_size < sizeof p->typed;
+        own[0] = (struct pollfd) { reads ? STDIN_FILENO : -1, POLLIN, 0 };
+        own[1] = (struct pollfd) { cn_backlog_is_behind(&p->shown) ? p->shown.fd : -1, POLLOUT, 0 };
+        own[2] = (struct pollfd) { -1, 0, 0 };
         if (!cn_talking_wait(p->t, polled))
             return;
-        if (polled[1].revents)
+        if (own[0].revents)
             typed_read(p);
     }
 }
