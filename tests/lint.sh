@@ -79,8 +79,8 @@ cppcheck_all() {
 
 # Functions that nobody should call.
 banned() {
-    grep -nE '(^|[^A-Za-z0-9_])(strcpy|strcat|sprintf|vsprintf|atoi|atol|gets|rand|strtok|alloca)\(' \
-        include/*.h core/*.[ch] client/*.[ch] client/*/*.[ch] server/*.[ch] cli/*.[ch]
+    grep -rnE --include='*.[ch]' '(^|[^A-Za-z0-9_])(strcpy|strcat|sprintf|vsprintf|atoi|atol|gets|rand|strtok|alloca)\(' \
+        include core client server cli
 }
 
 # memcmp leaks what it compares: in core/ only on lines that say why it is public.
@@ -93,7 +93,7 @@ includes() {
     directory=$1
     shift
     for header in "$@"; do
-        grep -rnF "#include \"$header\"" "$directory"
+        grep -rnF --include='*.[ch]' "#include \"$header\"" "$directory"
     done
 }
 
@@ -118,7 +118,7 @@ client_points_down() { includes client $(headers_of server cli); }
 server_points_down() { includes server $(headers_of client client/files cli) $(call_headers); }
 
 openssl_only_in() {
-    grep -ln '#include <openssl/' core/*.[ch] client/*.[ch] client/*/*.[ch] server/*.[ch] cli/*.[ch] |
+    grep -rl --include='*.[ch]' '#include <openssl/' core client server cli |
         grep -vE '^core/(crypto|kem_[a-z0-9_]+)\.c$'
 }
 

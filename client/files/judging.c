@@ -20,7 +20,7 @@ enum {
     STORE_IDLE_MS = 20             /* when nothing is coming that they could wait for */
 };
 
-_Static_assert(CN_BLOCK_SIZE == CN_PART_BLOCK_SIZE, "parts go on by blocks");
+_Static_assert((int)CN_BLOCK_SIZE == (int)CN_PART_BLOCK_SIZE, "parts go on by blocks");
 
 /* --- outcomes ------------------------------------------------------------------------------- */
 

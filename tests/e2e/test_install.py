@@ -44,7 +44,7 @@ def test_is_installed(installed, path):
 
 
 def test_the_unit_starts_the_installed_program(installed):
-    assert "ExecStart=/usr/local/bin/cyphernetd" in (installed / EXPECTED[5]).read_text()
+    assert "ExecStart=/usr/local/bin/cyphernetd" in (installed / "lib/systemd/system/cyphernetd.service").read_text()
 
 
 def test_the_library_is_where_pkg_config_looks(installed):
