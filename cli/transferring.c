@@ -118,10 +118,26 @@ static void tell_refusal(struct cn_transferring *t, const struct cn_transfer_eve
         cn_hint("make room, and have it sent again; nothing of it was kept");
 }
 
+/* How long the only file took, and how fast that was; of several that is told in the end. */
+static const char *time_text(struct cn_transferring *t, char out[64])
+{
+    double seconds = cn_progress_seconds(&t->progress);
+    struct cn_transfer_progress p;
+    char rate[32];
+
+    look(t, &p);
+    out[0] = '\0';
+    if (p.entry_count != 1)
+        return out;
+    cn_progress_end(&t->progress, &p);
+    snprintf(out, 64, " in %.1f s, %s/s", seconds, cn_size_text(rate, (double)p.moved / seconds));
+    return out;
+}
+
 static void tell_stored(struct cn_transferring *t, const struct cn_transfer_event *event)
 {
     const char *verb = t->sending ? "sent" : "received";
-    char size[32];
+    char size[32], time[64];
 
     if (event->outcome == CN_TRANSFER_UNCHANGED) {
         if (t->cli->verbose || event->kind == CN_TRANSFER_FILE)
@@ -133,8 +149,9 @@ static void tell_stored(struct cn_transferring *t, const struct cn_transfer_even
             cn_say(t->cli, "%s %s", verb, event->path);
         return;
     }
-    cn_say(t->cli, "%s %s: %s%s%s", verb, event->path, cn_size_text(size, (double)event->size),
-           event->stored_as ? ", as " : "", event->stored_as ? event->stored_as : "");
+    cn_say(t->cli, "%s %s: %s%s%s%s", verb, event->path, cn_size_text(size, (double)event->size),
+           time_text(t, time), event->stored_as ? ", as " : "",
+           event->stored_as ? event->stored_as : "");
 }
 
 static void tell_over(struct cn_transferring *t, const struct cn_transfer_event *event)
@@ -227,9 +244,9 @@ static void tell_total(struct cn_transferring *t)
     char size[32], rate[32], unchanged[64] = "";
 
     look(t, &p);
-    cn_progress_end(&t->progress, &p);
-    if (t->stored + t->unchanged < 2 && p.moved == 0)
+    if (p.entry_count < 2)
         return;
+    cn_progress_end(&t->progress, &p);
     if (t->unchanged > 0)
         snprintf(unchanged, sizeof unchanged, "; %llu there already",
                  (unsigned long long)t->unchanged);
