@@ -275,18 +275,8 @@ static bool wait_time(struct cn_cli *cli, bool answer, int64_t *ms)
 
 static bool events_open(struct cn_cli *cli, struct cn_dial *dial)
 {
-    char *end;
-    long fd;
-
     dial->events_fd = -1;
-    if (!cli->events)
-        return true;
-    fd = strtol(cli->events, &end, 10);
-    if (cli->events[0] < '0' || cli->events[0] > '9' || *end || fd > 1000000 ||
-        fcntl((int)fd, F_GETFD) < 0)
-        return false;
-    dial->events_fd = (int)fd;
-    return true;
+    return !cli->events || cn_descriptor(cli->events, &dial->events_fd);
 }
 
 int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service service, bool caller,
