@@ -10,7 +10,7 @@
 #include "qr.h"
 #include "secret.h"
 
-/* A camera reads larger codes off a screen only with luck; docs/decisions has what was measured. */
+/* What a camera reads: docs/decisions/0018. */
 enum { WIDTH_READABLE = 125 /* modules; version 27 */ };
 
 struct codes {

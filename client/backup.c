@@ -170,8 +170,11 @@ enum cn_err cn_home_backup(struct cn_home *home, const char *passphrase, size_t 
     texts.size = (count + 1) * CN_ARMOR_TEXT_SIZE_MAX;
     texts.block = cn_secret_take(texts.size);
     backup.entries = calloc(count + 1, sizeof *backup.entries);
-    err = texts.block && backup.entries ? cn_sealing_on(home, &backup.sealed)
-                                        : cn_home_fail(home, CN_E_MEMORY, 0, NULL);
+    if (!texts.block || !backup.entries) {
+        err = cn_home_fail(home, CN_E_MEMORY, 0, NULL);
+        goto out;
+    }
+    err = cn_sealing_on(home, &backup.sealed);
     if (err == CN_OK)
         err = add_all(home, files, count, &backup, &texts);
 out:

@@ -70,7 +70,7 @@ static enum cn_err remember(struct cn_home *home, const struct cn_storage *stora
  * plain. CN_E_SEALED: one that we do not have. */
 static enum cn_err key_now(struct cn_home *home, const struct cn_storage_key **key)
 {
-    struct cn_storage storage;
+    struct cn_storage storage = { 0 };
     enum cn_err err = storage_read(home, &storage);
 
     if (err == CN_E_ABSENT) {
@@ -101,7 +101,7 @@ enum cn_err cn_sealing_open(struct cn_home *home, const char *name, struct cn_pi
                             size_t text_size_max, size_t *text_size, bool *told)
 {
     bool sealed = cn_armor_kind_of((const char *)raw.bytes, raw.size) == CN_ARMOR_SEALED_FILE;
-    const struct cn_storage_key *key;
+    const struct cn_storage_key *key = NULL;
     enum cn_err err = key_now(home, &key);
 
     *told = err != CN_OK;
@@ -118,7 +118,7 @@ enum cn_err cn_sealing_open(struct cn_home *home, const char *name, struct cn_pi
 enum cn_err cn_sealing_close(struct cn_home *home, const char *name, struct cn_piece text,
                              char *out, size_t *out_size, bool *told)
 {
-    const struct cn_storage_key *key;
+    const struct cn_storage_key *key = NULL;
     enum cn_err err = key_now(home, &key);
 
     *told = err != CN_OK;
@@ -132,7 +132,7 @@ enum cn_err cn_sealing_close(struct cn_home *home, const char *name, struct cn_p
 
 enum cn_err cn_sealing_on(struct cn_home *home, bool *on)
 {
-    const struct cn_storage_key *key;
+    const struct cn_storage_key *key = NULL;
     enum cn_err err = key_now(home, &key);
 
     *on = err == CN_OK && key;
@@ -182,7 +182,7 @@ static struct cn_seal seal_of(const struct cn_home *home, const char *passphrase
 
 enum cn_err cn_home_sealing(struct cn_home *home, enum cn_home_sealing_state *state)
 {
-    struct cn_storage storage;
+    struct cn_storage storage = { 0 };
     enum cn_err err = storage_read(home, &storage);
 
     if (err != CN_OK && err != CN_E_ABSENT)
@@ -196,7 +196,7 @@ enum cn_err cn_home_sealing(struct cn_home *home, enum cn_home_sealing_state *st
 
 enum cn_err cn_home_unseal(struct cn_home *home, const char *passphrase, size_t size)
 {
-    struct cn_storage storage;
+    struct cn_storage storage = { 0 };
     struct cn_storage_key key = { 0 };
     enum cn_err err = storage_read(home, &storage);
 
@@ -238,7 +238,7 @@ static enum cn_err begin(struct cn_home *home, struct cn_storage *storage, struc
 /* The key that there is, under another passphrase. */
 static enum cn_err lock_again(struct cn_home *home, struct cn_storage *storage, struct cn_seal seal)
 {
-    const struct cn_storage_key *key;
+    const struct cn_storage_key *key = NULL;
     enum cn_err err = key_now(home, &key);
 
     if (err == CN_OK && !key)
@@ -298,7 +298,7 @@ static enum cn_err end(struct cn_home *home)
 
 enum cn_err cn_home_seal_remove(struct cn_home *home)
 {
-    struct cn_storage storage;
+    struct cn_storage storage = { 0 };
     const struct cn_storage_key *key = NULL;
     int lock = cn_home_lock(home);
     enum cn_err err = storage_read(home, &storage);
