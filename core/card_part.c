@@ -35,6 +35,13 @@ static void head_put(struct cn_writer *w, unsigned index, unsigned count)
     cn_writer_u8(w, ':');
 }
 
+/* Octets of each part but the last; an odd one would cost a character. */
+static size_t each_size(size_t whole_size, unsigned count)
+{
+    assert(count >= 1 && count <= CN_CARD_PART_COUNT_MAX);
+    return ((whole_size + count - 1) / count + 1) / 2 * 2;
+}
+
 enum cn_err cn_card_part_encode(const struct cn_card *card, const struct cn_crypto *crypto,
                                 unsigned index, unsigned count, char *text, size_t *text_size)
 {
@@ -42,12 +49,12 @@ enum cn_err cn_card_part_encode(const struct cn_card *card, const struct cn_cryp
     uint8_t whole[WHOLE_SIZE_MAX];
     uint8_t part[PART_SIZE_MAX];
     size_t size = card->body_size + CN_CARD_PART_CHECK_SIZE;
-    size_t each = ((size + count - 1) / count + 1) / 2 * 2; /* an odd octet costs a character */
+    size_t each = each_size(size, count);
     size_t begin = index * each;
     size_t left, used;
     enum cn_err err = whole_make(card, crypto, whole);
 
-    assert(count >= 1 && count <= CN_CARD_PART_COUNT_MAX && begin < size);
+    assert(index < count && begin < size);
     if (err == CN_OK) {
         left = size - begin;
         used = CN_CARD_PART_TAG_SIZE + (left < each ? left : each);
