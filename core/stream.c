@@ -6,6 +6,7 @@
 #include "mux.h"
 
 enum {
+    UNSENT_SIZE_MIN = 8 * 1024,
     RECEIVED_SIZE_MIN = 16 * 1024, /* octets that are acknowledged at once ... */
     RECEIVED_SIZE_MAX = 256 * 1024 /* ... as soon as the stream is long */
 };
@@ -62,10 +63,26 @@ void cn_stream_set_priority(struct cn_stream *stream, enum cn_stream_priority pr
     cn_schedule_set_priority(&stream->mux->schedule, &stream->turn, priority);
 }
 
-/* Whether it may hold more; beyond its first piece of memory only while that is not scarce. */
-static bool may_hold_more(const struct cn_stream *stream, uint64_t unsent_max)
+/* Octets that the partner takes beyond what it has acknowledged. */
+static uint64_t credit(const struct cn_stream *stream)
 {
-    return stream->tx.end - stream->tx_sent < unsent_max &&
+    return stream->tx_limit > stream->tx.begin ? stream->tx_limit - stream->tx.begin : 0;
+}
+
+/* As much may wait to be sent as is under way: who writes what nobody reads takes little. */
+static uint64_t unsent_max(const struct cn_stream *stream)
+{
+    const uint64_t most = credit(stream);
+
+    return most < UNSENT_SIZE_MIN          ? UNSENT_SIZE_MIN
+           : most > CN_MUX_UNSENT_SIZE_MAX ? CN_MUX_UNSENT_SIZE_MAX
+                                           : most;
+}
+
+/* Whether it may hold more; beyond its first piece of memory only while that is not scarce. */
+static bool may_hold_more(const struct cn_stream *stream, uint64_t most)
+{
+    return stream->tx.end - stream->tx_sent < most &&
            (cn_buffer_size(&stream->tx) < CN_CHUNK_SIZE_MIN / 2 ||
             !cn_pool_is_tight(stream->tx.pool));
 }
@@ -77,7 +94,8 @@ uint8_t *cn_stream_reserve(struct cn_stream *stream, size_t *size)
     *size = 0;
     if (!takes_writes(stream))
         return NULL;
-    if (may_hold_more(stream, CN_MUX_UNSENT_SIZE_MAX))
+    cn_buffer_expect(&stream->tx, 2 * credit(stream));
+    if (may_hold_more(stream, unsent_max(stream)))
         room = cn_buffer_reserve(&stream->tx, size);
     if (!room)
         cn_mux_starved(stream->mux, stream);
@@ -277,7 +295,7 @@ bool cn_stream_fin_due(const struct cn_stream *stream)
 
 void cn_stream_tell_writable(struct cn_stream *stream)
 {
-    if (!cn_list_has(&stream->in_starved) || !may_hold_more(stream, CN_MUX_UNSENT_SIZE_MAX / 2))
+    if (!cn_list_has(&stream->in_starved) || !may_hold_more(stream, unsent_max(stream) / 2))
         return;
     cn_list_remove(&stream->in_starved);
     if (takes_writes(stream))
@@ -449,6 +467,7 @@ static enum cn_err take_window(struct cn_stream *stream, const struct cn_frame *
         return CN_E_FORMAT;
     stream->tx_limit = frame->offset;
     cn_mux_sendable(stream->mux, stream);
+    cn_stream_tell_writable(stream);
     return CN_OK;
 }
 

@@ -817,6 +817,7 @@ static void a_reset_makes_room_for_others_to_write(void **state)
     (void)state;
     for (size_t i = 0; i < COUNT(streams); i++) {
         streams[i] = open_at(0);
+        streams[i]->tx_limit = WIDE;
         fill_up(streams[i]);
     }
     fill_up(waiting);
@@ -979,8 +980,8 @@ static void a_tail_that_a_window_cuts_does_not_show_its_size(void **state)
         begin(state);
         open_both(s);
         open_wide(s);
-        s[0]->tx_limit = 65000;
         (void)write_zeros(s[0], 65000 + tails[i]);
+        s[0]->tx_limit = 65000;
         cn_stream_finish(s[0]);
         assert_int_equal(pass_full_records(0), 1);
         assert_err(say_offset(0, CN_FRAME_WINDOW, 1, 65000 + tails[i] / 2), CN_OK);
@@ -1551,6 +1552,7 @@ static void memory_is_bounded_whatever_the_program_writes(void **state)
     (void)state;
     for (int i = 0; i < STREAM_COUNT; i++) {
         streams[i] = open_at(0);
+        streams[i]->tx_limit = WIDE;
         while (write_zeros(streams[i], CN_CHUNK_SIZE_MAX) > 0)
             ;
     }
