@@ -361,8 +361,9 @@ const struct cn_command cn_cmd_contact = {
     .usage = "contact offer|accept|verify|list|show|rename|remove ...",
     .summary = "Exchange cards with those you call, and look after them",
     .help = "  contact offer NAME [--qr] [-o FILE] [--new]      my card for NAME\n"
-            "  contact accept NAME [FILE|-] [-o FILE] [--replace]   NAME's card; -o: mine in "
-            "reply\n"
+            "  contact accept NAME [FILE|-] [-o FILE] [--replace]   NAME's card, as text or as a "
+            "picture\n"
+            "                                                   of QR codes; -o: mine in reply\n"
             "  contact verify NAME [--yes]                      compare the safety number\n"
             "  contact list [--json]\n"
             "  contact show NAME [--json]\n"

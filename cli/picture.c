@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -106,7 +107,9 @@ __attribute__((noreturn)) static void reader_run(int picture, int out, const cha
     snprintf(file, sizeof file, "%s:fd:0", kind);
     (void)setrlimit(RLIMIT_CPU, &time);
     if (nowhere >= 0 && dup2(picture, STDIN_FILENO) == STDIN_FILENO &&
-        dup2(out, STDOUT_FILENO) == STDOUT_FILENO && dup2(nowhere, STDERR_FILENO) == STDERR_FILENO)
+        dup2(out, STDOUT_FILENO) == STDOUT_FILENO &&
+        dup2(nowhere, STDERR_FILENO) == STDERR_FILENO &&
+        close_range(STDERR_FILENO + 1, UINT_MAX, 0) == 0) /* one may hold the passphrase */
         (void)execlp("zbarimg", "zbarimg", "--quiet", "--nodbus", "--raw", "-Sdisable",
                      "-Sqrcode.enable", file, (char *)NULL);
     _exit(NOT_INSTALLED);

@@ -259,3 +259,21 @@ def test_the_text_itself(ann, bob):
 
 def test_a_new_card(ann):
     assert parts(ann, "bob") == parts(ann, "bob") != parts(ann, "bob", "--new")
+
+
+def test_the_reader_of_pictures_gets_nothing_else(bob, tmp_path):
+    """A stand-in for zbarimg tells what it was given: the picture, and no other descriptor."""
+    place = tmp_path / "bin"
+    place.mkdir()
+    tool = place / "zbarimg"
+    tool.write_text(f"#!/bin/sh\nls -l /proc/$$/fd >{tmp_path}/open\necho \"$@\" >>{tmp_path}/open\nexit 4\n")
+    tool.chmod(0o755)
+    (bob.tmp / "white.png").write_bytes(png([[False] * 30] * 30))
+    fd = os.open(bob.tmp / "white.png", os.O_RDONLY)
+    bob.run("contact", "accept", "ann", "white.png", "--passphrase-fd", fd, pass_fds=[fd],
+            env={"PATH": f"{place}:{os.environ['PATH']}"})
+    os.close(fd)
+    *open_ones, words = (tmp_path / "open").read_text().splitlines()
+    assert any("memfd:picture" in line for line in open_ones)
+    assert not any("white.png" in line for line in open_ones)
+    assert "--nodbus" in words and words.endswith("png:fd:0")
