@@ -278,17 +278,11 @@ static bool wait_time(struct cn_cli *cli, bool answer, int64_t *ms)
 
 static bool events_open(struct cn_cli *cli, struct cn_dial *dial)
 {
-    char *end;
-    long fd;
-
     dial->events_fd = -1;
     if (!cli->events)
         return true;
-    fd = strtol(cli->events, &end, 10);
-    if (cli->events[0] < '0' || cli->events[0] > '9' || *end || fd > 1000000 ||
-        fcntl((int)fd, F_GETFD) < 0)
+    if (!cn_descriptor(cli->events, &dial->events_fd))
         return false;
-    dial->events_fd = (int)fd;
     (void)fcntl(dial->events_fd, F_SETFD, FD_CLOEXEC); /* it is not for commands that we run */
     return true;
 }

@@ -8,6 +8,8 @@
 /* Of every command. */
 static const struct cn_option common[] = {
     { "json", 0, NULL, FIELD(json), "results as JSON, one object a line" },
+    { "passphrase-fd", 0, "FD", FIELD(passphrase_fd),
+      "the passphrase is a line of this descriptor" },
     { "quiet", 'q', NULL, FIELD(quiet), "say nothing but errors and what was asked for" },
     { "verbose", 'v', NULL, FIELD(verbose), "say more" },
     { NULL, 0, NULL, 0, NULL },
@@ -32,13 +34,21 @@ static const struct cn_option *find(const struct cn_cli *cli, const char *name, 
     return option ? option : find_in(common, name, size, letter);
 }
 
-bool cn_option_is_common(const char *argument)
+int cn_option_common_words(char *const *arguments)
 {
-    if (argument[1] == '-')
-        return find_in(common, argument + 2, strlen(argument + 2), 0) != NULL;
+    const char *argument = arguments[0];
+
+    if (argument[1] == '-') {
+        size_t size = strcspn(argument + 2, "=");
+        const struct cn_option *option = find_in(common, argument + 2, size, 0);
+
+        if (!option)
+            return 0;
+        return option->value && !argument[2 + size] && arguments[1] ? 2 : 1;
+    }
     for (const char *c = argument + 1; *c; c++) {
         if (!find_in(common, NULL, 0, *c))
-            return false;
+            return 0;
     }
     return argument[1] != '\0';
 }

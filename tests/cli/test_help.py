@@ -6,7 +6,8 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ["init", "request", "join", "contact", "pipe", "talk", "send", "receive", "doctor", "version", "help"]
+COMMANDS = ["init", "request", "join", "contact", "pipe", "talk", "send", "receive", "passphrase", "backup", "restore",
+            "doctor", "version", "help"]
 
 
 @pytest.mark.parametrize(
@@ -33,6 +34,14 @@ COMMANDS = ["init", "request", "join", "contact", "pipe", "talk", "send", "recei
         (["init", "--json"], "--json"),
         (["join", "--json", "file"], "--json"),
         (["help", "--json"], "--json"),
+        (["passphrase", "--json"], "--json"),
+        (["passphrase", "more"], "too many"),
+        (["restore"], "too few"),
+        (["restore", "file", "more"], "too many"),
+        (["restore", "--json", "file"], "--json"),
+        (["backup", "file"], "too many"),
+        (["backup", "-o"], "FILE"),
+        (["version", "--passphrase-fd"], "FD"),
         (["--json", "help", "pipe"], "--json"),
         (["contact", "rename", "bob", "carl", "--json"], "--json"),
         (["contact", "remove", "bob", "--json"], "--json"),
