@@ -200,8 +200,7 @@ static void opened(struct cn_cli *cli, struct cn_dial *dial)
                   cn_call_verified(dial->call) ? ",\"verified\":true" : ",\"verified\":false");
 }
 
-/* One event of dialling. CN_EXIT_DONE: go on. */
-static int dialled(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event)
+int cn_dial_take(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event)
 {
     bool no_server = event->err == CN_E_UNREACHABLE || event->err == CN_E_HUNG_UP;
 
@@ -213,11 +212,13 @@ static int dialled(struct cn_cli *cli, struct cn_dial *dial, const struct cn_eve
         cn_dial_event(cli, dial, "connected", "");
         return CN_EXIT_DONE;
     case CN_EVENT_WAITING:
-        cn_say(cli, "waiting for %s ...", dial->name);
+        if (!dial->again)
+            cn_say(cli, "waiting for %s ...", dial->name);
         cn_dial_event(cli, dial, "waiting", "");
         return CN_EXIT_DONE;
     case CN_EVENT_RETRY:
         cn_dial_event(cli, dial, "retry", "");
+        dial->is_lost = dial->was_joined;
         if (no_server && !dial->was_connected && !dial->patient)
             return cn_fail(cli, event->err, "calling the server");
         if (event->err == CN_E_AUTH)
@@ -238,6 +239,8 @@ static int dialled(struct cn_cli *cli, struct cn_dial *dial, const struct cn_eve
     case CN_EVENT_CLOSED:
         return cn_dial_ended(cli, dial, event->err);
     case CN_EVENT_JOINED:
+        dial->was_joined = true;
+        return CN_EXIT_DONE;
     case CN_EVENT_NONE:
     case CN_EVENT_STREAM:
     case CN_EVENT_READABLE:
@@ -289,8 +292,8 @@ static bool events_open(struct cn_cli *cli, struct cn_dial *dial)
     return true;
 }
 
-int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service service, bool caller,
-            bool answer)
+int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service service,
+                  bool caller, bool answer)
 {
     struct cn_call_options options = { dial->name, service, caller, 0 };
     struct cn_contact_info info;
@@ -313,11 +316,21 @@ int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service servi
         cn_warn(CN_WARN_UNLOCKED);
     if (cn_contact_show(cli->home, dial->name, &info) == CN_OK)
         snprintf(dial->my_name, sizeof dial->my_name, "%s", info.made_for);
+    return code;
+}
+
+int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service service, bool caller,
+            bool answer)
+{
+    int code = cn_dial_start(cli, dial, service, caller, answer);
+
+    if (code != CN_EXIT_DONE)
+        return code;
     while (code == CN_EXIT_DONE && !dial->is_open) {
         struct cn_event event;
+        enum cn_err err = cn_call_wait(dial->call, -1, &event);
 
-        err = cn_call_wait(dial->call, -1, &event);
-        code = err == CN_OK ? dialled(cli, dial, &event) : cn_fail(cli, err, "waiting");
+        code = err == CN_OK ? cn_dial_take(cli, dial, &event) : cn_fail(cli, err, "waiting");
     }
     if (code != CN_EXIT_DONE) {
         cn_dial_over(cli, dial, code);
