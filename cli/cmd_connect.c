@@ -78,11 +78,12 @@ static void carry(struct cn_tunneling *t)
 
 static int run(struct cn_cli *cli)
 {
-    struct cn_tunneling t = {
-        .cli = cli,
-        .joined = true,
-        .dial = { .name = cli->arguments[0], .partner_command = "serve", .events_fd = -1 }
-    };
+    struct cn_tunneling t = { .cli = cli,
+                              .joined = true,
+                              .dial = { .name = cli->arguments[0],
+                                        .partner_command = "serve",
+                                        .shared = true,
+                                        .events_fd = -1 } };
     enum cn_err err;
     int code;
 

@@ -91,10 +91,11 @@ static int forward_call(struct cn_tunneling *t)
 
 static int run(struct cn_cli *cli)
 {
-    struct cn_tunneling t = {
-        .cli = cli,
-        .dial = { .name = cli->arguments[0], .partner_command = "serve", .events_fd = -1 }
-    };
+    struct cn_tunneling t = { .cli = cli,
+                              .dial = { .name = cli->arguments[0],
+                                        .partner_command = "serve",
+                                        .shared = true,
+                                        .events_fd = -1 } };
     enum cn_err err;
     int code;
 
@@ -105,9 +106,10 @@ static int run(struct cn_cli *cli)
     if (err != CN_OK)
         return cn_fail(cli, err, "beginning");
     code = forwards_add(&t);
-    cn_tunneling_tell(&t);
-    if (code == CN_EXIT_DONE)
+    if (code == CN_EXIT_DONE) {
+        cn_tunneling_tell(&t);
         code = forward_call(&t);
+    }
     cn_tunneling_end(&t);
     return code;
 }

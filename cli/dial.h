@@ -14,8 +14,11 @@ struct cn_dial {
     bool was_joined; /* somebody has come */
     bool is_lost;    /* and gone before it was open */
     bool is_open;
-    bool again;    /* not the first of its kind: that it waits is not said */
-    int events_fd; /* JSON events go there; -1: nowhere */
+    bool shared; /* several of my programs may call at once: one that another takes the place of
+                  * dials again */
+    uint64_t wait_until_ms; /* while it does; 0: at first */
+    bool again;             /* not the first of its kind: that it waits is not said */
+    int events_fd;          /* JSON events go there; -1: nowhere */
 };
 
 /* Dial NAME and wait until the call is open. CN_EXIT_DONE: dial->call is open. Else everything has

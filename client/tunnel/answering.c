@@ -104,7 +104,8 @@ void cn_answer(struct cn_tunnel *tunnel, struct cn_stream *stream)
     struct cn_reader r = { 0 };
 
     r.at = cn_stream_parameters(stream, &r.left);
-    if (tunnel->finishing || kind >= sizeof takers / sizeof takers[0] || !takers[kind])
+    if (tunnel->finishing || tunnel->ending || kind >= sizeof takers / sizeof takers[0] ||
+        !takers[kind])
         cn_tunnel_drop_stream(stream, CN_TUNNEL_GIVEN_UP);
     else if (!takers[kind](tunnel, stream, &r))
         cn_tunnel_drop_stream(stream, CN_TUNNEL_MALFORMED);

@@ -118,8 +118,9 @@ struct cn_tunnel {
     size_t flow_count;
     size_t lent_count;
     uint32_t next_number;
-    bool paused; /* nobody is let in until there is room again */
-    bool finishing;
+    bool paused;    /* nobody is let in until there is room again */
+    bool ending;    /* the partner will open no more; what is open comes to its end */
+    bool finishing; /* all is over, and only has to be said */
     bool sweep_due; /* doors have died */
     struct cn_stream *control;
     struct cn_owner control_owner;

@@ -349,6 +349,16 @@ static void ask(struct cn_link *link, const struct cn_door *door)
         refused(link, err == CN_E_LIMIT ? CN_TUNNEL_TOO_MANY : CN_TUNNEL_FAILED);
 }
 
+/* To close a socket that has octets to be read resets it, which may overtake what was answered. */
+static void drain(struct cn_link *link)
+{
+    uint8_t octets[CN_SOCKS_IN_SIZE];
+
+    (void)shutdown(link->in.fd, SHUT_WR);
+    while (recv(link->in.fd, octets, sizeof octets, MSG_DONTWAIT) == (ssize_t)sizeof octets)
+        ;
+}
+
 static void greeting_read(struct cn_link *link)
 {
     uint8_t in[CN_SOCKS_IN_SIZE];
@@ -366,6 +376,7 @@ static void greeting_read(struct cn_link *link)
         }
         err = cn_socks_take(link->socks, in, (size_t)got, &link->to, &a);
         if (!answer(link, &a) || (err != CN_E_MORE && err != CN_OK)) {
+            drain(link);
             end(link, CN_TUNNEL_MALFORMED, false);
             return;
         }

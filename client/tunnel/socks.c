@@ -104,12 +104,12 @@ static enum cn_err request_take(struct cn_socks *s, struct cn_endpoint *to,
         return CN_E_FORMAT;
     if (s->size < REQUEST_HEAD_SIZE)
         return CN_E_MORE;
-    if (s->in[1] != COMMAND_CONNECT)
-        return refuse(CN_SOCKS_NO_SUCH_COMMAND, answer);
     if (address_size(s) == 0)
         return refuse(CN_SOCKS_NO_SUCH_ADDRESS, answer);
     if (s->size < request_size(s))
         return CN_E_MORE;
+    if (s->in[1] != COMMAND_CONNECT)
+        return refuse(CN_SOCKS_NO_SUCH_COMMAND, answer);
     cn_writer_u8(&w, CN_ENDPOINT_TCP);
     cn_writer_bytes(&w, s->in + s->size - PORT_SIZE, PORT_SIZE);
     if (!name_take(s, &w))

@@ -284,11 +284,17 @@ static void sweep(struct cn_tunnel *tunnel)
     cn_flows_sweep(tunnel);
 }
 
-static void end_all(struct cn_tunnel *tunnel)
+/* Nobody is let in any more. */
+static void doors_close(struct cn_tunnel *tunnel)
 {
     for (struct cn_door *door = tunnel->doors; door; door = door->next)
         cn_door_close(door);
     cn_flows_cut(tunnel);
+}
+
+static void end_all(struct cn_tunnel *tunnel)
+{
+    doors_close(tunnel);
     while (tunnel->links)
         cn_link_cut(tunnel->links, CN_TUNNEL_GIVEN_UP);
 }
@@ -332,10 +338,11 @@ static void control_taken(struct cn_owner *owner, const struct cn_event *event)
     (void)event;
     while (cn_stream_peek(t->control, &size)) /* nothing is said on it yet */
         cn_stream_consume(t->control, size);
-    if (cn_stream_state(t->control) == CN_STREAM_OPEN || t->finishing)
+    if (cn_stream_state(t->control) == CN_STREAM_OPEN || t->finishing || t->ending)
         return;
     (void)cn_tunnel_tell(t, CN_TUNNEL_EVENT_ENDED, NULL);
-    cn_tunnel_finish(t);
+    t->ending = true;
+    doors_close(t);
 }
 
 static void drain_taken(struct cn_owner *owner, const struct cn_event *event)
@@ -345,6 +352,13 @@ static void drain_taken(struct cn_owner *owner, const struct cn_event *event)
     (void)owner;
     if (cn_stream_state(event->stream) != CN_STREAM_OPEN || cn_stream_peek(event->stream, &size))
         cn_stream_release(event->stream);
+}
+
+/* What the partner has finished may still be on its way to a program of ours. */
+static void look_over(struct cn_tunnel *tunnel)
+{
+    if (tunnel->ending && tunnel->link_count == 0)
+        cn_tunnel_finish(tunnel);
 }
 
 /* --- rounds ---------------------------------------------------------------------------------- */
@@ -366,6 +380,7 @@ bool cn_tunnel_take(struct cn_tunnel *tunnel, const struct cn_event *event)
         if (owner)
             owner->take(owner, event);
     }
+    look_over(tunnel);
     return true;
 }
 
@@ -437,6 +452,7 @@ void cn_tunnel_process(struct cn_tunnel *tunnel)
         cn_link_turn(tunnel->joined);
     expire(tunnel);
     sweep(tunnel);
+    look_over(tunnel);
 }
 
 size_t cn_tunnel_connection_count(const struct cn_tunnel *tunnel)

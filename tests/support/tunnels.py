@@ -114,10 +114,14 @@ class Tunnels:
         self.servers.append(Server(serve, **options))
         return self.servers[-1]
 
-    def serve(self, *allowed, listen=(), words=()):
+    def serve_at_last(self, *allowed, listen=(), words=()):
+        """ann may be waiting already."""
         rules = [word for rule in allowed for word in ("--allow", rule)]
         rules += [word for rule in listen for word in ("--allow-listen", rule)]
-        serving = self.world.start(self.world.bob, "serve", "ann", *rules, *words)
+        return self.world.start(self.world.bob, "serve", "ann", *rules, *words)
+
+    def serve(self, *allowed, **options):
+        serving = self.serve_at_last(*allowed, **options)
         serving.says("waiting for ann")
         return serving
 
