@@ -5,6 +5,7 @@ import re
 import socket
 import threading
 
+from ctl_helper import BUILD
 from live import until
 
 LIMIT = 30  # seconds, of one operation on a socket
@@ -105,6 +106,8 @@ def ports(running, count=1, by=""):
 
 class Tunnels:
     """ann forwards, bob serves."""
+
+    program = BUILD / "cyphernet"
 
     def __init__(self, world):
         self.world = world
