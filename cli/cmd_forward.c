@@ -67,7 +67,7 @@ static void forward(struct cn_tunneling *t, const struct cn_signals *signals)
             return;
         }
         if (number)
-            cn_tunnel_finish(t->tunnel);
+            cn_tunneling_leave(t);
         leaving |= number != 0;
     }
 }

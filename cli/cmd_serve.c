@@ -125,7 +125,7 @@ static void leave(struct serving *s)
         struct cn_tunneling *t = &s->call[i - 1]->tunneling;
 
         if (t->begun)
-            cn_tunnel_finish(t->tunnel);
+            cn_tunneling_leave(t);
         else
             call_remove(s, i - 1);
     }

@@ -5,6 +5,9 @@
 #include <string.h>
 #include <sys/resource.h>
 
+#include "connect.h"
+
+enum { LEAVE_MS = 5000 };
 enum { REFUSED_TOLD_MAX = 100, EXTRA_SIZE = 6 * CN_TUNNEL_ADDRESS_SIZE };
 
 void cn_tunneling_prepare(void)
@@ -35,6 +38,13 @@ int cn_tunneling_check(const struct cn_tunneling *t, enum cn_err err, const char
     if (detail->system_error == EACCES)
         cn_hint("ports below 1024 are for root: choose another");
     return CN_EXIT_FAILED;
+}
+
+void cn_tunneling_leave(struct cn_tunneling *t)
+{
+    cn_tunnel_finish(t->tunnel);
+    if (t->leave_ms == 0)
+        t->leave_ms = cn_connect_clock_ms() + LEAVE_MS;
 }
 
 /* --- what is told ---------------------------------------------------------------------------- */
@@ -117,7 +127,7 @@ static void refused(struct cn_tunneling *t, const struct cn_tunnel_event *e)
     if (!e->permanent && !t->joined)
         return;
     t->code = e->outcome == CN_TUNNEL_REFUSED ? CN_EXIT_REFUSED : CN_EXIT_FAILED;
-    cn_tunnel_finish(t->tunnel);
+    cn_tunneling_leave(t);
 }
 
 static void ended(struct cn_tunneling *t, const struct cn_tunnel_event *e)
@@ -132,8 +142,9 @@ static void ended(struct cn_tunneling *t, const struct cn_tunnel_event *e)
     if (e->cut && t->code == CN_EXIT_DONE) {
         cn_error("%s: %s", e->address, cn_tunnel_outcome_text(e->outcome));
         t->code = CN_EXIT_INTERRUPTED;
+        cn_tunneling_leave(t);
     }
-    cn_tunnel_finish(t->tunnel);
+    cn_tunnel_finish(t->tunnel); /* what was sent may take its time to be delivered over there */
 }
 
 /* The partner's program was ended: what is said then depends on who wanted something of it. */
@@ -219,6 +230,11 @@ void cn_tunneling_process(struct cn_tunneling *t)
         if (t->dial.is_open && !t->begun && !t->closed)
             begin(t);
     }
+    if (!t->closed && t->leave_ms != 0 && cn_connect_clock_ms() >= t->leave_ms) {
+        t->closed = true;
+        if (t->code == CN_EXIT_DONE)
+            t->code = cn_dial_ended(t->cli, &t->dial, CN_E_INTERRUPTED);
+    }
     if (t->closed)
         return;
     cn_tunnel_process(t->tunnel);
@@ -235,7 +251,10 @@ static void shorten(int *timeout_ms, int due_ms)
 size_t cn_tunneling_descriptors(struct cn_tunneling *t, struct pollfd *descriptors, int *timeout_ms)
 {
     size_t count = cn_call_descriptors(t->dial.call, descriptors, 1);
+    uint64_t now_ms = cn_connect_clock_ms();
 
+    if (t->leave_ms != 0)
+        shorten(timeout_ms, t->leave_ms > now_ms ? (int)(t->leave_ms - now_ms) : 0);
     shorten(timeout_ms, cn_call_timeout_ms(t->dial.call));
     shorten(timeout_ms, cn_tunnel_timeout_ms(t->tunnel));
     return count + cn_tunnel_descriptors(t->tunnel, descriptors + count, 1);

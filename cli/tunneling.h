@@ -15,9 +15,10 @@ struct cn_tunneling {
     bool serving;             /* it is the partner who asks */
     bool joined;              /* with one connection, at whose end all is done */
     bool begun;
-    bool closed;      /* the call is over */
-    unsigned refused; /* connections that were, and have been told of */
-    int code;         /* once closed: the exit code */
+    bool closed;       /* the call is over */
+    uint64_t leave_ms; /* when it is over whatever the partner says; 0: it may take its time */
+    unsigned refused;  /* connections that were, and have been told of */
+    int code;          /* once closed: the exit code */
 };
 
 /* As many connections at once as the system allows. */
@@ -27,6 +28,8 @@ void cn_tunneling_prepare(void);
 int cn_tunneling_check(const struct cn_tunneling *t, enum cn_err err, const char *form);
 /* What the tunnel has to tell. Where it listens is told before the call. */
 void cn_tunneling_tell(struct cn_tunneling *t);
+/* End it well, and soon: a partner that does not confirm that is left without a word. */
+void cn_tunneling_leave(struct cn_tunneling *t);
 /* One round, without waiting: the call is open, or being placed by cn_dial_start. */
 void cn_tunneling_process(struct cn_tunneling *t);
 /* What to wait for: fills CN_TUNNELING_DESCRIPTOR_COUNT at most, and shortens *timeout_ms. */
