@@ -56,8 +56,10 @@ static bool is_alphanumeric(char c)
 }
 
 /* Nothing but what names and addresses of hosts are made of: it goes to resolvers and messages. */
-static bool host_valid(const char *name, size_t size, bool address)
+static bool host_valid(const char *name, size_t size)
 {
+    bool address = memchr(name, ':', size) != NULL; /* of IPv6 */
+
     if (size == 0 || size > CN_ENDPOINT_NAME_SIZE_MAX || name[0] == '-')
         return false;
     for (size_t i = 0; i < size; i++) {
@@ -85,8 +87,7 @@ static bool name_set(char name[CN_ENDPOINT_NAME_SIZE_MAX + 1], const char *from,
 
 bool cn_field_host(const struct cn_field *field, char name[CN_ENDPOINT_NAME_SIZE_MAX + 1])
 {
-    return host_valid(field->at, field->size, field->bracketed) &&
-           name_set(name, field->at, field->size);
+    return host_valid(field->at, field->size) && name_set(name, field->at, field->size);
 }
 
 bool cn_field_path(const struct cn_field *field, char name[CN_ENDPOINT_NAME_SIZE_MAX + 1])
@@ -228,7 +229,7 @@ static bool place_valid(const struct cn_endpoint *p, size_t size, bool listening
         return false;
     if (listening) /* whose name may hold no NUL either */
         return strlen(p->name) == size && bind_valid(p->name);
-    return host_valid(p->name, size, true) && p->port != 0;
+    return host_valid(p->name, size) && p->port != 0;
 }
 
 enum cn_err cn_endpoint_decode(struct cn_endpoint *place, struct cn_reader *reader, bool listening)

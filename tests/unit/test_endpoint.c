@@ -20,7 +20,7 @@ static void what_is_no_address_is_refused(void **state)
         "",      ":",      "a:",     ":1",       "a:0",     "a:65536", "a:-1",       "a:+1",
         "a: 1",  "a:1 ",   "a:1x",   "a:000001", "a b:1",   "a\n:1",   "-a:1",       "a:1:2",
         "::1:1", "[::1:1", "[::1]",  "[::1]1",   "[]:1",    "[a b]:1", "a:[1]",      "*:1",
-        "/",     "[/a]",   "udp:/a", "udp:a",    "UDP:a:1", "a/b",     "\xc3\xa4:1",
+        "/",     "[/a]",   "udp:/a", "udp:a",    "UDP:a:1", "a/b",     "\xc3\xa4:1", "[a%b]:1",
     };
     struct cn_endpoint e = { .port = 77 };
     char text[300];
