@@ -75,7 +75,7 @@ class Cyphernet(Contestant):
 
     def __init__(self, place, size):
         super().__init__(place, size)
-        port = free_port()
+        self.port = port = free_port()
         ctl = [BUILD / "cyphernetctl", "--dir", place / "server", "-q"]
         subprocess.run([*ctl, "init", "--listen", f"127.0.0.1:{port}"], check=True)
         self.homes = {}

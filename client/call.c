@@ -451,15 +451,6 @@ static void session_failed(struct cn_call *call, struct cn_now now)
     }
 }
 
-static bool mux_has_events(const struct cn_call *call)
-{
-    for (const struct cn_stream *s = call->mux.first; s; s = s->next) {
-        if (s->events)
-            return true;
-    }
-    return false;
-}
-
 /* Our CLOSE has been sent, with why we give up. To close a socket that still has octets to be read
  * resets the connection, which may overtake what was sent: read on until the partner has closed. */
 static void leave(struct cn_call *call)
@@ -489,7 +480,7 @@ static void running_end(struct cn_call *call, struct cn_now now)
     size_t left;
 
     (void)cn_session_output(&call->secrets->session, &left, now);
-    if (close_told(mux) && !mux_has_events(call))
+    if (close_told(mux) && !cn_mux_has_event(mux))
         end(call, closed_error(mux->close_received_code));
     else if (mux->close_sent && mux->close_code != 0 && left == 0)
         leave(call);
@@ -597,7 +588,7 @@ int cn_call_timeout_ms(const struct cn_call *call)
     struct cn_now now = now_get();
     uint64_t due = UINT64_MAX;
 
-    if (call->event_count > 0 || mux_has_events(call))
+    if (call->event_count > 0 || cn_mux_has_event(&call->mux))
         return 0;
     if (call->state == CALL_OVER)
         return -1;

@@ -10,9 +10,10 @@ enum { IDLE_SIZE_MAX = 4 * CN_CHUNK_SIZE_MAX }; /* kept for the next use */
 static const size_t class_sizes[CN_CHUNK_CLASS_COUNT] = { CN_CHUNK_SIZE_MIN, 64 * 1024,
                                                           CN_CHUNK_SIZE_MAX };
 
-void cn_pool_init(struct cn_pool *pool, const struct cn_memory *memory, size_t size_max)
+void cn_pool_init(struct cn_pool *pool, const struct cn_memory *memory, size_t size_max,
+                  size_t reserve)
 {
-    *pool = (struct cn_pool) { .memory = memory, .size_max = size_max };
+    *pool = (struct cn_pool) { .memory = memory, .size_max = size_max, .reserve = reserve };
 }
 
 static void chunk_free(struct cn_pool *pool, struct cn_chunk *chunk)
@@ -39,18 +40,19 @@ void cn_pool_wipe(struct cn_pool *pool)
     pool->idle_size = 0;
 }
 
-bool cn_pool_has_room(const struct cn_pool *pool)
+bool cn_pool_is_tight(const struct cn_pool *pool)
 {
-    return pool->size_max - pool->used_size >= CN_CHUNK_SIZE_MIN;
+    return pool->size_max - pool->used_size < pool->reserve + CN_CHUNK_SIZE_MIN;
 }
 
 /* A chunk that begins at offset base. NULL: none of this class is to be had. */
 static struct cn_chunk *pool_take(struct cn_pool *pool, unsigned size_class, uint64_t base)
 {
-    size_t size = class_sizes[size_class];
+    const size_t size = class_sizes[size_class];
+    const size_t left = pool->size_max - pool->used_size;
     struct cn_chunk *chunk = pool->idle[size_class];
 
-    if (size > pool->size_max - pool->used_size)
+    if (size > left || (size_class > 0 && left - size < pool->reserve))
         return NULL;
     if (chunk) {
         pool->idle[size_class] = chunk->next;
@@ -86,7 +88,18 @@ static void pool_give(struct cn_pool *pool, struct cn_chunk *chunk)
 
 void cn_buffer_init(struct cn_buffer *buffer, struct cn_pool *pool)
 {
-    *buffer = (struct cn_buffer) { .pool = pool };
+    *buffer = (struct cn_buffer) { .pool = pool, .size_class_max = CN_CHUNK_CLASS_COUNT - 1 };
+}
+
+void cn_buffer_expect(struct cn_buffer *buffer, uint64_t size)
+{
+    unsigned most = 0;
+
+    while (most + 1 < CN_CHUNK_CLASS_COUNT && class_sizes[most + 1] <= size / 4)
+        most++;
+    buffer->size_class_max = most;
+    if (buffer->size_class > most)
+        buffer->size_class = most;
 }
 
 /* The first chunk goes back to the pool. */
@@ -108,7 +121,7 @@ void cn_buffer_wipe(struct cn_buffer *buffer)
         return;
     while (buffer->first)
         shift(buffer);
-    *buffer = (struct cn_buffer) { .pool = buffer->pool };
+    cn_buffer_init(buffer, buffer->pool);
 }
 
 static uint64_t end_of(const struct cn_chunk *chunk)
@@ -121,7 +134,7 @@ static bool extend(struct cn_buffer *buffer)
 {
     struct cn_chunk *chunk = NULL;
 
-    if (buffer->last && buffer->size_class + 1 < CN_CHUNK_CLASS_COUNT)
+    if (buffer->last && buffer->size_class < buffer->size_class_max)
         buffer->size_class++; /* one was filled */
     for (unsigned left = buffer->size_class + 1; left > 0 && !chunk; left--)
         chunk = pool_take(buffer->pool, left - 1, buffer->end); /* a smaller one will do */

@@ -36,6 +36,7 @@ struct cn_pool {
     size_t idle_size; /* octets of memory */
     size_t used_size;
     size_t size_max; /* used_size never exceeds it */
+    size_t reserve;  /* the last octets of that: for chunks of the smallest size only */
     bool given;      /* a chunk came back since the owner last set this to false */
 };
 
@@ -47,16 +48,22 @@ struct cn_buffer {
     uint64_t begin;      /* offset of the first octet still held */
     uint64_t end;        /* offset after the last */
     unsigned size_class; /* of the next chunk */
+    unsigned size_class_max;
 };
 
-/* size_max: octets of memory in use at most. memory is borrowed. */
-void cn_pool_init(struct cn_pool *pool, const struct cn_memory *memory, size_t size_max);
-/* False: cn_buffer_reserve would find it exhausted. */
-bool cn_pool_has_room(const struct cn_pool *pool);
+/* size_max: octets of memory in use at most; reserve: the last of these are for chunks of the
+ * smallest size. memory is borrowed. */
+void cn_pool_init(struct cn_pool *pool, const struct cn_memory *memory, size_t size_max,
+                  size_t reserve);
+/* Only the reserve is left. */
+bool cn_pool_is_tight(const struct cn_pool *pool);
 /* Wipes every chunk; none may be in use. */
 void cn_pool_wipe(struct cn_pool *pool);
 
 void cn_buffer_init(struct cn_buffer *buffer, struct cn_pool *pool);
+/* It will hold so many octets at most, for now: no new chunk is larger than a quarter of that, but
+ * for the smallest. */
+void cn_buffer_expect(struct cn_buffer *buffer, uint64_t size);
 void cn_buffer_wipe(struct cn_buffer *buffer);
 
 static inline uint64_t cn_buffer_size(const struct cn_buffer *buffer)

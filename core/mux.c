@@ -3,13 +3,7 @@
 #include <assert.h>
 #include <string.h>
 
-enum {
-    CONTROL_FRAME_SIZE_MAX = CN_FRAME_HEAD_SIZE + 8,
-    SMALL_PLAIN_SIZE = 16384 - CN_RECORD_EXTRA_SIZE, /* of the largest record but bulk */
-    BUFFERING_MS = 50,                               /* in the kernels' buffers on the way */
-    RECEIVED_SIZE = CN_MUX_WINDOW_SIZE / 4,          /* octets that are acknowledged at once */
-    BULK_SIZE_MIN = 3 * 16384 /* octets to send that make a bulk record worth its padding */
-};
+#define STREAM(link, field) CN_LIST_MEMBER(link, struct cn_stream, field)
 
 void cn_mux_init(struct cn_mux *mux, const struct cn_memory *memory, enum cn_role role)
 {
@@ -21,21 +15,26 @@ void cn_mux_init(struct cn_mux *mux, const struct cn_memory *memory, enum cn_rol
         .rtt_ms = UINT64_MAX,
         .ping_due_ms = UINT64_MAX,
     };
-    cn_pool_init(&mux->rx_pool, memory, CN_MUX_RX_SIZE_MAX);
-    cn_pool_init(&mux->tx_pool, memory, CN_MUX_TX_SIZE_MAX);
+    cn_pool_init(&mux->rx_pool, memory, CN_MUX_RX_SIZE_MAX, 0);
+    cn_pool_init(&mux->tx_pool, memory, CN_MUX_TX_SIZE_MAX, CN_MUX_TX_RESERVE_SIZE);
+    cn_list_init(&mux->all);
+    cn_list_init(&mux->control);
+    cn_list_init(&mux->news);
+    cn_list_init(&mux->eventful);
+    cn_list_init(&mux->starved);
+    cn_list_init(&mux->leaving);
+    cn_schedule_init(&mux->schedule);
 }
 
 void cn_mux_wipe(struct cn_mux *mux)
 {
+    struct cn_link *link;
+
     if (!mux)
         return;
-    while (mux->first) {
-        struct cn_stream *stream = mux->first;
-
-        mux->first = stream->next;
-        cn_stream_drop(stream);
-    }
-    mux->last = mux->turn = mux->borrower = NULL;
+    while ((link = cn_list_first(&mux->all)))
+        cn_stream_drop(STREAM(link, in_all));
+    mux->borrower = NULL;
     memset(mux->by_id, 0, sizeof mux->by_id);
     cn_pool_wipe(&mux->rx_pool);
     cn_pool_wipe(&mux->tx_pool);
@@ -50,6 +49,7 @@ void cn_mux_begin(struct cn_mux *mux, const struct cn_call_limits *theirs, uint6
 {
     mux->theirs = *theirs;
     mux->now_ms = now_ms;
+    mux->flight = (struct cn_flight) { .span_ms = now_ms };
     mux->ping_due_ms = now_ms; /* the first measures the round trip */
 }
 
@@ -95,14 +95,12 @@ static struct cn_stream *stream_add(struct cn_mux *mux, uint32_t id, uint8_t kin
         .rx_limit = CN_MUX_WINDOW_SIZE,
         .rx_window = CN_MUX_WINDOW_SIZE,
         .rx_window_at_ms = mux->now_ms,
+        .turn = { .priority = CN_PRIORITY_NORMAL },
     };
     cn_buffer_init(&stream->tx, &mux->tx_pool);
     cn_buffer_init(&stream->rx, &mux->rx_pool);
-    if (mux->last)
-        mux->last->next = stream;
-    else
-        mux->first = stream;
-    mux->last = stream;
+    cn_buffer_expect(&stream->rx, stream->rx_window);
+    cn_list_append(&mux->all, &stream->in_all);
     *stream_find(mux, id) = stream;
     mux->held_count++;
     return stream;
@@ -131,32 +129,24 @@ enum cn_err cn_mux_open(struct cn_mux *mux, uint8_t kind, const void *parameters
         return CN_E_MEMORY;
     made->mine = true;
     made->open_due = true;
+    cn_mux_control(mux, made);
     mux->next_id += 2;
     mux->my_count++;
     *stream = made;
     return CN_OK;
 }
 
-/* Take streams that both sides are done with, and the program has released, off the list. */
-static void streams_sweep(struct cn_mux *mux)
+void cn_mux_sweep(struct cn_mux *mux)
 {
-    struct cn_stream **link = &mux->first;
-    struct cn_stream *before = NULL;
+    struct cn_link *link;
 
-    while (*link) {
-        struct cn_stream *stream = *link;
+    while ((link = cn_list_first(&mux->leaving))) {
+        struct cn_stream *stream = STREAM(link, in_leaving);
 
-        if (!stream->released || !cn_stream_done(stream)) {
-            before = stream;
-            link = &stream->next;
+        cn_list_remove(link);
+        if (!cn_stream_done(stream)) /* there is something to be said yet: it will come again */
             continue;
-        }
-        *link = stream->next;
         *stream_find(mux, stream->id) = stream->next_by_id;
-        if (mux->last == stream)
-            mux->last = before;
-        if (mux->turn == stream)
-            mux->turn = NULL;
         if (mux->borrower == stream) /* all that was lent is consumed */
             mux->borrower = NULL;
         mux->held_count--;
@@ -164,14 +154,50 @@ static void streams_sweep(struct cn_mux *mux)
     }
 }
 
-/* --- input ----------------------------------------------------------------------------------- */
-
-void cn_mux_received_due(struct cn_mux *mux, bool at_once)
+static void list_once(struct cn_list *list, struct cn_link *link)
 {
+    if (!cn_list_has(link))
+        cn_list_append(list, link);
+}
+
+void cn_mux_control(struct cn_mux *mux, struct cn_stream *stream)
+{
+    list_once(&mux->control, &stream->in_control);
+}
+
+void cn_mux_received_due(struct cn_mux *mux, struct cn_stream *stream, bool at_once)
+{
+    if (at_once) {
+        cn_mux_control(mux, stream);
+        return;
+    }
     if (mux->received_due_ms == 0)
         mux->received_due_ms = mux->now_ms + CN_MUX_RECEIVED_DELAY_MS;
-    mux->received_now |= at_once;
+    list_once(&mux->news, &stream->in_news);
 }
+
+void cn_mux_sendable(struct cn_mux *mux, struct cn_stream *stream)
+{
+    if (!stream->open_due && (cn_stream_sendable(stream) > 0 || cn_stream_fin_due(stream)))
+        cn_schedule_add(&mux->schedule, &stream->turn);
+}
+
+void cn_mux_eventful(struct cn_mux *mux, struct cn_stream *stream)
+{
+    list_once(&mux->eventful, &stream->in_eventful);
+}
+
+void cn_mux_starved(struct cn_mux *mux, struct cn_stream *stream)
+{
+    list_once(&mux->starved, &stream->in_starved);
+}
+
+void cn_mux_leaving(struct cn_mux *mux, struct cn_stream *stream)
+{
+    list_once(&mux->leaving, &stream->in_leaving);
+}
+
+/* --- input ----------------------------------------------------------------------------------- */
 
 static bool id_is_theirs(const struct cn_mux *mux, uint32_t id)
 {
@@ -193,6 +219,7 @@ static enum cn_err take_open(struct cn_mux *mux, const struct cn_frame *frame)
     mux->their_next_id += 2;
     mux->their_count++;
     stream->events |= 1U << CN_EVENT_STREAM;
+    cn_mux_eventful(mux, stream);
     return CN_OK;
 }
 
@@ -276,301 +303,7 @@ enum cn_err cn_mux_settle(struct cn_mux *mux)
     return stream ? cn_stream_settle(stream) : CN_OK;
 }
 
-/* --- output ---------------------------------------------------------------------------------- */
-
-/* A record being put together. */
-struct draft {
-    struct cn_mux_record *record;
-    struct cn_writer scratch;
-    const uint8_t *segment; /* start of the piece being written in scratch */
-    size_t size;            /* plaintext so far */
-    size_t limit;           /* plaintext at most */
-    bool bulk;              /* pad to full size */
-};
-
-/* Close the scratch piece that is open, if it has anything in it. */
-static void segment_end(struct draft *d)
-{
-    size_t size = (size_t)(d->scratch.at - d->segment);
-
-    if (size > 0)
-        d->record->piece[d->record->piece_count++] = (struct cn_piece) { d->segment, size };
-    d->segment = d->scratch.at;
-}
-
-static void put(struct draft *d, const struct cn_frame *frame)
-{
-    size_t before = d->scratch.left;
-
-    cn_frame_encode(frame, &d->scratch);
-    assert(cn_writer_ok(&d->scratch));
-    d->size += before - d->scratch.left;
-}
-
-/* Room for all control frames of one stream, and for extra octets beside. */
-static bool has_room(const struct draft *d, size_t extra)
-{
-    size_t wanted = extra + 5 * CONTROL_FRAME_SIZE_MAX;
-
-    return d->scratch.left >= wanted && d->size + wanted <= d->limit;
-}
-
-static uint64_t window_limit(const struct cn_stream *s)
-{
-    return s->rx.begin + s->rx_window;
-}
-
-/* A quarter of the window has been consumed since we last said so. */
-static bool window_due(const struct cn_stream *s)
-{
-    return !s->reset && !s->rx_ended && window_limit(s) - s->rx_limit >= s->rx_window / 4;
-}
-
-static bool received_due(const struct cn_mux *mux, const struct cn_stream *s)
-{
-    uint64_t news = cn_stream_expected(s) - s->rx_received;
-
-    if (s->reset || news == 0)
-        return false;
-    return mux->received_now || news >= RECEIVED_SIZE || window_due(s) ||
-           (mux->received_due_ms != 0 && mux->now_ms >= mux->received_due_ms);
-}
-
-static bool fin_due(const struct cn_stream *s)
-{
-    return s->tx_finished && !s->tx_fin_sent && !s->reset && s->tx_sent == s->tx.end;
-}
-
-static bool control_due(const struct cn_mux *mux, const struct cn_stream *s)
-{
-    return s->open_due || s->reset_due || s->rx_durable_due || window_due(s) ||
-           received_due(mux, s) || fin_due(s);
-}
-
-/* A window should hold what the line carries in a round trip and a little buffering. If a quarter
- * of it went in less than a quarter of that time, the window is what holds the partner back. */
-static void window_tune(const struct cn_mux *mux, struct cn_stream *s)
-{
-    uint64_t took_ms = mux->now_ms - s->rx_window_at_ms;
-
-    if (mux->rtt_ms != UINT64_MAX && 4 * took_ms < mux->rtt_ms + BUFFERING_MS &&
-        s->rx_window < CN_MUX_WINDOW_SIZE_MAX)
-        s->rx_window *= 2;
-    s->rx_window_at_ms = mux->now_ms;
-}
-
-static void put_open(struct draft *d, struct cn_stream *s)
-{
-    put(d, &(struct cn_frame) { .type = CN_FRAME_OPEN,
-                                .stream = s->id,
-                                .kind = s->kind,
-                                .bytes = s->parameters,
-                                .size = s->parameters_size });
-    s->open_due = false;
-}
-
-static void put_offset(struct draft *d, const struct cn_stream *s, enum cn_frame_type type,
-                       uint64_t offset)
-{
-    put(d, &(struct cn_frame) { .type = type, .stream = s->id, .offset = offset });
-}
-
-/* Everything that is due of one stream but data and its end. */
-static void put_control(struct cn_mux *mux, struct draft *d, struct cn_stream *s)
-{
-    bool window = window_due(s);
-    bool received = received_due(mux, s);
-
-    if (s->reset_due) {
-        put(d,
-            &(struct cn_frame) { .type = CN_FRAME_RESET, .stream = s->id, .code = s->reset_code });
-        s->reset_due = false;
-    }
-    if (received) {
-        s->rx_received = cn_stream_expected(s);
-        put_offset(d, s, CN_FRAME_RECEIVED, s->rx_received);
-        cn_stream_look_over(s);
-    }
-    if (window) {
-        window_tune(mux, s);
-        s->rx_limit = window_limit(s);
-        put_offset(d, s, CN_FRAME_WINDOW, s->rx_limit);
-    }
-    if (s->rx_durable_due && !s->reset)
-        put_offset(d, s, CN_FRAME_DURABLE, s->rx_durable);
-    s->rx_durable_due = false;
-}
-
-/* What is left of a stream that had a bulk record, up to its end, goes in records of that size. */
-static bool is_tail(const struct cn_stream *s)
-{
-    return s->tx_bulk && s->tx_finished;
-}
-
-static void put_fin(struct draft *d, struct cn_stream *s)
-{
-    put_offset(d, s, CN_FRAME_FIN, s->tx.end);
-    s->tx_fin_sent = true;
-    d->bulk |= is_tail(s);
-}
-
-/* One DATA frame of s, as much as fits; false: nothing fits. */
-static bool put_data(struct draft *d, struct cn_stream *s)
-{
-    size_t room = d->limit - d->size;
-    uint64_t sendable = cn_stream_sendable(s);
-    const uint8_t *from;
-    size_t size;
-
-    if (d->record->piece_count + 3 > CN_MUX_PIECE_COUNT_MAX || room <= CN_FRAME_DATA_HEAD_SIZE ||
-        d->scratch.left < CN_FRAME_DATA_HEAD_SIZE)
-        return false;
-    room -= CN_FRAME_DATA_HEAD_SIZE;
-    from = cn_buffer_at(&s->tx, s->tx_sent, &size);
-    if (size > sendable)
-        size = (size_t)sendable;
-    if (size > room)
-        size = room;
-    put(d, &(struct cn_frame) {
-               .type = CN_FRAME_DATA, .stream = s->id, .offset = s->tx_sent, .size = size });
-    segment_end(d);
-    d->record->piece[d->record->piece_count++] = (struct cn_piece) { from, size };
-    d->size += size;
-    s->tx_sent += size;
-    s->tx_bulk |= d->size > SMALL_PLAIN_SIZE;
-    d->bulk |= is_tail(s);
-    cn_stream_tell_writable(s);
-    return true;
-}
-
-/* Data of the streams in turn, until the record is full or there is no more. */
-static void put_all_data(struct cn_mux *mux, struct draft *d)
-{
-    struct cn_stream *start = mux->turn ? mux->turn : mux->first;
-    struct cn_stream *s = start;
-
-    if (!s)
-        return;
-    do {
-        bool had_turn = false;
-
-        while (cn_stream_sendable(s) > 0 && !s->open_due) {
-            if (!put_data(d, s)) {
-                mux->turn = had_turn ? s->next : s;
-                return;
-            }
-            had_turn = true;
-        }
-        if (fin_due(s) && !s->open_due && has_room(d, 0))
-            put_fin(d, s);
-        s = s->next ? s->next : mux->first;
-    } while (s != start);
-    mux->turn = start->next;
-}
-
-/* A bulk record goes when it can be filled well or the tail of bulk is in it, else smaller ones
- * that need less padding. */
-static size_t plain_limit(const struct cn_mux *mux)
-{
-    uint64_t sendable = 0;
-    bool tail = false;
-
-    for (const struct cn_stream *s = mux->first; s; s = s->next) {
-        sendable += cn_stream_sendable(s);
-        tail |= is_tail(s) && cn_stream_sendable(s) > 0;
-    }
-    return tail || sendable >= BULK_SIZE_MIN ? CN_RECORD_PLAIN_SIZE_MAX : SMALL_PLAIN_SIZE;
-}
-
-static bool close_due(const struct cn_mux *mux)
-{
-    if (mux->close_sent)
-        return false;
-    if (mux->close_wanted)
-        return true;
-    if (!mux->finish_wanted)
-        return false;
-    for (const struct cn_stream *s = mux->first; s; s = s->next) {
-        if (!s->over)
-            return false;
-    }
-    return true;
-}
-
-static bool ping_due(const struct cn_mux *mux)
-{
-    return mux->now_ms >= mux->ping_due_ms && !mux->ping_out;
-}
-
-static void put_call_control(struct cn_mux *mux, struct draft *d)
-{
-    if (mux->pong_due)
-        put(d, &(struct cn_frame) { .type = CN_FRAME_PONG, .offset = mux->pong_token });
-    mux->pong_due = false;
-    if (ping_due(mux)) {
-        mux->ping_out = true;
-        mux->ping_sent_ms = mux->now_ms;
-        mux->ping_due_ms = mux->now_ms + CN_MUX_PING_MS;
-        put(d, &(struct cn_frame) { .type = CN_FRAME_PING, .offset = ++mux->ping_token });
-    }
-}
-
-bool cn_mux_has_output(const struct cn_mux *mux, uint64_t now_ms)
-{
-    if (mux->close_sent)
-        return false;
-    if (mux->pong_due || mux->received_now || close_due(mux) ||
-        (now_ms >= mux->ping_due_ms && !mux->ping_out) ||
-        (mux->received_due_ms != 0 && now_ms >= mux->received_due_ms))
-        return true;
-    for (const struct cn_stream *s = mux->first; s; s = s->next) {
-        if (control_due(mux, s) || cn_stream_sendable(s) > 0)
-            return true;
-    }
-    return false;
-}
-
-bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *record)
-{
-    struct draft d = { .record = record,
-                       .scratch = { .at = record->scratch, .left = sizeof record->scratch },
-                       .segment = record->scratch,
-                       .limit = plain_limit(mux) };
-    bool told_all = true;
-
-    mux->now_ms = now_ms;
-    if (mux->close_sent)
-        return false;
-    record->piece_count = 0;
-    put_call_control(mux, &d);
-    for (struct cn_stream *s = mux->first; s; s = s->next) {
-        if (!control_due(mux, s))
-            continue;
-        if (!has_room(&d, s->open_due ? CN_FRAME_HEAD_SIZE + 1 + s->parameters_size : 0)) {
-            told_all = false;
-            break;
-        }
-        if (s->open_due)
-            put_open(&d, s);
-        put_control(mux, &d, s);
-    }
-    if (told_all) {
-        if (mux->received_now || now_ms >= mux->received_due_ms)
-            mux->received_due_ms = 0;
-        mux->received_now = false;
-        put_all_data(mux, &d);
-        if (has_room(&d, 0) && close_due(mux)) {
-            put(&d, &(struct cn_frame) { .type = CN_FRAME_CLOSE, .code = mux->close_code });
-            mux->close_sent = true;
-        }
-    }
-    segment_end(&d);
-    streams_sweep(mux);
-    if (d.size == 0)
-        return false;
-    record->wire_size = d.bulk ? CN_RECORD_SIZE_MAX : cn_record_wire_size(d.size);
-    return true;
-}
+/* --- time and events ------------------------------------------------------------------------- */
 
 static uint64_t dead_ms(const struct cn_mux *mux)
 {
@@ -601,28 +334,43 @@ uint64_t cn_mux_deadline_ms(const struct cn_mux *mux)
     return deadline;
 }
 
-/* --- events and the end ---------------------------------------------------------------------- */
+/* Whatever gave memory back, it may be what another stream waits for. */
+static void starved_tell(struct cn_mux *mux)
+{
+    struct cn_link *next;
+
+    mux->tx_pool.given = false;
+    for (struct cn_link *at = cn_list_first(&mux->starved); at; at = next) {
+        next = cn_list_next(&mux->starved, at);
+        cn_stream_tell_writable(STREAM(at, in_starved));
+    }
+}
+
+bool cn_mux_has_event(const struct cn_mux *mux)
+{
+    return cn_list_first(&mux->eventful) != NULL;
+}
 
 bool cn_mux_next_event(struct cn_mux *mux, struct cn_stream **stream, enum cn_event_type *type)
 {
     static const enum cn_event_type order[] = { CN_EVENT_STREAM, CN_EVENT_READABLE,
                                                 CN_EVENT_WRITABLE, CN_EVENT_PROGRESS };
+    struct cn_stream *s;
+    size_t i = 0;
 
-    /* whatever gave memory back, it may be what another stream waits for */
-    for (struct cn_stream *s = mux->tx_pool.given ? mux->first : NULL; s; s = s->next)
-        cn_stream_tell_writable(s);
-    mux->tx_pool.given = false;
-    for (struct cn_stream *s = mux->first; s; s = s->next) {
-        for (size_t i = 0; s->events && i < sizeof order / sizeof order[0]; i++) {
-            if (!(s->events & 1U << order[i]))
-                continue;
-            s->events &= ~(1U << order[i]);
-            *stream = s;
-            *type = order[i];
-            return true;
-        }
-    }
-    return false;
+    if (!cn_mux_has_event(mux) && mux->tx_pool.given)
+        starved_tell(mux);
+    if (!cn_mux_has_event(mux))
+        return false;
+    s = STREAM(cn_list_first(&mux->eventful), in_eventful);
+    while (!(s->events & 1U << order[i]))
+        i++;
+    s->events &= ~(1U << order[i]);
+    if (s->events == 0)
+        cn_list_remove(&s->in_eventful);
+    *stream = s;
+    *type = order[i];
+    return true;
 }
 
 void cn_mux_finish(struct cn_mux *mux)

@@ -6,21 +6,28 @@
 #define CN_MUX_H
 
 #include "crypto.h"
+#include "flight.h"
 #include "handshake.h"
 #include "record.h"
 #include "stream.h"
 
 enum {
     CN_MUX_PIECE_COUNT_MAX = 16,
-    CN_MUX_SCRATCH_SIZE = 2048,
-    CN_MUX_STREAM_COUNT_MAX = 4096,                      /* that the partner may have open */
+    CN_MUX_SCRATCH_SIZE = 8192,
+    CN_MUX_STREAM_COUNT_MAX = 1024,                      /* that the partner may have open */
     CN_MUX_HELD_COUNT_MAX = 4 * CN_MUX_STREAM_COUNT_MAX, /* with those that are over, of both */
     CN_MUX_BUCKET_COUNT = CN_MUX_STREAM_COUNT_MAX,
-    CN_MUX_WINDOW_SIZE = 1024 * 1024,               /* octets, at first */
-    CN_MUX_WINDOW_SIZE_MAX = 16 * 1024 * 1024,      /* as tuned */
+    CN_MUX_WINDOW_SIZE = 16 * 1024,            /* octets: every stream's own, whatever others do */
+    CN_MUX_WINDOW_SIZE_MAX = 16 * 1024 * 1024, /* as tuned */
+    CN_MUX_EXTRA_SIZE_MAX = 32 * 1024 * 1024,  /* that all windows are larger together */
     CN_MUX_UNSENT_SIZE_MAX = 2 * CN_CHUNK_SIZE_MAX, /* written but not yet sent, on one stream */
-    CN_MUX_RX_SIZE_MAX = 64 * 1024 * 1024,       /* memory for what has arrived, of all streams */
-    CN_MUX_TX_SIZE_MAX = CN_MUX_RX_SIZE_MAX / 2, /* and for what is to be acknowledged */
+    /* Memory for what has arrived: what all windows allow, and half as much for pieces of memory
+     * that are not full. And for what is to be acknowledged. */
+    CN_MUX_UNREAD_SIZE_MAX =
+        2 * CN_MUX_STREAM_COUNT_MAX * CN_MUX_WINDOW_SIZE + CN_MUX_EXTRA_SIZE_MAX,
+    CN_MUX_RX_SIZE_MAX = CN_MUX_UNREAD_SIZE_MAX + CN_MUX_UNREAD_SIZE_MAX / 2,
+    CN_MUX_TX_RESERVE_SIZE = 2 * CN_MUX_STREAM_COUNT_MAX * CN_CHUNK_SIZE_MIN,
+    CN_MUX_TX_SIZE_MAX = 32 * 1024 * 1024 + CN_MUX_TX_RESERVE_SIZE,
     CN_MUX_RECEIVED_DELAY_MS = 10,
     CN_MUX_PING_MS = 15000,
     CN_MUX_SILENCE_MS =
@@ -33,10 +40,16 @@ struct cn_mux {
     const struct cn_memory *memory; /* borrowed */
     enum cn_role role;
     struct cn_call_limits theirs; /* what they allow us */
-    struct cn_stream *first;      /* all streams */
-    struct cn_stream *last;
-    struct cn_stream *by_id[CN_MUX_BUCKET_COUNT]; /* the same, by id modulo the count */
-    struct cn_stream *turn;                       /* whose data goes next; NULL: the first's */
+    struct cn_list all;           /* streams, in the order in which they were opened */
+    struct cn_list control;       /* of which something is due that is not data */
+    struct cn_list news;          /* of which an acknowledgement waits for its time */
+    struct cn_list eventful;      /* of which there is something to be told */
+    struct cn_list starved;       /* that found no room to write */
+    struct cn_list leaving;       /* with which both sides are done, and that are released */
+    struct cn_schedule schedule;  /* that have data */
+    struct cn_flight flight;
+    uint64_t rx_extra;                            /* sum of all streams' */
+    struct cn_stream *by_id[CN_MUX_BUCKET_COUNT]; /* all, by id modulo the count */
     struct cn_stream *borrower;                   /* whose octets lie in the record in hand */
     uint32_t my_count; /* open streams, mine and the partner's, as PROTOCOL.md 6.3 counts */
     uint32_t their_count;
@@ -45,8 +58,7 @@ struct cn_mux {
     uint32_t their_next_id; /* ids below it have been used */
     uint64_t now_ms;        /* of the last input or output */
 
-    uint64_t received_due_ms; /* 0: no acknowledgement is due */
-    bool received_now;
+    uint64_t received_due_ms; /* when the acknowledgements of news are due; 0: there are none */
 
     uint64_t ping_due_ms;
     uint64_t ping_sent_ms;
@@ -96,13 +108,13 @@ CN_MUST_USE enum cn_err cn_mux_settle(struct cn_mux *mux);
 
 /* The next record; false: nothing to send now. What it says counts as sent. */
 CN_MUST_USE bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *record);
-/* Whether cn_mux_output would have something at now_ms. */
-bool cn_mux_has_output(const struct cn_mux *mux, uint64_t now_ms);
 /* Whether a PING has been out for too long without a word from the partner. */
 bool cn_mux_is_dead(const struct cn_mux *mux, uint64_t now_ms);
 /* When it will have something to send or be dead by itself; UINT64_MAX: never. */
 uint64_t cn_mux_deadline_ms(const struct cn_mux *mux);
 
+/* Whether there is an event. */
+bool cn_mux_has_event(const struct cn_mux *mux);
 /* An event of a stream; false: none. */
 CN_MUST_USE bool cn_mux_next_event(struct cn_mux *mux, struct cn_stream **stream,
                                    enum cn_event_type *type);
@@ -112,8 +124,15 @@ void cn_mux_close(struct cn_mux *mux, uint32_t code);
 /* Both ends have said CLOSE with code 0 and ours is in a record. */
 bool cn_mux_is_closed(const struct cn_mux *mux);
 
-/* For stream.c. */
+/* For stream.c: what has happened to a stream. */
+void cn_mux_control(struct cn_mux *mux, struct cn_stream *stream);
+void cn_mux_received_due(struct cn_mux *mux, struct cn_stream *stream, bool at_once);
+void cn_mux_sendable(struct cn_mux *mux, struct cn_stream *stream);
+void cn_mux_eventful(struct cn_mux *mux, struct cn_stream *stream);
+void cn_mux_starved(struct cn_mux *mux, struct cn_stream *stream);
 void cn_mux_over(struct cn_mux *mux, const struct cn_stream *stream);
-void cn_mux_received_due(struct cn_mux *mux, bool at_once);
+void cn_mux_leaving(struct cn_mux *mux, struct cn_stream *stream);
+/* For mux_output.c: take those that are leaving away. */
+void cn_mux_sweep(struct cn_mux *mux);
 
 #endif

@@ -5,10 +5,29 @@
 
 #include "mux.h"
 
+enum {
+    UNSENT_SIZE_MIN = 8 * 1024,
+    RECEIVED_SIZE_MIN = 16 * 1024, /* octets that are acknowledged at once ... */
+    RECEIVED_SIZE_MAX = 256 * 1024 /* ... as soon as the stream is long */
+};
+
 static void tell(struct cn_stream *stream, enum cn_event_type event)
 {
-    if (!stream->released)
-        stream->events |= 1U << event;
+    if (stream->released)
+        return;
+    stream->events |= 1U << event;
+    cn_mux_eventful(stream->mux, stream);
+}
+
+/* What may come and is not read yet: everybody's share of memory, and what is beyond it. */
+static void account(struct cn_stream *stream)
+{
+    const uint64_t until = stream->rx_ended ? stream->rx_final : stream->rx_limit;
+    const uint64_t may = stream->reset ? 0 : until - stream->rx.begin;
+    const uint64_t extra = may > CN_MUX_WINDOW_SIZE ? may - CN_MUX_WINDOW_SIZE : 0;
+
+    stream->mux->rx_extra += extra - stream->rx_extra;
+    stream->rx_extra = extra;
 }
 
 /* --- for programs ---------------------------------------------------------------------------- */
@@ -39,18 +58,47 @@ static bool takes_writes(const struct cn_stream *stream)
     return !stream->tx_finished && !stream->reset;
 }
 
+void cn_stream_set_priority(struct cn_stream *stream, enum cn_stream_priority priority)
+{
+    cn_schedule_set_priority(&stream->mux->schedule, &stream->turn, priority);
+}
+
+/* Octets that the partner takes beyond what it has acknowledged. */
+static uint64_t credit(const struct cn_stream *stream)
+{
+    return stream->tx_limit > stream->tx.begin ? stream->tx_limit - stream->tx.begin : 0;
+}
+
+/* As much may wait to be sent as is under way: who writes what nobody reads takes little. */
+static uint64_t unsent_max(const struct cn_stream *stream)
+{
+    const uint64_t most = credit(stream);
+
+    return most < UNSENT_SIZE_MIN          ? UNSENT_SIZE_MIN
+           : most > CN_MUX_UNSENT_SIZE_MAX ? CN_MUX_UNSENT_SIZE_MAX
+                                           : most;
+}
+
+/* Whether it may hold more; beyond its first piece of memory only while that is not scarce. */
+static bool may_hold_more(const struct cn_stream *stream, uint64_t most)
+{
+    return stream->tx.end - stream->tx_sent < most &&
+           (cn_buffer_size(&stream->tx) < CN_CHUNK_SIZE_MIN / 2 ||
+            !cn_pool_is_tight(stream->tx.pool));
+}
+
 uint8_t *cn_stream_reserve(struct cn_stream *stream, size_t *size)
 {
-    uint64_t unsent = stream->tx.end - stream->tx_sent;
     uint8_t *room = NULL;
 
     *size = 0;
     if (!takes_writes(stream))
         return NULL;
-    if (unsent < CN_MUX_UNSENT_SIZE_MAX)
+    cn_buffer_expect(&stream->tx, 2 * credit(stream));
+    if (may_hold_more(stream, unsent_max(stream)))
         room = cn_buffer_reserve(&stream->tx, size);
     if (!room)
-        stream->tx_full = true;
+        cn_mux_starved(stream->mux, stream);
     return room;
 }
 
@@ -60,6 +108,7 @@ void cn_stream_commit(struct cn_stream *stream, size_t size)
         return;
     assert(!stream->tx_finished);
     cn_buffer_commit(&stream->tx, size);
+    cn_mux_sendable(stream->mux, stream);
 }
 
 size_t cn_stream_write(struct cn_stream *stream, const void *data, size_t size)
@@ -85,6 +134,7 @@ size_t cn_stream_write(struct cn_stream *stream, const void *data, size_t size)
 void cn_stream_finish(struct cn_stream *stream)
 {
     stream->tx_finished = true;
+    cn_mux_sendable(stream->mux, stream);
 }
 
 /* Nothing of it will be sent or read any more; what was is still counted. */
@@ -96,6 +146,9 @@ static void abandon(struct cn_stream *stream, uint32_t code)
 
     stream->reset = true;
     stream->reset_code = code;
+    cn_flight_forget(&stream->mux->flight, stream->tx_sent - stream->tx.begin);
+    cn_schedule_remove(&stream->turn);
+    cn_list_remove(&stream->in_starved);
     if (stream->mux->borrower == stream)
         stream->mux->borrower = NULL;
     stream->borrowed = NULL;
@@ -105,6 +158,7 @@ static void abandon(struct cn_stream *stream, uint32_t code)
     stream->tx.begin = received;
     stream->tx.end = written;
     cn_buffer_skip(&stream->rx, read);
+    account(stream);
     cn_stream_look_over(stream);
 }
 
@@ -114,6 +168,7 @@ void cn_stream_reset(struct cn_stream *stream, uint32_t code)
         return;
     abandon(stream, code);
     stream->reset_due = true;
+    cn_mux_control(stream->mux, stream);
 }
 
 const uint8_t *cn_stream_peek(struct cn_stream *stream, size_t *size)
@@ -126,6 +181,15 @@ const uint8_t *cn_stream_peek(struct cn_stream *stream, size_t *size)
     return stream->borrowed;
 }
 
+/* There may be something to tell the partner: that it may send more, or that all has been read. */
+static void consumed(struct cn_stream *stream)
+{
+    if (stream->rx_ended && stream->rx.begin == stream->rx_final)
+        cn_mux_received_due(stream->mux, stream, true);
+    else if (cn_stream_window_due(stream))
+        cn_mux_control(stream->mux, stream);
+}
+
 void cn_stream_consume(struct cn_stream *stream, size_t size)
 {
     uint64_t held = cn_buffer_size(&stream->rx);
@@ -136,13 +200,15 @@ void cn_stream_consume(struct cn_stream *stream, size_t size)
     cn_buffer_release(&stream->rx, stream->rx.begin + from_held);
     size -= from_held;
     assert(size <= stream->borrowed_size);
-    if (size == 0)
-        return;
-    stream->borrowed += size;
-    stream->borrowed_size -= size;
-    cn_buffer_skip(&stream->rx, stream->rx.end + size);
+    if (size > 0) {
+        stream->borrowed += size;
+        stream->borrowed_size -= size;
+        cn_buffer_skip(&stream->rx, stream->rx.end + size);
+    }
     if (stream->borrowed_size == 0)
         stream->borrowed = NULL;
+    account(stream);
+    consumed(stream);
 }
 
 size_t cn_stream_read(struct cn_stream *stream, void *data, size_t size)
@@ -186,6 +252,7 @@ void cn_stream_set_durable(struct cn_stream *stream, uint64_t offset)
         return;
     stream->rx_durable = offset;
     stream->rx_durable_due = true;
+    cn_mux_control(stream->mux, stream);
 }
 
 void cn_stream_progress(const struct cn_stream *stream, struct cn_stream_progress *progress)
@@ -204,9 +271,11 @@ void cn_stream_release(struct cn_stream *stream)
     stream->released = true;
     stream->user = NULL;
     stream->events = 0;
+    cn_list_remove(&stream->in_eventful);
     /* one that is finished both ways stays until the partner knows all of it */
     if (!stream->tx_finished || cn_stream_state(stream) == CN_STREAM_OPEN)
         cn_stream_reset(stream, 0);
+    cn_stream_look_over(stream);
 }
 
 /* --- for the mux ----------------------------------------------------------------------------- */
@@ -218,12 +287,17 @@ uint64_t cn_stream_sendable(const struct cn_stream *stream)
     return stream->reset || until <= stream->tx_sent ? 0 : until - stream->tx_sent;
 }
 
+bool cn_stream_fin_due(const struct cn_stream *stream)
+{
+    return stream->tx_finished && !stream->tx_fin_sent && !stream->reset &&
+           stream->tx_sent == stream->tx.end;
+}
+
 void cn_stream_tell_writable(struct cn_stream *stream)
 {
-    if (!stream->tx_full || stream->tx.end - stream->tx_sent >= CN_MUX_UNSENT_SIZE_MAX / 2 ||
-        !cn_pool_has_room(stream->tx.pool))
+    if (!cn_list_has(&stream->in_starved) || !may_hold_more(stream, unsent_max(stream) / 2))
         return;
-    stream->tx_full = false;
+    cn_list_remove(&stream->in_starved);
     if (takes_writes(stream))
         tell(stream, CN_EVENT_WRITABLE);
 }
@@ -235,30 +309,65 @@ static uint64_t arrived(const struct cn_stream *stream)
 
 uint64_t cn_stream_expected(const struct cn_stream *stream)
 {
-    return arrived(stream) + (stream->rx_ended ? 1 : 0);
+    return arrived(stream) + (stream->rx_ended && stream->rx.begin == stream->rx_final ? 1 : 0);
 }
 
-/* Both ends are sent and acknowledged; what came may not have been read yet. */
+/* While a stream is short, its sender has still to find out how fast the line is. */
+bool cn_stream_received_due(const struct cn_stream *stream)
+{
+    const uint64_t news = cn_stream_expected(stream) - stream->rx_received;
+    const uint64_t quarter = stream->rx_received / 4;
+
+    if (stream->rx_ended && stream->rx.begin == stream->rx_final)
+        return news > 0;
+    return news >= RECEIVED_SIZE_MAX || (news >= RECEIVED_SIZE_MIN && news >= quarter);
+}
+
+bool cn_stream_window_due(const struct cn_stream *stream)
+{
+    const uint64_t until = stream->rx.begin + stream->rx_window;
+
+    return !stream->reset && !stream->rx_ended && until > stream->rx_limit &&
+           until - stream->rx_limit >= stream->rx_window / 4;
+}
+
+void cn_stream_widen(struct cn_stream *stream)
+{
+    const uint64_t left = CN_MUX_EXTRA_SIZE_MAX - (stream->mux->rx_extra - stream->rx_extra);
+    const uint64_t most = CN_MUX_WINDOW_SIZE + left / 2; /* something stays for who comes later */
+
+    if (stream->rx_window > most)
+        stream->rx_window = most;
+    if (stream->rx_window > CN_MUX_WINDOW_SIZE_MAX)
+        stream->rx_window = CN_MUX_WINDOW_SIZE_MAX;
+    if (stream->rx.begin + stream->rx_window > stream->rx_limit)
+        stream->rx_limit = stream->rx.begin + stream->rx_window;
+    cn_buffer_expect(&stream->rx, stream->rx_window);
+    account(stream);
+}
+
+/* Both ends are sent, read and acknowledged. */
 static bool is_acknowledged(const struct cn_stream *stream)
 {
     return stream->tx_fin_received && stream->rx_ended &&
-           stream->rx_received == cn_stream_expected(stream);
+           stream->rx_received == stream->rx_final + 1;
 }
 
 void cn_stream_look_over(struct cn_stream *stream)
 {
-    if (stream->over || !(stream->reset || is_acknowledged(stream)))
-        return;
-    stream->over = true;
-    cn_mux_over(stream->mux, stream);
+    if (!stream->over && (stream->reset || is_acknowledged(stream))) {
+        stream->over = true;
+        cn_mux_over(stream->mux, stream);
+    }
+    if (stream->released && cn_stream_done(stream))
+        cn_mux_leaving(stream->mux, stream);
 }
 
 bool cn_stream_done(const struct cn_stream *stream)
 {
     if (stream->reset)
         return !stream->reset_due && !stream->open_due;
-    return is_acknowledged(stream) && cn_stream_state(stream) == CN_STREAM_ENDED &&
-           !stream->rx_durable_due;
+    return is_acknowledged(stream) && !stream->rx_durable_due;
 }
 
 enum cn_err cn_stream_settle(struct cn_stream *stream)
@@ -274,7 +383,14 @@ enum cn_err cn_stream_settle(struct cn_stream *stream)
 void cn_stream_drop(struct cn_stream *stream)
 {
     const struct cn_memory *memory = stream->mux->memory;
+    struct cn_link *const links[] = { &stream->in_all,     &stream->in_control,
+                                      &stream->in_news,    &stream->in_eventful,
+                                      &stream->in_starved, &stream->in_leaving,
+                                      &stream->turn.link };
 
+    for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
+        cn_list_remove(links[i]);
+    stream->mux->rx_extra -= stream->rx_extra;
     cn_buffer_wipe(&stream->tx);
     cn_buffer_wipe(&stream->rx);
     if (stream->parameters)
@@ -284,20 +400,24 @@ void cn_stream_drop(struct cn_stream *stream)
 
 static enum cn_err take_data(struct cn_stream *stream, const struct cn_frame *frame)
 {
+    enum cn_err err = CN_OK;
+
     if (frame->offset != arrived(stream) || stream->rx_ended)
         return CN_E_FORMAT;
     if (frame->size > stream->rx_limit - frame->offset)
         return CN_E_LIMIT;
     if (cn_mux_settle(stream->mux) != CN_OK)
         return CN_E_MEMORY;
-    cn_mux_received_due(stream->mux, false);
     tell(stream, CN_EVENT_READABLE);
-    if (cn_buffer_size(&stream->rx) > 0)
-        return cn_buffer_append(&stream->rx, frame->bytes, frame->size);
-    stream->borrowed = frame->bytes;
-    stream->borrowed_size = frame->size;
-    stream->mux->borrower = stream;
-    return CN_OK;
+    if (cn_buffer_size(&stream->rx) > 0) {
+        err = cn_buffer_append(&stream->rx, frame->bytes, frame->size);
+    } else {
+        stream->borrowed = frame->bytes;
+        stream->borrowed_size = frame->size;
+        stream->mux->borrower = stream;
+    }
+    cn_mux_received_due(stream->mux, stream, cn_stream_received_due(stream));
+    return err;
 }
 
 static enum cn_err take_received(struct cn_stream *stream, const struct cn_frame *frame)
@@ -312,6 +432,8 @@ static enum cn_err take_received(struct cn_stream *stream, const struct cn_frame
     }
     if (offset > stream->tx_sent || offset < stream->tx.begin)
         return CN_E_FORMAT;
+    cn_flight_delivered(&stream->mux->flight, offset - stream->tx.begin, stream->mux->rtt_ms,
+                        stream->mux->now_ms);
     cn_buffer_release(&stream->tx, offset);
     cn_stream_look_over(stream);
     tell(stream, CN_EVENT_PROGRESS);
@@ -324,7 +446,8 @@ static enum cn_err take_fin(struct cn_stream *stream, const struct cn_frame *fra
         return CN_E_FORMAT;
     stream->rx_ended = true;
     stream->rx_final = frame->offset;
-    cn_mux_received_due(stream->mux, true);
+    account(stream);
+    cn_mux_received_due(stream->mux, stream, true);
     tell(stream, CN_EVENT_READABLE);
     return CN_OK;
 }
@@ -343,6 +466,8 @@ static enum cn_err take_window(struct cn_stream *stream, const struct cn_frame *
     if (frame->offset < stream->tx_limit)
         return CN_E_FORMAT;
     stream->tx_limit = frame->offset;
+    cn_mux_sendable(stream->mux, stream);
+    cn_stream_tell_writable(stream);
     return CN_OK;
 }
 

@@ -10,13 +10,21 @@
 
 #include "buffer.h"
 #include "frame.h"
+#include "list.h"
+#include "schedule.h"
 
 struct cn_mux;
 
 struct cn_stream {
-    struct cn_mux *mux;     /* borrowed */
-    struct cn_stream *next; /* in the mux's list */
+    struct cn_mux *mux; /* borrowed */
     struct cn_stream *next_by_id;
+    struct cn_link in_all; /* in the mux's lists of these names */
+    struct cn_link in_control;
+    struct cn_link in_news;
+    struct cn_link in_eventful;
+    struct cn_link in_starved;
+    struct cn_link in_leaving;
+    struct cn_turn turn; /* in its schedule */
     uint32_t id;
     uint8_t kind;
     bool mine; /* opened by us */
@@ -30,20 +38,21 @@ struct cn_stream {
     uint64_t tx_sent;    /* below it, sent on this connection */
     uint64_t tx_limit;   /* below it, may be sent */
     uint64_t tx_durable; /* below it, on the partner's disk */
-    bool tx_full;        /* reserve had no room: tell WRITABLE */
     bool tx_finished;    /* tx.end is final */
     bool tx_fin_sent;
     bool tx_fin_received;
-    bool tx_bulk; /* its data made a bulk record: its tail goes in such too */
+    bool tx_bulk; /* its data filled a record: its tail is padded to that size too */
 
     struct cn_buffer rx;     /* begin: consumed; end: arrived, but for what is borrowed */
     const uint8_t *borrowed; /* after rx.end, still in the record that it came in */
     size_t borrowed_size;
-    uint64_t rx_received;     /* what the last RECEIVED said */
-    uint64_t rx_limit;        /* what the last WINDOW said */
-    uint64_t rx_window;       /* octets that we are willing to hold */
-    uint64_t rx_window_at_ms; /* time of the last WINDOW, for tuning */
-    uint64_t rx_final;        /* once rx_ended */
+    uint64_t rx_received;  /* what the last RECEIVED said */
+    uint64_t rx_limit;     /* what the last WINDOW said */
+    uint64_t rx_window;    /* octets that we are willing to hold */
+    uint64_t rx_extra;     /* of what may come unread, what is beyond everybody's share */
+    uint64_t rx_window_at; /* what was consumed at the last WINDOW, and when: for tuning */
+    uint64_t rx_window_at_ms;
+    uint64_t rx_final; /* once rx_ended */
     uint64_t rx_durable;
     bool rx_ended; /* FIN came */
     bool rx_durable_due;
@@ -58,11 +67,20 @@ struct cn_stream {
 
 /* Octets that are sendable now. */
 uint64_t cn_stream_sendable(const struct cn_stream *stream);
-/* The next expected octet, the end counted as one: what RECEIVED says. */
+/* What RECEIVED says: the next expected octet, or once the program has read all, the end counted as
+ * one. */
 uint64_t cn_stream_expected(const struct cn_stream *stream);
+/* So much has come since we last said so, or all has been read, that it is to be said at once. */
+bool cn_stream_received_due(const struct cn_stream *stream);
+/* All is sent but the end. */
+bool cn_stream_fin_due(const struct cn_stream *stream);
+/* A quarter of the window has been consumed since we last said so. */
+bool cn_stream_window_due(const struct cn_stream *stream);
+/* As much as its window, and the memory of the call, allow: the next WINDOW says rx_limit. */
+void cn_stream_widen(struct cn_stream *stream);
 /* Tell WRITABLE if it found no room and there is some now. */
 void cn_stream_tell_writable(struct cn_stream *stream);
-/* To be called whenever it may have become over. */
+/* To be called whenever it may have become over, or done. */
 void cn_stream_look_over(struct cn_stream *stream);
 /* True when nothing is left to be said about it in either direction. */
 bool cn_stream_done(const struct cn_stream *stream);

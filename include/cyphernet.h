@@ -269,6 +269,16 @@ CN_API const void *cn_stream_parameters(const struct cn_stream *stream, size_t *
 CN_API void cn_stream_set_user(struct cn_stream *stream, void *user);
 CN_API void *cn_stream_user(const struct cn_stream *stream);
 
+/* What goes first when several streams have something to send. Streams of one priority share the
+ * line fairly, by octets, and one that is quiet most of the time goes before one that never is. */
+enum cn_stream_priority {
+    CN_PRIORITY_INTERACTIVE = 0, /* somebody waits for each word: before all others, so say little */
+    CN_PRIORITY_NORMAL,          /* at first */
+    CN_PRIORITY_BULK             /* what the others leave */
+};
+/* Ours alone: how the partner sends is its own matter. */
+CN_API void cn_stream_set_priority(struct cn_stream *stream, enum cn_stream_priority priority);
+
 /* Room to write into: *size octets, 0 if the window is full (then WRITABLE comes later). Fill any
  * number of them and commit that. The pointer is valid until the next use of the call. */
 CN_API uint8_t *cn_stream_reserve(struct cn_stream *stream, size_t *size);
@@ -297,7 +307,7 @@ struct cn_stream_progress {
     uint64_t written;  /* by us */
     uint64_t received; /* of these, by the partner's library */
     uint64_t durable;  /* of these, on the partner's disk, if the service says so */
-    bool end_received; /* the partner has our end too */
+    bool end_received; /* the partner has read all of it, and our end */
     uint64_t read;     /* consumed by us */
 };
 CN_API void cn_stream_progress(const struct cn_stream *stream, struct cn_stream_progress *progress);

@@ -21,7 +21,7 @@ static bool connect_take(struct cn_tunnel *t, struct cn_stream *stream, struct c
     if (cn_endpoint_decode(&to, r, false) != CN_OK || to.form == CN_ENDPOINT_UDP)
         return false;
     if (cn_allow_permits(&t->allow, &to))
-        cn_link_reach(t, stream, &to, true);
+        cn_connection_reach(t, stream, &to, true);
     else
         refuse(t, stream, &to, false);
     return true;
@@ -62,7 +62,7 @@ static bool incoming_take(struct cn_tunnel *t, struct cn_stream *stream, struct 
 
     if (!cn_reader_done(r) || !door || !door->stream)
         return false;
-    cn_link_reach(t, stream, &door->to, true);
+    cn_connection_reach(t, stream, &door->to, true);
     return true;
 }
 

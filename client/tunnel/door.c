@@ -109,13 +109,13 @@ static void accept_some(struct cn_door *door, int listener)
     for (int i = 0; i < ACCEPT_COUNT_MAX && !door->dead; i++) {
         int fd;
 
-        if (t->link_count >= CN_TUNNEL_LINK_COUNT_MAX) {
+        if (t->connection_count >= CN_TUNNEL_ACCEPTED_COUNT_MAX) {
             cn_tunnel_pause(t);
             return;
         }
         fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
-            cn_link_accept(door, fd);
+            cn_connection_accept(door, fd);
         } else if (errno == EAGAIN) {
             return;
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM) {

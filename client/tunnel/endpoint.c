@@ -201,7 +201,7 @@ enum cn_err cn_forward_parse(struct cn_forward *forward, const char *text)
 
 char *cn_endpoint_text(const struct cn_endpoint *place, char out[CN_ENDPOINT_TEXT_SIZE])
 {
-    bool brackets = strchr(place->name, ':') != NULL;
+    bool brackets = strchr(place->name, ':') || strcmp(place->name, "udp") == 0;
 
     if (place->form == CN_ENDPOINT_UNIX)
         snprintf(out, CN_ENDPOINT_TEXT_SIZE, "%s", place->name);

@@ -1,11 +1,11 @@
 /* engine.h - what the parts of a tunnel share: the tunnel itself, its doors, where connections come
- * in, and its links, each a connection of one program joined to a stream. PROTOCOL.md 7.5
+ * in, and its connections, each joined to a stream. PROTOCOL.md 7.5
  *
- *   tunnel.c     what <cyphernet/tunnel.h> offers; events; whose turn it is
- *   answering.c  what the partner asks for, by the rules
- *   door.c       places that are listened at, here or at the partner's
- *   link.c       one connection, from its first octet to its end
- *   datagrams.c  the same for datagrams */
+ *   tunnel.c      what <cyphernet/tunnel.h> offers; events; whose turn it is
+ *   answering.c   what the partner asks for, by the rules
+ *   door.c        places that are listened at, here or at the partner's
+ *   connection.c  one connection, from its first octet to its end
+ *   datagrams.c   the same for datagrams */
 #ifndef CN_ENGINE_H
 #define CN_ENGINE_H
 
@@ -21,9 +21,10 @@
 
 enum {
     CN_TUNNEL_EVENT_COUNT_MAX = 256,
-    CN_TUNNEL_LINK_COUNT_MAX = 2048,
-    CN_TUNNEL_REACHING_COUNT_MAX = 1024, /* connections that are not there yet */
-    CN_TUNNEL_LENT_COUNT_MAX = 64        /* places where the partner listens */
+    CN_TUNNEL_ACCEPTED_COUNT_MAX = 1000,   /* connections: more wait to be let in ... */
+    CN_TUNNEL_CONNECTION_COUNT_MAX = 2048, /* ... and more are refused to the partner */
+    CN_TUNNEL_REACHING_COUNT_MAX = 1024,   /* connections that are not there yet */
+    CN_TUNNEL_LENT_COUNT_MAX = 64          /* places where the partner listens */
 };
 
 /* Kinds of streams. */
@@ -41,20 +42,20 @@ struct cn_owner {
     void (*take)(struct cn_owner *owner, const struct cn_event *event);
 };
 
-enum cn_link_state {
-    CN_LINK_GREETING, /* a SOCKS client says where it wants to go */
-    CN_LINK_ASKED,    /* the partner connects for us */
-    CN_LINK_REACHING, /* we connect for the partner */
-    CN_LINK_RUNNING,
-    CN_LINK_DEAD /* to be freed at the end of the round */
+enum cn_connection_state {
+    CN_CONNECTION_GREETING, /* a SOCKS client says where it wants to go */
+    CN_CONNECTION_ASKED,    /* the partner connects for us */
+    CN_CONNECTION_REACHING, /* we connect for the partner */
+    CN_CONNECTION_RUNNING,
+    CN_CONNECTION_DEAD /* to be freed at the end of the round */
 };
 
-struct cn_link {
+struct cn_connection {
     struct cn_owner owner;
     struct cn_tunnel *tunnel;
-    struct cn_link *next;
-    struct cn_link *before;
-    enum cn_link_state state;
+    struct cn_connection *next;
+    struct cn_connection *before;
+    enum cn_connection_state state;
     struct cn_endpoint to;
     bool back;                /* the partner has asked for it */
     bool asked;               /* the stream is ours, and begins with the partner's status */
@@ -106,12 +107,12 @@ struct cn_tunnel {
     struct cn_allow allow;
     struct cn_allow allow_listening;
     struct cn_door *doors;
-    struct cn_link *links;
-    struct cn_link *dead;
-    struct cn_link *joined; /* in links: the one of cn_tunnel_join, or NULL */
+    struct cn_connection *connections;
+    struct cn_connection *dead;
+    struct cn_connection *joined; /* in connections: the one of cn_tunnel_join, or NULL */
     struct cn_endpoint join_to;
     int join_in, join_out; /* -1: there is none */
-    size_t link_count;
+    size_t connection_count;
     size_t reaching_count;
     struct cn_flow *flows;
     struct cn_flow *dead_flows;
@@ -167,19 +168,19 @@ struct cn_door *cn_door_find(struct cn_tunnel *tunnel, enum cn_door_kind kind, u
 void cn_door_lend(struct cn_tunnel *tunnel, struct cn_stream *stream, uint32_t number,
                   const struct cn_endpoint *at);
 
-/* link.c. A link is the tunnel's. */
+/* connection.c. A connection is the tunnel's. */
 /* Somebody has come in at a door; fd is owned. */
-void cn_link_accept(struct cn_door *door, int fd);
-CN_MUST_USE enum cn_err cn_link_join(struct cn_tunnel *tunnel);
+void cn_connection_accept(struct cn_door *door, int fd);
+CN_MUST_USE enum cn_err cn_connection_join(struct cn_tunnel *tunnel);
 /* Connect to a place for the partner, which waits on this stream. */
-void cn_link_reach(struct cn_tunnel *tunnel, struct cn_stream *stream, const struct cn_endpoint *to,
-                   bool back);
+void cn_connection_reach(struct cn_tunnel *tunnel, struct cn_stream *stream,
+                         const struct cn_endpoint *to, bool back);
 /* Its time has come. */
-void cn_link_expire(struct cn_link *link, uint64_t now_ms);
+void cn_connection_expire(struct cn_connection *connection, uint64_t now_ms);
 /* End it, here and at the partner's, as a reset. */
-void cn_link_cut(struct cn_link *link, enum cn_tunnel_outcome code);
+void cn_connection_cut(struct cn_connection *connection, enum cn_tunnel_outcome code);
 /* Move on what cannot be waited for. */
-void cn_link_turn(struct cn_link *link);
-void cn_link_free(struct cn_link *link);
+void cn_connection_turn(struct cn_connection *connection);
+void cn_connection_free(struct cn_connection *connection);
 
 #endif

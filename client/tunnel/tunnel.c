@@ -253,7 +253,7 @@ enum cn_err cn_tunnel_begin(struct cn_tunnel *tunnel, struct cn_call *call)
     for (struct cn_door *door = tunnel->doors; door && err == CN_OK; door = door->next)
         err = cn_door_begin(door);
     if (err == CN_OK && tunnel->join_out >= 0)
-        err = cn_link_join(tunnel);
+        err = cn_connection_join(tunnel);
     return err;
 }
 
@@ -265,10 +265,10 @@ static void sweep(struct cn_tunnel *tunnel)
     struct cn_door **door = &tunnel->doors;
 
     while (tunnel->dead) {
-        struct cn_link *link = tunnel->dead;
+        struct cn_connection *c = tunnel->dead;
 
-        tunnel->dead = link->next;
-        cn_link_free(link);
+        tunnel->dead = c->next;
+        cn_connection_free(c);
     }
     while (tunnel->sweep_due && *door) {
         struct cn_door *dead = *door;
@@ -295,8 +295,8 @@ static void doors_close(struct cn_tunnel *tunnel)
 static void end_all(struct cn_tunnel *tunnel)
 {
     doors_close(tunnel);
-    while (tunnel->links)
-        cn_link_cut(tunnel->links, CN_TUNNEL_GIVEN_UP);
+    while (tunnel->connections)
+        cn_connection_cut(tunnel->connections, CN_TUNNEL_GIVEN_UP);
 }
 
 void cn_tunnel_finish(struct cn_tunnel *tunnel)
@@ -357,7 +357,7 @@ static void drain_taken(struct cn_owner *owner, const struct cn_event *event)
 /* What the partner has finished may still be on its way to a program of ours. */
 static void look_over(struct cn_tunnel *tunnel)
 {
-    if (tunnel->ending && tunnel->link_count == 0)
+    if (tunnel->ending && tunnel->connection_count == 0)
         cn_tunnel_finish(tunnel);
 }
 
@@ -394,9 +394,9 @@ size_t cn_tunnel_descriptors(const struct cn_tunnel *tunnel, struct pollfd *desc
 
 static bool joined_is_ready(const struct cn_tunnel *tunnel)
 {
-    const struct cn_link *link = tunnel->joined;
+    const struct cn_connection *c = tunnel->joined;
 
-    return link && link->in.always && link->in.wanted;
+    return c && c->in.always && c->in.wanted;
 }
 
 int cn_tunnel_timeout_ms(const struct cn_tunnel *tunnel)
@@ -414,7 +414,7 @@ int cn_tunnel_timeout_ms(const struct cn_tunnel *tunnel)
 static void expire(struct cn_tunnel *tunnel)
 {
     uint64_t now_ms = cn_connect_clock_ms();
-    struct cn_link *next;
+    struct cn_connection *next;
 
     if (now_ms < tunnel->due_ms)
         return;
@@ -423,11 +423,11 @@ static void expire(struct cn_tunnel *tunnel)
         cn_tunnel_resume(tunnel);
     else if (tunnel->paused)
         cn_tunnel_due(tunnel, tunnel->resume_ms);
-    for (struct cn_link *link = tunnel->links; link; link = next) {
-        next = link->next;
-        cn_link_expire(link, now_ms);
-        if (link->state != CN_LINK_DEAD)
-            cn_tunnel_due(tunnel, link->due_ms);
+    for (struct cn_connection *c = tunnel->connections; c; c = next) {
+        next = c->next;
+        cn_connection_expire(c, now_ms);
+        if (c->state != CN_CONNECTION_DEAD)
+            cn_tunnel_due(tunnel, c->due_ms);
     }
     cn_tunnel_due(tunnel, cn_flows_expire(tunnel, now_ms));
     if (tunnel->due_ms < now_ms + DUE_STEP_MS)
@@ -449,7 +449,7 @@ void cn_tunnel_process(struct cn_tunnel *tunnel)
             watch->ready(watch, ready[i].events);
     }
     if (joined_is_ready(tunnel))
-        cn_link_turn(tunnel->joined);
+        cn_connection_turn(tunnel->joined);
     expire(tunnel);
     sweep(tunnel);
     look_over(tunnel);
@@ -457,7 +457,7 @@ void cn_tunnel_process(struct cn_tunnel *tunnel)
 
 size_t cn_tunnel_connection_count(const struct cn_tunnel *tunnel)
 {
-    return tunnel->link_count;
+    return tunnel->connection_count;
 }
 
 bool cn_tunnel_next_event(struct cn_tunnel *tunnel, struct cn_tunnel_event *event)

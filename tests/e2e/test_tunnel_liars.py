@@ -119,19 +119,19 @@ def test_more_places_than_may_be_lent(tunnels):
     assert "too many at once" in forwarding.said()
 
 
-def test_thousands_of_connections_that_are_refused(served):
-    liar = lie(served, served.world.ann, "forward", stream(CONNECT, place(b"localhost", 1), b"data", 4000))
-    assert outcomes(liar) == {(CONNECT, REFUSED): 4000}
+def test_a_thousand_connections_that_are_refused(served):
+    liar = lie(served, served.world.ann, "forward", stream(CONNECT, place(b"localhost", 1), b"data", 1000))
+    assert outcomes(liar) == {(CONNECT, REFUSED): 1000}
     assert served.serving.said().count("which is not allowed") == 100
     liar.stop()
     still_serves(served, served.serving, served.port)
 
 
-def test_thousands_of_names_at_once(tunnels):
+def test_a_thousand_names_at_once(tunnels):
     """However long it takes to look them up, other calls go on, and it ends at once when it is to."""
     port = tunnels.server().port
     serving = tunnels.serve("*:*")
-    liar = lie(tunnels, tunnels.world.ann, "forward", stream(CONNECT, place(b"no-such-name.invalid", 1), b"", 3000))
+    liar = lie(tunnels, tunnels.world.ann, "forward", stream(CONNECT, place(b"no-such-name.invalid", 1), b"", 1000))
     serving.says("no-such-name.invalid:1: no such name")
     still_serves(tunnels, serving, port)
     serving.signal(signal.SIGTERM)

@@ -56,13 +56,14 @@ static void output(struct script *s)
 static struct cn_stream *pick(struct script *s)
 {
     unsigned skip = cn_reader_u8(&s->r) % 8;
-    struct cn_stream *stream = s->mux.first;
 
-    while (stream && (stream->released || skip > 0)) {
-        skip -= skip > 0 ? 1 : 0;
-        stream = stream->next;
+    for (struct cn_link *at = cn_list_first(&s->mux.all); at; at = cn_list_next(&s->mux.all, at)) {
+        struct cn_stream *stream = CN_LIST_MEMBER(at, struct cn_stream, in_all);
+
+        if (!stream->released && skip-- == 0)
+            return stream;
     }
-    return stream;
+    return NULL;
 }
 
 static void program(struct script *s, uint8_t what)
@@ -73,7 +74,7 @@ static void program(struct script *s, uint8_t what)
 
     if (!stream)
         return;
-    switch (what % 6) {
+    switch (what % 7) {
     case 0:
         (void)cn_stream_write(stream, zeros, cn_reader_u16be(&s->r));
         break;
@@ -90,6 +91,9 @@ static void program(struct script *s, uint8_t what)
         break;
     case 4:
         cn_stream_release(stream);
+        break;
+    case 5:
+        cn_stream_set_priority(stream, what / 7 % CN_PRIORITY_COUNT);
         break;
     default:
         cn_stream_set_durable(stream, stream->rx.begin);
@@ -141,6 +145,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *in, size_t in_size)
     for (int i = 0; i < STEP_COUNT_MAX && s.r.left > 0 && step(&s); i++)
         must(s.mux.rx_pool.used_size <= CN_MUX_RX_SIZE_MAX &&
              s.mux.tx_pool.used_size <= CN_MUX_TX_SIZE_MAX &&
+             s.mux.rx_extra <= CN_MUX_EXTRA_SIZE_MAX &&
              s.mux.their_count <= CN_MUX_STREAM_COUNT_MAX);
     cn_mux_wipe(&s.mux);
     free(s.plain);

@@ -94,6 +94,14 @@ def unarmor(kind, text):
     return raw[:-8]
 
 
+def reached_at(path, port):
+    """Have the holder of a fingerprint call that port of 127.0.0.1: nobody signed addresses."""
+    body = unarmor("FINGERPRINT", path.read_text())
+    at = body.rindex(b"127.0.0.1:")
+    address = b"127.0.0.1:%d" % port
+    path.write_text(armor("FINGERPRINT", body[: at - 1] + bytes([len(address)]) + address))
+
+
 def fingerprint(text):
     """The fields of a fingerprint. PROTOCOL.md 2.3, 2.4"""
     body = unarmor("FINGERPRINT", text)

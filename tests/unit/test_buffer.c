@@ -50,7 +50,7 @@ static int begin(void **state)
 {
     (void)state;
     counted = (struct counted) { .most = SIZE_MAX };
-    cn_pool_init(&pool, &memory, 64 * BIG);
+    cn_pool_init(&pool, &memory, 64 * BIG, 0);
     fill(4, model, sizeof model);
     return 0;
 }
@@ -97,7 +97,7 @@ static void an_exhausted_pool_takes_what_fits(void **state)
     size_t size;
 
     (void)state;
-    cn_pool_init(&pool, &memory, 3 * CN_CHUNK_SIZE_MIN); /* too little for the larger ones */
+    cn_pool_init(&pool, &memory, 3 * CN_CHUNK_SIZE_MIN, 0); /* too little for the larger ones */
     cn_buffer_init(&b, &pool);
     assert_err(cn_buffer_append(&b, model, 4 * SMALL), CN_E_MEMORY);
     assert_int_equal(cn_buffer_size(&b), 3 * SMALL);
@@ -174,7 +174,7 @@ static void buffers_of_a_pool_share_its_limit(void **state)
     struct cn_buffer one, other;
 
     (void)state;
-    cn_pool_init(&pool, &memory, 2 * CN_CHUNK_SIZE_MIN);
+    cn_pool_init(&pool, &memory, 2 * CN_CHUNK_SIZE_MIN, 0);
     cn_buffer_init(&one, &pool);
     cn_buffer_init(&other, &pool);
     assert_err(cn_buffer_append(&one, model, 1), CN_OK);

@@ -38,7 +38,7 @@ static void an_address_is_as_it_was_typed(void **state)
 {
     const char *const texts[] = { "localhost:22",   "127.0.0.1:65535",
                                   "[::1]:1",        "[fe80::1%eth0]:80",
-                                  "udp:a_b-c.d:53", "udp:[::]:1",
+                                  "udp:a_b-c.d:53", "udp:[::]:1", "[udp]:1", "udp:[udp]:1",
                                   "/a b:c",         path_107 };
     char out[CN_ENDPOINT_TEXT_SIZE];
     char text[300];
