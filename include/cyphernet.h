@@ -272,9 +272,10 @@ CN_API void *cn_stream_user(const struct cn_stream *stream);
 /* What goes first when several streams have something to send. Streams of one priority share the
  * line fairly, by octets, and one that is quiet most of the time goes before one that never is. */
 enum cn_stream_priority {
-    CN_PRIORITY_INTERACTIVE = 0, /* somebody waits for each word: before all others, so say little */
-    CN_PRIORITY_NORMAL,          /* at first */
-    CN_PRIORITY_BULK             /* what the others leave */
+    CN_PRIORITY_INTERACTIVE =
+        0,              /* somebody waits for each word: before all others, so say little */
+    CN_PRIORITY_NORMAL, /* at first */
+    CN_PRIORITY_BULK    /* what the others leave */
 };
 /* Ours alone: how the partner sends is its own matter. */
 CN_API void cn_stream_set_priority(struct cn_stream *stream, enum cn_stream_priority priority);
