@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const struct cn_option options[] = {
@@ -20,9 +21,12 @@ static const struct cn_option options[] = {
  * was there is replaced, so that an end can be passed on. */
 static int taken_over(int fd, int flags)
 {
-    int own = cn_own_end(fd, flags);
+    struct stat st;
+    int own = fd;
     int none;
 
+    if (isatty(fd) || (fstat(fd, &st) == 0 && S_ISFIFO(st.st_mode)))
+        own = cn_own_end(fd, flags);
     if (own == fd)
         own = fcntl(fd, F_DUPFD_CLOEXEC, 0);
     if (own < 0)

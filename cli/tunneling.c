@@ -112,9 +112,20 @@ static void say_refused(const struct cn_tunneling *t, const struct cn_tunnel_eve
                 e->address);
 }
 
+/* It ends because all does, which is told. */
+static bool is_end_of_all(const struct cn_tunnel_event *e)
+{
+    return e->here && e->outcome == CN_TUNNEL_GIVEN_UP;
+}
+
 static void refused(struct cn_tunneling *t, const struct cn_tunnel_event *e)
 {
-    bool told = ++t->refused <= REFUSED_TOLD_MAX;
+    bool told;
+
+    /* nor is it a refusal that a program here has gone before it was decided */
+    if (is_end_of_all(e) || (e->here && e->outcome == CN_TUNNEL_BROKEN && !t->joined))
+        return;
+    told = ++t->refused <= REFUSED_TOLD_MAX;
 
     if (told && t->serving)
         say_refused_here(t, e);
@@ -139,9 +150,14 @@ static void ended(struct cn_tunneling *t, const struct cn_tunnel_event *e)
     tell_json(t, e, "closed");
     if (!t->joined)
         return;
-    if (e->cut && t->code == CN_EXIT_DONE) {
-        cn_error("%s: %s", e->address, cn_tunnel_outcome_text(e->outcome));
-        t->code = CN_EXIT_INTERRUPTED;
+    if (e->cut && is_end_of_all(e))
+        return;
+    if (e->cut && e->here)
+        cn_error("standard input or output: %s", cn_tunnel_outcome_text(e->outcome));
+    else if (e->cut)
+        cn_error("%s, from %s: %s", e->address, t->dial.name, cn_tunnel_outcome_text(e->outcome));
+    if (e->cut) {
+        t->code = e->here ? CN_EXIT_FAILED : CN_EXIT_INTERRUPTED;
         cn_tunneling_leave(t);
     }
     cn_tunnel_finish(t->tunnel); /* what was sent may take its time to be delivered over there */

@@ -107,6 +107,7 @@ static void tell_end(struct cn_connection *c, enum cn_tunnel_outcome outcome, bo
     event->outcome = outcome;
     event->back = c->back;
     event->cut = cut;
+    event->here = c->here;
     if (!was_open)
         return;
     cn_stream_progress(c->stream, &progress);
@@ -189,6 +190,7 @@ static void refused(struct cn_connection *c, enum cn_tunnel_outcome outcome)
 
 void cn_connection_cut(struct cn_connection *c, enum cn_tunnel_outcome code)
 {
+    c->here = true;
     if (c->stream)
         cn_stream_reset(c->stream, (uint32_t)code);
     end(c, code, true);

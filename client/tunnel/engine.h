@@ -64,6 +64,7 @@ struct cn_connection {
     struct cn_watch out;      /* fd -1: in is for both */
     struct cn_socks *socks;   /* owned; NULL: it is none */
     struct cn_reach *reach;   /* owned, while reaching */
+    bool here;                /* it is ended from here, not by the partner */
     bool up_done;             /* what came here has ended, and the partner knows */
     bool up_full;             /* the stream takes no more for now */
     bool down_done;           /* what comes from the partner has ended, and the program knows */

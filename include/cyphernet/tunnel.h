@@ -122,6 +122,8 @@ struct cn_tunnel_event {
                      * CLOSED: the partner has asked for the connection */
     bool permanent; /* REFUSED */
     bool cut;       /* CLOSED; outcome says why */
+    bool here;      /* CLOSED, REFUSED: from here, as of a program here that fails, or when the call
+                     * is over; else by the partner */
     char address[CN_TUNNEL_ADDRESS_SIZE]; /* what a partner asks for is shown with care */
     uint64_t sent;                        /* CLOSED: octets to the partner */
     uint64_t received;                    /* and from it */

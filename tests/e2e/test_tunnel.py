@@ -240,6 +240,38 @@ def test_connect_from_file_to_file_and_to_a_path(tunnels, tmp_path):
     assert (tmp_path / "out").read_bytes() == noise(2 << 20)
 
 
+def test_connect_appends_to_a_file(tunnels, tmp_path):
+    port = tunnels.server().port
+    tunnels.serve(f"localhost:{port}")
+    (tmp_path / "out").write_bytes(b"before ")
+    with (tmp_path / "out").open("ab") as out:
+        tunnels.connect(f"localhost:{port}", stdin=b"and after", stdout=out).end(0)
+    assert (tmp_path / "out").read_bytes() == b"before and after"
+
+
+def test_connect_with_an_input_or_an_output_that_is_closed(tunnels):
+    port = tunnels.server().port
+    tunnels.serve(f"localhost:{port}")
+    words = [tunnels.program, "connect", "bob", f"localhost:{port}", "--wait", "30"]
+    env = {"CYPHERNET_HOME": str(tunnels.world.ann.home)}
+    closed_in = tunnels.world.run_program(["sh", "-c", 'exec "$@" <&-', "sh", *words], env=env)
+    closed_in.end(0)
+    assert closed_in.got() == b""
+    closed_out = tunnels.world.run_program(["sh", "-c", 'exec "$@" >&-', "sh", *words], env=env, stdin=b"lost")
+    closed_out.end(1)
+    assert "error: standard input or output: " in closed_out.said()
+
+
+def test_connect_whose_reader_has_gone(tunnels):
+    port = tunnels.server(lambda connection: connection.sendall(noise(1 << 20))).port
+    tunnels.serve(f"localhost:{port}")
+    connecting = tunnels.connect(f"localhost:{port}", stdin=PIPE, stdout=PIPE)
+    connecting.stdout.read(1)
+    connecting.stdout.close()
+    connecting.end(1)
+    assert "error: standard input or output: " in connecting.said()
+
+
 def test_connect_passes_an_end_on_while_its_input_is_open(tunnels):
     def speak(connection):
         connection.sendall(b"all there is")
@@ -276,6 +308,18 @@ def test_many_calls_at_once(tunnels):
     for number, one in enumerate(connecting):
         one.end(0)
         assert one.got() == noise(100000, number)
+
+
+def test_several_wait_for_one_who_serves_later(tunnels):
+    """They take turns in waiting."""
+    port = tunnels.server().port
+    connecting = [tunnels.connect(f"localhost:{port}", stdin=b"%d" % n) for n in range(3)]
+    for one in connecting:
+        one.says("waiting for bob")
+    tunnels.serve_at_last(f"localhost:{port}")
+    for number, one in enumerate(connecting):
+        one.end(0)
+        assert one.got() == b"%d" % number
 
 
 def test_events(tunnels, tmp_path):
@@ -358,6 +402,8 @@ def test_connect_whose_partner_vanishes(tunnels):
     accepted(server)
     serving.stop()
     connecting.end(5)
+    assert "the call with bob was interrupted before its end" in connecting.said()
+    assert "given up" not in connecting.said()
 
 
 def test_a_second_one_that_serves_takes_over(tunnels):
