@@ -245,7 +245,7 @@ static void talk(struct talking *t)
         cn_dial_stream(&t->dial, TALK_STREAM_KIND, &t->stream, &t->code);
     while (!t->closed) {
         struct cn_event event;
-        struct pollfd polled[3];
+        struct pollfd polled[CN_CALL_DESCRIPTORS_MAX + 2];
         size_t count;
         bool reads;
 
@@ -259,7 +259,7 @@ static void talk(struct talking *t)
             lines_send(t);
             check_done(t);
         }
-        count = cn_call_descriptors(t->dial.call, polled, 1);
+        count = cn_call_descriptors(t->dial.call, polled, CN_CALL_DESCRIPTORS_MAX);
         reads = t->stream && !t->input_ended && t->typed_size < sizeof t->typed;
         polled[count] = (struct pollfd) { reads ? STDIN_FILENO : -1, POLLIN, 0 };
         polled[count + 1] =

@@ -207,18 +207,22 @@ static void opened(struct cn_cli *cli, struct cn_dial *dial)
 
 int cn_dial_take(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event)
 {
-    bool no_server = event->err == CN_E_UNREACHABLE || event->err == CN_E_HUNG_UP;
+    bool no_server =
+        event->err == CN_E_UNREACHABLE || event->err == CN_E_HUNG_UP || event->err == CN_E_PROXY;
 
     switch (event->type) {
     case CN_EVENT_CONNECTED:
         if (!dial->was_connected)
             tell_clock(dial);
         dial->was_connected = true;
+        if (cli->verbose)
+            cn_say(cli, "the server: %s", cn_call_server(dial->call));
         cn_dial_event(cli, dial, "connected", "");
         return CN_EXIT_DONE;
     case CN_EVENT_WAITING:
         if (!dial->again)
             cn_say(cli, "waiting for %s ...", dial->name);
+        dial->was_waiting = true;
         cn_dial_event(cli, dial, "waiting", "");
         return CN_EXIT_DONE;
     case CN_EVENT_RETRY:
@@ -304,6 +308,7 @@ static bool events_open(struct cn_cli *cli, struct cn_dial *dial)
         fcntl((int)fd, F_GETFD) < 0)
         return false;
     dial->events_fd = (int)fd;
+    (void)fcntl(dial->events_fd, F_SETFD, FD_CLOEXEC); /* it is not for commands that we run */
     return true;
 }
 
@@ -349,7 +354,7 @@ static void give_way(struct cn_dial *dial, int *pause_ms)
     uint8_t random = 0;
 
     cn_dial_end(dial);
-    dial->again = true;
+    dial->again = dial->was_waiting;
     if (getrandom(&random, sizeof random, 0) < 0)
         random = 128; /* then it is merely not jittered */
     (void)poll(NULL, 0, *pause_ms / 2 + *pause_ms * random / 256);

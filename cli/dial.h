@@ -13,6 +13,7 @@ struct cn_dial {
     bool patient;    /* an answerer: a server that is down is waited for too */
     bool was_joined; /* somebody has come */
     bool is_lost;    /* and gone before it was open */
+    bool was_waiting;
     bool is_open;
     bool shared; /* several of my programs may call at once: one that another takes the place of
                   * dials again */

@@ -104,8 +104,11 @@ static const struct {
     [CN_E_REFUSED] = { CN_EXIT_REFUSED, NULL },
     [CN_E_CANCELLED] = { CN_EXIT_INTERRUPTED, NULL },
     [CN_E_MEMORY] = { 0, "close other programs" },
-    [CN_E_CONFIG] = { 0, "cyphernet(1) says under FILES what it may hold; without it the defaults "
-                         "are used" },
+    [CN_E_CONFIG] = { 0, "cyphernet(1) says under FILES and ENVIRONMENT what it may hold; without "
+                         "it the defaults are used" },
+    [CN_E_PROXY] = { CN_EXIT_UNREACHABLE, "`proxy` in the preferences, or else ALL_PROXY or "
+                                          "HTTPS_PROXY, says which proxy "
+                                          "is used; NO_PROXY, for which hosts none is" },
 };
 
 int cn_exit_code(enum cn_err err)

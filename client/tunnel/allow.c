@@ -56,11 +56,11 @@ static bool is_any(const struct cn_field *field, struct cn_allow_rule *rule)
 enum cn_err cn_allow_add(struct cn_allow *allow, const char *text)
 {
     struct cn_field fields[CN_FIELD_COUNT_MAX];
-    struct cn_allow_rule rule = { .form = cn_takes_udp(&text) ? CN_ENDPOINT_UDP : CN_ENDPOINT_TCP };
+    struct cn_allow_rule rule = { .form = cn_takes_udp(&text) ? CN_TERMINUS_UDP : CN_TERMINUS_TCP };
     size_t count = cn_fields_split(text, fields);
 
-    if (count == 1 && rule.form == CN_ENDPOINT_TCP && cn_field_path(&fields[0], rule.name))
-        rule.form = CN_ENDPOINT_UNIX;
+    if (count == 1 && rule.form == CN_TERMINUS_TCP && cn_field_path(&fields[0], rule.name))
+        rule.form = CN_TERMINUS_UNIX;
     else if (count != 2 || !(is_any(&fields[0], &rule) || cn_field_host(&fields[0], rule.name)) ||
              !ports_parse(&fields[1], 1, &rule))
         return CN_E_FORMAT;
@@ -70,28 +70,28 @@ enum cn_err cn_allow_add(struct cn_allow *allow, const char *text)
 enum cn_err cn_allow_add_listening(struct cn_allow *allow, const char *text)
 {
     struct cn_field fields[CN_FIELD_COUNT_MAX];
-    struct cn_allow_rule rule = { .form = CN_ENDPOINT_TCP, .name = "localhost" };
+    struct cn_allow_rule rule = { .form = CN_TERMINUS_TCP, .name = "localhost" };
     size_t count = cn_fields_split(text, fields);
 
     if (count == 1 && cn_field_path(&fields[0], rule.name))
-        rule.form = CN_ENDPOINT_UNIX;
+        rule.form = CN_TERMINUS_UNIX;
     else if (count == 0 || count > 2 || (count == 2 && !cn_field_bind(&fields[0], rule.name)) ||
              !ports_parse(&fields[count - 1], 0, &rule))
         return CN_E_FORMAT;
     return add(allow, &rule);
 }
 
-static bool matches(const struct cn_allow_rule *rule, const struct cn_endpoint *place)
+static bool matches(const struct cn_allow_rule *rule, const struct cn_terminus *place)
 {
     if (rule->form != place->form)
         return false;
-    if (rule->form == CN_ENDPOINT_UNIX)
+    if (rule->form == CN_TERMINUS_UNIX)
         return strcmp(rule->name, place->name) == 0;
     return place->port >= rule->first && place->port <= rule->last &&
            (strcmp(rule->name, "*") == 0 || strcasecmp(rule->name, place->name) == 0);
 }
 
-bool cn_allow_permits(const struct cn_allow *allow, const struct cn_endpoint *place)
+bool cn_allow_permits(const struct cn_allow *allow, const struct cn_terminus *place)
 {
     for (size_t i = 0; i < allow->count; i++) {
         if (matches(&allow->rules[i], place))

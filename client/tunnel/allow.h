@@ -3,15 +3,15 @@
 #ifndef CN_ALLOW_H
 #define CN_ALLOW_H
 
-#include "endpoint.h"
+#include "terminus.h"
 
 enum { CN_ALLOW_RULE_COUNT_MAX = 4096 };
 
 struct cn_allow_rule {
-    enum cn_endpoint_form form;
+    enum cn_terminus_form form;
     uint16_t first; /* port */
     uint16_t last;
-    char name[CN_ENDPOINT_NAME_SIZE_MAX + 1]; /* "*": any host, or any place to listen at */
+    char name[CN_TERMINUS_NAME_SIZE_MAX + 1]; /* "*": any host, or any place to listen at */
 };
 
 /* Zeroed: nothing is allowed. */
@@ -28,6 +28,6 @@ CN_MUST_USE enum cn_err cn_allow_add(struct cn_allow *allow, const char *text);
 /* [BIND:]PORT[-PORT], likewise; or a path. BIND * allows every place to listen at. */
 CN_MUST_USE enum cn_err cn_allow_add_listening(struct cn_allow *allow, const char *text);
 
-bool cn_allow_permits(const struct cn_allow *allow, const struct cn_endpoint *place);
+bool cn_allow_permits(const struct cn_allow *allow, const struct cn_terminus *place);
 
 #endif

@@ -2,7 +2,7 @@
 
 #include "datagrams.h"
 
-static void refuse(struct cn_tunnel *t, struct cn_stream *stream, const struct cn_endpoint *place,
+static void refuse(struct cn_tunnel *t, struct cn_stream *stream, const struct cn_terminus *place,
                    bool back)
 {
     struct cn_tunnel_event *event = cn_tunnel_tell(t, CN_TUNNEL_EVENT_REFUSED, place);
@@ -16,9 +16,9 @@ static void refuse(struct cn_tunnel *t, struct cn_stream *stream, const struct c
 
 static bool connect_take(struct cn_tunnel *t, struct cn_stream *stream, struct cn_reader *r)
 {
-    struct cn_endpoint to;
+    struct cn_terminus to;
 
-    if (cn_endpoint_decode(&to, r, false) != CN_OK || to.form == CN_ENDPOINT_UDP)
+    if (cn_terminus_decode(&to, r, false) != CN_OK || to.form == CN_TERMINUS_UDP)
         return false;
     if (cn_allow_permits(&t->allow, &to))
         cn_connection_reach(t, stream, &to, true);
@@ -29,9 +29,9 @@ static bool connect_take(struct cn_tunnel *t, struct cn_stream *stream, struct c
 
 static bool datagrams_take(struct cn_tunnel *t, struct cn_stream *stream, struct cn_reader *r)
 {
-    struct cn_endpoint to;
+    struct cn_terminus to;
 
-    if (cn_endpoint_decode(&to, r, false) != CN_OK || to.form != CN_ENDPOINT_UDP)
+    if (cn_terminus_decode(&to, r, false) != CN_OK || to.form != CN_TERMINUS_UDP)
         return false;
     if (cn_allow_permits(&t->allow, &to))
         cn_flow_reach(t, stream, &to);
@@ -43,9 +43,9 @@ static bool datagrams_take(struct cn_tunnel *t, struct cn_stream *stream, struct
 static bool listen_take(struct cn_tunnel *t, struct cn_stream *stream, struct cn_reader *r)
 {
     uint32_t number = cn_reader_u32be(r);
-    struct cn_endpoint at;
+    struct cn_terminus at;
 
-    if (cn_endpoint_decode(&at, r, true) != CN_OK || at.form == CN_ENDPOINT_UDP ||
+    if (cn_terminus_decode(&at, r, true) != CN_OK || at.form == CN_TERMINUS_UDP ||
         cn_door_find(t, CN_DOOR_LENT, number))
         return false;
     if (cn_allow_permits(&t->allow_listening, &at))
@@ -78,9 +78,9 @@ static bool control_take(struct cn_tunnel *t, struct cn_stream *stream, struct c
 static bool ask_take(struct cn_tunnel *t, struct cn_stream *stream, struct cn_reader *r)
 {
     const uint8_t yes = 0;
-    struct cn_endpoint to;
+    struct cn_terminus to;
 
-    if (cn_endpoint_decode(&to, r, false) != CN_OK)
+    if (cn_terminus_decode(&to, r, false) != CN_OK)
         return false;
     if (!cn_allow_permits(&t->allow, &to)) {
         refuse(t, stream, &to, false);

@@ -9,7 +9,7 @@
 
 enum { TRIES = 16 }; /* for a port that both IP versions have free */
 
-_Static_assert(sizeof(((struct sockaddr_un *)NULL)->sun_path) > CN_ENDPOINT_PATH_SIZE_MAX,
+_Static_assert(sizeof(((struct sockaddr_un *)NULL)->sun_path) > CN_TERMINUS_PATH_SIZE_MAX,
                "a path has room");
 
 socklen_t cn_address_numeric(struct sockaddr_storage *out, const char *name, uint16_t port)
@@ -125,11 +125,11 @@ static int both_open(struct cn_binding *b, const char *v4, const char *v6, uint1
     return other;
 }
 
-static int place_open(struct cn_binding *b, const struct cn_endpoint *place)
+static int place_open(struct cn_binding *b, const struct cn_terminus *place)
 {
-    int type = place->form == CN_ENDPOINT_UDP ? SOCK_DGRAM : SOCK_STREAM;
+    int type = place->form == CN_TERMINUS_UDP ? SOCK_DGRAM : SOCK_STREAM;
 
-    if (place->form == CN_ENDPOINT_UNIX)
+    if (place->form == CN_TERMINUS_UNIX)
         return unix_open(b, place->name);
     if (strcmp(place->name, "localhost") == 0)
         return both_open(b, "127.0.0.1", "::1", place->port, type);
@@ -138,7 +138,7 @@ static int place_open(struct cn_binding *b, const struct cn_endpoint *place)
     return numeric_open(b, place->name, place->port, type);
 }
 
-int cn_binding_open(struct cn_binding *binding, const struct cn_endpoint *place)
+int cn_binding_open(struct cn_binding *binding, const struct cn_terminus *place)
 {
     int error = 0;
 
@@ -148,7 +148,7 @@ int cn_binding_open(struct cn_binding *binding, const struct cn_endpoint *place)
         if (error == 0)
             return 0;
         cn_binding_close(binding);
-        if (error != EADDRINUSE || place->port != 0 || place->form == CN_ENDPOINT_UNIX)
+        if (error != EADDRINUSE || place->port != 0 || place->form == CN_TERMINUS_UNIX)
             break;
     }
     return error;

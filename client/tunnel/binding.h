@@ -2,7 +2,7 @@
 #ifndef CN_BINDING_H
 #define CN_BINDING_H
 
-#include "endpoint.h"
+#include "terminus.h"
 
 #include <stddef.h>
 #include <sys/socket.h>
@@ -12,7 +12,7 @@ enum { CN_BINDING_SOCKET_COUNT_MAX = 2 };
 
 /* The size of the address, or 0: it is none. Zone indexes of IPv6 are not taken. */
 socklen_t cn_address_numeric(struct sockaddr_storage *out, const char *name, uint16_t port);
-/* path is one that CN_ENDPOINT_PATH_SIZE_MAX allows. */
+/* path is one that CN_TERMINUS_PATH_SIZE_MAX allows. */
 socklen_t cn_address_unix(struct sockaddr_storage *out, const char *path);
 
 /* "localhost" and "*" are two sockets, one for each IP version that there is. */
@@ -25,9 +25,9 @@ struct cn_binding {
     ino_t inode;
 };
 
-/* Listen, or for CN_ENDPOINT_UDP receive, there, without blocking. place is borrowed as long as the
+/* Listen, or for CN_TERMINUS_UDP receive, there, without blocking. place is borrowed as long as the
  * binding is open. 0, or an errno. A path gets mode 0600. */
-CN_MUST_USE int cn_binding_open(struct cn_binding *binding, const struct cn_endpoint *place);
+CN_MUST_USE int cn_binding_open(struct cn_binding *binding, const struct cn_terminus *place);
 /* A path is removed, unless something else is there by now. */
 void cn_binding_close(struct cn_binding *binding);
 

@@ -584,7 +584,7 @@ static void looked_up(void *owner)
 }
 
 void cn_connection_reach(struct cn_tunnel *tunnel, struct cn_stream *stream,
-                         const struct cn_endpoint *to, bool back)
+                         const struct cn_terminus *to, bool back)
 {
     struct cn_connection *c;
 

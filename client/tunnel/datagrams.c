@@ -30,7 +30,7 @@ struct cn_flow {
     struct cn_tunnel *tunnel;
     struct cn_flow *next; /* of the tunnel's */
     struct cn_flow *before;
-    struct cn_endpoint to;
+    struct cn_terminus to;
     struct cn_stream *stream;
     struct cn_flows *flows; /* where they come in; NULL: at the other end */
     struct cn_flow *next_by_source;
@@ -465,7 +465,7 @@ static void ready(struct cn_watch *watch, uint32_t events)
     }
 }
 
-void cn_flow_reach(struct cn_tunnel *tunnel, struct cn_stream *stream, const struct cn_endpoint *to)
+void cn_flow_reach(struct cn_tunnel *tunnel, struct cn_stream *stream, const struct cn_terminus *to)
 {
     struct cn_flow *flow = NULL;
 

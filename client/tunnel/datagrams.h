@@ -17,7 +17,7 @@ void cn_flows_receive(struct cn_flows *flows, int socket);
 
 /* The partner has opened a flow to that place. */
 void cn_flow_reach(struct cn_tunnel *tunnel, struct cn_stream *stream,
-                   const struct cn_endpoint *to);
+                   const struct cn_terminus *to);
 
 /* End the flows whose time has come; when it is the next one's. */
 uint64_t cn_flows_expire(struct cn_tunnel *tunnel, uint64_t now_ms);

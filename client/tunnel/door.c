@@ -21,7 +21,7 @@ static enum cn_err bind_at(struct cn_door *door)
         errno = error;
         return CN_E_SYSTEM;
     }
-    if (door->at.form != CN_ENDPOINT_UNIX)
+    if (door->at.form != CN_TERMINUS_UNIX)
         door->at.port = door->binding.port;
     for (size_t i = 0; i < door->binding.count; i++)
         door->watch[i] =
@@ -30,7 +30,7 @@ static enum cn_err bind_at(struct cn_door *door)
 }
 
 enum cn_err cn_door_open(struct cn_tunnel *tunnel, enum cn_door_kind kind,
-                         const struct cn_endpoint *at, const struct cn_endpoint *to,
+                         const struct cn_terminus *at, const struct cn_terminus *to,
                          struct cn_door **door)
 {
     struct cn_door *d = calloc(1, sizeof *d);
@@ -238,7 +238,7 @@ static enum cn_tunnel_outcome outcome_of(enum cn_err err, int error)
 }
 
 void cn_door_lend(struct cn_tunnel *tunnel, struct cn_stream *stream, uint32_t number,
-                  const struct cn_endpoint *at)
+                  const struct cn_terminus *at)
 {
     uint8_t answer[CN_DOOR_ANSWER_SIZE] = { 0 };
     struct cn_writer w = { .at = answer + 1, .left = sizeof answer - 1 };

@@ -13,10 +13,10 @@
 
 #include "allow.h"
 #include "binding.h"
-#include "endpoint.h"
 #include "reach.h"
 #include "resolver.h"
 #include "socks.h"
+#include "terminus.h"
 #include "watch.h"
 
 enum {
@@ -56,7 +56,7 @@ struct cn_connection {
     struct cn_connection *next;
     struct cn_connection *before;
     enum cn_connection_state state;
-    struct cn_endpoint to;
+    struct cn_terminus to;
     bool back;                /* the partner has asked for it */
     bool asked;               /* the stream is ours, and begins with the partner's status */
     struct cn_stream *stream; /* NULL while greeting */
@@ -88,8 +88,8 @@ struct cn_door {
     struct cn_door *next;
     enum cn_door_kind kind;
     bool dead; /* to be freed at the end of the round */
-    struct cn_endpoint at;
-    struct cn_endpoint to;
+    struct cn_terminus at;
+    struct cn_terminus to;
     uint32_t number; /* of BACK and LENT: the caller's */
     struct cn_binding binding;
     struct cn_watch watch[CN_BINDING_SOCKET_COUNT_MAX];
@@ -111,7 +111,7 @@ struct cn_tunnel {
     struct cn_connection *connections;
     struct cn_connection *dead;
     struct cn_connection *joined; /* in connections: the one of cn_tunnel_join, or NULL */
-    struct cn_endpoint join_to;
+    struct cn_terminus join_to;
     int join_in, join_out; /* -1: there is none */
     size_t connection_count;
     size_t reaching_count;
@@ -136,7 +136,7 @@ struct cn_tunnel {
 
 /* tunnel.c */
 struct cn_tunnel_event *cn_tunnel_tell(struct cn_tunnel *tunnel, enum cn_tunnel_event_type type,
-                                       const struct cn_endpoint *address);
+                                       const struct cn_terminus *address);
 void cn_tunnel_due(struct cn_tunnel *tunnel, uint64_t at_ms);
 /* Give a stream up with a code, and forget it. */
 void cn_tunnel_drop_stream(struct cn_stream *stream, enum cn_tunnel_outcome code);
@@ -146,7 +146,7 @@ enum cn_tunnel_outcome cn_tunnel_stream_outcome(const struct cn_stream *stream);
 void cn_tunnel_pause(struct cn_tunnel *tunnel);
 void cn_tunnel_resume(struct cn_tunnel *tunnel);
 CN_MUST_USE enum cn_err cn_tunnel_stream_open(struct cn_tunnel *tunnel, enum cn_tunnel_kind kind,
-                                              const struct cn_endpoint *place,
+                                              const struct cn_terminus *place,
                                               const uint32_t *number, struct cn_owner *owner,
                                               struct cn_stream **stream);
 
@@ -156,7 +156,7 @@ void cn_answer(struct cn_tunnel *tunnel, struct cn_stream *stream);
 /* door.c */
 /* Listen there; the door is the tunnel's. CN_E_SYSTEM (errno), CN_E_MEMORY. */
 CN_MUST_USE enum cn_err cn_door_open(struct cn_tunnel *tunnel, enum cn_door_kind kind,
-                                     const struct cn_endpoint *at, const struct cn_endpoint *to,
+                                     const struct cn_terminus *at, const struct cn_terminus *to,
                                      struct cn_door **door);
 /* The tunnel begins: let in who comes, and ask the partner for what is needed of it. */
 CN_MUST_USE enum cn_err cn_door_begin(struct cn_door *door);
@@ -167,7 +167,7 @@ void cn_door_watch(struct cn_door *door, bool wanted);
 struct cn_door *cn_door_find(struct cn_tunnel *tunnel, enum cn_door_kind kind, uint32_t number);
 /* The partner has asked for it on this stream. */
 void cn_door_lend(struct cn_tunnel *tunnel, struct cn_stream *stream, uint32_t number,
-                  const struct cn_endpoint *at);
+                  const struct cn_terminus *at);
 
 /* connection.c. A connection is the tunnel's. */
 /* Somebody has come in at a door; fd is owned. */
@@ -175,7 +175,7 @@ void cn_connection_accept(struct cn_door *door, int fd);
 CN_MUST_USE enum cn_err cn_connection_join(struct cn_tunnel *tunnel);
 /* Connect to a place for the partner, which waits on this stream. */
 void cn_connection_reach(struct cn_tunnel *tunnel, struct cn_stream *stream,
-                         const struct cn_endpoint *to, bool back);
+                         const struct cn_terminus *to, bool back);
 /* Its time has come. */
 void cn_connection_expire(struct cn_connection *connection, uint64_t now_ms);
 /* End it, here and at the partner's, as a reset. */

@@ -33,13 +33,13 @@ static void loopback_add(struct cn_reach *reach, uint16_t port)
     (void)numeric_add(reach, "127.0.0.1", port);
 }
 
-void cn_reach_start(struct cn_reach *reach, const struct cn_endpoint *place, uint64_t now_ms)
+void cn_reach_start(struct cn_reach *reach, const struct cn_terminus *place, uint64_t now_ms)
 {
     reach->socket = -1;
-    reach->type = place->form == CN_ENDPOINT_UDP ? SOCK_DGRAM : SOCK_STREAM;
+    reach->type = place->form == CN_TERMINUS_UDP ? SOCK_DGRAM : SOCK_STREAM;
     reach->until_ms = now_ms + CN_REACH_TIMEOUT_MS;
     reach->outcome = CN_TUNNEL_NO_NAME;
-    if (place->form == CN_ENDPOINT_UNIX) {
+    if (place->form == CN_TERMINUS_UNIX) {
         unix_add(reach, place->name);
     } else if (strcasecmp(place->name, "localhost") == 0) { /* RFC 6761, 6.3 */
         loopback_add(reach, place->port);

@@ -3,8 +3,8 @@
 #ifndef CN_REACH_H
 #define CN_REACH_H
 
-#include "endpoint.h"
 #include "resolver.h"
+#include "terminus.h"
 
 #include <cyphernet.h>
 
@@ -27,7 +27,7 @@ struct cn_reach {
 };
 
 /* Begin. Then step until that says something else than CN_E_MORE. */
-void cn_reach_start(struct cn_reach *reach, const struct cn_endpoint *place, uint64_t now_ms);
+void cn_reach_start(struct cn_reach *reach, const struct cn_terminus *place, uint64_t now_ms);
 /* The resolver has handed back the lookup of some reach, and it is freed here. */
 void cn_reach_looked_up(struct cn_lookup *lookup);
 /* CN_OK: connected; cn_reach_take hands the socket out. CN_E_MORE: not decided; again when the

@@ -93,10 +93,10 @@ static bool name_take(const struct cn_socks *s, struct cn_writer *w)
     return true;
 }
 
-static enum cn_err request_take(struct cn_socks *s, struct cn_endpoint *to,
+static enum cn_err request_take(struct cn_socks *s, struct cn_terminus *to,
                                 struct cn_socks_answer *answer)
 {
-    uint8_t encoded[CN_ENDPOINT_ENCODED_SIZE_MAX];
+    uint8_t encoded[CN_TERMINUS_ENCODED_SIZE_MAX];
     struct cn_writer w = { .at = encoded, .left = sizeof encoded };
     struct cn_reader r = { .at = encoded };
 
@@ -110,18 +110,18 @@ static enum cn_err request_take(struct cn_socks *s, struct cn_endpoint *to,
         return CN_E_MORE;
     if (s->in[1] != COMMAND_CONNECT)
         return refuse(CN_SOCKS_NO_SUCH_COMMAND, answer);
-    cn_writer_u8(&w, CN_ENDPOINT_TCP);
+    cn_writer_u8(&w, CN_TERMINUS_TCP);
     cn_writer_bytes(&w, s->in + s->size - PORT_SIZE, PORT_SIZE);
     if (!name_take(s, &w))
         return refuse(CN_SOCKS_FAILED, answer);
     r.left = sizeof encoded - w.left;
-    if (!cn_writer_ok(&w) || cn_endpoint_decode(to, &r, false) != CN_OK)
+    if (!cn_writer_ok(&w) || cn_terminus_decode(to, &r, false) != CN_OK)
         return refuse(CN_SOCKS_HOST_UNREACHABLE, answer);
     return CN_OK;
 }
 
 enum cn_err cn_socks_take(struct cn_socks *socks, const uint8_t *in, size_t size,
-                          struct cn_endpoint *to, struct cn_socks_answer *answer)
+                          struct cn_terminus *to, struct cn_socks_answer *answer)
 {
     assert(size <= cn_socks_wanted(socks));
     answer->size = 0;

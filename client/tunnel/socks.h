@@ -6,7 +6,7 @@
 #ifndef CN_SOCKS_H
 #define CN_SOCKS_H
 
-#include "endpoint.h"
+#include "terminus.h"
 
 enum {
     CN_SOCKS_IN_SIZE = 262, /* a request with the longest name */
@@ -43,7 +43,7 @@ size_t cn_socks_wanted(const struct cn_socks *socks);
 /* Take up to that many. CN_E_MORE: go on. CN_OK: *to is wanted; answer with cn_socks_reply when it
  * is decided. CN_E_FORMAT: close, once *answer is sent. */
 CN_MUST_USE enum cn_err cn_socks_take(struct cn_socks *socks, const uint8_t *in, size_t size,
-                                      struct cn_endpoint *to, struct cn_socks_answer *answer);
+                                      struct cn_terminus *to, struct cn_socks_answer *answer);
 void cn_socks_answer(enum cn_socks_reply reply, struct cn_socks_answer *answer);
 
 #endif

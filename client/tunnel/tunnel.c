@@ -38,10 +38,10 @@ const char *cn_tunnel_outcome_text(enum cn_tunnel_outcome outcome)
 /* --- for the parts ---------------------------------------------------------------------------- */
 
 struct cn_tunnel_event *cn_tunnel_tell(struct cn_tunnel *tunnel, enum cn_tunnel_event_type type,
-                                       const struct cn_endpoint *address)
+                                       const struct cn_terminus *address)
 {
     struct cn_tunnel_event *event;
-    char text[CN_ENDPOINT_TEXT_SIZE] = "";
+    char text[CN_TERMINUS_TEXT_SIZE] = "";
 
     if (tunnel->event_count == CN_TUNNEL_EVENT_COUNT_MAX) { /* an owner that does not look */
         tunnel->event_first = (tunnel->event_first + 1) % CN_TUNNEL_EVENT_COUNT_MAX;
@@ -51,7 +51,7 @@ struct cn_tunnel_event *cn_tunnel_tell(struct cn_tunnel *tunnel, enum cn_tunnel_
         &tunnel->events[(tunnel->event_first + tunnel->event_count++) % CN_TUNNEL_EVENT_COUNT_MAX];
     *event = (struct cn_tunnel_event) { .type = type };
     if (address)
-        snprintf(event->address, sizeof event->address, "%s", cn_endpoint_text(address, text));
+        snprintf(event->address, sizeof event->address, "%s", cn_terminus_text(address, text));
     return event;
 }
 
@@ -99,10 +99,10 @@ void cn_tunnel_resume(struct cn_tunnel *tunnel)
 }
 
 enum cn_err cn_tunnel_stream_open(struct cn_tunnel *tunnel, enum cn_tunnel_kind kind,
-                                  const struct cn_endpoint *place, const uint32_t *number,
+                                  const struct cn_terminus *place, const uint32_t *number,
                                   struct cn_owner *owner, struct cn_stream **stream)
 {
-    uint8_t parameters[4 + CN_ENDPOINT_ENCODED_SIZE_MAX];
+    uint8_t parameters[4 + CN_TERMINUS_ENCODED_SIZE_MAX];
     struct cn_writer w = { .at = parameters, .left = sizeof parameters };
     enum cn_err err;
 
@@ -111,7 +111,7 @@ enum cn_err cn_tunnel_stream_open(struct cn_tunnel *tunnel, enum cn_tunnel_kind 
     if (number)
         cn_writer_u32be(&w, *number);
     if (place)
-        cn_endpoint_encode(place, &w);
+        cn_terminus_encode(place, &w);
     err = cn_stream_open(tunnel->call, (uint8_t)kind, parameters, (size_t)(w.at - parameters),
                          stream);
     if (err == CN_OK)
@@ -190,13 +190,13 @@ enum cn_err cn_tunnel_allow_listening(struct cn_tunnel *tunnel, const char *rule
 static enum cn_err door_add(struct cn_tunnel *tunnel, enum cn_door_kind kind,
                             const struct cn_forward *forward)
 {
-    char text[CN_ENDPOINT_TEXT_SIZE];
+    char text[CN_TERMINUS_TEXT_SIZE];
     struct cn_door *door;
     enum cn_err err = cn_door_open(tunnel, kind, &forward->from, &forward->to, &door);
 
     if (err == CN_OK && kind != CN_DOOR_BACK)
         (void)cn_tunnel_tell(tunnel, CN_TUNNEL_EVENT_LISTENING, &door->at);
-    return said(tunnel, err, cn_endpoint_text(&forward->from, text));
+    return said(tunnel, err, cn_terminus_text(&forward->from, text));
 }
 
 enum cn_err cn_tunnel_forward(struct cn_tunnel *tunnel, const char *forward)
@@ -205,7 +205,7 @@ enum cn_err cn_tunnel_forward(struct cn_tunnel *tunnel, const char *forward)
 
     if (cn_forward_parse(&f, forward) != CN_OK)
         return said(tunnel, CN_E_FORMAT, forward);
-    return door_add(tunnel, f.from.form == CN_ENDPOINT_UDP ? CN_DOOR_DATAGRAMS : CN_DOOR_FORWARD,
+    return door_add(tunnel, f.from.form == CN_TERMINUS_UDP ? CN_DOOR_DATAGRAMS : CN_DOOR_FORWARD,
                     &f);
 }
 
@@ -213,25 +213,25 @@ enum cn_err cn_tunnel_forward_back(struct cn_tunnel *tunnel, const char *forward
 {
     struct cn_forward f;
 
-    if (cn_forward_parse(&f, forward) != CN_OK || f.from.form == CN_ENDPOINT_UDP)
+    if (cn_forward_parse(&f, forward) != CN_OK || f.from.form == CN_TERMINUS_UDP)
         return said(tunnel, CN_E_FORMAT, forward);
     return door_add(tunnel, CN_DOOR_BACK, &f);
 }
 
 enum cn_err cn_tunnel_forward_socks(struct cn_tunnel *tunnel, const char *at)
 {
-    struct cn_forward f = { .to = { .form = CN_ENDPOINT_TCP } };
+    struct cn_forward f = { .to = { .form = CN_TERMINUS_TCP } };
 
-    if (cn_endpoint_parse_listening(&f.from, at) != CN_OK)
+    if (cn_terminus_parse_listening(&f.from, at) != CN_OK)
         return said(tunnel, CN_E_FORMAT, at);
     return door_add(tunnel, CN_DOOR_SOCKS, &f);
 }
 
 enum cn_err cn_tunnel_join(struct cn_tunnel *tunnel, const char *to, int in, int out)
 {
-    struct cn_endpoint place;
+    struct cn_terminus place;
 
-    if (cn_endpoint_parse(&place, to) != CN_OK || place.form == CN_ENDPOINT_UDP)
+    if (cn_terminus_parse(&place, to) != CN_OK || place.form == CN_TERMINUS_UDP)
         return said(tunnel, CN_E_FORMAT, to);
     tunnel->join_to = place;
     tunnel->join_in = in;

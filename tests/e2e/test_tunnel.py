@@ -313,7 +313,7 @@ def test_many_calls_at_once(tunnels):
 def test_several_wait_for_one_who_serves_later(tunnels):
     """They take turns in waiting."""
     port = tunnels.server().port
-    connecting = [tunnels.connect(f"localhost:{port}", stdin=b"%d" % n) for n in range(3)]
+    connecting = [tunnels.connect(f"localhost:{port}", stdin=b"%d" % n, wait=None) for n in range(3)]
     for one in connecting:
         one.says("waiting for bob")
     tunnels.serve_at_last(f"localhost:{port}")

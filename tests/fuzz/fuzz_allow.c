@@ -8,18 +8,18 @@
 static void rule_check(const struct cn_allow *allow)
 {
     const struct cn_allow_rule *rule = &allow->rules[0];
-    struct cn_endpoint e = { .form = rule->form, .port = rule->first };
+    struct cn_terminus e = { .form = rule->form, .port = rule->first };
 
     must(rule->first <= rule->last);
     snprintf(e.name, sizeof e.name, "%s", strcmp(rule->name, "*") == 0 ? "any" : rule->name);
     must(cn_allow_permits(allow, &e));
     e.port = rule->last;
     must(cn_allow_permits(allow, &e));
-    e.form = e.form == CN_ENDPOINT_TCP ? CN_ENDPOINT_UDP : CN_ENDPOINT_TCP;
+    e.form = e.form == CN_TERMINUS_TCP ? CN_TERMINUS_UDP : CN_TERMINUS_TCP;
     must(!cn_allow_permits(allow, &e));
     e.form = rule->form;
     e.port = (uint16_t)(rule->last + 1);
-    must(rule->form == CN_ENDPOINT_UNIX || rule->last == UINT16_MAX ||
+    must(rule->form == CN_TERMINUS_UNIX || rule->last == UINT16_MAX ||
          !cn_allow_permits(allow, &e));
 }
 

@@ -7,7 +7,7 @@
 struct outcome {
     enum cn_err err;
     size_t used;
-    struct cn_endpoint to;
+    struct cn_terminus to;
     uint8_t answers[64];
     size_t answers_size;
 };
@@ -47,6 +47,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *in, size_t in_size)
     if (whole.err != CN_OK)
         return 0;
     must(whole.used == cut.used && strcmp(whole.to.name, cut.to.name) == 0);
-    must(whole.to.port > 0 && whole.to.form == CN_ENDPOINT_TCP && whole.to.name[0] != '\0');
+    must(whole.to.port > 0 && whole.to.form == CN_TERMINUS_TCP && whole.to.name[0] != '\0');
     return 0;
 }

@@ -14,17 +14,17 @@ static int teardown(void **state)
 
 static bool permits(const char *text)
 {
-    struct cn_endpoint e;
+    struct cn_terminus e;
 
-    assert_int_equal(cn_endpoint_parse(&e, text), CN_OK);
+    assert_int_equal(cn_terminus_parse(&e, text), CN_OK);
     return cn_allow_permits(&allow, &e);
 }
 
 static bool permits_listening(const char *text)
 {
-    struct cn_endpoint e;
+    struct cn_terminus e;
 
-    assert_int_equal(cn_endpoint_parse_listening(&e, text), CN_OK);
+    assert_int_equal(cn_terminus_parse_listening(&e, text), CN_OK);
     return cn_allow_permits(&allow, &e);
 }
 

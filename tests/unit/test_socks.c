@@ -5,7 +5,7 @@
 
 struct outcome {
     enum cn_err err;
-    struct cn_endpoint to;
+    struct cn_terminus to;
     struct cn_socks_answer last; /* that was not empty */
     size_t used;
 };
@@ -36,10 +36,10 @@ static struct outcome say(const char *octets, size_t size, size_t piece)
 
 static void assert_to(const struct outcome *o, const char *text)
 {
-    char out[CN_ENDPOINT_TEXT_SIZE];
+    char out[CN_TERMINUS_TEXT_SIZE];
 
     assert_err(o->err, CN_OK);
-    assert_string_equal(cn_endpoint_text(&o->to, out), text);
+    assert_string_equal(cn_terminus_text(&o->to, out), text);
 }
 
 static void every_kind_of_address_in_pieces_of_every_size(void **state)

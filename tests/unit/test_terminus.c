@@ -1,7 +1,7 @@
 /* Where a tunnel begins and ends, as it is typed and as it goes over the line. */
 #include "unit.h"
 
-#include "tunnel/endpoint.h"
+#include "tunnel/terminus.h"
 
 static char host_255[256], host_256[257], path_107[108], path_108[109];
 
@@ -22,15 +22,15 @@ static void what_is_no_address_is_refused(void **state)
         "::1:1", "[::1:1", "[::1]",  "[::1]1",   "[]:1",    "[a b]:1", "a:[1]",      "*:1",
         "/",     "[/a]",   "udp:/a", "udp:a",    "UDP:a:1", "a/b",     "\xc3\xa4:1", "[a%b]:1",
     };
-    struct cn_endpoint e = { .port = 77 };
+    struct cn_terminus e = { .port = 77 };
     char text[300];
 
     (void)state;
     for (size_t i = 0; i < COUNT(texts); i++)
-        assert_err(cn_endpoint_parse(&e, texts[i]), CN_E_FORMAT);
+        assert_err(cn_terminus_parse(&e, texts[i]), CN_E_FORMAT);
     snprintf(text, sizeof text, "%s:1", host_256);
-    assert_err(cn_endpoint_parse(&e, text), CN_E_FORMAT);
-    assert_err(cn_endpoint_parse(&e, path_108), CN_E_FORMAT);
+    assert_err(cn_terminus_parse(&e, text), CN_E_FORMAT);
+    assert_err(cn_terminus_parse(&e, path_108), CN_E_FORMAT);
     assert_int_equal(e.port, 77);
 }
 
@@ -38,23 +38,24 @@ static void an_address_is_as_it_was_typed(void **state)
 {
     const char *const texts[] = { "localhost:22",   "127.0.0.1:65535",
                                   "[::1]:1",        "[fe80::1%eth0]:80",
-                                  "udp:a_b-c.d:53", "udp:[::]:1", "[udp]:1", "udp:[udp]:1",
+                                  "udp:a_b-c.d:53", "udp:[::]:1",
+                                  "[udp]:1",        "udp:[udp]:1",
                                   "/a b:c",         path_107 };
-    char out[CN_ENDPOINT_TEXT_SIZE];
+    char out[CN_TERMINUS_TEXT_SIZE];
     char text[300];
-    struct cn_endpoint e;
+    struct cn_terminus e;
 
     (void)state;
     for (size_t i = 0; i < COUNT(texts); i++) {
         if (strchr(texts[i], ':') && texts[i][0] == '/')
             continue; /* a colon divides: below */
-        assert_err(cn_endpoint_parse(&e, texts[i]), CN_OK);
-        assert_string_equal(cn_endpoint_text(&e, out), texts[i]);
+        assert_err(cn_terminus_parse(&e, texts[i]), CN_OK);
+        assert_string_equal(cn_terminus_text(&e, out), texts[i]);
     }
     snprintf(text, sizeof text, "udp:%s:65535", host_255);
-    assert_err(cn_endpoint_parse(&e, text), CN_OK);
-    assert_string_equal(cn_endpoint_text(&e, out), text);
-    assert_err(cn_endpoint_parse(&e, "/a:b"), CN_E_FORMAT);
+    assert_err(cn_terminus_parse(&e, text), CN_OK);
+    assert_string_equal(cn_terminus_text(&e, out), text);
+    assert_err(cn_terminus_parse(&e, "/a:b"), CN_E_FORMAT);
 }
 
 static void where_to_listen(void **state)
@@ -74,16 +75,16 @@ static void where_to_listen(void **state)
     };
     const char *const bad[] = { "",        "x",     "65536", "host:1", "1:2:3", "[]:1", "[::1]",
                                 "127.1:1", "udp:1", "*",     "1-2",    "a/b",   "/" };
-    struct cn_endpoint e;
+    struct cn_terminus e;
 
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
-        assert_err(cn_endpoint_parse_listening(&e, rows[i].text), CN_OK);
+        assert_err(cn_terminus_parse_listening(&e, rows[i].text), CN_OK);
         assert_string_equal(e.name, rows[i].name);
         assert_int_equal(e.port, rows[i].port);
     }
     for (size_t i = 0; i < COUNT(bad); i++)
-        assert_err(cn_endpoint_parse_listening(&e, bad[i]), CN_E_FORMAT);
+        assert_err(cn_terminus_parse_listening(&e, bad[i]), CN_E_FORMAT);
 }
 
 static void both_halves_of_a_forward(void **state)
@@ -103,32 +104,32 @@ static void both_halves_of_a_forward(void **state)
         { "udp:1:h:2", "udp:localhost:1", "udp:h:2" },
         { "udp:*:1:h:2", "udp:*:1", "udp:h:2" },
     };
-    char from[CN_ENDPOINT_TEXT_SIZE], to[CN_ENDPOINT_TEXT_SIZE];
+    char from[CN_TERMINUS_TEXT_SIZE], to[CN_TERMINUS_TEXT_SIZE];
     struct cn_forward f;
 
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         assert_err(cn_forward_parse(&f, rows[i].text), CN_OK);
-        assert_string_equal(cn_endpoint_text(&f.from, from), rows[i].from);
-        assert_string_equal(cn_endpoint_text(&f.to, to), rows[i].to);
+        assert_string_equal(cn_terminus_text(&f.from, from), rows[i].from);
+        assert_string_equal(cn_terminus_text(&f.to, to), rows[i].to);
     }
 }
 
 static void what_goes_over_the_line_comes_back(void **state)
 {
     const char *const texts[] = { "localhost:22", "[::1]:1", "udp:h:53", "/a/b", path_107 };
-    uint8_t octets[CN_ENDPOINT_ENCODED_SIZE_MAX];
-    struct cn_endpoint e, again;
+    uint8_t octets[CN_TERMINUS_ENCODED_SIZE_MAX];
+    struct cn_terminus e, again;
 
     (void)state;
     for (size_t i = 0; i < COUNT(texts); i++) {
         struct cn_writer w = { .at = octets, .left = sizeof octets };
         struct cn_reader r = { .at = octets };
 
-        assert_err(cn_endpoint_parse(&e, texts[i]), CN_OK);
-        cn_endpoint_encode(&e, &w);
+        assert_err(cn_terminus_parse(&e, texts[i]), CN_OK);
+        cn_terminus_encode(&e, &w);
         r.left = sizeof octets - w.left;
-        assert_err(cn_endpoint_decode(&again, &r, false), CN_OK);
+        assert_err(cn_terminus_decode(&again, &r, false), CN_OK);
         assert_memory_equal(&e, &again, sizeof e);
     }
 }
@@ -151,17 +152,17 @@ static void what_a_partner_may_not_say_is_refused(void **state)
         { "\1\0\1host", 7, true },  { "\1\0\1", 3, true },
         { "\1\0\1*\0", 5, true },   { "\1\0\1127.0.0.1\0x", 14, true },
     };
-    struct cn_endpoint e;
+    struct cn_terminus e;
     uint8_t long_host[3 + 256] = { 1, 0, 1 };
 
     (void)state;
     for (size_t i = 0; i < COUNT(rows); i++) {
         struct cn_reader r = { .at = (const uint8_t *)rows[i].octets, .left = rows[i].size };
 
-        assert_err(cn_endpoint_decode(&e, &r, rows[i].listening), CN_E_FORMAT);
+        assert_err(cn_terminus_decode(&e, &r, rows[i].listening), CN_E_FORMAT);
     }
     memset(long_host + 3, 'h', 256);
-    assert_err(cn_endpoint_decode(
+    assert_err(cn_terminus_decode(
                    &e, &(struct cn_reader) { .at = long_host, .left = sizeof long_host }, false),
                CN_E_FORMAT);
 }
