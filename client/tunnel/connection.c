@@ -11,8 +11,8 @@
 #include "connect.h"
 
 enum {
-    TURN_SIZE = 256 * 1024,              /* octets of one c in one round */
-    OUTSTANDING_SIZE = 16 * 1024 * 1024, /* not yet received by the partner, of all ... */
+    TURN_SIZE = 256 * 1024,              /* octets of one connection in one round */
+    OUTSTANDING_SIZE = 16 * 1024 * 1024, /* not received by the partner yet, of all ... */
     OUTSTANDING_SIZE_MIN = 16 * 1024,    /* ... and of each at least */
     GREETING_TIMEOUT_MS = 30000,
     STATUS_CONNECTED = 0
@@ -145,6 +145,7 @@ static void end(struct cn_connection *c, enum cn_tunnel_outcome outcome, bool cu
         t->joined = NULL;
     c->next = t->dead;
     t->dead = c;
+    t->outstanding -= c->outstanding;
     t->connection_count--;
     cn_tunnel_resume(t);
 }
@@ -204,26 +205,34 @@ static void look_over(struct cn_connection *c)
 
 /* --- from the program to the partner ---------------------------------------------------------- */
 
-/* Links share what may be under way, so that those that nobody reads from leave room for others. */
-static uint64_t outstanding_max(const struct cn_tunnel *tunnel)
+/* Written and not yet received by the partner. */
+static void count_outstanding(struct cn_connection *c)
 {
-    uint64_t share = OUTSTANDING_SIZE / (tunnel->connection_count + 1);
-
-    return share > OUTSTANDING_SIZE_MIN ? share : OUTSTANDING_SIZE_MIN;
-}
-
-static uint8_t *room_for(struct cn_connection *c, size_t *room)
-{
-    uint64_t max = outstanding_max(c->tunnel);
     struct cn_stream_progress p;
-    uint8_t *to;
 
     cn_stream_progress(c->stream, &p);
-    if (p.written - p.received >= max)
+    c->tunnel->outstanding -= c->outstanding;
+    c->outstanding = p.written - p.received;
+    c->tunnel->outstanding += c->outstanding;
+}
+
+/* Each may have as much outstanding as is left for all, so that of n that are busy each has one
+ * part in n + 1, however many are idle, and those that nobody reads from leave room for others. */
+static uint8_t *room_for(struct cn_connection *c, size_t *room)
+{
+    uint64_t all, max;
+    uint8_t *to;
+
+    count_outstanding(c);
+    all = c->tunnel->outstanding;
+    max = all < OUTSTANDING_SIZE ? OUTSTANDING_SIZE - all : 0;
+    if (max < OUTSTANDING_SIZE_MIN)
+        max = OUTSTANDING_SIZE_MIN;
+    if (c->outstanding >= max)
         return NULL;
     to = cn_stream_reserve(c->stream, room);
-    if (to && *room > max - (p.written - p.received))
-        *room = (size_t)(max - (p.written - p.received));
+    if (to && *room > max - c->outstanding)
+        *room = (size_t)(max - c->outstanding);
     return to;
 }
 
@@ -509,6 +518,7 @@ static void owner_take(struct cn_owner *owner, const struct cn_event *event)
         reset_taken(c);
         return;
     }
+    count_outstanding(c);
     if (event->type == CN_EVENT_PROGRESS && !c->up_full)
         return;
     if (event->type != CN_EVENT_READABLE)

@@ -64,6 +64,7 @@ struct cn_connection {
     struct cn_watch out;      /* fd -1: in is for both */
     struct cn_socks *socks;   /* owned; NULL: it is none */
     struct cn_reach *reach;   /* owned, while reaching */
+    uint64_t outstanding;     /* its part of the tunnel's */
     bool here;                /* it is ended from here, not by the partner */
     bool up_done;             /* what came here has ended, and the partner knows */
     bool up_full;             /* the stream takes no more for now */
@@ -114,6 +115,7 @@ struct cn_tunnel {
     struct cn_terminus join_to;
     int join_in, join_out; /* -1: there is none */
     size_t connection_count;
+    uint64_t outstanding; /* octets that the partner has not received yet, of all connections */
     size_t reaching_count;
     struct cn_flow *flows;
     struct cn_flow *dead_flows;
