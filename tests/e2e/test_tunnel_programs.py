@@ -204,10 +204,17 @@ def test_git_clone(tunnels, tmp_path):
 # --- many connections, and datagrams
 
 
+def measuring(world):
+    """The port of an iperf3 that serves; one who merely connects would keep it busy."""
+    port = free_port()
+    server = world.run_program(["iperf3", "-s", "--forceflush", "-p", port, "-B", "127.0.0.1"])
+    until(lambda: b"Server listening" in server.got() or server.process.poll() is not None, "it listens")
+    return port
+
+
 @pytest.mark.parametrize("words", [["-P", "4"], ["-P", "4", "-R"], ["--bidir"]])
 def test_iperf3(tunnels, words):
-    port = free_port()
-    up(tunnels.world, ["iperf3", "-s", "-p", port, "-B", "127.0.0.1"], port)
+    port = measuring(tunnels.world)
     _, _, local = tunnels.to(port)
     told = json.loads(run("iperf3", "-c", "127.0.0.1", "-p", local, "-n", "40M", "-J", *words))
     # of both ways together so much is sent; what the last octets became it does not wait to see
@@ -215,8 +222,7 @@ def test_iperf3(tunnels, words):
 
 
 def test_iperf3_with_datagrams(tunnels):
-    port, local = free_port(), free_port()
-    up(tunnels.world, ["iperf3", "-s", "-p", port, "-B", "127.0.0.1"], port)
+    port, local = measuring(tunnels.world), free_port()
     tunnels.serve(f"127.0.0.1:{port}", f"udp:127.0.0.1:{port}")
     forwarding = tunnels.forward(
         "-L", f"127.0.0.1:{local}:127.0.0.1:{port}", "-L", f"udp:127.0.0.1:{local}:127.0.0.1:{port}"
