@@ -18,6 +18,15 @@ enum cn_exit {
     CN_EXIT_REFUSED = 8
 };
 
+/* An option that was given, in the order of the command line; of those that may be given more than
+ * once. */
+struct cn_given {
+    const struct cn_option *option;
+    const char *value;
+};
+
+enum { CN_GIVEN_COUNT_MAX = 256 };
+
 /* Values of all options of all commands, and the arguments left. */
 struct cn_cli {
     const struct cn_command *command;
@@ -31,6 +40,9 @@ struct cn_cli {
     const char *wait;
     const char *events;
     const char *passphrase_fd;
+    const char *repeated; /* the last of those that may be given more than once */
+    struct cn_given given[CN_GIVEN_COUNT_MAX];
+    size_t given_count;
     char **arguments; /* not options */
     int argument_count;
     char **words; /* COMMAND and its arguments, up to a NULL; NULL: none */
@@ -63,8 +75,9 @@ struct cn_command {
 };
 
 extern const struct cn_command cn_cmd_init, cn_cmd_request, cn_cmd_join, cn_cmd_contact,
-    cn_cmd_pipe, cn_cmd_talk, cn_cmd_send, cn_cmd_receive, cn_cmd_doctor, cn_cmd_version,
-    cn_cmd_help, cn_cmd_passphrase, cn_cmd_backup, cn_cmd_restore;
+    cn_cmd_pipe, cn_cmd_talk, cn_cmd_send, cn_cmd_receive, cn_cmd_forward, cn_cmd_serve,
+    cn_cmd_connect, cn_cmd_passphrase, cn_cmd_backup, cn_cmd_restore, cn_cmd_doctor,
+    cn_cmd_version, cn_cmd_help;
 
 /* main.c: all commands, the last without a name; and one of them by name, or NULL. */
 extern const struct cn_command *const cn_commands[];

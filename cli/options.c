@@ -53,7 +53,7 @@ int cn_option_common_words(char *const *arguments)
     return argument[1] != '\0';
 }
 
-static void set(struct cn_cli *cli, const struct cn_option *option, const char *value)
+static int set(struct cn_cli *cli, const struct cn_option *option, const char *value)
 {
     char *field = (char *)cli + option->field;
 
@@ -61,6 +61,12 @@ static void set(struct cn_cli *cli, const struct cn_option *option, const char *
         memcpy(field, &value, sizeof value);
     else
         *(bool *)(void *)field = true;
+    if (option->field != FIELD(repeated))
+        return CN_EXIT_DONE;
+    if (cli->given_count == CN_GIVEN_COUNT_MAX)
+        return cn_misuse(cli, "too many options");
+    cli->given[cli->given_count++] = (struct cn_given) { option, value };
+    return CN_EXIT_DONE;
 }
 
 /* --name, --name=value, --name value. */
@@ -77,8 +83,7 @@ static int take_long(struct cn_cli *cli, char **argv, int *i, int argc)
         return cn_misuse(cli, "--%s takes no value", option->name);
     if (option->value && !equals && *i + 1 == argc)
         return cn_misuse(cli, "--%s wants a value: %s", option->name, option->value);
-    set(cli, option, !option->value ? NULL : equals ? equals + 1 : argv[++*i]);
-    return CN_EXIT_DONE;
+    return set(cli, option, !option->value ? NULL : equals ? equals + 1 : argv[++*i]);
 }
 
 /* -a, -ab, -ovalue, -o value. */
@@ -90,13 +95,12 @@ static int take_letters(struct cn_cli *cli, char **argv, int *i, int argc)
         if (!option)
             return cn_misuse(cli, "there is no option '-%c'", *c);
         if (!option->value) {
-            set(cli, option, NULL);
+            (void)set(cli, option, NULL);
             continue;
         }
         if (!c[1] && *i + 1 == argc)
             return cn_misuse(cli, "-%c wants a value: %s", *c, option->value);
-        set(cli, option, c[1] ? c + 1 : argv[++*i]);
-        break;
+        return set(cli, option, c[1] ? c + 1 : argv[++*i]);
     }
     return CN_EXIT_DONE;
 }

@@ -391,4 +391,6 @@ CN_API void cn_stream_release(struct cn_stream *stream);
 }
 #endif
 
+#include <cyphernet/tunnel.h>
+
 #endif
