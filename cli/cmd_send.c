@@ -5,7 +5,7 @@
 #include <string.h>
 
 static const struct cn_option options[] = {
-    { "exclude", 0, "GLOB...", offsetof(struct cn_cli, excludes),
+    { "exclude", 0, "GLOB", offsetof(struct cn_cli, repeated),
       "leave out what matches, as in a .gitignore" },
     { "gitignore", 0, NULL, offsetof(struct cn_cli, gitignore),
       "leave out what .gitignore files name, and .git" },
@@ -58,11 +58,12 @@ static int not_to_send(struct cn_cli *cli, enum cn_err err)
 
 static int run(struct cn_cli *cli)
 {
+    const char *excludes[CN_GIVEN_COUNT_MAX];
     const struct cn_sending_options send = {
         .paths = (const char *const *)(cli->arguments + 1),
         .path_count = (size_t)cli->argument_count - 1,
-        .excludes = cli->excludes.text,
-        .exclude_count = cli->excludes.count,
+        .excludes = excludes,
+        .exclude_count = cli->given_count,
         .gitignore = cli->gitignore,
         .compress = cli->compress,
         .input_name = cli->input_name,
@@ -71,9 +72,12 @@ static int run(struct cn_cli *cli)
         .cli = cli,
         .dial = { .name = cli->arguments[0], .partner_command = "receive" },
     };
-    enum cn_err err = cn_sending_open(&t.sending, cli->home, &send);
+    enum cn_err err;
     int code;
 
+    for (size_t i = 0; i < cli->given_count; i++)
+        excludes[i] = cli->given[i].value;
+    err = cn_sending_open(&t.sending, cli->home, &send);
     if (err != CN_OK)
         return not_to_send(cli, err);
     cn_transferring_tell(&t);

@@ -8,6 +8,8 @@
 /* Of every command. */
 static const struct cn_option common[] = {
     { "json", 0, NULL, FIELD(json), "results as JSON, one object a line" },
+    { "passphrase-fd", 0, "FD", FIELD(passphrase_fd),
+      "the passphrase is a line of this descriptor" },
     { "quiet", 'q', NULL, FIELD(quiet), "say nothing but errors and what was asked for" },
     { "verbose", 'v', NULL, FIELD(verbose), "say more" },
     { NULL, 0, NULL, 0, NULL },
@@ -32,38 +34,38 @@ static const struct cn_option *find(const struct cn_cli *cli, const char *name, 
     return option ? option : find_in(common, name, size, letter);
 }
 
-bool cn_option_is_common(const char *argument)
+int cn_option_common_words(char *const *arguments)
 {
-    if (argument[1] == '-')
-        return find_in(common, argument + 2, strlen(argument + 2), 0) != NULL;
+    const char *argument = arguments[0];
+
+    if (argument[1] == '-') {
+        size_t size = strcspn(argument + 2, "=");
+        const struct cn_option *option = find_in(common, argument + 2, size, 0);
+
+        if (!option)
+            return 0;
+        return option->value && !argument[2 + size] && arguments[1] ? 2 : 1;
+    }
     for (const char *c = argument + 1; *c; c++) {
         if (!find_in(common, NULL, 0, *c))
-            return false;
+            return 0;
     }
     return argument[1] != '\0';
-}
-
-static bool is_list(const struct cn_option *option)
-{
-    size_t size = option->value ? strlen(option->value) : 0;
-
-    return size > 3 && strcmp(option->value + size - 3, "...") == 0;
 }
 
 static int set(struct cn_cli *cli, const struct cn_option *option, const char *value)
 {
     char *field = (char *)cli + option->field;
-    struct cn_texts *list = (struct cn_texts *)(void *)field;
 
-    if (is_list(option)) {
-        if (list->count == CN_TEXTS_COUNT_MAX)
-            return cn_misuse(cli, "--%s: more than %d times", option->name, CN_TEXTS_COUNT_MAX);
-        list->text[list->count++] = value;
-    } else if (option->value) {
+    if (option->value)
         memcpy(field, &value, sizeof value);
-    } else {
+    else
         *(bool *)(void *)field = true;
-    }
+    if (option->field != FIELD(repeated))
+        return CN_EXIT_DONE;
+    if (cli->given_count == CN_GIVEN_COUNT_MAX)
+        return cn_misuse(cli, "too many options");
+    cli->given[cli->given_count++] = (struct cn_given) { option, value };
     return CN_EXIT_DONE;
 }
 

@@ -23,6 +23,7 @@ EXPECTED = [
     "share/man/man5/cyphernetd.conf.5",
     "share/man/man8/cyphernetctl.8",
     "share/man/man8/cyphernetd.8",
+    "include/cyphernet/tunnel.h",
 ]
 
 
