@@ -33,7 +33,8 @@ struct cn_cli {
     const char *usage;    /* of the verb of a command that has verbs; NULL: the command's */
     struct cn_home *home; /* open while a command runs */
     bool json, quiet, verbose;
-    bool fresh, replace, yes, keep, overwrite, no_input, answer, qr, remove, passphrase, gitignore, compress;
+    bool fresh, replace, yes, keep, overwrite, no_input, answer, qr, remove, passphrase, gitignore,
+        compress;
     const char *output;    /* -o */
     const char *directory; /* -d */
     const char *rsa;
@@ -79,8 +80,8 @@ struct cn_command {
 
 extern const struct cn_command cn_cmd_init, cn_cmd_request, cn_cmd_join, cn_cmd_contact,
     cn_cmd_pipe, cn_cmd_talk, cn_cmd_send, cn_cmd_receive, cn_cmd_forward, cn_cmd_serve,
-    cn_cmd_connect, cn_cmd_passphrase, cn_cmd_backup, cn_cmd_restore, cn_cmd_doctor,
-    cn_cmd_version, cn_cmd_help;
+    cn_cmd_connect, cn_cmd_passphrase, cn_cmd_backup, cn_cmd_restore, cn_cmd_doctor, cn_cmd_version,
+    cn_cmd_help;
 
 /* main.c: all commands, the last without a name; and one of them by name, or NULL. */
 extern const struct cn_command *const cn_commands[];
