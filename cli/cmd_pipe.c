@@ -1,6 +1,6 @@
 /* cmd_pipe.c - cyphernet pipe: standard input to the partner's standard output, both ways; or those
  * of a command. PROTOCOL.md 7.2 */
-#include "child.h"
+#include "command_run.h"
 #include "dial.h"
 #include "signals.h"
 

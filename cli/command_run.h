@@ -1,6 +1,6 @@
-/* child.h - a command that is run with its standard input and output joined to us. */
-#ifndef CN_CHILD_H
-#define CN_CHILD_H
+/* command_run.h - a command that is run with its standard input and output joined to us. */
+#ifndef CN_COMMAND_RUN_H
+#define CN_COMMAND_RUN_H
 
 #include <limits.h>
 #include <signal.h>
