@@ -17,7 +17,7 @@ static int names_compare(const void *a, const void *b)
     return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
-static void names_free(char **names, size_t count)
+void cn_contact_names_free(char **names, size_t count)
 {
     for (size_t i = 0; i < count; i++)
         free(names[i]);
@@ -46,8 +46,8 @@ static enum cn_err names_read(DIR *dir, char ***names, size_t *count)
     return errno == 0 ? CN_OK : CN_E_SYSTEM;
 }
 
-/* The names of all contacts, in order; for names_free. Other files in there are none of ours. */
-static enum cn_err names_list(struct cn_home *home, char ***names, size_t *count)
+/* Other files in there are none of ours. */
+enum cn_err cn_contact_names(struct cn_home *home, char ***names, size_t *count)
 {
     char path[PATH_MAX];
     char **list = NULL;
@@ -66,7 +66,7 @@ static enum cn_err names_list(struct cn_home *home, char ***names, size_t *count
     failure = err == CN_E_SYSTEM ? errno : 0;
     closedir(dir);
     if (err != CN_OK) {
-        names_free(list, have);
+        cn_contact_names_free(list, have);
         return cn_home_fail(home, err, failure, path);
     }
     if (have > 0)
@@ -86,7 +86,7 @@ static enum cn_err visit_others(struct cn_home *home, const char *but, visitor *
     struct cn_contact *contact = malloc(sizeof *contact);
     char **names;
     size_t count;
-    enum cn_err err = contact ? names_list(home, &names, &count) : CN_E_MEMORY;
+    enum cn_err err = contact ? cn_contact_names(home, &names, &count) : CN_E_MEMORY;
 
     if (err != CN_OK) {
         free(contact);
@@ -100,7 +100,7 @@ static enum cn_err visit_others(struct cn_home *home, const char *but, visitor *
             err = visit(home, names[i], contact, context);
         cn_contact_wipe(contact);
     }
-    names_free(names, count);
+    cn_contact_names_free(names, count);
     free(contact);
     return err;
 }
@@ -374,7 +374,7 @@ enum cn_err cn_contact_list(struct cn_home *home, struct cn_contact_info **list,
     const char *kind;
     char **names;
     size_t name_count;
-    enum cn_err err = names_list(home, &names, &name_count);
+    enum cn_err err = cn_contact_names(home, &names, &name_count);
 
     if (err != CN_OK)
         return err;
@@ -388,7 +388,7 @@ enum cn_err cn_contact_list(struct cn_home *home, struct cn_contact_info **list,
     } else {
         free(info);
     }
-    names_free(names, name_count);
+    cn_contact_names_free(names, name_count);
     return err;
 }
 

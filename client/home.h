@@ -75,6 +75,9 @@ void cn_home_notices(struct cn_home *home, const uint8_t *notices, size_t size,
 CN_MUST_USE enum cn_err cn_home_suites(struct cn_home *home, uint16_t *suite, size_t suite_max,
                                        size_t *count);
 
+/* The names of all contacts, in order; for cn_contact_names_free. */
+CN_MUST_USE enum cn_err cn_contact_names(struct cn_home *home, char ***names, size_t *count);
+void cn_contact_names_free(char **names, size_t count);
 /* CN_E_ABSENT: no such contact, or not both cards are there; CN_E_SERVER: they are for a server
  * that was left. */
 CN_MUST_USE enum cn_err cn_contact_pair(struct cn_home *home, const char *name,

@@ -15,13 +15,20 @@ EXPECTED = [
     "include/cyphernet/err.h",
     "lib/systemd/system/cyphernetd.service",
     "lib/systemd/system/cyphernetd.socket",
+    "lib/sysusers.d/cyphernetd.conf",
+    "share/bash-completion/completions/cyphernet",
+    "share/bash-completion/completions/cyphernetctl",
     "share/cyphernet/alerts.yml",
     "share/cyphernet/grafana.json",
+    "share/fish/vendor_completions.d/cyphernet.fish",
+    "share/fish/vendor_completions.d/cyphernetctl.fish",
     "share/man/man1/cyphernet.1",
     "share/man/man3/libcyphernet.3",
     "share/man/man5/cyphernetd.conf.5",
     "share/man/man8/cyphernetctl.8",
     "share/man/man8/cyphernetd.8",
+    "share/zsh/site-functions/_cyphernet",
+    "share/zsh/site-functions/_cyphernetctl",
 ]
 
 
