@@ -41,6 +41,15 @@ def test_echo_says_what_is_wrong(own):
     assert "not there" in echo.said()
 
 
+def test_streams_of_one_call(own_pair, own):
+    ann, bob = own_pair
+    ends = [own.run_program([BUILD / "examples" / "streams", name], env={"CYPHERNET_HOME": str(person.home)})
+            for person, name in ((ann, "bob"), (bob, "ann"))]
+    for end in ends:
+        end.end(0)
+        assert sorted(end.got().decode().splitlines()) == ["a word: 5 octets", f"ballast: {8 << 20} octets"]
+
+
 def test_python_sends_back_what_it_gets(own_pair, own):
     ann, bob = own_pair
     data = os.urandom(3_000_000)
