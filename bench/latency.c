@@ -53,7 +53,7 @@ static void look(struct end *end)
 /* One round of both ends' events. */
 static void turn(struct end ends[2])
 {
-    struct pollfd polled[2];
+    struct pollfd polled[2 * CN_CALL_DESCRIPTORS_MAX];
     size_t count = 0;
     int timeout = 1000;
 
@@ -66,7 +66,7 @@ static void turn(struct end ends[2])
         due = cn_call_timeout_ms(ends[i].call);
         if (due >= 0 && due < timeout)
             timeout = due;
-        count += cn_call_descriptors(ends[i].call, polled + count, 1);
+        count += cn_call_descriptors(ends[i].call, polled + count, CN_CALL_DESCRIPTORS_MAX);
     }
     (void)poll(polled, count, timeout);
 }

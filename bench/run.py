@@ -138,7 +138,7 @@ class Ssh(Contestant):
             ["/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null", "-p", str(self.port),
              "-o", f"HostKey={place / 'host'}", "-o", f"AuthorizedKeysFile={place / 'authorized_keys'}",
              "-o", "ListenAddress=127.0.0.1", "-o", "StrictModes=no", "-o", "PidFile=none",
-             "-o", "UsePAM=no", "-o", "PermitRootLogin=yes"], stderr=subprocess.DEVNULL)
+             "-o", "UsePAM=no", "-o", "PermitRootLogin=yes", "-o", "Subsystem=sftp internal-sftp"], stderr=subprocess.DEVNULL)
 
     def once(self):
         zeros = self.zeros()

@@ -110,7 +110,7 @@ static void bulk_write(struct cn_stream *stream)
 
 static void turn(double wake_ms)
 {
-    struct pollfd polled[16];
+    struct pollfd polled[2 * CN_CALL_DESCRIPTORS_MAX];
     size_t count = 0;
     int timeout = (int)(wake_ms - now_ms()) + 1;
 
@@ -123,7 +123,7 @@ static void turn(double wake_ms)
         due = cn_call_timeout_ms(ends[i].call);
         if (due >= 0 && due < timeout)
             timeout = due;
-        count += cn_call_descriptors(ends[i].call, polled + count, 8);
+        count += cn_call_descriptors(ends[i].call, polled + count, CN_CALL_DESCRIPTORS_MAX);
     }
     (void)poll(polled, (nfds_t)count, timeout < 0 ? 0 : timeout);
 }

@@ -32,6 +32,7 @@ struct cn_cli {
     const char *events;
     char **arguments; /* not options */
     int argument_count;
+    char **words; /* COMMAND and its arguments, up to a NULL; NULL: none */
     int told_expiry;
     bool told_unlocked;
 };
@@ -63,6 +64,7 @@ struct cn_command {
     const char *help;                 /* paragraphs, or NULL */
     const struct cn_option *options;  /* up to one without a name; NULL: none of its own */
     int arguments_min, arguments_max; /* max -1: any number */
+    bool takes_command;               /* what stands behind `--`, once the arguments are there */
     bool json;                        /* prints something that --json changes */
     const struct cn_verb *verbs;      /* up to one without a name; NULL: it has none */
     int (*run)(struct cn_cli *cli);

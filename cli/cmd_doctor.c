@@ -111,9 +111,16 @@ static void check_preferences(struct report *report)
 {
     uint16_t suite[CN_CARD_LIST_SIZE_MAX];
     size_t count = 0;
+    struct cn_proxy_setting proxy = { 0 };
+    char name[CN_PROXY_NAME_SIZE];
     enum cn_err err = cn_home_suites(report->cli->home, suite, CN_CARD_LIST_SIZE_MAX, &count);
 
-    if (err == CN_E_FORMAT)
+    if (err == CN_OK)
+        err = cn_home_proxy(report->cli->home, &proxy);
+    if (err == CN_OK && proxy.kind != CN_PROXY_NONE)
+        tell(report, "proxy", CN_EXIT_DONE, NULL, "%s", cn_proxy_setting_name(&proxy, name));
+    cn_proxy_setting_wipe(&proxy);
+    if (err == CN_E_CONFIG)
         tell(report, "config", CN_EXIT_FAILED, "cyphernet(1) tells what it may hold",
              "%s: not understood", cn_home_detail(report->cli->home)->about);
     else if (err != CN_OK)
@@ -158,6 +165,8 @@ static const char *probe_remedy(enum cn_err err)
 {
     if (err == CN_E_HUNG_UP || err == CN_E_TIMEOUT) /* connected, and no answer */
         return "it may be another server, or not know your operator: ask for a new fingerprint";
+    if (err == CN_E_PROXY)
+        return "`proxy` in the preferences, ALL_PROXY or HTTPS_PROXY says which proxy is used";
     if (err == CN_E_AUTH)
         return "this is not the server of your fingerprint: ask its operator";
     return "is the network up, and the server running? ask its operator";
@@ -168,7 +177,8 @@ static void check_server(struct report *report, const struct cn_admission_info *
     struct cn_admission_note note = { 0 };
     const char *address = info->address[index];
     enum cn_err err = cn_home_probe(report->cli->home, index, PROBE_MS, &note);
-    int failure = cn_home_detail(report->cli->home)->system_error;
+    const struct cn_detail *detail = cn_home_detail(report->cli->home);
+    int failure = detail->system_error;
 
     if (err == CN_OK)
         tell(report, "server", CN_EXIT_DONE, NULL, "%s admits you", address);
@@ -180,7 +190,8 @@ static void check_server(struct report *report, const struct cn_admission_info *
              address, cn_refusal_what(note.refusal));
     else
         tell(report, "server", err == CN_E_AUTH ? CN_EXIT_NOT_AUTHENTIC : CN_EXIT_UNREACHABLE,
-             probe_remedy(err), "%s: %s", address, failure ? strerror(failure) : cn_err_text(err));
+             probe_remedy(err), "%s: %s", detail->about,
+             failure ? strerror(failure) : cn_err_text(err));
     if (err == CN_OK || err == CN_E_ADMISSION)
         check_clock(report, note.clock_ahead_s);
 }

@@ -1,5 +1,8 @@
-/* cmd_pipe.c - cyphernet pipe: standard input to the partner's standard output, both ways. */
+/* cmd_pipe.c - cyphernet pipe: standard input to the partner's standard output, both ways; or those
+ * of a command. PROTOCOL.md 7.2 */
+#include "child.h"
 #include "dial.h"
+#include "signals.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -8,6 +11,7 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
@@ -17,7 +21,8 @@ enum {
     BUSY_ROUNDS = 8,
     RESET_OUTPUT_FAILED = 1, /* codes of the service: PROTOCOL.md 7.2 */
     RESET_OUTPUT_FULL = 2,
-    RESET_INPUT_FAILED = 3
+    RESET_INPUT_FAILED = 3,
+    RESET_COMMAND_FAILED = 4
 };
 
 static const struct cn_option options[] = {
@@ -42,6 +47,12 @@ struct piping {
     unsigned busy;   /* rounds since we last looked at the descriptors */
     bool finished;
     bool closed;
+    const char *command; /* what is run in place of our own ends; NULL: nothing */
+    struct cn_child child;
+    struct cn_signals signals;
+    bool command_stirs; /* it has ended, or there is a signal for us */
+    bool command_done;  /* it has ended, and well */
+    bool out_broken;    /* it has closed its input */
     int code;
 };
 
@@ -79,10 +90,18 @@ static void give_up(struct piping *p, uint32_t code, enum cn_err why)
     p->code = CN_EXIT_FAILED;
 }
 
+/* All that can come has come; of a command only if it has ended well, too: one that fails must not
+ * look complete at the far end. */
+static bool input_is_over(const struct piping *p)
+{
+    return p->in < 0 && (!p->command || p->command_done);
+}
+
 static void input_ended(struct piping *p)
 {
     p->in = -1;
-    cn_stream_finish(p->stream);
+    if (input_is_over(p))
+        cn_stream_finish(p->stream);
 }
 
 static void read_once(struct piping *p, uint8_t *to, size_t room)
@@ -97,7 +116,7 @@ static void read_once(struct piping *p, uint8_t *to, size_t room)
     } else if (got == 0 || errno == EBADF) { /* EBADF: closed before we began */
         input_ended(p);
     } else if (errno != EAGAIN && errno != EINTR) {
-        cn_error("standard input: %s", strerror(errno));
+        cn_error("%s: %s", p->command ? p->command : "standard input", strerror(errno));
         p->in = -1;
         give_up(p, RESET_INPUT_FAILED, CN_E_SYSTEM);
     }
@@ -125,10 +144,25 @@ static ssize_t put(const struct piping *p, const uint8_t *from, size_t size)
     return write(p->out, from, size);
 }
 
+/* The command has ended well, but closed its input before it had all. */
+static void command_judge(struct piping *p)
+{
+    if (!p->command_done || !p->out_broken || p->code != CN_EXIT_DONE)
+        return;
+    cn_error("%s: it ended without taking all that came", p->command);
+    give_up(p, RESET_OUTPUT_FAILED, CN_E_SYSTEM);
+}
+
 static void output_failed(struct piping *p)
 {
     bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
 
+    p->out_broken = true;
+    if (p->command) { /* how it ends says more */
+        p->out = -1;
+        command_judge(p);
+        return;
+    }
     cn_error("standard output: %s", strerror(errno));
     if (full)
         cn_hint("make room on the disk; what has been written so far is not complete");
@@ -164,6 +198,7 @@ static void reset_taken(struct piping *p)
         [RESET_OUTPUT_FAILED] = "could not write what you sent",
         [RESET_OUTPUT_FULL] = "could not write what you sent: the disk there is full",
         [RESET_INPUT_FAILED] = "could not read its input; what arrived here is not complete",
+        [RESET_COMMAND_FAILED] = "ran a command that failed; what arrived here is not complete",
     };
     uint32_t code = cn_stream_reset_code(p->stream);
 
@@ -179,6 +214,11 @@ static void output_ended(struct piping *p)
     int own = p->out;
 
     p->out = -1;
+    if (p->command) {
+        close(own);
+        p->child.input = -1;
+        return;
+    }
     if (own >= 0 && own != STDOUT_FILENO)
         close(own);
     if (close(STDOUT_FILENO) != 0 && errno != EBADF)
@@ -192,7 +232,7 @@ static void check_done(struct piping *p)
 
     if (state == CN_STREAM_ENDED && p->out >= 0)
         output_ended(p);
-    if (state == CN_STREAM_ENDED && p->in < 0 && !p->finished && p->code == CN_EXIT_DONE) {
+    if (state == CN_STREAM_ENDED && input_is_over(p) && !p->finished && p->code == CN_EXIT_DONE) {
         p->finished = true;
         cn_call_finish(p->dial.call);
     }
@@ -229,13 +269,48 @@ static void take_event(struct piping *p, const struct cn_event *event)
     }
 }
 
+/* The command has ended: well, or so that the partner has to know. */
+static void command_took(struct piping *p)
+{
+    int status;
+
+    if (!cn_child_took(&p->child, &status))
+        return;
+    p->command_done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
+    if (p->command_done) {
+        command_judge(p);
+        return;
+    }
+    if (p->code != CN_EXIT_DONE)
+        return;
+    if (WIFSIGNALED(status))
+        cn_error("%s: ended by signal %d", p->command, WTERMSIG(status));
+    else
+        cn_error("%s: failed, with exit code %d", p->command, WEXITSTATUS(status));
+    give_up(p, RESET_COMMAND_FAILED, CN_E_SYSTEM);
+}
+
+/* Signals to us come before the end that they may have brought the command, too. */
+static void command_look(struct piping *p)
+{
+    int number = cn_signals_take(&p->signals);
+
+    p->command_stirs = false;
+    if (number > 0) {
+        p->code = 128 + number;
+        p->closed = true;
+        return;
+    }
+    command_took(p);
+}
+
 /* Wait for the call, the input if there is room for it, the output if there is something for it. */
 static int wait_for_any(struct piping *p)
 {
-    struct pollfd polled[3];
-    size_t count = cn_call_descriptors(p->dial.call, polled, 1);
+    struct pollfd polled[CN_CALL_DESCRIPTORS_MAX + 4];
+    size_t count = cn_call_descriptors(p->dial.call, polled, CN_CALL_DESCRIPTORS_MAX);
     size_t size = 0;
-    int in_at = -1, out_at = -1;
+    int in_at = -1, out_at = -1, command_at = -1;
     int timeout_ms = cn_call_timeout_ms(p->dial.call);
 
     if (timeout_ms == 0 && p->out_ready && ++p->busy < BUSY_ROUNDS)
@@ -253,8 +328,15 @@ static int wait_for_any(struct piping *p)
         if (wanted && p->out_ready)
             timeout_ms = 0;
     }
+    if (p->command) { /* before there is a stream nobody could be told how it has ended */
+        command_at = (int)count;
+        polled[count++] = (struct pollfd) { p->signals.fd, POLLIN, 0 };
+        polled[count++] = (struct pollfd) { p->stream ? p->child.ended : -1, POLLIN, 0 };
+    }
     if (poll(polled, count, timeout_ms) < 0)
         return errno == EINTR || errno == EAGAIN ? 0 : -1;
+    if (command_at >= 0)
+        p->command_stirs = polled[command_at].revents || polled[command_at + 1].revents;
     if (in_at >= 0 && polled[in_at].revents)
         p->in_ready = true;
     if (out_at >= 0 && polled[out_at].revents & (POLLOUT | POLLERR | POLLHUP))
@@ -288,9 +370,11 @@ static void piping_run(struct piping *p)
         cn_call_process(p->dial.call);
         while (!p->closed && cn_call_next_event(p->dial.call, &event))
             take_event(p, &event);
+        if (p->command_stirs && !p->closed)
+            command_look(p);
         if (p->closed)
             break;
-        if (p->stream && p->in < 0 && p->code == CN_EXIT_DONE)
+        if (p->stream && input_is_over(p) && p->code == CN_EXIT_DONE)
             cn_stream_finish(p->stream);
         pump(p);
         if (wait_for_any(p) != 0) {
@@ -301,20 +385,61 @@ static void piping_run(struct piping *p)
     }
 }
 
+static void own_ends_run(struct piping *p)
+{
+    ends_open(p);
+    piping_run(p);
+}
+
+/* The command is run when the partner is there, and never outlives us. */
+static void command_run(struct piping *p, const char *path)
+{
+    int error;
+
+    p->command = p->cli->words[0];
+    if (!cn_signals_catch(&p->signals)) {
+        cn_error("beginning: %s", strerror(errno));
+        p->code = CN_EXIT_FAILED;
+        return;
+    }
+    error = cn_child_start(&p->child, path, p->cli->words, &p->signals.before);
+    p->in = p->child.output;
+    p->out = p->child.input;
+    p->in_never_blocks = p->out_is_pipe = true;
+    if (error != 0) {
+        cn_error("%s: %s", p->command, strerror(error));
+        give_up(p, RESET_COMMAND_FAILED, CN_E_SYSTEM);
+    }
+    piping_run(p);
+    cn_child_end(&p->child);
+    cn_signals_release(&p->signals);
+}
+
 static int run(struct cn_cli *cli)
 {
     struct piping p = { .cli = cli,
+                        .child = CN_CHILD_NONE,
                         .dial = { .name = cli->arguments[0], .partner_command = "pipe" } };
+    char path[PATH_MAX];
     int code;
 
     if (cli->json)
         return cn_misuse(
             cli, "standard output is for what the partner sends: --events FD tells in JSON");
+    if (cli->words && cli->no_input)
+        return cn_misuse(cli, "--no-input, and a command whose output is the input");
+    if (cli->words && !cn_child_find(cli->words[0], path)) {
+        cn_error("%s: %s", cli->words[0], strerror(errno));
+        cn_hint("the command behind -- is a program, found as a shell finds it");
+        return CN_EXIT_FAILED;
+    }
     code = cn_dial(cli, &p.dial, CN_CALL_PIPE, false, cli->answer);
     if (code != CN_EXIT_DONE)
         return code;
-    ends_open(&p);
-    piping_run(&p);
+    if (cli->words)
+        command_run(&p, path);
+    else
+        own_ends_run(&p);
     cn_dial_over(cli, &p.dial, p.code);
     cn_dial_end(&p.dial);
     return p.code;
@@ -322,15 +447,19 @@ static int run(struct cn_cli *cli)
 
 const struct cn_command cn_cmd_pipe = {
     .name = "pipe",
-    .usage = "pipe NAME [--answer] [-n] [--wait SECONDS] [--events FD]",
+    .usage = "pipe NAME [--answer] [-n] [--wait SECONDS] [--events FD] [-- COMMAND...]",
     .summary = "Join standard input and output with NAME's, both ways",
     .help =
         "Both ends type the same, in any order; who is first waits. Exit code 0 means that the\n"
         "partner has confirmed everything; a lost connection is never taken for an end (5).\n"
-        "A terminal as input counts as ended when the output is none.\n",
+        "A terminal as input counts as ended when the output is none.\n\n"
+        "With a COMMAND its standard input and output are joined instead. It is run when the\n"
+        "partner is there. If it fails so does the call, and the partner is told that what came\n"
+        "is not complete; if the call fails, or you end it, the command is ended.\n",
     .options = options,
     .arguments_min = 1,
     .arguments_max = 1,
+    .takes_command = true,
     .json = true, /* for --events, as is said */
     .run = run,
 };

@@ -442,7 +442,8 @@ static void receive_all(struct receiving *r)
 {
     while (!r->closed && !r->interrupted) {
         struct cn_event event;
-        struct pollfd polled[2] = { { r->signals, POLLIN, 0 } };
+        struct pollfd polled[1 + CN_CALL_DESCRIPTORS_MAX] = { { r->signals, POLLIN, 0 } };
+        size_t count;
         int timeout_ms;
         bool hashing = false;
 
@@ -462,8 +463,8 @@ static void receive_all(struct receiving *r)
         timeout_ms = cn_call_timeout_ms(r->dial.call);
         if (hashing && (timeout_ms < 0 || timeout_ms > HASH_LOOK_MS))
             timeout_ms = HASH_LOOK_MS;
-        if (poll(polled, 1 + cn_call_descriptors(r->dial.call, polled + 1, 1), timeout_ms) < 0 &&
-            errno != EINTR && errno != EAGAIN) {
+        count = 1 + cn_call_descriptors(r->dial.call, polled + 1, CN_CALL_DESCRIPTORS_MAX);
+        if (poll(polled, count, timeout_ms) < 0 && errno != EINTR && errno != EAGAIN) {
             cn_error("poll: %s", strerror(errno));
             r->code = CN_EXIT_FAILED;
             return;

@@ -471,7 +471,8 @@ static void send_all(struct sending *s)
     cn_dial_stream(&s->dial, CN_TRANSFER_CONTROL_KIND, &s->control.stream, &s->code);
     while (!s->closed) {
         struct cn_event event;
-        struct pollfd polled[1];
+        struct pollfd polled[CN_CALL_DESCRIPTORS_MAX];
+        size_t count;
         int timeout_ms;
 
         cn_call_process(s->dial.call);
@@ -487,8 +488,8 @@ static void send_all(struct sending *s)
         timeout_ms = cn_call_timeout_ms(s->dial.call);
         if (hashing(s) && (timeout_ms < 0 || timeout_ms > HASH_LOOK_MS))
             timeout_ms = HASH_LOOK_MS;
-        if (poll(polled, cn_call_descriptors(s->dial.call, polled, 1), timeout_ms) < 0 &&
-            errno != EINTR && errno != EAGAIN) {
+        count = cn_call_descriptors(s->dial.call, polled, CN_CALL_DESCRIPTORS_MAX);
+        if (poll(polled, count, timeout_ms) < 0 && errno != EINTR && errno != EAGAIN) {
             cn_error("poll: %s", strerror(errno));
             s->code = CN_EXIT_FAILED;
             return;

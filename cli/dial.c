@@ -203,13 +203,16 @@ static void opened(struct cn_cli *cli, struct cn_dial *dial)
 /* One event of dialling. CN_EXIT_DONE: go on. */
 static int dialled(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event)
 {
-    bool no_server = event->err == CN_E_UNREACHABLE || event->err == CN_E_HUNG_UP;
+    bool no_server =
+        event->err == CN_E_UNREACHABLE || event->err == CN_E_HUNG_UP || event->err == CN_E_PROXY;
 
     switch (event->type) {
     case CN_EVENT_CONNECTED:
         if (!dial->was_connected)
             tell_clock(dial);
         dial->was_connected = true;
+        if (cli->verbose)
+            cn_say(cli, "the server: %s", cn_call_server(dial->call));
         cn_dial_event(cli, dial, "connected", "");
         return CN_EXIT_DONE;
     case CN_EVENT_WAITING:
@@ -286,6 +289,7 @@ static bool events_open(struct cn_cli *cli, struct cn_dial *dial)
         fcntl((int)fd, F_GETFD) < 0)
         return false;
     dial->events_fd = (int)fd;
+    (void)fcntl(dial->events_fd, F_SETFD, FD_CLOEXEC); /* it is not for commands that we run */
     return true;
 }
 

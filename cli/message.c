@@ -4,6 +4,8 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "utf8.h"
+
 enum { TEXT_SIZE_MAX = 6144, MARKS_MAX = 4 /* more of them climb over the lines above */ };
 
 static void put(const char *kind, const char *format, va_list args)
@@ -104,8 +106,11 @@ static const struct {
     [CN_E_REFUSED] = { CN_EXIT_REFUSED, NULL },
     [CN_E_CANCELLED] = { CN_EXIT_INTERRUPTED, NULL },
     [CN_E_MEMORY] = { 0, "close other programs" },
-    [CN_E_CONFIG] = { 0, "cyphernet(1) says under FILES what it may hold; without it the defaults "
-                         "are used" },
+    [CN_E_CONFIG] = { 0, "cyphernet(1) says under FILES and ENVIRONMENT what it may hold; without "
+                         "it the defaults are used" },
+    [CN_E_PROXY] = { CN_EXIT_UNREACHABLE, "`proxy` in the preferences, or else ALL_PROXY or "
+                                          "HTTPS_PROXY, says which proxy "
+                                          "is used; NO_PROXY, for which hosts none is" },
 };
 
 int cn_exit_code(enum cn_err err)
@@ -154,7 +159,7 @@ int cn_fail(const struct cn_cli *cli, enum cn_err err, const char *what)
 }
 
 /* Marks that are put over the character before them, of any script's or none's. */
-static bool is_mark(unsigned code)
+static bool is_mark(uint32_t code)
 {
     return (code >= 0x0300 && code <= 0x036f) || (code >= 0x0483 && code <= 0x0489) ||
            (code >= 0x1ab0 && code <= 0x1aff) || (code >= 0x1dc0 && code <= 0x1dff) ||
@@ -162,59 +167,46 @@ static bool is_mark(unsigned code)
            (code >= 0xfe20 && code <= 0xfe2f);
 }
 
+/* Control characters, and what turns the text around or is not seen: first and last. */
+static const uint32_t unshown[][2] = {
+    { 0x0000, 0x001f },   { 0x007f, 0x009f }, { 0x00ad, 0x00ad }, { 0x034f, 0x034f },
+    { 0x061c, 0x061c },   { 0x115f, 0x1160 }, { 0x17b4, 0x17b5 }, { 0x180b, 0x180f },
+    { 0x200b, 0x200f },   { 0x2028, 0x202e }, { 0x2060, 0x206f }, { 0x3164, 0x3164 },
+    { 0xfeff, 0xfeff },   { 0xffa0, 0xffa0 }, { 0xfff9, 0xfffb }, { 0x1d173, 0x1d17a },
+    { 0xe0000, 0xe0fff },
+};
+
 /* The octets of a whole UTF-8 character that may be shown, or 0. */
-static size_t shown(const unsigned char *c, size_t left, bool *mark)
+static size_t shown(const char *text, size_t left, bool *mark)
 {
-    static const struct {
-        unsigned char mask, lead;
-        unsigned least;
-    } forms[] = {
-        { 0x80, 0x00, 0x20 }, { 0xe0, 0xc0, 0xa0 }, { 0xf0, 0xe0, 0x800 }, { 0xf8, 0xf0, 0x10000 }
-    };
+    uint32_t code = 0;
+    size_t n = cn_utf8_decode(text, left, &code);
 
-    for (size_t n = 0; n < 4; n++) {
-        unsigned code = c[0] & (unsigned char)~forms[n].mask;
-
-        if ((c[0] & forms[n].mask) != forms[n].lead)
-            continue;
-        if (n + 1 > left)
+    for (size_t i = 0; i < sizeof unshown / sizeof unshown[0]; i++) {
+        if (code >= unshown[i][0] && code <= unshown[i][1])
             return 0;
-        for (size_t i = 1; i <= n; i++) {
-            if ((c[i] & 0xc0) != 0x80)
-                return 0;
-            code = code << 6 | (c[i] & 0x3fU);
-        }
-        /* control characters, overlong forms, surrogates, and what turns the text around */
-        if (code < forms[n].least || code == 0x7f || code > 0x10ffff ||
-            (code >= 0xd800 && code <= 0xdfff) || code == 0x061c ||
-            (code >= 0x200b && code <= 0x200f) || (code >= 0x2028 && code <= 0x202e) ||
-            (code >= 0x2060 && code <= 0x2069) || code == 0xfeff ||
-            (code >= 0xe0000 && code <= 0xe007f))
-            return 0;
-        *mark = is_mark(code);
-        return n + 1;
     }
-    return 0;
+    *mark = is_mark(code);
+    return n;
 }
 
 char *cn_printable(char *out, size_t size, const char *text, size_t text_size)
 {
-    const unsigned char *c = (const unsigned char *)text;
     size_t used = 0;
     size_t marks = 0; /* one after the other */
 
     for (size_t i = 0; i < text_size;) {
         bool mark = false;
-        size_t n = shown(c + i, text_size - i, &mark);
+        size_t n = shown(text + i, text_size - i, &mark);
         char piece[5] = { 0 };
 
         marks = mark ? marks + 1 : 0;
         if (marks > MARKS_MAX)
             n = 0;
         if (n > 0)
-            memcpy(piece, c + i, n);
+            memcpy(piece, text + i, n);
         else
-            snprintf(piece, sizeof piece, "\\x%02x", c[i]);
+            snprintf(piece, sizeof piece, "\\x%02x", (unsigned char)text[i]);
         if (used + strlen(piece) + 1 > size)
             break;
         memcpy(out + used, piece, strlen(piece));
@@ -226,18 +218,18 @@ char *cn_printable(char *out, size_t size, const char *text, size_t text_size)
 }
 
 /* The first character of text as a JSON string has it; how many octets of text that was. */
-static size_t json_piece(char piece[8], const unsigned char *c, size_t left)
+static size_t json_piece(char piece[8], const char *c, size_t left)
 {
     bool mark;
     size_t n = shown(c, left, &mark);
 
     if (n == 0)
         snprintf(piece, 8, "\\\\x%02x",
-                 *c); /* the backslash is the text's, as cn_printable writes it */
+                 (unsigned char)*c); /* the backslash is the text's, as cn_printable writes it */
     else if (*c == '"' || *c == '\\')
         snprintf(piece, 8, "\\%c", *c);
     else
-        snprintf(piece, 8, "%.*s", (int)n, (const char *)c);
+        snprintf(piece, 8, "%.*s", (int)n, c);
     return n > 0 ? n : 1;
 }
 
@@ -248,7 +240,7 @@ void cn_json_string(const char *text)
 
     putchar('"');
     while (left > 0) {
-        size_t used = json_piece(piece, (const unsigned char *)text, left);
+        size_t used = json_piece(piece, text, left);
 
         fputs(piece, stdout);
         text += used;
@@ -263,7 +255,7 @@ char *cn_json_text(char *out, size_t size, const char *text, size_t text_size)
     char piece[8];
 
     for (size_t i = 0; i < text_size;) {
-        i += json_piece(piece, (const unsigned char *)text + i, text_size - i);
+        i += json_piece(piece, text + i, text_size - i);
         if (used + strlen(piece) + 1 > size)
             break;
         memcpy(out + used, piece, strlen(piece));

@@ -119,6 +119,11 @@ int cn_options_take(struct cn_cli *cli, int argc, char **argv, bool *told)
             argv[cli->argument_count++] = argv[i];
         } else if (strcmp(argv[i], "--") == 0) {
             only_arguments = true;
+            if (!cli->command->takes_command || cli->argument_count < cli->command->arguments_min ||
+                i + 1 == argc)
+                continue;
+            cli->words = argv + i + 1;
+            break;
         } else if (told_instead(cli, argv[i])) {
             *told = true;
             return CN_EXIT_DONE;

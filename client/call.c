@@ -4,6 +4,7 @@
 
 #include <errno.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -27,7 +28,7 @@ enum {
 };
 
 enum call_state {
-    CALL_CONNECTING, /* to one of the server's addresses */
+    CALL_CONNECTING, /* to whichever of the server's addresses answers first */
     CALL_RUNNING,    /* a session is on the line */
     CALL_PAUSED,     /* until retry_ms */
     CALL_LEAVING,    /* our CLOSE is on its way; until the partner has it, or leave_ms */
@@ -41,6 +42,7 @@ struct call_secrets {
     struct cn_fingerprint next; /* that the next line begins with: a notice has changed it */
     struct cn_pair pair;
     struct cn_session session;
+    struct cn_proxy_setting proxy;
 };
 
 struct cn_call {
@@ -54,7 +56,10 @@ struct cn_call {
     int socket;                /* -1: none */
     struct cn_connect connect; /* while CONNECTING */
     size_t address_index;      /* of the fingerprint's: where the line goes */
-    uint64_t line_since_ms;    /* when its session began */
+    size_t first_address;      /* likewise: where the next one is tried first */
+    char server[CN_ADDRESS_SIZE_MAX + CN_PROXY_NAME_SIZE + 16]; /* where the line goes, in words */
+    size_t unheard_count;   /* of them, in this round: connected, but the server did not answer */
+    uint64_t line_since_ms; /* when its session began */
     uint64_t retry_ms;
     uint64_t retry_delay_ms;
     uint64_t leave_ms;       /* once cancelled: when it is over whatever the line does; else 0 */
@@ -138,6 +143,8 @@ static enum cn_err secrets_load(struct cn_call *call, struct cn_home *home,
     if (err == CN_OK)
         err = cn_home_identity(home, &s->identity);
     if (err == CN_OK)
+        err = cn_home_proxy(home, &s->proxy);
+    if (err == CN_OK)
         err = cn_contact_pair(home, options->contact, &s->pair, &call->verified);
     return err;
 }
@@ -185,6 +192,7 @@ enum cn_err cn_call_open(struct cn_call **call, struct cn_home *home,
         return err;
     }
     c->caller = is_caller(c, options);
+    c->first_address = cn_home_last_address(home, &c->secrets->fingerprint);
     c->note.not_after = c->secrets->fingerprint.certificate.not_after;
     c->note.unlocked = cn_secret_unlocked(c->secrets) != 0;
     now = now_get();
@@ -268,24 +276,47 @@ static void session_begin(struct cn_call *call, struct cn_now now)
 static void connecting_took(struct cn_call *call, enum cn_err err, struct cn_now now)
 {
     call->state = CALL_CONNECTING;
-    if (err == CN_E_UNREACHABLE) {
-        retry(call, err, now);
-    } else if (err == CN_OK) {
-        call->address_index = call->connect.next - 1;
+    if (err == CN_OK) {
+        call->address_index = call->connect.address_index;
         call->socket = cn_connect_take(&call->connect);
         session_begin(call, now);
+    } else if (err != CN_E_MORE) {
+        retry(call, err, now);
     }
+}
+
+/* Whoever answers there is not the server, or not well. Another address, one of those that are left
+ * in this round, is tried at once, like one that cannot be connected. False: there is none. */
+static bool connecting_elsewhere(struct cn_call *call, struct cn_now now)
+{
+    const struct cn_fingerprint *f = &call->secrets->fingerprint;
+
+    call->first_address = (call->address_index + 1) % f->address_count;
+    if (++call->unheard_count >= f->address_count)
+        return false;
+    line_close(call);
+    connecting_took(call,
+                    cn_connect_start(&call->connect, call->home, f, &call->secrets->proxy,
+                                     call->first_address, f->address_count - call->unheard_count,
+                                     now.ms),
+                    now);
+    return true;
 }
 
 static void connecting_begin(struct cn_call *call, struct cn_now now)
 {
     struct cn_fingerprint *f = &call->secrets->fingerprint;
 
-    if (call->has_next)
+    if (call->has_next) {
         *f = call->secrets->next;
+        call->first_address = cn_home_last_address(call->home, f);
+    }
     call->has_next = false;
-    connecting_took(
-        call, cn_connect_start(&call->connect, call->home, f, 0, f->address_count, now.ms), now);
+    call->unheard_count = 0;
+    connecting_took(call,
+                    cn_connect_start(&call->connect, call->home, f, &call->secrets->proxy,
+                                     call->first_address, f->address_count, now.ms),
+                    now);
 }
 
 /* --- running -------------------------------------------------------------------------------- */
@@ -367,6 +398,20 @@ static void note_verdict(struct cn_call *call, struct cn_now now)
     call->note.refusal = (int)cn_refusal_of(session->verdict.verdict);
 }
 
+/* The server has admitted us where this line goes: here the next one begins, of any call. */
+static void note_address(struct cn_call *call)
+{
+    const struct call_secrets *s = call->secrets;
+    const char *address = s->fingerprint.address[call->address_index];
+    bool proxied = cn_proxy_setting_applies(&s->proxy, address);
+    char proxy[CN_PROXY_NAME_SIZE];
+
+    snprintf(call->server, sizeof call->server, "%s%s%s", address, proxied ? " through " : "",
+             proxied ? cn_proxy_setting_name(&s->proxy, proxy) : "");
+    call->first_address = call->address_index;
+    cn_home_set_last_address(call->home, &s->fingerprint, call->address_index);
+}
+
 /* The events that the session's states stand for. */
 static void tell_states(struct cn_call *call, struct cn_now now)
 {
@@ -386,8 +431,10 @@ static void tell_states(struct cn_call *call, struct cn_now now)
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (rows[i].state <= call->told || rows[i].state > state)
             continue;
-        if (rows[i].state == CN_SESSION_REGISTER)
+        if (rows[i].state == CN_SESSION_REGISTER) {
             note_verdict(call, now);
+            note_address(call);
+        }
         tell(call, rows[i].event, CN_OK);
     }
     call->told = state;
@@ -442,6 +489,8 @@ static void session_failed(struct cn_call *call, struct cn_now now)
     } else if (err == CN_E_ADMISSION || err == CN_E_CRYPTO || err == CN_E_RANDOM ||
                err == CN_E_MEMORY) {
         end(call, err);
+    } else if (!session->verdict_known && connecting_elsewhere(call, now)) {
+        return;
     } else if (shaking && cn_err_blame(err) == CN_BLAME_PEER && err != CN_E_INTERRUPTED &&
                err != CN_E_TIMEOUT && call->wait_until_ms != UINT64_MAX &&
                ++call->handshake_failures >= HANDSHAKE_FAILURE_COUNT_MAX) {
@@ -555,6 +604,9 @@ void cn_call_process(struct cn_call *call)
 
 /* --- waiting -------------------------------------------------------------------------------- */
 
+_Static_assert((int)CN_CONNECT_AT_ONCE_MAX <= (int)CN_CALL_DESCRIPTORS_MAX,
+               "as cyphernet.h promises");
+
 size_t cn_call_descriptors(struct cn_call *call, struct pollfd *descriptors, size_t max)
 {
     short wanted = POLLIN;
@@ -562,10 +614,8 @@ size_t cn_call_descriptors(struct cn_call *call, struct pollfd *descriptors, siz
 
     if (max == 0 || call->state == CALL_PAUSED || call->state == CALL_OVER)
         return 0;
-    if (call->state == CALL_CONNECTING) {
-        descriptors[0] = (struct pollfd) { call->connect.socket, POLLOUT, 0 };
-        return 1;
-    }
+    if (call->state == CALL_CONNECTING)
+        return cn_connect_descriptors(&call->connect, descriptors, max);
     if (call->state == CALL_RUNNING) {
         (void)cn_session_output(&call->secrets->session, &left, now_get());
         if (left > 0)
@@ -595,7 +645,7 @@ int cn_call_timeout_ms(const struct cn_call *call)
     if (call->state == CALL_PAUSED)
         due = call->retry_ms;
     if (call->state == CALL_CONNECTING)
-        due = call->connect.until_ms;
+        due = cn_connect_due_ms(&call->connect);
     if (call->state == CALL_RUNNING) {
         if (has_input(call))
             return 0;
@@ -637,7 +687,7 @@ enum cn_err cn_call_wait(struct cn_call *call, int timeout_ms, struct cn_event *
     uint64_t until_ms = timeout_ms < 0 ? UINT64_MAX : now_get().ms + (uint64_t)timeout_ms;
 
     for (;;) {
-        struct pollfd p[1];
+        struct pollfd p[CN_CALL_DESCRIPTORS_MAX];
         size_t count;
         int due_ms;
         uint64_t now_ms;
@@ -651,7 +701,7 @@ enum cn_err cn_call_wait(struct cn_call *call, int timeout_ms, struct cn_event *
         due_ms = cn_call_timeout_ms(call);
         if (until_ms != UINT64_MAX && (due_ms < 0 || (uint64_t)due_ms > until_ms - now_ms))
             due_ms = (int)(until_ms - now_ms);
-        count = cn_call_descriptors(call, p, 1);
+        count = cn_call_descriptors(call, p, CN_CALL_DESCRIPTORS_MAX);
         if (poll(p, count, due_ms) < 0 && errno != EINTR && errno != EAGAIN)
             return cn_home_fail(call->home, CN_E_SYSTEM, errno, "poll");
     }
@@ -679,6 +729,11 @@ void cn_call_cancel(struct cn_call *call, enum cn_err why)
 const char *cn_call_suite(const struct cn_call *call)
 {
     return call->secrets->pair.suite->name;
+}
+
+const char *cn_call_server(const struct cn_call *call)
+{
+    return call->server;
 }
 
 bool cn_call_is_caller(const struct cn_call *call)

@@ -2,7 +2,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <ini.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,19 +11,13 @@
 
 #include "file.h"
 #include "reader.h"
-#include "suite.h"
 #include "writer.h"
 
 #define IDENTITY_FILE      "identity"
 #define FINGERPRINT_FILE   "fingerprint"
 #define ADMISSION_KEY_FILE "admission.key"
-#define PREFERENCES_FILE   "config"
 
-enum {
-    ADMISSION_KEY_VERSION = 1,
-    ADMISSION_KEY_BODY_SIZE = 1 + CN_X25519_SIZE,
-    PREFERENCES_SIZE_MAX = 16384
-};
+enum { ADMISSION_KEY_VERSION = 1, ADMISSION_KEY_BODY_SIZE = 1 + CN_X25519_SIZE };
 
 /* server/random.c has its like: all that the two share is core/, which draws no randomness. */
 static enum cn_err system_fill(void *context, uint8_t *out, size_t size)
@@ -111,8 +104,11 @@ static bool places_find(struct cn_home *home, const char *dir)
             return false;
         snprintf(home->data, sizeof home->data, "%s", all);
         snprintf(home->config, sizeof home->config, "%s", all);
+        snprintf(home->state, sizeof home->state, "%s", all);
         return true;
     }
+    if (!xdg_place("XDG_STATE_HOME", ".local/state", home->state, sizeof home->state))
+        home->state[0] = '\0'; /* nothing depends on it */
     return xdg_place("XDG_DATA_HOME", ".local/share", home->data, sizeof home->data) &&
            xdg_place("XDG_CONFIG_HOME", ".config", home->config, sizeof home->config);
 }
@@ -473,74 +469,5 @@ enum cn_err cn_home_admission(struct cn_home *home, struct cn_admission_info *in
     info->not_before = f.certificate.not_before;
     info->not_after = f.certificate.not_after;
     cn_fingerprint_wipe(&f);
-    return CN_OK;
-}
-
-/* --- preferences ---------------------------------------------------------------------------- */
-
-struct preferences {
-    uint16_t suite[CN_CARD_LIST_SIZE_MAX];
-    size_t suite_count;
-    bool bad;
-};
-
-/* "NAME, NAME, ..." */
-static bool suites_parse(struct preferences *p, const char *value)
-{
-    char words[512];
-    char *rest = words;
-    char *word;
-
-    if (strlen(value) >= sizeof words)
-        return false;
-    memcpy(words, value, strlen(value) + 1);
-    while ((word = strsep(&rest, ", \t"))) {
-        const struct cn_suite *suite;
-
-        if (!*word)
-            continue;
-        suite = cn_suite_by_name(word);
-        if (!suite || p->suite_count == CN_CARD_LIST_SIZE_MAX)
-            return false;
-        p->suite[p->suite_count++] = suite->code;
-    }
-    return p->suite_count > 0;
-}
-
-static int preference(void *user, const char *section, const char *name, const char *value)
-{
-    struct preferences *p = user;
-
-    if (section[0] || strcmp(name, "suites") != 0 || p->suite_count > 0 ||
-        !suites_parse(p, value ? value : ""))
-        p->bad = true;
-    return !p->bad;
-}
-
-enum cn_err cn_home_suites(struct cn_home *home, uint16_t *suite, size_t suite_max, size_t *count)
-{
-    struct preferences p = { 0 };
-    char path[PATH_MAX];
-    char where[PATH_MAX + 32];
-    char text[PREFERENCES_SIZE_MAX + 1];
-    size_t size = 0;
-    int line;
-    enum cn_err err;
-
-    *count = 0;
-    snprintf(path, sizeof path, "%s/%s", home->config, PREFERENCES_FILE);
-    err = cn_file_read(path, false, text, PREFERENCES_SIZE_MAX, &size);
-    if (err == CN_E_ABSENT)
-        return CN_OK;
-    if (err != CN_OK)
-        return file_failed(home, err == CN_E_FULL ? CN_E_CONFIG : err, path);
-    text[size] = '\0';
-    line = strlen(text) == size ? ini_parse_string(text, preference, &p) : 1;
-    if (line != 0 || p.suite_count > suite_max) {
-        snprintf(where, sizeof where, "%s, line %d", path, line);
-        return cn_home_fail(home, CN_E_CONFIG, 0, where);
-    }
-    memcpy(suite, p.suite, p.suite_count * sizeof suite[0]);
-    *count = p.suite_count;
     return CN_OK;
 }

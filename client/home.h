@@ -11,12 +11,14 @@
 #include "fingerprint.h"
 #include "identity.h"
 #include "pair.h"
+#include "proxy_setting.h"
 
 struct cn_home {
     struct cn_crypto crypto;
     struct cn_random random;
     char data[PATH_MAX - 256];   /* directory of identity, fingerprint and contacts */
     char config[PATH_MAX - 256]; /* directory of preferences */
+    char state[PATH_MAX - 256];  /* directory of what may be lost without harm; empty: none */
     struct cn_detail detail;
 };
 
@@ -74,6 +76,16 @@ void cn_home_notices(struct cn_home *home, const uint8_t *notices, size_t size,
  * CN_E_CONFIG: detail says which line is wrong. */
 CN_MUST_USE enum cn_err cn_home_suites(struct cn_home *home, uint16_t *suite, size_t suite_max,
                                        size_t *count);
+/* The proxy that leads to the server: the preferences' or else the environment's, or none.
+ * CN_E_CONFIG: detail says which line or variable is wrong; CN_E_OPEN_MODE: the preferences hold a
+ * password and others may read them. The setting is secret: wipe it. */
+CN_MUST_USE enum cn_err cn_home_proxy(struct cn_home *home, struct cn_proxy_setting *setting);
+
+/* Of a fingerprint's addresses, the index of the one that led to the server last; 0 if unknown. */
+size_t cn_home_last_address(const struct cn_home *home, const struct cn_fingerprint *fingerprint);
+/* It was this one. Best effort: only time is lost if it is forgotten. */
+void cn_home_set_last_address(const struct cn_home *home, const struct cn_fingerprint *fingerprint,
+                              size_t index);
 
 /* The names of all contacts, in order; for cn_contact_names_free. */
 CN_MUST_USE enum cn_err cn_contact_names(struct cn_home *home, char ***names, size_t *count);

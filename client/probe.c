@@ -32,22 +32,39 @@ static bool ready(int fd, short events, uint64_t until_ms)
     }
 }
 
-/* The connected socket; -1: the home's detail says why not. */
-static int connect_to(struct cn_home *home, const struct cn_fingerprint *fingerprint,
-                      size_t address_index, uint64_t until_ms)
+/* Until something can be done. False: the time is over. */
+static bool connecting_wait(const struct cn_connect *connect, uint64_t until_ms)
+{
+    struct pollfd p[CN_CONNECT_AT_ONCE_MAX];
+    size_t count = cn_connect_descriptors(connect, p, CN_CONNECT_AT_ONCE_MAX);
+    uint64_t due_ms = cn_connect_due_ms(connect);
+    uint64_t now_ms = cn_connect_clock_ms();
+
+    if (now_ms >= until_ms)
+        return false;
+    if (due_ms > until_ms)
+        due_ms = until_ms;
+    (void)poll(p, count, now_ms < due_ms ? (int)(due_ms - now_ms) : 0);
+    return true;
+}
+
+/* The connected socket; else the home's detail says why not. */
+static enum cn_err connect_to(struct cn_home *home, const struct cn_fingerprint *fingerprint,
+                              const struct cn_proxy_setting *proxy, size_t address_index,
+                              uint64_t until_ms, int *fd)
 {
     struct cn_connect connect = CN_CONNECT_NONE;
-    enum cn_err err = cn_connect_start(&connect, home, fingerprint, address_index,
-                                       address_index + 1, cn_connect_clock_ms());
+    enum cn_err err = cn_connect_start(&connect, home, fingerprint, proxy, address_index, 1,
+                                       cn_connect_clock_ms());
 
-    while (err == CN_E_MORE && ready(connect.socket, POLLOUT, until_ms))
+    while (err == CN_E_MORE && connecting_wait(&connect, until_ms))
         err = cn_connect_step(&connect, cn_connect_clock_ms());
     if (err == CN_OK)
-        return cn_connect_take(&connect);
+        *fd = cn_connect_take(&connect);
     if (err == CN_E_MORE)
-        (void)cn_home_fail(home, CN_E_UNREACHABLE, errno, fingerprint->address[address_index]);
+        err = cn_home_fail(home, CN_E_UNREACHABLE, ETIMEDOUT, fingerprint->address[address_index]);
     cn_connect_close(&connect);
-    return -1;
+    return err;
 }
 
 /* All of both messages, or the end of the connection: CN_E_HUNG_UP. */
@@ -126,23 +143,25 @@ enum cn_err cn_home_probe(struct cn_home *home, size_t address_index, int timeou
     struct cn_fingerprint fingerprint;
     uint64_t until_ms = cn_connect_clock_ms() + (uint64_t)timeout_ms;
     enum cn_err err = cn_home_fingerprint(home, &fingerprint);
-    const char *address;
-    int fd;
+    struct cn_proxy_setting proxy = { 0 };
+    int fd = -1;
 
     if (err != CN_OK)
         return err;
-    err = CN_E_USAGE;
     if (address_index >= fingerprint.address_count)
-        goto out;
-    address = fingerprint.address[address_index];
-    err = CN_E_UNREACHABLE;
-    fd = connect_to(home, &fingerprint, address_index, until_ms);
-    if (fd < 0)
-        goto out;
-    err = ask(home, &fingerprint, fd, until_ms, note);
-    err = cn_home_fail(home, err, err == CN_E_SYSTEM ? errno : 0, address);
-    close(fd);
-out:
+        err = CN_E_USAGE;
+    if (err == CN_OK)
+        err = cn_home_proxy(home, &proxy);
+    if (err == CN_OK)
+        err = connect_to(home, &fingerprint, &proxy, address_index, until_ms, &fd);
+    if (err == CN_OK) {
+        err = ask(home, &fingerprint, fd, until_ms, note);
+        err = cn_home_fail(home, err, err == CN_E_SYSTEM ? errno : 0,
+                           fingerprint.address[address_index]);
+    }
+    if (fd >= 0)
+        close(fd);
+    cn_proxy_setting_wipe(&proxy);
     cn_fingerprint_wipe(&fingerprint);
     return err;
 }

@@ -92,6 +92,12 @@ void cn_select_ct(uint8_t *out, bool take_a, const uint8_t *a, const uint8_t *b,
         out[i] = (uint8_t)((a[i] & mask) | (b[i] & (uint8_t)~mask));
 }
 
+void cn_base64_encode(char *out, const void *in, size_t size)
+{
+    assert(size <= INT_MAX / 2);
+    (void)EVP_EncodeBlock((unsigned char *)out, in, (int)size);
+}
+
 size_t cn_hash_size(enum cn_hash hash)
 {
     assert(hash < CN_HASH_COUNT);

@@ -51,6 +51,10 @@ CN_MUST_USE bool cn_equal_ct(const void *a, const void *b, size_t size);
 /* out = take_a ? a : b, without a branch or an address that depends on take_a. */
 void cn_select_ct(uint8_t *out, bool take_a, const uint8_t *a, const uint8_t *b, size_t size);
 
+/* RFC 4648 4, padded, as a text of CN_BASE64_SIZE(size) octets, its NUL included. */
+#define CN_BASE64_SIZE(size) (((size) + 2) / 3 * 4 + 1)
+void cn_base64_encode(char *out, const void *in, size_t size);
+
 size_t cn_hash_size(enum cn_hash hash);
 
 /* What goes into a hash or a KDF: a sequence of items, each a type octet, a u32

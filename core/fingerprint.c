@@ -69,6 +69,26 @@ bool cn_address_valid(const char *address)
     return true;
 }
 
+const char *cn_address_service(const char *address)
+{
+    static const char prefix[] = "srv:";
+    const char *name = address + sizeof prefix - 1;
+
+    if (strncmp(address, prefix, sizeof prefix - 1) != 0 || strlen(address) > CN_ADDRESS_SIZE_MAX ||
+        strspn(name, digits) == strlen(name))
+        return NULL;
+    for (const char *c = name; *c; c++) {
+        if (!strchr(alphanumeric, *c) && !strchr(".-_", *c))
+            return NULL;
+    }
+    return name;
+}
+
+bool cn_address_reachable(const char *address)
+{
+    return cn_address_valid(address) || cn_address_service(address);
+}
+
 static void short_text_encode(struct cn_writer *w, const char *text)
 {
     cn_writer_u8(w, (uint8_t)strlen(text));
@@ -102,7 +122,8 @@ enum cn_err cn_addresses_decode(struct cn_reader *r, size_t *count,
     if (*count == 0 || *count > CN_ADDRESS_COUNT_MAX)
         return CN_E_FORMAT;
     for (size_t i = 0; i < *count; i++) {
-        if (!short_text_decode(r, address[i], CN_ADDRESS_SIZE_MAX) || !cn_address_valid(address[i]))
+        if (!short_text_decode(r, address[i], CN_ADDRESS_SIZE_MAX) ||
+            !cn_address_reachable(address[i]))
             return CN_E_FORMAT;
     }
     return CN_OK;

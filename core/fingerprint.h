@@ -42,7 +42,7 @@ struct cn_fingerprint {
     struct cn_operator_public operator_key;
     char label[CN_NAME_SIZE_MAX + 1]; /* the operator's name for the subscriber */
     size_t address_count;             /* 1 to CN_ADDRESS_COUNT_MAX */
-    char address[CN_ADDRESS_COUNT_MAX][CN_ADDRESS_SIZE_MAX + 1]; /* HOST:PORT or [IPV6]:PORT */
+    char address[CN_ADDRESS_COUNT_MAX][CN_ADDRESS_SIZE_MAX + 1]; /* where the server is */
     uint64_t notice_number; /* of the newest notice that is in it; 0: none, and no first key */
     bool has_first_key;
     struct cn_server_public first_key; /* the server's before a notice changed it, else zeros */
@@ -58,6 +58,11 @@ CN_MUST_USE bool cn_name_valid(const char *name);
 CN_MUST_USE bool cn_label_valid(const char *label);
 /* HOST:PORT with HOST a name, an IPv4 address or an [IPv6 address], and PORT 1 to 65535. */
 CN_MUST_USE bool cn_address_valid(const char *address);
+/* NAME, in address, if that is srv:NAME: what DNS knows as _cyphernet._tcp.NAME; else NULL. NAME
+ * holds a non-digit: srv:7000 is port 7000 of a host. */
+CN_MUST_USE const char *cn_address_service(const char *address);
+/* Either of these: what a fingerprint may hold. */
+CN_MUST_USE bool cn_address_reachable(const char *address);
 
 /* A count octet and so many addresses: 1 to CN_ADDRESS_COUNT_MAX of them. */
 void cn_addresses_encode(struct cn_writer *w, size_t count,

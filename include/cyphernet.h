@@ -81,7 +81,7 @@ CN_API CN_MUST_USE enum cn_err cn_home_join(struct cn_home *home, const char *te
 
 struct cn_admission_info {
     char label[65];       /* the operator's name for this subscriber */
-    char address[8][256]; /* HOST:PORT */
+    char address[8][256]; /* HOST:PORT, or srv:NAME */
     size_t address_count;
     uint64_t serial;
     uint64_t not_before; /* UTC, seconds since 1970 */
@@ -120,10 +120,10 @@ enum cn_notice_change {
 };
 
 /* Ask the server at one address of cn_admission_info whether it would admit us now, and what time
- * it has; nothing is registered there. Blocks for timeout_ms at most, and while names are looked
- * up. CN_OK, CN_E_ADMISSION: *note is filled; CN_E_ABSENT: not joined; CN_E_USAGE: no such address;
- * CN_E_UNREACHABLE, CN_E_TIMEOUT; CN_E_HUNG_UP: without a word, as the server of another
- * fingerprint would; CN_E_AUTH: it is not that server. */
+ * it has; nothing is registered there. Blocks for timeout_ms at most. CN_OK,
+ * CN_E_ADMISSION: *note is filled; CN_E_ABSENT: not joined; CN_E_USAGE: no such address; errors of
+ * cn_call_open about the proxy; CN_E_UNREACHABLE, CN_E_PROXY, CN_E_TIMEOUT; CN_E_HUNG_UP: without a
+ * word, as the server of another fingerprint would; CN_E_AUTH: it is not that server. */
 CN_API CN_MUST_USE enum cn_err cn_home_probe(struct cn_home *home, size_t address_index,
                                              int timeout_ms, struct cn_admission_note *note);
 
@@ -198,8 +198,8 @@ enum cn_event_type {
     /* The last. CN_OK: both ends said so. CN_E_CANCELLED: cn_call_cancel, here; CN_E_REFUSED:
      * there, with that reason; CN_E_INTERRUPTED: the line was lost, or the partner gave up for
      * another reason. Before OPEN: CN_E_TIMEOUT: the partner did not come in time; CN_E_ADMISSION;
-     * CN_E_UNREACHABLE, CN_E_HUNG_UP: the server; CN_E_AUTH: see wait_ms. CN_E_CRYPTO,
-     * CN_E_RANDOM, CN_E_MEMORY: here. */
+     * CN_E_UNREACHABLE, CN_E_HUNG_UP: the server; CN_E_PROXY: the proxy before it; CN_E_AUTH: see
+     * wait_ms. CN_E_CRYPTO, CN_E_RANDOM, CN_E_MEMORY: here. */
     CN_EVENT_CLOSED,
     /* Before CONNECTED, or before CLOSED or RETRY if we were refused: the operator has told us
      * something, or somebody in his name (err: why it was refused); see cn_call_admission_note. */
@@ -214,12 +214,17 @@ struct cn_event {
 
 /* Begin: nothing has been sent yet on return. CN_E_ABSENT: not joined, no such contact (detail), or
  * cards not yet exchanged both ways (detail); CN_E_SERVER: they are for a server that was left;
- * CN_E_NAME; CN_E_USAGE: no contact, or no such service; CN_E_MEMORY; errors of reading files. */
+ * CN_E_NAME; CN_E_USAGE: no contact, or no such service; CN_E_CONFIG: the preferences, or the proxy
+ * that the environment names (detail); CN_E_OPEN_MODE: also of preferences that hold a proxy's
+ * password; CN_E_MEMORY; errors of reading files. */
 CN_API CN_MUST_USE enum cn_err cn_call_open(struct cn_call **call, struct cn_home *home,
                                             const struct cn_call_options *options);
 /* Ends at once whatever is going on, wipes and frees; NULL is fine. Streams go with it. */
 CN_API void cn_call_free(struct cn_call *call);
 
+/* Give room for so many. While the server is called several of its addresses may be tried at once,
+ * and names looked up; an open call has one. */
+enum { CN_CALL_DESCRIPTORS_MAX = 8 };
 /* Fill up to max entries with descriptors to wait for; the count. */
 CN_API size_t cn_call_descriptors(struct cn_call *call, struct pollfd *descriptors, size_t max);
 /* Milliseconds until cn_call_process is due whatever the descriptors do; -1: never. */
@@ -242,6 +247,9 @@ CN_API void cn_call_finish(struct cn_call *call);
 CN_API void cn_call_cancel(struct cn_call *call, enum cn_err why);
 
 CN_API const char *cn_call_suite(const struct cn_call *call); /* static */
+/* Where the line to the server goes, for messages: an address of cn_admission_info, and through
+ * which proxy, if any. Empty before CONNECTED; valid until the next use of the call. */
+CN_API const char *cn_call_server(const struct cn_call *call);
 CN_API bool cn_call_is_caller(const struct cn_call *call);
 CN_API bool cn_call_verified(const struct cn_call *call); /* contact's safety number compared */
 CN_API const struct cn_admission_note *cn_call_admission_note(const struct cn_call *call);
@@ -273,9 +281,10 @@ CN_API void *cn_stream_user(const struct cn_stream *stream);
 /* What goes first when several streams have something to send. Streams of one priority share the
  * line fairly, by octets, and one that is quiet most of the time goes before one that never is. */
 enum cn_stream_priority {
-    CN_PRIORITY_INTERACTIVE = 0, /* somebody waits for each word: before all others, so say little */
-    CN_PRIORITY_NORMAL,          /* at first */
-    CN_PRIORITY_BULK             /* what the others leave */
+    CN_PRIORITY_INTERACTIVE =
+        0,              /* somebody waits for each word: before all others, so say little */
+    CN_PRIORITY_NORMAL, /* at first */
+    CN_PRIORITY_BULK    /* what the others leave */
 };
 /* Ours alone: how the partner sends is its own matter. */
 CN_API void cn_stream_set_priority(struct cn_stream *stream, enum cn_stream_priority priority);

@@ -27,18 +27,23 @@ static bool wildcard(const char *address)
            strncmp(address, "[::]:", 5) == 0;
 }
 
-static bool address_fits(const char *option, const char *address, bool star)
+/* Listening: HOST may be a *; else what a fingerprint may hold. */
+static bool address_fits(const char *option, const char *address, bool listening)
 {
+    bool star = listening && address[0] == '*';
     char named[CN_ADDRESS_SIZE_MAX + 2];
 
     /* judge a * as if it were a host */
-    snprintf(named, sizeof named, "%s%s", address[0] == '*' && star ? "a" : "",
-             address[0] == '*' && star ? address + 1 : address);
-    if (strlen(address) <= CN_ADDRESS_SIZE_MAX && cn_address_valid(named))
+    snprintf(named, sizeof named, "%s%s", star ? "a" : "", star ? address + 1 : address);
+    if (strlen(address) <= CN_ADDRESS_SIZE_MAX &&
+        (listening ? cn_address_valid(named) : cn_address_reachable(named)))
         return true;
     cn_ctl_error("--%s: %s is not HOST:PORT", option, address);
     cn_ctl_hint("like server.example:7473, 192.0.2.1:7473 or [2001:db8::1]:7473; the port is from"
-                " 1 to 65535");
+                " 1 to 65535%s",
+                listening ? ""
+                          : "; srv:server.example stands for the SRV records that DNS has of"
+                            " _cyphernet._tcp.server.example");
     return false;
 }
 
@@ -316,7 +321,8 @@ const struct cn_ctl_verb cn_ctl_init_verb = {
     .summary = "Make the server's directory: its keys and an empty registry",
     .help = "  --listen HOST:PORT      where the server listens; up to 8 times; HOST may be *\n"
             "  --public HOST:PORT      where subscribers reach it, if that is another address;\n"
-            "                          needed when HOST is a wildcard\n"
+            "                          needed when HOST is a wildcard; srv:NAME: as the SRV\n"
+            "                          records of _cyphernet._tcp.NAME say\n"
             "  --operator-key PUBFILE  believe the operator whose public key this is, and make no\n"
             "                          operator's key here, but server.pub for him to import\n"
             "\nA directory that holds a registry or a key already is left as it is.\n",

@@ -104,7 +104,8 @@ const struct cn_ctl_verb cn_ctl_move_verb = {
     .name = "move",
     .usage = "move --public HOST:PORT...",
     .summary = "Tell all subscribers that the server is to be reached elsewhere",
-    .help = "  --public HOST:PORT  where subscribers reach it from now on; up to 8 times\n"
+    .help = "  --public HOST:PORT  where subscribers reach it from now on; up to 8 times;\n"
+            "                      srv:NAME: as the SRV records of _cyphernet._tcp.NAME say\n"
             "\nNew fingerprints name the new address. Who calls at the old one is told, and calls\n"
             "the new one from then on: so keep the old one working until all have called.\n",
     .options = options,

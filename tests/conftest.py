@@ -1,3 +1,4 @@
+import os
 import shutil
 import signal
 import sys
@@ -11,6 +12,11 @@ import pytest
 for number in (signal.SIGHUP, signal.SIGINT, signal.SIGQUIT):
     if signal.getsignal(number) == signal.SIG_IGN:
         signal.signal(number, lambda *_: None)
+
+# Servers are reached as the tests say, whatever proxies this machine is behind.
+for name in ("all_proxy", "https_proxy", "no_proxy"):
+    os.environ.pop(name, None)
+    os.environ.pop(name.upper(), None)
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 

@@ -56,7 +56,7 @@ analyzer() {
     for file in $(sources core server client); do
         case $file in *openssl.c) continue ;; esac
         gcc -std=c17 -D_GNU_SOURCE -DCN_VERSION='""' -DCN_LIBEXEC_DIR='""' -O1 -fanalyzer -Werror -Wno-analyzer-fd-leak -Wno-analyzer-malloc-leak \
-            -Iinclude -Iinclude/cyphernet -Icore \
+            -Iinclude -Iinclude/cyphernet -Icore -Iclient \
             -isystem node_modules/pqclean/deps/PQClean/crypto_kem/ml-kem-768/clean \
             -isystem node_modules/pqclean/deps/PQClean/common \
             -c "$file" -o /dev/null || return 1
@@ -79,8 +79,8 @@ cppcheck_all() {
 
 # Functions that nobody should call.
 banned() {
-    grep -nE '(^|[^A-Za-z0-9_])(strcpy|strcat|sprintf|vsprintf|atoi|atol|gets|rand|strtok|alloca)\(' \
-        include/*.h core/*.[ch] client/*.[ch] server/*.[ch] cli/*.[ch]
+    grep -rnE --include='*.[ch]' '(^|[^A-Za-z0-9_])(strcpy|strcat|sprintf|vsprintf|atoi|atol|gets|rand|strtok|alloca)\(' \
+        include core client server cli
 }
 
 # memcmp leaks what it compares: in core/ only on lines that say why it is public.
@@ -93,7 +93,7 @@ includes() {
     directory=$1
     shift
     for header in "$@"; do
-        grep -nF "#include \"$header\"" "$directory"/*.[ch]
+        grep -rnF --include='*.[ch]' "#include \"$header\"" "$directory"
     done
 }
 
@@ -118,7 +118,7 @@ client_points_down() { includes client $(headers_of server cli); }
 server_points_down() { includes server $(headers_of client cli) $(call_headers); }
 
 openssl_only_in() {
-    grep -ln '#include <openssl/' core/*.[ch] client/*.[ch] server/*.[ch] cli/*.[ch] |
+    grep -rl --include='*.[ch]' '#include <openssl/' core client server cli |
         grep -vE '^core/(crypto|kem_[a-z0-9_]+)\.c$'
 }
 

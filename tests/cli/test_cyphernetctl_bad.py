@@ -75,6 +75,18 @@ def test_what_is_no_address(ctl, address):
     assert not ctl.dir.exists()
 
 
+@pytest.mark.parametrize("address", ["srv:", "srv:1.2.3.4:7", "srv:70000", "srv:a b", "SRV:host", "srv:" + "x" * 300])
+def test_what_is_no_service(ctl, address):
+    said = ctl.bad(2, "init", "--listen", "127.0.0.1:1", "--public", address)
+    assert "HOST:PORT" in said and "srv:server.example" in said
+    assert not ctl.dir.exists()
+
+
+def test_a_service_is_not_listened_on(ctl):
+    assert "srv:" not in ctl.bad(2, "init", "--listen", "srv:server.example").split("hint")[1]
+    assert not ctl.dir.exists()
+
+
 @pytest.mark.parametrize("address", ["*:7473", "0.0.0.0:7473", "[::]:7473"])
 def test_a_wildcard_needs_a_public_address(ctl, address):
     said = ctl.bad(2, "init", "--listen", "127.0.0.1:1", "--listen", address)

@@ -3,6 +3,7 @@
 import hashlib
 import os
 import struct
+import subprocess
 
 import pytest
 
@@ -28,10 +29,11 @@ def digest(content, index=0):
     return message(SUM, struct.pack(">I", index) + hashlib.sha256(content).digest())
 
 
-def lie(world, service, control, *data, kind=2):
-    """Ann lies; data: of file 0, 1 and so on, in streams of this kind."""
+def lie(world, service, control, *data, kind=2, polite=False):
+    """Ann lies; data: of file 0, 1 and so on, in streams of this kind. polite: a talk she ends when bob has left."""
     return world.run_program(
-        [BUILD / "tests" / "support" / "liar", "bob", service, control.hex(), *[f"{kind}:{one.hex()}" for one in data]],
+        [BUILD / "tests" / "support" / "liar", "bob", service, polite * "polite:" + control.hex(),
+         *[f"{kind}:{one.hex()}" for one in data]],
         env={"CYPHERNET_HOME": str(world.ann.home)},
     )
 
@@ -242,28 +244,42 @@ def test_a_receiver_who_lies(world, tmp_path, answer):
     liar.end()
 
 
+LINE, DELIVERED, READ, LEFT = range(1, 5)
 TALK = {
-    "no such type": b"\x02\x00\x00\x00\x01x",
-    "too long": b"\x01\x00\x00\x20\x01" + b"x" * 0x2001,
+    "no such type": b"\x05\x00\x00\x00\x01x",
+    "too long": b"\x01\x00\x01\x00\x01" + b"x",
     "far too long": b"\x01\xff\xff\xff\xff",
+    "delivered, but never said": message(DELIVERED, struct.pack(">Q", 1)),
+    "read, but never said": message(READ, struct.pack(">Q", 1)),
+    "a short mark": message(DELIVERED, b"\0\0\0\1"),
+    "left in an unknown way": message(LEFT, b"\2"),
+    "left twice": 2 * message(LEFT, b"\0"),
+    "a line after leaving": message(LEFT, b"\0") + message(LINE, b"x"),
 }
 
 
 @pytest.mark.parametrize("nonsense", sorted(TALK))
 def test_talk_that_makes_no_sense(world, nonsense):
-    other = world.start(world.bob, "talk", "ann")
+    other = world.start(world.bob, "talk", "ann", stdin=subprocess.PIPE)
     lie(world, "talk", TALK[nonsense])
     assert other.end() == 1
     assert "ann said something that makes no sense" in other.said()
 
 
-@pytest.mark.parametrize("cut", [b"\x01\x00\x00", b"\x01\x00\x00\x00\x05hell"])
+@pytest.mark.parametrize("cut", [b"", b"\x01\x00\x00", b"\x01\x00\x00\x00\x05hell"])
 def test_talk_that_is_cut_off(world, cut):
-    """Half a line is not a line, and not a good end."""
-    other = world.start(world.bob, "talk", "ann")
+    """Half a line is not a line, and an end without leaving is not a good end."""
+    other = world.start(world.bob, "talk", "ann", stdin=subprocess.PIPE)
     lie(world, "talk", cut)
     assert other.end() != 0
     assert other.got() == b""
+
+
+def test_talk_that_ends_without_taking_what_was_said(world):
+    """An end is good only if the partner's program has every line."""
+    other = world.start(world.bob, "talk", "ann", stdin=b"important\n")
+    lie(world, "talk", message(LEFT, b"\0"))
+    assert other.end() == 1
 
 
 @pytest.mark.parametrize("attempt", range(10))

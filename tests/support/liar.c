@@ -1,8 +1,9 @@
 /* liar NAME SERVICE CONTROL [DATA...]: a partner who holds the right keys and says what it likes.
  * SERVICE is talk, send or receive; CONTROL (hexadecimal) goes out on the first stream of the call,
  * whoever opens it, and each DATA on one opened as the data of file 0, 1 and so on, or, as
- * KIND:DATA, as another kind of stream. CONTROL may be "refuse": the call, as soon as it is open.
- * Prints in hexadecimal what came on the first stream. The home is that of the environment. */
+ * KIND:DATA, as another kind of stream. CONTROL may be "refuse": the call, as soon as it is open;
+ * or begin with "polite:": the end of it is said when the partner has left the talk. Prints in
+ * hexadecimal what came on the first stream. The home is that of the environment. */
 #include <cyphernet.h>
 
 #include <stdio.h>
@@ -20,7 +21,8 @@ struct saying {
 
 static struct saying control, data[DATA_COUNT_MAX];
 static uint8_t data_count;
-static bool refuses;
+static bool refuses, is_polite;
+static uint8_t heard[6]; /* the last octets of the first stream */
 
 static size_t hex_read(const char *text, uint8_t *out)
 {
@@ -44,12 +46,19 @@ static void data_read(const char *text, struct saying *s)
     s->size = hex_read(colon ? colon + 1 : text, s->bytes);
 }
 
+static bool has_left(void)
+{
+    static const uint8_t left[sizeof heard - 1] = { 4, 0, 0, 0, 1 };
+
+    return memcmp(heard, left, sizeof left) == 0;
+}
+
 static void say(struct saying *s)
 {
     if (!s->stream || cn_stream_state(s->stream) == CN_STREAM_RESET)
         return;
     s->at += cn_stream_write(s->stream, s->bytes + s->at, s->size - s->at);
-    if (s->at == s->size)
+    if (s->at == s->size && (!is_polite || has_left()))
         cn_stream_finish(s->stream);
 }
 
@@ -58,8 +67,11 @@ static void hear(struct cn_stream *stream, bool shown)
     uint8_t byte;
 
     while (cn_stream_read(stream, &byte, 1) == 1) {
-        if (shown)
-            printf("%02x", byte);
+        if (!shown)
+            continue;
+        printf("%02x", byte);
+        memmove(heard, heard + 1, sizeof heard - 1);
+        heard[sizeof heard - 1] = byte;
     }
 }
 
@@ -114,7 +126,8 @@ int main(int argc, char **argv)
     if (argc < 4 || argc > 4 + DATA_COUNT_MAX || cn_home_open(&home, NULL) != CN_OK)
         return 2;
     refuses = strcmp(argv[3], "refuse") == 0;
-    control.size = refuses ? 0 : hex_read(argv[3], control.bytes);
+    is_polite = strncmp(argv[3], "polite:", 7) == 0;
+    control.size = refuses ? 0 : hex_read(argv[3] + (is_polite ? 7 : 0), control.bytes);
     for (; data_count < argc - 4; data_count++)
         data_read(argv[4 + data_count], &data[data_count]);
     err = lie(home, argv[1], argv[2]);

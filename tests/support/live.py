@@ -138,12 +138,12 @@ class Running:
 class World:
     """An operator's directory, a server on it, subscribers, and what they run."""
 
-    def __init__(self, tmp):
+    def __init__(self, tmp, host="127.0.0.1"):
         self.tmp = tmp
         tmp.mkdir(exist_ok=True)
         self.ctl = Ctl(tmp)
         self.port = free_port()
-        self.ctl.ok("init", "--listen", f"127.0.0.1:{self.port}", "--public", f"127.0.0.1:{self.public_port()}")
+        self.ctl.ok("init", "--listen", f"{host}:{self.port}", "--public", f"{host}:{self.public_port()}")
         self.server = None
         self.under_way = []
 

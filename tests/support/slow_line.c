@@ -184,8 +184,10 @@ static int64_t ways_move(void)
     for (bool moved = true; moved;) {
         moved = false;
         now = now_ns();
-        for (int i = 0; i < way_count; i++)
-            moved |= way_read(ways[i], now) | way_write(ways[i], now);
+        for (int i = 0; i < way_count; i++) {
+            moved |= way_read(ways[i], now);
+            moved |= way_write(ways[i], now);
+        }
     }
     ways_close();
     for (int i = 0; i < way_count; i++) {

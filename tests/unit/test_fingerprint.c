@@ -471,6 +471,44 @@ static void addresses(void **state)
     }
 }
 
+static void what_is_a_service_and_what_is_none(void **state)
+{
+    static const struct {
+        const char *text;
+        const char *name;
+    } rows[] = {
+        { "srv:server.example", "server.example" },
+        { "srv:a", "a" },
+        { "srv:7000x", "7000x" },
+        { "srv:_x-1.example", "_x-1.example" },
+        { "srv:7000", NULL }, /* the port 7000 of a host of that name */
+        { "srv:70000", NULL },
+        { "srv:", NULL },
+        { "srv", NULL },
+        { "SRV:server.example", NULL },
+        { "srv:server.example:7000", NULL },
+        { "srv:[::1]", NULL },
+        { "srv:a b", NULL },
+        { "srv:a\n", NULL },
+        { "srv:a/b", NULL },
+        { "server.example:7000", NULL },
+        { "srv:" TIMES_64("host") "x", NULL },
+        { "", NULL },
+    };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(rows); i++) {
+        const char *name = cn_address_service(rows[i].text);
+
+        if (!name != !rows[i].name || (name && strcmp(name, rows[i].name) != 0))
+            fail_msg("%s", rows[i].text);
+        if (name && (cn_address_valid(rows[i].text) || !cn_address_reachable(rows[i].text)))
+            fail_msg("%s", rows[i].text);
+    }
+    assert_true(cn_address_reachable("srv:7000") && cn_address_reachable("[::1]:1"));
+    assert_false(cn_address_reachable("srv:70000") || cn_address_reachable("server.example"));
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -492,6 +530,7 @@ int main(void)
         cmocka_unit_test(a_request_with_a_key_of_low_order_is_refused),
         cmocka_unit_test(names_and_labels),
         cmocka_unit_test(addresses),
+        cmocka_unit_test(what_is_a_service_and_what_is_none),
     };
 
     return cmocka_run_group_tests(tests, setup, crypto_teardown);

@@ -1,0 +1,264 @@
+/* talk_plain.c - a conversation of programs: lines in, lines out. */
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "backlog.h"
+#include "talk.h"
+#include "utf8.h"
+
+struct plain {
+    struct cn_talking *t;
+    char typed[CN_TALK_TEXT_SIZE_MAX + 1];
+    size_t typed_size;
+    uint64_t line_number; /* of the input */
+    bool input_ended, told_left;
+    bool lost; /* something of the input was not said */
+    struct cn_backlog shown;
+    char safe[5 * CN_TALK_TEXT_SIZE_MAX + 1]; /* a text whose every octet may be escaped */
+};
+
+/* --- what is typed -------------------------------------------------------------------------- */
+
+/* False: there is no room for it now. */
+static bool say(struct plain *p, size_t size)
+{
+    enum cn_err err = cn_talk_say(p->t->talk, p->typed, size, NULL);
+
+    if (err == CN_E_FULL)
+        return false;
+    if (err == CN_E_FORMAT) {
+        cn_error("line %llu of the input is not UTF-8, and was not sent",
+                 (unsigned long long)p->line_number);
+        cn_hint("texts are UTF-8 here; iconv(1) makes it of others");
+        p->lost = true;
+    }
+    return true;
+}
+
+/* Say the lines that are whole; at the end of the input also one without an end. A line that is too
+ * long goes in pieces. */
+static void lines_send(struct plain *p)
+{
+    for (;;) {
+        const char *end = memchr(p->typed, '\n', p->typed_size);
+        size_t size = end ? (size_t)(end - p->typed) : p->typed_size;
+        size_t used = end ? size + 1 : size;
+
+        if (!end && p->typed_size < sizeof p->typed && !(p->input_ended && size > 0))
+            break;
+        if (size > CN_TALK_TEXT_SIZE_MAX)
+            used = size = cn_utf8_cut(p->typed, CN_TALK_TEXT_SIZE_MAX);
+        if (!say(p, size))
+            return;
+        p->line_number += end != NULL;
+        memmove(p->typed, p->typed + used, p->typed_size - used);
+        p->typed_size -= used;
+    }
+    if (p->input_ended)
+        cn_talk_leave(p->t->talk, false);
+}
+
+static void typed_read(struct plain *p)
+{
+    ssize_t got = read(STDIN_FILENO, p->typed + p->typed_size, sizeof p->typed - p->typed_size);
+
+    if (got > 0) {
+        p->typed_size += (size_t)got;
+    } else if (got == 0 || errno == EBADF) {
+        p->input_ended = true;
+    } else if (errno != EINTR && errno != EAGAIN) {
+        cn_error("standard input: %s", strerror(errno));
+        p->input_ended = true;
+        p->t->code = CN_EXIT_FAILED;
+        cn_call_cancel(p->t->dial.call, CN_E_SYSTEM);
+    }
+}
+
+/* --- what arrives --------------------------------------------------------------------------- */
+
+/* Standard output, without blocking where that can be had. */
+static bool output_open(struct plain *p)
+{
+    struct stat st;
+    bool own = isatty(STDOUT_FILENO) || (fstat(STDOUT_FILENO, &st) == 0 && S_ISFIFO(st.st_mode));
+
+    return cn_backlog_open(&p->shown, own ? cn_own_end(STDOUT_FILENO, O_WRONLY) : STDOUT_FILENO);
+}
+
+static void output_close(struct plain *p)
+{
+    if (p->shown.fd > STDERR_FILENO)
+        close(p->shown.fd);
+    cn_backlog_close(&p->shown);
+}
+
+/* True: the output has taken all that was to be shown. A slow one holds back the partner by the
+ * stream's window, never the connection. */
+static bool show(struct plain *p)
+{
+    bool all = cn_backlog_flush(&p->shown);
+
+    if (p->shown.error && p->t->code == CN_EXIT_DONE) {
+        cn_error("standard output: %s", strerror(p->shown.error));
+        p->t->code = CN_EXIT_FAILED;
+        cn_call_cancel(p->t->dial.call, CN_E_SYSTEM);
+    }
+    return all && p->t->code == CN_EXIT_DONE;
+}
+
+/* Each line of the text as one of ours, so that none can look like another's. */
+static void line_put(struct plain *p, FILE *out, const struct cn_talk_event *event)
+{
+    const char *text = event->text;
+    size_t left = event->text_size;
+    char when[16] = "";
+    time_t now = time(NULL);
+    struct tm tm;
+    const char *end;
+
+    if (localtime_r(&now, &tm))
+        strftime(when, sizeof when, "%H:%M:%S", &tm);
+    do {
+        end = memchr(text, '\n', left);
+        size_t size = end ? (size_t)(end - text) : left;
+
+        fprintf(out, "[%s] %s: %s\n", when, p->t->dial.name,
+                cn_printable(p->safe, sizeof p->safe, text, size));
+        text += size + (end != NULL);
+        left -= size + (end != NULL);
+    } while (end);
+}
+
+/* As cn_json_text, but for ends of lines and tabs, which JSON has its own names for. */
+static void line_put_json(struct plain *p, FILE *out, const struct cn_talk_event *event)
+{
+    const char *text = event->text;
+    size_t left = event->text_size;
+
+    fprintf(out, "{\"v\":1,\"event\":\"line\",\"contact\":\"%s\",\"number\":%llu,\"text\":\"",
+            p->t->dial.name, (unsigned long long)event->number);
+    while (left > 0) {
+        size_t size = 0;
+
+        while (size < left && text[size] != '\n' && text[size] != '\t')
+            size++;
+        fputs(cn_json_text(p->safe, sizeof p->safe, text, size), out);
+        if (size < left)
+            fputs(text[size] == '\n' ? "\\n" : "\\t", out);
+        size += size < left;
+        text += size;
+        left -= size;
+    }
+    fputs("\"}\n", out);
+}
+
+static void mark_put_json(struct plain *p, FILE *out, const struct cn_talk_event *event)
+{
+    if (event->type == CN_TALK_DELIVERED)
+        fprintf(out, "{\"v\":1,\"event\":\"delivered\",\"contact\":\"%s\",\"number\":%llu}\n",
+                p->t->dial.name, (unsigned long long)event->number);
+    else
+        fprintf(out, "{\"v\":1,\"event\":\"read\",\"contact\":\"%s\",\"number\":%llu}\n",
+                p->t->dial.name, (unsigned long long)event->number);
+}
+
+static void left_put_json(struct plain *p, FILE *out)
+{
+    fprintf(out, "{\"v\":1,\"event\":\"left\",\"contact\":\"%s\"}\n", p->t->dial.name);
+}
+
+static void event_put(struct plain *p, FILE *out, const struct cn_talk_event *event)
+{
+    bool json = p->t->cli->json;
+
+    if (event->type == CN_TALK_LINE && json)
+        line_put_json(p, out, event);
+    else if (event->type == CN_TALK_LINE)
+        line_put(p, out, event);
+    else if (json && (event->type == CN_TALK_LEFT || event->type == CN_TALK_HUNG_UP))
+        left_put_json(p, out);
+    else if (json && (event->type == CN_TALK_DELIVERED || event->type == CN_TALK_READ))
+        mark_put_json(p, out, event);
+}
+
+/* The partner wants the end: what we have not said yet is not said any more. */
+static void hung_up(struct plain *p)
+{
+    if (p->typed_size > 0) {
+        cn_error("%s has left before all was said", p->t->dial.name);
+        p->lost = true;
+    }
+    p->typed_size = 0;
+    p->input_ended = true;
+    cn_talk_leave(p->t->talk, false);
+}
+
+static void events_take(struct plain *p)
+{
+    struct cn_talk_event event;
+
+    while (show(p) && cn_talk_next_event(p->t->talk, &event)) {
+        bool leaves = event.type == CN_TALK_LEFT || event.type == CN_TALK_HUNG_UP;
+
+        if (leaves && !p->told_left && !p->input_ended)
+            cn_say(p->t->cli, "%s has left%s", p->t->dial.name,
+                   event.type == CN_TALK_LEFT ? "; Ctrl-D ends the call" : "");
+        p->told_left |= leaves;
+        if (event.type == CN_TALK_HUNG_UP)
+            hung_up(p);
+        if (event.type == CN_TALK_BROKEN)
+            cn_talking_tell_broken(p->t);
+        event_put(p, p->shown.in, &event);
+    }
+}
+
+/* --- the call ------------------------------------------------------------------------------- */
+
+static void talk(struct plain *p)
+{
+    while (cn_talking_go_on(p->t)) {
+        struct pollfd polled[CN_TALKING_DESCRIPTOR_COUNT];
+        struct pollfd *own = polled + CN_CALL_DESCRIPTORS_MAX;
+        bool speaks = p->t->talk && p->t->code == CN_EXIT_DONE;
+        bool reads;
+
+        if (speaks) {
+            events_take(p);
+            lines_send(p);
+        }
+        reads = speaks && !p->input_ended && p->typed_size < sizeof p->typed;
+        own[0] = (struct pollfd) { reads ? STDIN_FILENO : -1, POLLIN, 0 };
+        own[1] = (struct pollfd) { cn_backlog_is_behind(&p->shown) ? p->shown.fd : -1, POLLOUT, 0 };
+        own[2] = (struct pollfd) { -1, 0, 0 };
+        if (!cn_talking_wait(p->t, polled))
+            return;
+        if (own[0].revents)
+            typed_read(p);
+    }
+}
+
+void cn_talk_plain(struct cn_talking *talking)
+{
+    struct plain *p = calloc(1, sizeof *p);
+
+    if (!p || !output_open(p)) {
+        talking->code = cn_fail(talking->cli, CN_E_MEMORY, "talking");
+        free(p);
+        return;
+    }
+    p->t = talking;
+    p->line_number = 1;
+    if (isatty(STDIN_FILENO))
+        cn_say(talking->cli, "type, and press Enter; Ctrl-D ends the call");
+    talk(p);
+    if (p->lost && talking->closed_err == CN_OK)
+        talking->code = CN_EXIT_FAILED;
+    output_close(p);
+    free(p);
+}

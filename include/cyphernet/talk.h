@@ -1,0 +1,70 @@
+/* talk.h - a conversation over a call of the service TALK: texts, and what became of them.
+ *
+ * When the call has said CN_EVENT_OPEN, open a talk on it; from then on hand it every event of the
+ * call, and take the talk's own events after each round until there is none. The lines of each end
+ * are numbered from 1.
+ *
+ * An event that is taken counts as delivered: the partner is told so. That a line was read is for
+ * the owner to say, with cn_talk_read. */
+#ifndef CYPHERNET_TALK_H
+#define CYPHERNET_TALK_H
+
+#include <cyphernet.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+struct cn_talk;
+
+enum { CN_TALK_TEXT_SIZE_MAX = 65536 }; /* octets */
+
+enum cn_talk_event_type {
+    CN_TALK_NONE = 0,
+    CN_TALK_LINE,      /* the partner's line of this number: text */
+    CN_TALK_DELIVERED, /* our lines up to number: the partner's program has taken them */
+    CN_TALK_READ,      /* our lines up to number: his user has read them */
+    CN_TALK_LEFT,      /* the partner says no more, but listens */
+    CN_TALK_HUNG_UP,   /* the partner says no more and wants the end; what we say still reaches his
+                        * program. Leave, too */
+    CN_TALK_ENDED,     /* all that either end said is delivered, and the call is finished */
+    CN_TALK_BROKEN     /* the partner said what makes no sense: the call is cancelled */
+};
+
+struct cn_talk_event {
+    enum cn_talk_event_type type;
+    uint64_t number;
+    const char *text; /* of a LINE: not ended by a NUL, and may hold anything, also what is not
+                       * UTF-8 or would drive a terminal. Borrowed until the next use of the talk */
+    size_t text_size;
+};
+
+/* The call must be open, and of the service TALK. It is borrowed: free the talk first.
+ * CN_E_MEMORY, CN_E_LIMIT; CN_E_UNEXPECTED: the call is not open. */
+CN_API CN_MUST_USE enum cn_err cn_talk_open(struct cn_talk **talk, struct cn_call *call);
+/* NULL is fine. What waits to be sent is lost, and the call stays as it is. */
+CN_API void cn_talk_free(struct cn_talk *talk);
+
+/* An event of the call. True: it was the talk's. */
+CN_API bool cn_talk_take(struct cn_talk *talk, const struct cn_event *event);
+/* False: none for now. */
+CN_API bool cn_talk_next_event(struct cn_talk *talk, struct cn_talk_event *event);
+
+/* Say text, copied; *number is the line's, and may be NULL. CN_E_FORMAT: it is not UTF-8;
+ * CN_E_LIMIT: it has more than CN_TALK_TEXT_SIZE_MAX octets; CN_E_FULL: try again after the next
+ * events; CN_E_UNEXPECTED: we have left. */
+CN_API CN_MUST_USE enum cn_err cn_talk_say(struct cn_talk *talk, const char *text, size_t size,
+                                           uint64_t *number);
+/* The user has read the partner's lines up to number. */
+CN_API void cn_talk_read(struct cn_talk *talk, uint64_t number);
+/* We say no more. The talk has ended when both ends have left. hang_up: ask the partner to leave at
+ * once; may follow upon having left without. */
+CN_API void cn_talk_leave(struct cn_talk *talk, bool hang_up);
+/* Whether all that was said, also that we leave, has been handed to the call. */
+CN_API bool cn_talk_is_sent(const struct cn_talk *talk);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
