@@ -26,7 +26,7 @@ static const struct cn_completion_option *wanting(const struct cn_completion_lin
         return option && option->value ? option : NULL;
     }
     for (const char *letter = word + 1; *letter; letter++) {
-        option = find(line, NULL, 0, *letter);
+        option = find(line, "", 0, *letter);
         if (option && option->value)
             return letter[1] ? NULL : option; /* else the rest of the word is the value */
     }
