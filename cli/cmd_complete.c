@@ -198,5 +198,7 @@ const struct cn_command cn_cmd_complete = {
     .help = "The last WORD is being typed, and may be empty. Installed scripts for bash, zsh and\n"
             "fish ask this.\n",
     .arguments_max = -1,
+    .keyless =
+        true, /* names of contacts are no secrets of files, and nobody wants to be asked now */
     .run = run,
 };

@@ -29,6 +29,7 @@ EXPECTED = [
     "share/man/man8/cyphernetd.8",
     "share/zsh/site-functions/_cyphernet",
     "share/zsh/site-functions/_cyphernetctl",
+    "include/cyphernet/tunnel.h",
 ]
 
 
