@@ -10,12 +10,13 @@ root=$out/root
     exit 1
 }
 
-# What the packages depend on and is none of them, of alternatives the last.
+# What the packages depend on and is none of them, of alternatives the last; one that several packages provide by its name.
 depends() {
     for package in "$out"/*.deb; do
         case $package in *-dbgsym_*) continue ;; esac
         dpkg-deb -f "$package" Depends
-    done | tr ',' '\n' | sed 's/(.*//; s/.*|//; s/ //g' | grep -v '^libcyphernet' | sort -u | paste -sd ,
+    done | tr ',' '\n' | sed 's/(.*//; s/.*|//; s/ //g; s/^systemd-sysusers/systemd-standalone-sysusers/' |
+        grep -v '^libcyphernet' | sort -u | paste -sd ,
 }
 
 rm -rf "$root"
