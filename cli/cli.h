@@ -65,6 +65,15 @@ struct cn_option {
 
 enum { CN_OPTION_COUNT_MAX = 8 };
 
+/* What a command that has verbs does, by its first argument. */
+struct cn_verb {
+    const char *name;
+    int arguments_min, arguments_max; /* the verb is one */
+    bool json;
+    const char *usage; /* after "cyphernet " */
+    int (*run)(struct cn_cli *cli);
+};
+
 struct cn_command {
     const char *name;
     const char *usage;                /* after "cyphernet " */
@@ -75,13 +84,14 @@ struct cn_command {
     bool takes_command;               /* what stands behind `--`, once the arguments are there */
     bool keyless;                     /* runs without the passphrase of a home that has one */
     bool json;                        /* prints something that --json changes */
+    const struct cn_verb *verbs;      /* up to one without a name; NULL: it has none */
     int (*run)(struct cn_cli *cli);
 };
 
 extern const struct cn_command cn_cmd_init, cn_cmd_request, cn_cmd_join, cn_cmd_contact,
     cn_cmd_pipe, cn_cmd_talk, cn_cmd_send, cn_cmd_receive, cn_cmd_forward, cn_cmd_serve,
     cn_cmd_connect, cn_cmd_passphrase, cn_cmd_backup, cn_cmd_restore, cn_cmd_doctor, cn_cmd_version,
-    cn_cmd_help;
+    cn_cmd_help, cn_cmd_complete;
 
 /* main.c: all commands, the last without a name; and one of them by name, or NULL. */
 extern const struct cn_command *const cn_commands[];
@@ -94,6 +104,8 @@ int cn_options_take(struct cn_cli *cli, int argc, char **argv, bool *told);
  * command, and its value; 0: none. */
 int cn_option_common_words(char *const *arguments);
 void cn_options_help(const struct cn_command *command);
+/* Those of every command, up to one without a name. */
+const struct cn_option *cn_options_common(void);
 
 /* message.c: all that goes to standard error. */
 void cn_say(const struct cn_cli *cli, const char *format, ...)

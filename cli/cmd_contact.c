@@ -324,13 +324,7 @@ static int remove_contact(struct cn_cli *cli)
     return err == CN_OK ? CN_EXIT_DONE : cn_contact_failed(cli, err, "removing");
 }
 
-static const struct {
-    const char *name;
-    int arguments_min, arguments_max;
-    bool json;
-    const char *usage;
-    int (*run)(struct cn_cli *cli);
-} verbs[] = {
+static const struct cn_verb verbs[] = {
     { "offer", 2, 2, true, "contact offer NAME [--qr] [-o FILE] [--new]", offer },
     { "accept", 2, 3, true, "contact accept NAME [FILE|-] [-o FILE] [--replace]", accept_card },
     { "verify", 2, 2, true, "contact verify NAME [--yes]", verify },
@@ -338,11 +332,12 @@ static const struct {
     { "show", 2, 2, true, "contact show NAME [--json]", show },
     { "rename", 3, 3, false, "contact rename OLD NEW", rename_contact },
     { "remove", 2, 2, false, "contact remove NAME", remove_contact },
+    { NULL, 0, 0, false, NULL, NULL },
 };
 
 static int run(struct cn_cli *cli)
 {
-    for (size_t i = 0; i < sizeof verbs / sizeof verbs[0]; i++) {
+    for (size_t i = 0; verbs[i].name; i++) {
         if (strcmp(cli->arguments[0], verbs[i].name) != 0)
             continue;
         cli->usage = verbs[i].usage;
@@ -373,5 +368,6 @@ const struct cn_command cn_cmd_contact = {
     .arguments_min = 1,
     .arguments_max = 3,
     .json = true,
+    .verbs = verbs,
     .run = run,
 };

@@ -15,6 +15,11 @@ static const struct cn_option common[] = {
     { NULL, 0, NULL, 0, NULL },
 };
 
+const struct cn_option *cn_options_common(void)
+{
+    return common;
+}
+
 static const struct cn_option *find_in(const struct cn_option *list, const char *name, size_t size,
                                        char letter)
 {

@@ -304,7 +304,8 @@ CN_API CN_MUST_USE enum cn_err cn_call_wait(struct cn_call *call, int timeout_ms
                                             struct cn_event *event);
 
 /* Say that all is done: what was received has been dealt with. The call closes, with CN_OK at both
- * ends, when both have said so and all sent octets are received. */
+ * ends, when both have said so, all streams are finished or reset both ways, and all sent octets
+ * are received. */
 CN_API void cn_call_finish(struct cn_call *call);
 /* Give up: the partner is told why (CN_E_REFUSED, CN_E_CANCELLED, CN_E_SYSTEM). Process until
  * CN_EVENT_CLOSED, which takes five seconds at most, or free: then the partner may not hear it. */

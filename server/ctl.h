@@ -19,7 +19,7 @@ enum { CN_CTL_OK = 0, CN_CTL_FAILED = 1, CN_CTL_USAGE = 2 }; /* exit codes */
 
 enum {
     CN_CTL_LIST_COUNT_MAX = 8,
-    CN_CTL_OPERAND_COUNT_MAX = 1,
+    CN_CTL_OPERAND_COUNT_MAX = 64, /* `complete` takes what is being typed */
     CN_CTL_DAYS_DEFAULT = 365,
     CN_CTL_DAYS_MAX = 3650,
     CN_CTL_CLASS_MAX = 255
@@ -70,7 +70,8 @@ struct cn_ctl_option {
     const char *name; /* without the dashes; NULL ends a list */
     char letter;      /* '\0': none */
     enum cn_ctl_option_kind kind;
-    size_t offset; /* in struct cn_ctl_arguments */
+    size_t offset;     /* in struct cn_ctl_arguments */
+    const char *value; /* what its value is called; NULL: it has none */
 };
 
 struct cn_ctl_verb {
@@ -98,6 +99,10 @@ extern const struct cn_ctl_verb cn_ctl_import_verb;
 extern const struct cn_ctl_verb cn_ctl_list_verb;
 extern const struct cn_ctl_verb cn_ctl_status_verb;
 extern const struct cn_ctl_verb cn_ctl_top_verb;
+extern const struct cn_ctl_verb cn_ctl_complete_verb;
+
+/* ctl_main.c: all of them, the last NULL. */
+extern const struct cn_ctl_verb *const cn_ctl_verbs[];
 
 /* ctl_say.c: to standard error, `cyphernetctl: error: ...` and so on. All but error and hint fall
  * silent with --quiet; detail speaks with --verbose only. */
@@ -128,6 +133,9 @@ bool cn_ctl_options_parse(struct cn_ctl *ctl, const struct cn_ctl_verb *const *v
 const struct cn_ctl_verb *cn_ctl_verb_find(const struct cn_ctl_verb *const *verbs,
                                            const char *name);
 void cn_ctl_verb_unknown(const char *name);
+
+/* Those of every verb, up to one without a name. */
+const struct cn_ctl_option *cn_ctl_options_common(void);
 
 /* ctl_place.c: the directory. */
 struct cn_ctl_place {

@@ -110,11 +110,11 @@ static int admit_run(struct cn_ctl *ctl)
 }
 
 static const struct cn_ctl_option options[] = {
-    { "name", '\0', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, name) },
-    { "days", '\0', CN_CTL_DAYS, offsetof(struct cn_ctl_arguments, days) },
-    { "class", '\0', CN_CTL_CLASS, offsetof(struct cn_ctl_arguments, limits_class) },
-    { "output", 'o', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, output) },
-    { NULL, '\0', CN_CTL_FLAG, 0 },
+    { "name", '\0', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, name), "LABEL" },
+    { "days", '\0', CN_CTL_DAYS, offsetof(struct cn_ctl_arguments, days), "N" },
+    { "class", '\0', CN_CTL_CLASS, offsetof(struct cn_ctl_arguments, limits_class), "N" },
+    { "output", 'o', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, output), "FILE" },
+    { NULL, '\0', CN_CTL_FLAG, 0, NULL },
 };
 
 const struct cn_ctl_verb cn_ctl_admit_verb = {

@@ -122,8 +122,8 @@ static int export_run(struct cn_ctl *ctl)
 }
 
 static const struct cn_ctl_option options[] = {
-    { "output", 'o', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, output) },
-    { NULL, '\0', CN_CTL_FLAG, 0 },
+    { "output", 'o', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, output), "FILE" },
+    { NULL, '\0', CN_CTL_FLAG, 0, NULL },
 };
 
 const struct cn_ctl_verb cn_ctl_export_verb = {

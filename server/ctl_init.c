@@ -307,10 +307,12 @@ static int init_run(struct cn_ctl *ctl)
 }
 
 static const struct cn_ctl_option options[] = {
-    { "listen", '\0', CN_CTL_TEXTS, offsetof(struct cn_ctl_arguments, listen) },
-    { "public", '\0', CN_CTL_TEXTS, offsetof(struct cn_ctl_arguments, public_address) },
-    { "operator-key", '\0', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, operator_key) },
-    { NULL, '\0', CN_CTL_FLAG, 0 },
+    { "listen", '\0', CN_CTL_TEXTS, offsetof(struct cn_ctl_arguments, listen), "HOST:PORT" },
+    { "public", '\0', CN_CTL_TEXTS, offsetof(struct cn_ctl_arguments, public_address),
+      "HOST:PORT" },
+    { "operator-key", '\0', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, operator_key),
+      "PUBFILE" },
+    { NULL, '\0', CN_CTL_FLAG, 0, NULL },
 };
 
 const struct cn_ctl_verb cn_ctl_init_verb = {

@@ -20,18 +20,17 @@ static const struct cn_ctl_verb help_verb = {
     .run = help_run,
 };
 
-static const struct cn_ctl_verb *const verbs[] = {
-    &cn_ctl_init_verb,      &cn_ctl_invite_verb, &cn_ctl_admit_verb,
-    &cn_ctl_renew_verb,     &cn_ctl_revoke_verb, &cn_ctl_suspend_verb,
-    &cn_ctl_unsuspend_verb, &cn_ctl_move_verb,   &cn_ctl_export_verb,
-    &cn_ctl_import_verb,    &cn_ctl_list_verb,   &cn_ctl_status_verb,
-    &cn_ctl_top_verb,       &help_verb,          NULL,
+const struct cn_ctl_verb *const cn_ctl_verbs[] = {
+    &cn_ctl_init_verb,   &cn_ctl_invite_verb,  &cn_ctl_admit_verb,     &cn_ctl_renew_verb,
+    &cn_ctl_revoke_verb, &cn_ctl_suspend_verb, &cn_ctl_unsuspend_verb, &cn_ctl_move_verb,
+    &cn_ctl_export_verb, &cn_ctl_import_verb,  &cn_ctl_list_verb,      &cn_ctl_status_verb,
+    &cn_ctl_top_verb,    &help_verb,           &cn_ctl_complete_verb,  NULL,
 };
 
 static void overview_print(FILE *out)
 {
     fputs("usage: cyphernetctl [--dir DIR] COMMAND ...\n\n", out);
-    for (const struct cn_ctl_verb *const *verb = verbs; *verb; verb++)
+    for (const struct cn_ctl_verb *const *verb = cn_ctl_verbs; *verb; verb++)
         fprintf(out, "  %-18s %s\n", (*verb)->name, (*verb)->summary);
     fputs("\nOptions of every command:\n"
           "  --dir DIR      the server's directory (default " CN_DIR_DEFAULT ")\n"
@@ -57,7 +56,7 @@ static int help_run(struct cn_ctl *ctl)
         overview_print(stdout);
         return CN_CTL_OK;
     }
-    verb = cn_ctl_verb_find(verbs, ctl->arguments.operand[0]);
+    verb = cn_ctl_verb_find(cn_ctl_verbs, ctl->arguments.operand[0]);
     if (!verb) {
         cn_ctl_verb_unknown(ctl->arguments.operand[0]);
         return CN_CTL_USAGE;
@@ -99,7 +98,7 @@ int main(int argc, char **argv)
         return CN_CTL_FAILED;
     process_prepare();
     cn_ctl_say_init(&ctl.arguments);
-    if (!cn_ctl_options_parse(&ctl, verbs, argc, argv))
+    if (!cn_ctl_options_parse(&ctl, cn_ctl_verbs, argc, argv))
         return CN_CTL_USAGE;
     cn_ctl_say_init(&ctl.arguments);
     if (ctl.arguments.version) {

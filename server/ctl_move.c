@@ -95,8 +95,9 @@ static int move_run(struct cn_ctl *ctl)
 }
 
 static const struct cn_ctl_option options[] = {
-    { "public", '\0', CN_CTL_TEXTS, offsetof(struct cn_ctl_arguments, public_address) },
-    { NULL, '\0', CN_CTL_FLAG, 0 },
+    { "public", '\0', CN_CTL_TEXTS, offsetof(struct cn_ctl_arguments, public_address),
+      "HOST:PORT" },
+    { NULL, '\0', CN_CTL_FLAG, 0, NULL },
 };
 
 const struct cn_ctl_verb cn_ctl_move_verb = {

@@ -7,14 +7,19 @@
 
 /* Those of every verb, before it or behind it. */
 static const struct cn_ctl_option common[] = {
-    { "dir", '\0', CN_CTL_TEXT, AT(dir) },
-    { "help", 'h', CN_CTL_FLAG, AT(help) },
-    { "version", '\0', CN_CTL_FLAG, AT(version) },
-    { "json", '\0', CN_CTL_FLAG, AT(json) },
-    { "quiet", 'q', CN_CTL_FLAG, AT(quiet) },
-    { "verbose", 'v', CN_CTL_FLAG, AT(verbose) },
-    { NULL, '\0', CN_CTL_FLAG, 0 },
+    { "dir", '\0', CN_CTL_TEXT, AT(dir), "DIR" },
+    { "help", 'h', CN_CTL_FLAG, AT(help), NULL },
+    { "version", '\0', CN_CTL_FLAG, AT(version), NULL },
+    { "json", '\0', CN_CTL_FLAG, AT(json), NULL },
+    { "quiet", 'q', CN_CTL_FLAG, AT(quiet), NULL },
+    { "verbose", 'v', CN_CTL_FLAG, AT(verbose), NULL },
+    { NULL, '\0', CN_CTL_FLAG, 0, NULL },
 };
+
+const struct cn_ctl_option *cn_ctl_options_common(void)
+{
+    return common;
+}
 
 /* What is left of argv. */
 struct rest {

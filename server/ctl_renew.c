@@ -140,11 +140,11 @@ static int renew_run(struct cn_ctl *ctl)
 }
 
 static const struct cn_ctl_option options[] = {
-    { "all", '\0', CN_CTL_FLAG, offsetof(struct cn_ctl_arguments, all) },
-    { "days", '\0', CN_CTL_DAYS, offsetof(struct cn_ctl_arguments, days) },
-    { "class", '\0', CN_CTL_CLASS, offsetof(struct cn_ctl_arguments, limits_class) },
-    { "output", 'o', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, output) },
-    { NULL, '\0', CN_CTL_FLAG, 0 },
+    { "all", '\0', CN_CTL_FLAG, offsetof(struct cn_ctl_arguments, all), NULL },
+    { "days", '\0', CN_CTL_DAYS, offsetof(struct cn_ctl_arguments, days), "N" },
+    { "class", '\0', CN_CTL_CLASS, offsetof(struct cn_ctl_arguments, limits_class), "N" },
+    { "output", 'o', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, output), "FILE" },
+    { NULL, '\0', CN_CTL_FLAG, 0, NULL },
 };
 
 const struct cn_ctl_verb cn_ctl_renew_verb = {

@@ -210,8 +210,8 @@ static int status_run(struct cn_ctl *ctl)
 }
 
 static const struct cn_ctl_option options[] = {
-    { "watch", '\0', CN_CTL_FLAG, offsetof(struct cn_ctl_arguments, watch) },
-    { NULL, '\0', CN_CTL_FLAG, 0 },
+    { "watch", '\0', CN_CTL_FLAG, offsetof(struct cn_ctl_arguments, watch), NULL },
+    { NULL, '\0', CN_CTL_FLAG, 0, NULL },
 };
 
 const struct cn_ctl_verb cn_ctl_status_verb = {

@@ -105,7 +105,7 @@ headers_of() {
     done
 }
 
-base_headers="admission.h armor.h certificate.h crypto.h env.h fingerprint.h noise.h notice.h reader.h writer.h"
+base_headers="admission.h armor.h certificate.h completion.h crypto.h env.h fingerprint.h noise.h notice.h reader.h writer.h"
 
 call_headers() {
     for header in $(headers_of core); do
@@ -129,7 +129,7 @@ conditionals() {
 
 # What core objects need from outside: pure functions of the C library, and libcrypto where allowed.
 core_symbols() {
-    for archive in core_base core_call pqclean; do
+    for archive in core_base core_call core_commands pqclean; do
         [ -d "build/core/lib$archive.a.p" ] || continue # no PQClean where libcrypto has ML-KEM
         find "build/core/lib$archive.a.p" -name '*.o' | while read -r object; do
             name=$(basename "$object" .c.o)
@@ -164,7 +164,7 @@ parts_apart() {
 
 # The library exports what <cyphernet.h> declares, and nothing else.
 exports() {
-    nm -D --defined-only build/libcyphernet.so | awk '$2 != "A" { print $3 }' | sort >"$out/exported"
+    nm -D --defined-only build/libcyphernet.so | awk '$2 != "A" { print $3 }' | sed 's/@@.*//' | sort >"$out/exported"
     cat include/cyphernet.h include/cyphernet/*.h | tr '\n' ' ' |
         grep -oE 'CN_API [^;(]*[ *](cn_[a-z_0-9]+)\(' | grep -oE 'cn_[a-z_0-9]+\($' | tr -d '(' |
         sort >"$out/declared"
@@ -198,7 +198,7 @@ numbers() {
 }
 
 scripts() {
-    shellcheck run .ci/run $(find tests bench -name '*.sh')
+    shellcheck run .ci/run $(find tests bench packaging -name '*.sh')
 }
 
 if [ "${1:-}" = deep ]; then
@@ -223,6 +223,7 @@ check 'core does no I/O, clock, randomness, allocation' nothing core_symbols
 check 'the server links nothing that could read' nothing blind
 check 'each process has its part only' nothing parts_apart
 check 'the library exports its header' exports
+check 'the library keeps what programs rely on' /usr/bin/python3 tests/abi.py check
 check 'the library ends no process' nothing exits
 check 'manual pages' manuals
 check 'links of the documents' nothing links

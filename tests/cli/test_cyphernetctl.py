@@ -14,7 +14,7 @@ import pytest
 from ctl_helper import BUILD, Ctl, fingerprint, request, unarmor, needs_root
 
 VERBS = ["init", "invite", "admit", "renew", "revoke", "suspend", "unsuspend", "move",
-         "export-revocations", "import", "list", "status", "top", "help"]
+         "export-revocations", "import", "list", "status", "top", "help", "complete"]
 
 
 def mode(path):
