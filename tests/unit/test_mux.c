@@ -382,6 +382,18 @@ static void streams_that_nobody_releases_are_bounded(void **state)
     assert_int_equal(id / 2, CN_MUX_HELD_COUNT_MAX + 1);
 }
 
+/* Nothing goes out meanwhile: the line is full. */
+static void streams_that_are_released_make_room_at_once(void **state)
+{
+    (void)state;
+    for (uint32_t id = 1; id < 4 * CN_MUX_HELD_COUNT_MAX; id += 2) {
+        assert_err(say_open(1, id, 1), CN_OK);
+        assert_err(say(1, &(struct cn_frame) { .type = CN_FRAME_RESET, .stream = id }), CN_OK);
+        cn_stream_release(last_stream_of(1));
+    }
+    assert_int_equal(ends[1].mux.their_count, 0);
+}
+
 static void frames_of_a_stream_of_mine_that_is_not_announced_are_refused(void **state)
 {
     (void)state;
@@ -822,8 +834,11 @@ static void a_reset_makes_room_for_others_to_write(void **state)
     }
     fill_up(waiting);
     assert_false(told_writable(0, waiting));
+    assert_false(cn_mux_has_event(&ends[0].mux));
     cn_stream_reset(streams[0], 0);
+    assert_true(cn_mux_has_event(&ends[0].mux)); /* so that nobody sleeps on it */
     assert_true(told_writable(0, waiting));
+    assert_false(cn_mux_has_event(&ends[0].mux));
     assert_false(told_writable(0, waiting));
     assert_int_equal(write_zeros(waiting, 1), 1);
 }
@@ -1062,6 +1077,57 @@ static void who_is_done_first_still_acknowledges_the_other(void **state)
         assert_true(cn_mux_is_closed(&ends[i].mux));
         assert_err(cn_mux_open(&ends[i].mux, 1, NULL, 0, &more), CN_E_UNEXPECTED);
     }
+}
+
+/* Whoever has said CLOSE answers no stream any more that it had not heard of. */
+static void a_stream_that_crosses_the_partners_close_is_lost(void **state)
+{
+    struct cn_stream *crossing, *other;
+    enum cn_event_type type;
+    bool told = false;
+
+    (void)state;
+    (void)open_at(1);
+    pass_all();
+    cn_stream_reset(stream_of(1, 2), 3);
+    pass_all();
+    cn_mux_finish(&ends[0].mux);
+    crossing = open_at(1);
+    (void)write_zeros(crossing, 100);
+    assert_true(pass(0)); /* CLOSE */
+    assert_int_equal(ends[0].said.count[CN_FRAME_CLOSE], 1);
+    while (cn_mux_next_event(&ends[1].mux, &other, &type))
+        told |= other == crossing && type == CN_EVENT_READABLE;
+    assert_true(told);
+    assert_int_equal(cn_stream_state(crossing), CN_STREAM_RESET);
+    assert_int_equal(cn_stream_reset_code(stream_of(1, 2)), 3);
+    cn_mux_finish(&ends[1].mux);
+    pass_all();
+    assert_true(cn_mux_is_closed(&ends[0].mux) && cn_mux_is_closed(&ends[1].mux));
+}
+
+static void who_has_open_streams_is_not_done(void **state)
+{
+    (void)state;
+    assert_err(say_open(1, 1, 1), CN_OK);
+    assert_err(say(1, &(struct cn_frame) { .type = CN_FRAME_CLOSE }), CN_E_UNEXPECTED);
+}
+
+/* What waits to be sent goes nowhere. */
+static void a_code_overtakes_data(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    open_wide(s);
+    (void)write_zeros(s[0], 400000);
+    cn_mux_close(&ends[0].mux, 6);
+    assert_true(pass(0));
+    assert_int_equal(ends[0].said.count[CN_FRAME_CLOSE], 1);
+    assert_true(ends[0].said.octets == 0);
+    assert_int_equal(ends[1].mux.close_received_code, 6);
+    assert_int_equal(cn_stream_state(s[1]), CN_STREAM_OPEN); /* not ended */
 }
 
 static void a_code_closes_at_once(void **state)
@@ -1602,6 +1668,7 @@ int main(void)
         TEST(no_more_streams_are_opened_than_allowed),
         TEST(a_stream_that_is_over_makes_room_before_it_is_released),
         TEST(streams_that_nobody_releases_are_bounded),
+        TEST(streams_that_are_released_make_room_at_once),
         TEST(frames_of_a_stream_of_mine_that_is_not_announced_are_refused),
         TEST(data_beyond_the_window_is_refused),
         TEST(data_across_the_window_is_refused),
@@ -1632,6 +1699,9 @@ int main(void)
         TEST(an_end_that_was_never_bulk_is_padded_as_everything_else),
         TEST(close_waits_until_all_is_acknowledged),
         TEST(who_is_done_first_still_acknowledges_the_other),
+        TEST(a_stream_that_crosses_the_partners_close_is_lost),
+        TEST(who_has_open_streams_is_not_done),
+        TEST(a_code_overtakes_data),
         TEST(a_code_closes_at_once),
         TEST(an_empty_call_closes),
         TEST(a_reset_ends_both_directions_at_both_ends),
