@@ -1610,6 +1610,28 @@ static void memory_that_is_read_or_given_up_lets_other_windows_grow(void **state
     assert_true(ends[1].mux.rx_extra == 0);
 }
 
+/* A stream that has ended takes no more: what its window would have allowed is for others. */
+static void an_end_lets_other_windows_grow(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    line_is_fast(0);
+    open_both(s);
+    while (s[1]->rx_window < CN_MUX_WINDOW_SIZE_MAX) {
+        (void)write_zeros(s[0], CN_CHUNK_SIZE_MAX);
+        (void)pass(0);
+        (void)drain(s[1]);
+        (void)pass(1);
+    }
+    assert_true(ends[1].mux.rx_extra > CN_MUX_EXTRA_SIZE_MAX / 4);
+    cn_stream_finish(s[0]);
+    pass_all();
+    (void)drain(s[1]);
+    assert_true(ends[1].mux.rx_extra == 0);
+    assert_int_equal(ends[1].said.count[CN_FRAME_RESET], 0);
+}
+
 static void memory_is_bounded_whatever_the_program_writes(void **state)
 {
     enum { STREAM_COUNT = 200 };
@@ -1721,6 +1743,7 @@ int main(void)
         TEST(windows_that_nobody_reads_fit_into_memory),
         TEST(windows_grow_together_no_further_than_there_is_memory),
         TEST(memory_that_is_read_or_given_up_lets_other_windows_grow),
+        TEST(an_end_lets_other_windows_grow),
         TEST(memory_is_bounded_whatever_the_program_writes),
         TEST(what_the_program_writes_takes_no_memory_from_what_arrives),
         TEST(every_stream_that_is_allowed_can_hold_a_little),
