@@ -18,18 +18,34 @@ enum cn_exit {
     CN_EXIT_REFUSED = 8
 };
 
+/* An option that was given, in the order of the command line; of those that may be given more than
+ * once. */
+struct cn_given {
+    const struct cn_option *option;
+    const char *value;
+};
+
+enum { CN_GIVEN_COUNT_MAX = 256 };
+
 /* Values of all options of all commands, and the arguments left. */
 struct cn_cli {
     const struct cn_command *command;
     const char *usage;    /* of the verb of a command that has verbs; NULL: the command's */
     struct cn_home *home; /* open while a command runs */
     bool json, quiet, verbose;
-    bool fresh, replace, yes, keep, overwrite, no_input, answer;
+    bool fresh, replace, yes, keep, overwrite, no_input, answer, qr, remove, passphrase, gitignore,
+        compress;
     const char *output;    /* -o */
     const char *directory; /* -d */
     const char *rsa;
     const char *wait;
     const char *events;
+    const char *conflict;
+    const char *input_name;
+    const char *passphrase_fd;
+    const char *repeated; /* the last of those that may be given more than once */
+    struct cn_given given[CN_GIVEN_COUNT_MAX];
+    size_t given_count;
     char **arguments; /* not options */
     int argument_count;
     char **words; /* COMMAND and its arguments, up to a NULL; NULL: none */
@@ -37,7 +53,8 @@ struct cn_cli {
     bool told_unlocked;
 };
 
-/* Where an option puts its value: a bool, or a const char *. */
+/* Where an option puts its value: a bool, or a const char *; or, if what the value is called ends
+ * in "...", a struct cn_texts. */
 struct cn_option {
     const char *name;  /* long, without dashes */
     char letter;       /* 0: none */
@@ -56,12 +73,14 @@ struct cn_command {
     const struct cn_option *options;  /* up to one without a name; NULL: none of its own */
     int arguments_min, arguments_max; /* max -1: any number */
     bool takes_command;               /* what stands behind `--`, once the arguments are there */
+    bool keyless;                     /* runs without the passphrase of a home that has one */
     bool json;                        /* prints something that --json changes */
     int (*run)(struct cn_cli *cli);
 };
 
 extern const struct cn_command cn_cmd_init, cn_cmd_request, cn_cmd_join, cn_cmd_contact,
-    cn_cmd_pipe, cn_cmd_talk, cn_cmd_send, cn_cmd_receive, cn_cmd_doctor, cn_cmd_version,
+    cn_cmd_pipe, cn_cmd_talk, cn_cmd_send, cn_cmd_receive, cn_cmd_forward, cn_cmd_serve,
+    cn_cmd_connect, cn_cmd_passphrase, cn_cmd_backup, cn_cmd_restore, cn_cmd_doctor, cn_cmd_version,
     cn_cmd_help;
 
 /* main.c: all commands, the last without a name; and one of them by name, or NULL. */
@@ -71,8 +90,9 @@ const struct cn_command *cn_command_find(const char *name);
 /* options.c: take the options of one command from argv. CN_EXIT_DONE: go on; *told: help or version
  * was asked for and given. */
 int cn_options_take(struct cn_cli *cli, int argc, char **argv, bool *told);
-/* -q, -v or --json, which may also stand before the command. */
-bool cn_option_is_common(const char *argument);
+/* How many of the arguments are an option of every command, which may also stand before the
+ * command, and its value; 0: none. */
+int cn_option_common_words(char *const *arguments);
 void cn_options_help(const struct cn_command *command);
 
 /* message.c: all that goes to standard error. */
@@ -103,7 +123,8 @@ char *cn_json_text(char *out, size_t size, const char *text, size_t text_size);
 /* A descriptor of our own for the pipe or terminal that fd is (flags: O_RDONLY or O_WRONLY), so
  * that not waiting for it changes nothing for others; fd itself where that cannot be had. */
 int cn_own_end(int fd, int flags);
-/* path NULL or "-": standard input. Says what is wrong itself; the exit code. */
+/* path NULL or "-": standard input. Of a picture: the texts of its QR codes, each on a line. Says
+ * what is wrong itself; the exit code. */
 int cn_text_read(const char *path, char *text, size_t size_max, size_t *size);
 /* Where an asked-for text goes. It is opened before anything is changed, so that one that cannot be
  * written changes nothing. */
@@ -121,6 +142,8 @@ int cn_output_write(const struct cn_cli *cli, struct cn_output *output, const ch
                     const char *text, size_t size);
 /* There is nothing to write: remove it again. */
 void cn_output_drop(struct cn_output *output);
+/* The number of a descriptor that is open. */
+bool cn_descriptor(const char *text, int *fd);
 bool cn_seconds(const char *text, int64_t *ms);
 
 /* admission.c: what every command that uses the fingerprint says of its expiry. */

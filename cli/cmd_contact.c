@@ -6,10 +6,15 @@
 #include <unistd.h>
 
 #include "crypto.h"
+#include "qr_offer.h"
+
+enum { WORDS_IN_LINE = 7 };
 
 static const struct cn_option options[] = {
     { "output", 'o', "FILE", offsetof(struct cn_cli, output),
       "write my card there; offer: instead of standard output" },
+    { "qr", 0, NULL, offsetof(struct cn_cli, qr),
+      "offer: as QR codes, in the terminal or, with -o, as a picture (PNG)" },
     { "new", 0, NULL, offsetof(struct cn_cli, fresh), "offer: a new card; both exchange again" },
     { "replace", 0, NULL, offsetof(struct cn_cli, replace),
       "accept: instead of the card that is held" },
@@ -17,7 +22,7 @@ static const struct cn_option options[] = {
     { NULL, 0, NULL, 0, NULL },
 };
 
-static int failed(struct cn_cli *cli, enum cn_err err, const char *what)
+int cn_contact_failed(struct cn_cli *cli, enum cn_err err, const char *what)
 {
     int code = cn_fail(cli, err, what);
     const char *about = cn_home_detail(cli->home)->about;
@@ -34,6 +39,8 @@ static int failed(struct cn_cli *cli, enum cn_err err, const char *what)
             "this card answers another card than the one you offer now: hand over the present "
             "one (`cyphernet contact offer`), and ask for a new card in reply (`offer --new` at "
             "the other end)");
+    if (err == CN_E_PART)
+        cn_hint("give all parts at once, each on a line, or all in one picture");
     if (err == CN_E_KIND && !about[0])
         cn_hint("it must be a card, as `cyphernet contact offer` makes it");
     if (err == CN_E_KEY && about[0])
@@ -46,14 +53,29 @@ static int failed(struct cn_cli *cli, enum cn_err err, const char *what)
     return code;
 }
 
+/* Some to a line, so that both find their place again. */
+static void print_words(const char *words)
+{
+    for (size_t word = 1; *words; words++) {
+        if (*words == ' ')
+            putchar(word++ % WORDS_IN_LINE == 0 ? '\n' : ' ');
+        else
+            putchar(*words);
+    }
+    putchar('\n');
+}
+
 /* What was asked for, whatever else is said or not. */
 static void print_safety(const struct cn_cli *cli, const struct cn_contact_info *info)
 {
-    if (cli->json)
-        printf("{\"v\":1,\"event\":\"safety\",\"name\":\"%s\",\"safety\":\"%s\"}\n", info->name,
-               info->safety);
-    else
+    if (cli->json) {
+        printf(
+            "{\"v\":1,\"event\":\"safety\",\"name\":\"%s\",\"safety\":\"%s\",\"words\":\"%s\"}\n",
+            info->name, info->safety, info->words);
+    } else {
         printf("%s\n", info->safety);
+        print_words(info->words);
+    }
     fflush(stdout);
 }
 
@@ -68,7 +90,7 @@ static int write_card(struct cn_cli *cli, const char *name, bool fresh, struct c
     if (err == CN_OK) {
         code = cn_output_write(cli, output, "card", text, size);
     } else {
-        code = failed(cli, err, "making the card");
+        code = cn_contact_failed(cli, err, "making the card");
         cn_output_drop(output);
     }
     cn_wipe(text, sizeof text);
@@ -85,6 +107,8 @@ static int offer(struct cn_cli *cli)
     if (code != CN_EXIT_DONE)
         return code;
     cn_tell_expiry(cli);
+    if (cli->qr)
+        return cn_qr_offer(cli, cli->arguments[1], &output);
     return write_card(cli, cli->arguments[1], cli->fresh, &output);
 }
 
@@ -103,7 +127,7 @@ static int read_card(struct cn_cli *cli, const char *name, struct cn_contact_inf
         if (err == CN_OK)
             err = cn_contact_show(cli->home, name, info);
         if (err != CN_OK)
-            code = failed(cli, err, "accepting the card");
+            code = cn_contact_failed(cli, err, "accepting the card");
     }
     cn_wipe(text, sizeof text);
     return code;
@@ -119,7 +143,8 @@ static void tell_accepted(const struct cn_cli *cli, const struct cn_contact_info
            "verify %s`:",
            info->name, info->name);
     if (cli->output && strcmp(cli->output, "-") == 0 && !cli->json)
-        cn_say(cli, "%s", info->safety); /* standard output is the card's */
+        cn_say(cli, "%s; in words: %s", info->safety,
+               info->words); /* standard output is the card's */
     else
         print_safety(cli, info);
 }
@@ -177,7 +202,7 @@ static int verify(struct cn_cli *cli)
         return CN_EXIT_FAILED;
     }
     if (err != CN_OK)
-        return failed(cli, err, "verifying");
+        return cn_contact_failed(cli, err, "verifying");
     print_safety(cli, &info);
     if (ferror(stdout)) /* what nobody has seen nobody has compared */
         return CN_EXIT_FAILED;
@@ -185,9 +210,9 @@ static int verify(struct cn_cli *cli)
         cn_say(cli, "%s; compare, then say --yes", info.verified ? "verified" : "not verified yet");
         return CN_EXIT_DONE;
     }
-    if (!cli->yes && !ask("Does the other end show the same number?")) {
+    if (!cli->yes && !ask("Does the other end show the same number, or the same words?")) {
         cn_error("not verified");
-        cn_hint("if the numbers differ, somebody changed a card: exchange new ones "
+        cn_hint("if they differ, somebody changed a card: exchange new ones "
                 "(`cyphernet contact offer %s --new`)",
                 name);
         return CN_EXIT_NOT_AUTHENTIC;
@@ -199,7 +224,7 @@ static int verify(struct cn_cli *cli)
     }
     err = cn_contact_verify(cli->home, name);
     if (err != CN_OK)
-        return failed(cli, err, "verifying");
+        return cn_contact_failed(cli, err, "verifying");
     cn_say(cli, "%s is verified", name);
     return CN_EXIT_DONE;
 }
@@ -221,8 +246,8 @@ static void print_json(const struct cn_contact_info *info)
            state_of(info), info->offered ? "true" : "false", info->accepted ? "true" : "false",
            info->verified ? "true" : "false");
     cn_json_string(info->made_for);
-    printf(",\"identity\":\"%s\",\"suite\":\"%s\",\"safety\":\"%s\"}\n", info->kind, info->suite,
-           info->safety);
+    printf(",\"identity\":\"%s\",\"suite\":\"%s\",\"safety\":\"%s\",\"words\":\"%s\"}\n",
+           info->kind, info->suite, info->safety, info->words);
 }
 
 static void print(const struct cn_cli *cli, const struct cn_contact_info *info)
@@ -242,7 +267,7 @@ static int list(struct cn_cli *cli)
     int code = CN_EXIT_DONE;
 
     if (err != CN_OK)
-        return failed(cli, err, "listing");
+        return cn_contact_failed(cli, err, "listing");
     for (size_t i = 0; i < count; i++) {
         err = contacts[i].err;
         if (err != CN_OK) /* again, for the detail */
@@ -250,7 +275,7 @@ static int list(struct cn_cli *cli)
         if (err == CN_OK) {
             print(cli, &contacts[i]);
         } else {
-            (void)failed(cli, err, "listing");
+            (void)cn_contact_failed(cli, err, "listing");
             code = CN_EXIT_FAILED;
         }
     }
@@ -266,7 +291,7 @@ static int show(struct cn_cli *cli)
     enum cn_err err = cn_contact_show(cli->home, cli->arguments[1], &info);
 
     if (err != CN_OK)
-        return failed(cli, err, "showing");
+        return cn_contact_failed(cli, err, "showing");
     if (cli->json) {
         print_json(&info);
         return CN_EXIT_DONE;
@@ -275,7 +300,8 @@ static int show(struct cn_cli *cli)
     if (info.accepted)
         printf("knows me as:   %s\nidentity:      %s and ML-KEM-768\n", info.made_for, info.kind);
     if (info.safety[0])
-        printf("suite:         %s\nsafety number: %s\n", info.suite, info.safety);
+        printf("suite:         %s\nsafety number: %s\nin words:      %s\n", info.suite, info.safety,
+               info.words);
     return CN_EXIT_DONE;
 }
 
@@ -285,7 +311,7 @@ static int rename_contact(struct cn_cli *cli)
     int code;
 
     if (err != CN_E_EXISTS)
-        return err == CN_OK ? CN_EXIT_DONE : failed(cli, err, "renaming");
+        return err == CN_OK ? CN_EXIT_DONE : cn_contact_failed(cli, err, "renaming");
     code = cn_fail(cli, err, "renaming");
     cn_hint("choose another name, or remove that contact first");
     return code;
@@ -295,7 +321,7 @@ static int remove_contact(struct cn_cli *cli)
 {
     enum cn_err err = cn_contact_remove(cli->home, cli->arguments[1]);
 
-    return err == CN_OK ? CN_EXIT_DONE : failed(cli, err, "removing");
+    return err == CN_OK ? CN_EXIT_DONE : cn_contact_failed(cli, err, "removing");
 }
 
 static const struct {
@@ -305,7 +331,7 @@ static const struct {
     const char *usage;
     int (*run)(struct cn_cli *cli);
 } verbs[] = {
-    { "offer", 2, 2, true, "contact offer NAME [-o FILE] [--new]", offer },
+    { "offer", 2, 2, true, "contact offer NAME [--qr] [-o FILE] [--new]", offer },
     { "accept", 2, 3, true, "contact accept NAME [FILE|-] [-o FILE] [--replace]", accept_card },
     { "verify", 2, 2, true, "contact verify NAME [--yes]", verify },
     { "list", 1, 1, true, "contact list [--json]", list },
@@ -334,9 +360,10 @@ const struct cn_command cn_cmd_contact = {
     .name = "contact",
     .usage = "contact offer|accept|verify|list|show|rename|remove ...",
     .summary = "Exchange cards with those you call, and look after them",
-    .help = "  contact offer NAME [-o FILE] [--new]             my card for NAME\n"
-            "  contact accept NAME [FILE|-] [-o FILE] [--replace]   NAME's card; -o: mine in "
-            "reply\n"
+    .help = "  contact offer NAME [--qr] [-o FILE] [--new]      my card for NAME\n"
+            "  contact accept NAME [FILE|-] [-o FILE] [--replace]   NAME's card, as text or as a "
+            "picture\n"
+            "                                                   of QR codes; -o: mine in reply\n"
             "  contact verify NAME [--yes]                      compare the safety number\n"
             "  contact list [--json]\n"
             "  contact show NAME [--json]\n"

@@ -8,6 +8,7 @@
 
 #include "dial.h"
 #include "home.h"
+#include "passphrase.h"
 
 enum {
     PROBE_MS = 10000, /* a server that does not know us hangs up after 5 s */
@@ -67,6 +68,8 @@ static void tell_failure(struct report *report, const char *check, enum cn_err e
         remedy = chmod;
     } else if (detail->system_error) {
         remedy = "mend that first";
+    } else if (err == CN_E_SEALED) {
+        remedy = "it can be seen with the passphrase";
     } else if (err == CN_E_VERSION) {
         remedy = "made by a newer version: update this program";
     }
@@ -105,6 +108,31 @@ static void check_identity(struct report *report)
         tell_failure(report, "identity", err);
     else
         tell(report, "identity", CN_EXIT_DONE, NULL, "%s and ML-KEM-768", kind);
+}
+
+static void check_passphrase(struct report *report)
+{
+    enum cn_home_sealing_state state = CN_HOME_PLAIN;
+    enum cn_err err = cn_home_sealing(report->cli->home, &state);
+
+    if (err != CN_OK) {
+        tell_failure(report, "passphrase", err);
+        return;
+    }
+    if (state == CN_HOME_PLAIN) {
+        tell(report, "passphrase", CN_EXIT_DONE, "`cyphernet passphrase` sets one",
+             "none: whoever can read your files has your keys");
+        return;
+    }
+    if (cn_passphrase_unseal(report->cli) != CN_EXIT_DONE)
+        tell(report, "passphrase", CN_EXIT_FAILED, "give the right one",
+             "your keys are sealed, and were not opened");
+    else if (state == CN_HOME_CHANGING)
+        tell(report, "passphrase", CN_EXIT_FAILED,
+             "`cyphernet passphrase`, or with --remove, once more",
+             "setting or removing it was interrupted: some files are not sealed");
+    else
+        tell(report, "passphrase", CN_EXIT_DONE, NULL, "your keys are sealed");
 }
 
 static void check_preferences(struct report *report)
@@ -268,6 +296,7 @@ static int run(struct cn_cli *cli)
 
     check_program(&report);
     check_memory(&report);
+    check_passphrase(&report);
     check_identity(&report);
     check_preferences(&report);
     check_contacts(&report);
@@ -281,6 +310,7 @@ const struct cn_command cn_cmd_doctor = {
     .summary = "Tell what is set up, what is missing, and whether the server admits you",
     .help = "Changes nothing, here or at the server. The exit code is that of the first thing that "
             "is\nwrong; 0: all is well.\n",
+    .keyless = true, /* it says itself what it cannot see */
     .json = true,
     .run = run,
 };

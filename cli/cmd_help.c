@@ -7,7 +7,7 @@ static int run(struct cn_cli *cli)
     if (cli->argument_count == 0) {
         puts("usage: cyphernet COMMAND ...\n");
         for (size_t i = 0; cn_commands[i]; i++)
-            printf("  %-9s %s\n", cn_commands[i]->name, cn_commands[i]->summary);
+            printf("  %-10s %s\n", cn_commands[i]->name, cn_commands[i]->summary);
         puts("\n`cyphernet help COMMAND` tells more; cyphernet(1) tells all.");
         return CN_EXIT_DONE;
     }
@@ -23,5 +23,6 @@ const struct cn_command cn_cmd_help = {
     .usage = "help [COMMAND]",
     .summary = "Tell about a command, or list them all",
     .arguments_max = 1,
+    .keyless = true,
     .run = run,
 };

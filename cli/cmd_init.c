@@ -4,9 +4,13 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "passphrase.h"
+
 static const struct cn_option options[] = {
     { "rsa", 0, "BITS", offsetof(struct cn_cli, rsa),
       "RSA of 2048, 3072, 4096 or 8192 bits instead of X25519" },
+    { "passphrase", 0, NULL, offsetof(struct cn_cli, passphrase),
+      "seal it under a passphrase, which is asked for" },
     { NULL, 0, NULL, 0, NULL },
 };
 
@@ -31,6 +35,12 @@ static int run(struct cn_cli *cli)
 
     if (cli->rsa && !bits_of(cli->rsa, &bits))
         return cn_misuse(cli, "RSA keys have 2048, 3072, 4096 or 8192 bits");
+    if (cli->passphrase && cn_home_identity_kind(cli->home, &kind) == CN_E_ABSENT) {
+        int code = cn_passphrase_set(cli);
+
+        if (code != CN_EXIT_DONE)
+            return code;
+    }
     err = cn_home_identity_create(cli->home, bits);
     if (err == CN_E_EXISTS) {
         cn_error("you have an identity already: %s", cn_home_detail(cli->home)->about);
@@ -48,7 +58,7 @@ static int run(struct cn_cli *cli)
 
 const struct cn_command cn_cmd_init = {
     .name = "init",
-    .usage = "init [--rsa BITS]",
+    .usage = "init [--rsa BITS] [--passphrase]",
     .summary = "Make your identity: the keys that your contacts know you by",
     .help = "`cyphernet join` makes the default one (X25519 and ML-KEM-768) if there is none.\n",
     .options = options,

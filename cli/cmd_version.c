@@ -19,6 +19,7 @@ const struct cn_command cn_cmd_version = {
     .name = "version",
     .usage = "version [--json]",
     .summary = "Tell the version, and which cryptographic library is in use",
+    .keyless = true,
     .json = true,
     .run = run,
 };

@@ -2,11 +2,16 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "connect.h"
+
+enum { SHARED_MS_MIN = 50, SHARED_MS_MAX = 5000 }; /* before one that was replaced comes back */
 enum { CALLER_WAIT_S = 600, CLOCK_TEXT_SIZE = CN_SPAN_TEXT_SIZE + 16 };
 
 void cn_dial_event(const struct cn_cli *cli, const struct cn_dial *dial, const char *event,
@@ -200,8 +205,7 @@ static void opened(struct cn_cli *cli, struct cn_dial *dial)
                   cn_call_verified(dial->call) ? ",\"verified\":true" : ",\"verified\":false");
 }
 
-/* One event of dialling. CN_EXIT_DONE: go on. */
-static int dialled(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event)
+int cn_dial_take(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event)
 {
     bool no_server =
         event->err == CN_E_UNREACHABLE || event->err == CN_E_HUNG_UP || event->err == CN_E_PROXY;
@@ -216,11 +220,14 @@ static int dialled(struct cn_cli *cli, struct cn_dial *dial, const struct cn_eve
         cn_dial_event(cli, dial, "connected", "");
         return CN_EXIT_DONE;
     case CN_EVENT_WAITING:
-        cn_say(cli, "waiting for %s ...", dial->name);
+        if (!dial->again)
+            cn_say(cli, "waiting for %s ...", dial->name);
+        dial->was_waiting = true;
         cn_dial_event(cli, dial, "waiting", "");
         return CN_EXIT_DONE;
     case CN_EVENT_RETRY:
         cn_dial_event(cli, dial, "retry", "");
+        dial->is_lost = dial->was_joined;
         if (no_server && !dial->was_connected && !dial->patient)
             return cn_fail(cli, event->err, "calling the server");
         if (event->err == CN_E_AUTH)
@@ -241,6 +248,8 @@ static int dialled(struct cn_cli *cli, struct cn_dial *dial, const struct cn_eve
     case CN_EVENT_CLOSED:
         return cn_dial_ended(cli, dial, event->err);
     case CN_EVENT_JOINED:
+        dial->was_joined = true;
+        return CN_EXIT_DONE;
     case CN_EVENT_NONE:
     case CN_EVENT_STREAM:
     case CN_EVENT_READABLE:
@@ -276,25 +285,29 @@ static bool wait_time(struct cn_cli *cli, bool answer, int64_t *ms)
     return !cli->wait || cn_seconds(cli->wait, ms);
 }
 
+/* Of one that dials again: what is left of the time that it had at first. */
+static void wait_shorten(struct cn_dial *dial, int64_t *ms)
+{
+    uint64_t now_ms = cn_connect_clock_ms();
+
+    if (dial->wait_until_ms == 0)
+        dial->wait_until_ms = now_ms + (uint64_t)*ms;
+    *ms = dial->wait_until_ms > now_ms ? (int64_t)(dial->wait_until_ms - now_ms) : 0;
+}
+
 static bool events_open(struct cn_cli *cli, struct cn_dial *dial)
 {
-    char *end;
-    long fd;
-
     dial->events_fd = -1;
     if (!cli->events)
         return true;
-    fd = strtol(cli->events, &end, 10);
-    if (cli->events[0] < '0' || cli->events[0] > '9' || *end || fd > 1000000 ||
-        fcntl((int)fd, F_GETFD) < 0)
+    if (!cn_descriptor(cli->events, &dial->events_fd))
         return false;
-    dial->events_fd = (int)fd;
     (void)fcntl(dial->events_fd, F_SETFD, FD_CLOEXEC); /* it is not for commands that we run */
     return true;
 }
 
-int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service service, bool caller,
-            bool answer)
+int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service service,
+                  bool caller, bool answer)
 {
     struct cn_call_options options = { dial->name, service, caller, 0 };
     struct cn_contact_info info;
@@ -304,6 +317,8 @@ int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service servi
     dial->patient = answer;
     if (!wait_time(cli, answer, &options.wait_ms))
         return cn_misuse(cli, "--wait wants a number of seconds");
+    if (dial->shared)
+        wait_shorten(dial, &options.wait_ms);
     if (!events_open(cli, dial))
         return cn_misuse(cli, "--events wants an open file descriptor");
     cn_tell_expiry(cli);
@@ -317,11 +332,49 @@ int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service servi
         cn_warn(CN_WARN_UNLOCKED);
     if (cn_contact_show(cli->home, dial->name, &info) == CN_OK)
         snprintf(dial->my_name, sizeof dial->my_name, "%s", info.made_for);
+    return code;
+}
+
+static bool is_replaced(const struct cn_dial *dial, const struct cn_event *event)
+{
+    return dial->shared && event->type == CN_EVENT_CLOSED && event->err == CN_E_ADMISSION &&
+           cn_call_admission_note(dial->call)->refusal == CN_REFUSAL_REPLACED;
+}
+
+/* The server lets one of my programs wait for a contact at a time. The partner takes one after the
+ * other, so that it is our turn soon; if it is not there at all, we take turns in waiting. */
+static void give_way(struct cn_dial *dial, int *pause_ms)
+{
+    uint8_t random = 0;
+
+    cn_dial_end(dial);
+    dial->again = dial->was_waiting;
+    if (getrandom(&random, sizeof random, 0) < 0)
+        random = 128; /* then it is merely not jittered */
+    (void)poll(NULL, 0, *pause_ms / 2 + *pause_ms * random / 256);
+    *pause_ms = 2 * *pause_ms < SHARED_MS_MAX ? 2 * *pause_ms : SHARED_MS_MAX;
+}
+
+int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service service, bool caller,
+            bool answer)
+{
+    int pause_ms = SHARED_MS_MIN;
+    int code = cn_dial_start(cli, dial, service, caller, answer);
+
+    if (code != CN_EXIT_DONE)
+        return code;
     while (code == CN_EXIT_DONE && !dial->is_open) {
         struct cn_event event;
+        enum cn_err err = cn_call_wait(dial->call, -1, &event);
 
-        err = cn_call_wait(dial->call, -1, &event);
-        code = err == CN_OK ? dialled(cli, dial, &event) : cn_fail(cli, err, "waiting");
+        if (err == CN_OK && is_replaced(dial, &event)) {
+            give_way(dial, &pause_ms);
+            code = cn_dial_start(cli, dial, service, caller, answer);
+            if (code != CN_EXIT_DONE)
+                return code;
+        } else {
+            code = err == CN_OK ? cn_dial_take(cli, dial, &event) : cn_fail(cli, err, "waiting");
+        }
     }
     if (code != CN_EXIT_DONE) {
         cn_dial_over(cli, dial, code);

@@ -10,15 +10,27 @@ struct cn_dial {
     const char *partner_command; /* what the partner should run, without its name for us */
     char my_name[65];            /* the partner's name for us; empty if unknown */
     bool was_connected;
-    bool patient; /* an answerer: a server that is down is waited for too */
+    bool patient;    /* an answerer: a server that is down is waited for too */
+    bool was_joined; /* somebody has come */
+    bool is_lost;    /* and gone before it was open */
+    bool was_waiting;
     bool is_open;
-    int events_fd; /* JSON events go there; -1: nowhere */
+    bool shared; /* several of my programs may call at once: one that another takes the place of
+                  * dials again */
+    uint64_t wait_until_ms; /* while it does; 0: at first */
+    bool again;             /* not the first of its kind: that it waits is not said */
+    int events_fd;          /* JSON events go there; -1: nowhere */
 };
 
 /* Dial NAME and wait until the call is open. CN_EXIT_DONE: dial->call is open. Else everything has
  * been said and cleaned up. */
 int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service service, bool caller,
             bool answer);
+/* The same in steps, for who has several calls: begin; then take every event, and say what is to be
+ * said. CN_EXIT_DONE: go on. Else everything has been said; of a failed start also cleaned up. */
+int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service service,
+                  bool caller, bool answer);
+int cn_dial_take(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event);
 /* Say why an open call ended with err; the exit code. */
 int cn_dial_ended(struct cn_cli *cli, struct cn_dial *dial, enum cn_err err);
 /* An event for --events and --json: one JSON object a line. extra: further members, ",\"k\":1", or

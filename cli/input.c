@@ -6,6 +6,10 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "picture.h"
+
+enum { DESCRIPTOR_MAX = 1000000 };
+
 int cn_own_end(int fd, int flags)
 {
     char path[32];
@@ -31,22 +35,33 @@ static int read_all(int fd, char *text, size_t size_max, size_t *size)
     return 0;
 }
 
+static int read_input(const char *name, int fd, char *text, size_t size_max, size_t *size)
+{
+    int error = fd < 0 ? errno : read_all(fd, text, size_max, size);
+
+    if (error) {
+        cn_error("%s: %s", name, strerror(error));
+        return CN_EXIT_FAILED;
+    }
+    if (cn_picture_begins(text, *size))
+        return cn_picture_read(name, fd, text, size_max, size);
+    return CN_EXIT_DONE;
+}
+
 int cn_text_read(const char *path, char *text, size_t size_max, size_t *size)
 {
     bool standard = !path || strcmp(path, "-") == 0;
     const char *name = standard ? "standard input" : path;
     int fd = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    int error;
+    int code;
 
     if (standard && isatty(STDIN_FILENO))
         fprintf(stderr, "cyphernet: paste the text, then press Ctrl-D\n");
-    error = fd < 0 ? errno : read_all(fd, text, size_max, size);
+    code = read_input(name, fd, text, size_max, size);
     if (fd >= 0 && !standard)
         close(fd);
-    if (error) {
-        cn_error("%s: %s", name, strerror(error));
-        return CN_EXIT_FAILED;
-    }
+    if (code != CN_EXIT_DONE)
+        return code;
     if (*size == size_max) {
         cn_error("%s: far too long to be a file of ours", name);
         cn_hint("is it the right file?");
@@ -138,6 +153,18 @@ void cn_output_drop(struct cn_output *output)
         return;
     close(output->fd);
     (void)unlink(output->path);
+}
+
+bool cn_descriptor(const char *text, int *fd)
+{
+    char *end;
+    long number = strtol(text, &end, 10);
+
+    if (text[0] < '0' || text[0] > '9' || *end || number > DESCRIPTOR_MAX ||
+        fcntl((int)number, F_GETFD) < 0)
+        return false;
+    *fd = (int)number;
+    return true;
 }
 
 bool cn_seconds(const char *text, int64_t *ms)

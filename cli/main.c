@@ -11,11 +11,15 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "passphrase.h"
+
 enum { STACK_LOCKED_SIZE = 384 << 10 };
 
 const struct cn_command *const cn_commands[] = {
-    &cn_cmd_init, &cn_cmd_request, &cn_cmd_join,   &cn_cmd_contact, &cn_cmd_pipe, &cn_cmd_talk,
-    &cn_cmd_send, &cn_cmd_receive, &cn_cmd_doctor, &cn_cmd_version, &cn_cmd_help, NULL,
+    &cn_cmd_init,    &cn_cmd_request,    &cn_cmd_join,    &cn_cmd_contact, &cn_cmd_pipe,
+    &cn_cmd_talk,    &cn_cmd_send,       &cn_cmd_receive, &cn_cmd_forward, &cn_cmd_serve,
+    &cn_cmd_connect, &cn_cmd_passphrase, &cn_cmd_backup,  &cn_cmd_restore, &cn_cmd_doctor,
+    &cn_cmd_version, &cn_cmd_help,       NULL,
 };
 
 const struct cn_command *cn_command_find(const char *name)
@@ -68,7 +72,9 @@ static int run(struct cn_cli *cli)
     }
     if (err != CN_OK)
         return cn_fail(cli, err, "starting");
-    code = cli->command->run(cli);
+    code = cli->command->keyless ? CN_EXIT_DONE : cn_passphrase_unseal(cli);
+    if (code == CN_EXIT_DONE)
+        code = cli->command->run(cli);
     cn_home_close(cli->home);
     return code;
 }
@@ -78,9 +84,10 @@ static int run(struct cn_cli *cli)
 static void command_first(int *argc, char **argv)
 {
     int at = 1;
+    int words = 1;
 
-    while (at < *argc && argv[at][0] == '-' && cn_option_is_common(argv[at]))
-        at++;
+    while (at < *argc && argv[at][0] == '-' && words > 0)
+        at += words = cn_option_common_words(&argv[at]);
     if (at < *argc && strcmp(argv[at], "--") == 0) {
         memmove(&argv[at], &argv[at + 1], (size_t)(*argc - at) * sizeof argv[0]);
         --*argc;

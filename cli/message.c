@@ -106,6 +106,8 @@ static const struct {
     [CN_E_REFUSED] = { CN_EXIT_REFUSED, NULL },
     [CN_E_CANCELLED] = { CN_EXIT_INTERRUPTED, NULL },
     [CN_E_MEMORY] = { 0, "close other programs" },
+    [CN_E_SEALED] = { 0, "the passphrase was set, or changed anew, meanwhile: try again" },
+    [CN_E_MIXED] = { 0, "give the parts of one card only" },
     [CN_E_CONFIG] = { 0, "cyphernet(1) says under FILES and ENVIRONMENT what it may hold; without "
                          "it the defaults are used" },
     [CN_E_PROXY] = { CN_EXIT_UNREACHABLE, "`proxy` in the preferences, or else ALL_PROXY or "
@@ -153,6 +155,8 @@ int cn_fail(const struct cn_cli *cli, enum cn_err err, const char *what)
                 "operator; it makes the identity too, as `cyphernet init` does");
     else if (about[0] && is_damage(err)) /* a file of ours: nobody can send it again */
         cn_hint(CN_HINT_DAMAGED);
+    else if (err == CN_E_SEALED && about[0])
+        cn_hint("its key, `storage.key`, is not there: restore both from a copy");
     else if (rows[err].hint)
         cn_hint("%s", rows[err].hint);
     return cn_exit_code(err);

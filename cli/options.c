@@ -8,6 +8,8 @@
 /* Of every command. */
 static const struct cn_option common[] = {
     { "json", 0, NULL, FIELD(json), "results as JSON, one object a line" },
+    { "passphrase-fd", 0, "FD", FIELD(passphrase_fd),
+      "the passphrase is a line of this descriptor" },
     { "quiet", 'q', NULL, FIELD(quiet), "say nothing but errors and what was asked for" },
     { "verbose", 'v', NULL, FIELD(verbose), "say more" },
     { NULL, 0, NULL, 0, NULL },
@@ -32,18 +34,26 @@ static const struct cn_option *find(const struct cn_cli *cli, const char *name, 
     return option ? option : find_in(common, name, size, letter);
 }
 
-bool cn_option_is_common(const char *argument)
+int cn_option_common_words(char *const *arguments)
 {
-    if (argument[1] == '-')
-        return find_in(common, argument + 2, strlen(argument + 2), 0) != NULL;
+    const char *argument = arguments[0];
+
+    if (argument[1] == '-') {
+        size_t size = strcspn(argument + 2, "=");
+        const struct cn_option *option = find_in(common, argument + 2, size, 0);
+
+        if (!option)
+            return 0;
+        return option->value && !argument[2 + size] && arguments[1] ? 2 : 1;
+    }
     for (const char *c = argument + 1; *c; c++) {
         if (!find_in(common, NULL, 0, *c))
-            return false;
+            return 0;
     }
     return argument[1] != '\0';
 }
 
-static void set(struct cn_cli *cli, const struct cn_option *option, const char *value)
+static int set(struct cn_cli *cli, const struct cn_option *option, const char *value)
 {
     char *field = (char *)cli + option->field;
 
@@ -51,6 +61,12 @@ static void set(struct cn_cli *cli, const struct cn_option *option, const char *
         memcpy(field, &value, sizeof value);
     else
         *(bool *)(void *)field = true;
+    if (option->field != FIELD(repeated))
+        return CN_EXIT_DONE;
+    if (cli->given_count == CN_GIVEN_COUNT_MAX)
+        return cn_misuse(cli, "too many options");
+    cli->given[cli->given_count++] = (struct cn_given) { option, value };
+    return CN_EXIT_DONE;
 }
 
 /* --name, --name=value, --name value. */
@@ -67,8 +83,7 @@ static int take_long(struct cn_cli *cli, char **argv, int *i, int argc)
         return cn_misuse(cli, "--%s takes no value", option->name);
     if (option->value && !equals && *i + 1 == argc)
         return cn_misuse(cli, "--%s wants a value: %s", option->name, option->value);
-    set(cli, option, !option->value ? NULL : equals ? equals + 1 : argv[++*i]);
-    return CN_EXIT_DONE;
+    return set(cli, option, !option->value ? NULL : equals ? equals + 1 : argv[++*i]);
 }
 
 /* -a, -ab, -ovalue, -o value. */
@@ -80,13 +95,12 @@ static int take_letters(struct cn_cli *cli, char **argv, int *i, int argc)
         if (!option)
             return cn_misuse(cli, "there is no option '-%c'", *c);
         if (!option->value) {
-            set(cli, option, NULL);
+            (void)set(cli, option, NULL);
             continue;
         }
         if (!c[1] && *i + 1 == argc)
             return cn_misuse(cli, "-%c wants a value: %s", *c, option->value);
-        set(cli, option, c[1] ? c + 1 : argv[++*i]);
-        break;
+        return set(cli, option, c[1] ? c + 1 : argv[++*i]);
     }
     return CN_EXIT_DONE;
 }

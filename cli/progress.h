@@ -1,36 +1,38 @@
-/* progress.h - how a transfer is going: a bar on a terminal, plain lines elsewhere. */
+/* progress.h - how a transfer is going: bars on a terminal, plain lines elsewhere. */
 #ifndef CN_PROGRESS_H
 #define CN_PROGRESS_H
 
 #include "cli.h"
-#include "transfer.h"
 
 struct cn_progress {
     const struct cn_cli *cli;
-    char name[128]; /* printable */
-    uint64_t total; /* octets */
-    uint64_t done;
+    struct cn_transfer_progress now; /* without pointers */
+    char name[128];                  /* of the file under way, printable; empty: none */
+    bool sends;
     int64_t began_ms;
     int64_t drawn_ms;
     int64_t rate_ms; /* the rate is measured since then */
-    uint64_t rate_done;
-    double rate; /* octets per second, smoothed */
+    uint64_t rate_moved;
+    double rate;      /* octets per second, smoothed */
+    int64_t moved_ms; /* when something moved last */
+    bool is_stalled;  /* and has been told */
     bool bar;
-    bool is_drawn;
+    unsigned drawn_lines;
 };
 
-/* Begin; name is copied. */
-void cn_progress_begin(struct cn_progress *progress, const struct cn_cli *cli, const char *name,
-                       uint64_t total);
-/* So much is done; draws at most ten times a second. */
-void cn_progress_update(struct cn_progress *progress, uint64_t done);
-/* Take the bar away, for another line; it comes back with the next update. */
+void cn_progress_begin(struct cn_progress *progress, const struct cn_cli *cli, bool sends);
+/* So far it is; draws at most ten times a second. */
+void cn_progress_update(struct cn_progress *progress, const struct cn_transfer_progress *now);
+/* Until cn_progress_update is due; -1: never. */
+int cn_progress_timeout_ms(const struct cn_progress *progress);
+/* Take the bars away, for another line; they come back with the next update. */
 void cn_progress_clear(struct cn_progress *progress);
-/* The last word, with verb ("sent", "received"). */
-void cn_progress_end(struct cn_progress *progress, const char *verb);
-/* Under --json: what became of a file. */
-void cn_progress_outcome(const struct cn_cli *cli, const char *name, uint64_t size,
-                         enum cn_transfer_outcome outcome);
+/* All is done: a full bar stays, so that one sees how it went. */
+void cn_progress_end(struct cn_progress *progress, const struct cn_transfer_progress *now);
+/* Since it began; never 0. */
+double cn_progress_seconds(const struct cn_progress *progress);
+/* Under --json: what became of a file, directory or link. */
+void cn_progress_outcome(const struct cn_cli *cli, const struct cn_transfer_event *event);
 /* "12.3 MB"; out holds 32. Returns out. */
 char *cn_size_text(char *out, double size);
 

@@ -1,5 +1,4 @@
 /* contact.c - contacts: offering, taking and keeping cards. PROTOCOL.md 2.9 */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -7,74 +6,13 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "card_part.h"
 #include "contact_file.h"
 #include "file.h"
+#include "sealing.h"
+#include "words.h"
 
 /* --- all of them ---------------------------------------------------------------------------- */
-
-static int names_compare(const void *a, const void *b)
-{
-    return strcmp(*(char *const *)a, *(char *const *)b);
-}
-
-static void names_free(char **names, size_t count)
-{
-    for (size_t i = 0; i < count; i++)
-        free(names[i]);
-    free(names);
-}
-
-/* Add the names that are in dir, as far as they can be read. CN_E_MEMORY, CN_E_SYSTEM (errno). */
-static enum cn_err names_read(DIR *dir, char ***names, size_t *count)
-{
-    struct dirent *entry;
-
-    while (errno = 0, (entry = readdir(dir))) {
-        char **more;
-
-        if (!cn_name_valid(entry->d_name))
-            continue;
-        more = realloc(*names, (*count + 1) * sizeof *more);
-        if (!more)
-            return CN_E_MEMORY;
-        *names = more;
-        more[*count] = strdup(entry->d_name);
-        if (!more[*count])
-            return CN_E_MEMORY;
-        ++*count;
-    }
-    return errno == 0 ? CN_OK : CN_E_SYSTEM;
-}
-
-/* The names of all contacts, in order; for names_free. Other files in there are none of ours. */
-static enum cn_err names_list(struct cn_home *home, char ***names, size_t *count)
-{
-    char path[PATH_MAX];
-    char **list = NULL;
-    size_t have = 0;
-    enum cn_err err;
-    int failure;
-    DIR *dir;
-
-    cn_home_path(home, "contacts", path);
-    *names = NULL;
-    *count = 0;
-    dir = opendir(path);
-    if (!dir)
-        return errno == ENOENT ? CN_OK : cn_home_fail(home, CN_E_SYSTEM, errno, path);
-    err = names_read(dir, &list, &have);
-    failure = err == CN_E_SYSTEM ? errno : 0;
-    closedir(dir);
-    if (err != CN_OK) {
-        names_free(list, have);
-        return cn_home_fail(home, err, failure, path);
-    }
-    if (have > 0)
-        qsort(list, have, sizeof *list, names_compare);
-    *names = list;
-    *count = have;
-    return CN_OK;
-}
 
 /* Call visit with every contact but one, until it answers otherwise than CN_OK. */
 typedef enum cn_err visitor(struct cn_home *home, const char *name,
@@ -86,7 +24,7 @@ static enum cn_err visit_others(struct cn_home *home, const char *but, visitor *
     struct cn_contact *contact = malloc(sizeof *contact);
     char **names;
     size_t count;
-    enum cn_err err = contact ? names_list(home, &names, &count) : CN_E_MEMORY;
+    enum cn_err err = contact ? cn_contact_names(home, &names, &count) : CN_E_MEMORY;
 
     if (err != CN_OK) {
         free(contact);
@@ -100,7 +38,7 @@ static enum cn_err visit_others(struct cn_home *home, const char *but, visitor *
             err = visit(home, names[i], contact, context);
         cn_contact_wipe(contact);
     }
-    names_free(names, count);
+    cn_contact_names_free(names, count);
     free(contact);
     return err;
 }
@@ -180,6 +118,24 @@ enum cn_err cn_contact_offer(struct cn_home *home, const char *name, bool fresh,
     cn_home_unlock(lock);
     if (err == CN_OK)
         err = cn_card_to_text(&contact.mine, &home->crypto, text, *text_size, text_size);
+    cn_contact_wipe(&contact);
+    return err;
+}
+
+enum cn_err cn_contact_offer_part(struct cn_home *home, const char *name, unsigned index,
+                                  unsigned count, char *text, size_t *text_size)
+{
+    struct cn_contact contact;
+    enum cn_err err = cn_contact_load(home, name, &contact);
+
+    if (err == CN_OK && !contact.has_mine)
+        err = cn_home_fail(home, CN_E_ABSENT, 0, name);
+    if (err == CN_OK && (index >= count || count > CN_CARD_PART_COUNT_MAX))
+        err = cn_home_fail(home, CN_E_USAGE, 0, NULL);
+    if (err == CN_OK && *text_size < CN_CARD_PART_TEXT_SIZE_MAX)
+        err = cn_home_fail(home, CN_E_FULL, 0, NULL);
+    if (err == CN_OK)
+        err = cn_card_part_encode(&contact.mine, &home->crypto, index, count, text, text_size);
     cn_contact_wipe(&contact);
     return err;
 }
@@ -283,6 +239,24 @@ static enum cn_err theirs_take(struct cn_home *home, const char *name, struct cn
     return cn_contact_store(home, name, contact);
 }
 
+/* Armoured, or the parts of QR codes. */
+static enum cn_err text_decode(struct cn_home *home, const char *text, size_t text_size,
+                               struct cn_card *card)
+{
+    unsigned missing = 0, count = 0;
+    char part[64] = "";
+    enum cn_err err;
+
+    if (!cn_card_part_begins(text, text_size)) {
+        err = cn_card_from_text(card, &home->crypto, text, text_size);
+        return cn_home_fail(home, cn_home_text_err(err), 0, NULL);
+    }
+    err = cn_card_from_parts(card, &home->crypto, text, text_size, &missing, &count);
+    if (err == CN_E_PART)
+        snprintf(part, sizeof part, "part %u of %u", missing, count);
+    return cn_home_fail(home, cn_home_text_err(err), 0, part);
+}
+
 enum cn_err cn_contact_accept(struct cn_home *home, const char *name, const char *text,
                               size_t text_size, bool replace)
 {
@@ -295,8 +269,7 @@ enum cn_err cn_contact_accept(struct cn_home *home, const char *name, const char
         err = CN_OK;
     if (err != CN_OK)
         goto out;
-    err = cn_card_from_text(&card, &home->crypto, text, text_size);
-    err = cn_home_fail(home, cn_home_text_err(err), 0, NULL);
+    err = text_decode(home, text, text_size, &card);
     if (err == CN_OK)
         err = theirs_check(home, name, &contact, &card);
     if (err == CN_OK && held(&contact, &card))
@@ -313,6 +286,8 @@ out:
 }
 
 /* --- telling -------------------------------------------------------------------------------- */
+
+_Static_assert(sizeof((struct cn_contact_info *)0)->words >= CN_SAFETY_WORDS_SIZE, "room");
 
 static enum cn_err info_fill(struct cn_home *home, const char *name,
                              const struct cn_contact *contact, struct cn_contact_info *info)
@@ -334,6 +309,7 @@ static enum cn_err info_fill(struct cn_home *home, const char *name,
             return err;
         snprintf(filled.suite, sizeof filled.suite, "%s", pair.suite->name);
         snprintf(filled.safety, sizeof filled.safety, "%s", pair.safety);
+        cn_words_of_safety(pair.safety, filled.words);
         cn_pair_wipe(&pair);
     }
     *info = filled;
@@ -374,7 +350,7 @@ enum cn_err cn_contact_list(struct cn_home *home, struct cn_contact_info **list,
     const char *kind;
     char **names;
     size_t name_count;
-    enum cn_err err = names_list(home, &names, &name_count);
+    enum cn_err err = cn_contact_names(home, &names, &name_count);
 
     if (err != CN_OK)
         return err;
@@ -388,7 +364,7 @@ enum cn_err cn_contact_list(struct cn_home *home, struct cn_contact_info **list,
     } else {
         free(info);
     }
-    names_free(names, name_count);
+    cn_contact_names_free(names, name_count);
     return err;
 }
 
@@ -421,26 +397,53 @@ static enum cn_err moved(struct cn_home *home, int failed, const char *path, con
     return cn_home_fail(home, CN_E_SYSTEM, errno, path);
 }
 
+static enum cn_err rename_plain(struct cn_home *home, const char *old_file, const char *new_file)
+{
+    char old_path[PATH_MAX], new_path[PATH_MAX];
+
+    cn_home_path(home, old_file, old_path);
+    cn_home_path(home, new_file, new_path);
+    if (cn_file_rename_new(AT_FDCWD, old_path, new_path) != 0)
+        return errno == EEXIST ? CN_E_EXISTS : moved(home, -1, old_path, old_file);
+    return moved(home, 0, old_path, old_file);
+}
+
+/* What is sealed is bound to its name. */
+static enum cn_err rename_sealed(struct cn_home *home, const char *old_file, const char *new_file)
+{
+    char path[PATH_MAX];
+    char text[CN_ARMOR_TEXT_SIZE_MAX];
+    size_t size = 0;
+    enum cn_err err = cn_home_read(home, old_file, text, sizeof text, &size);
+
+    cn_home_path(home, old_file, path);
+    if (err == CN_OK)
+        err = cn_home_write(home, new_file, false, text, size);
+    cn_wipe(text, sizeof text);
+    return err == CN_OK ? moved(home, unlink(path), path, old_file) : err;
+}
+
 enum cn_err cn_contact_rename(struct cn_home *home, const char *old_name, const char *new_name)
 {
     char old_file[CN_CONTACT_FILE_SIZE_MAX], new_file[CN_CONTACT_FILE_SIZE_MAX];
-    char old_path[PATH_MAX], new_path[PATH_MAX];
+    bool sealed = false;
     enum cn_err err;
-    int lock, failed;
+    int lock;
 
     if (!cn_name_valid(old_name) || !cn_name_valid(new_name))
         return cn_home_fail(home, CN_E_NAME, 0, cn_name_valid(old_name) ? new_name : old_name);
     cn_contact_file(old_name, old_file);
     cn_contact_file(new_name, new_file);
-    cn_home_path(home, old_file, old_path);
-    cn_home_path(home, new_file, new_path);
     lock = cn_home_lock(home);
-    failed = cn_file_rename_new(AT_FDCWD, old_path, new_path);
-    if (failed && errno == EEXIST)
-        err = cn_home_fail(home, CN_E_EXISTS, 0, new_name);
-    else
-        err = moved(home, failed, old_path, old_name);
+    err = cn_sealing_on(home, &sealed);
+    if (err == CN_OK)
+        err = sealed ? rename_sealed(home, old_file, new_file)
+                     : rename_plain(home, old_file, new_file);
     cn_home_unlock(lock);
+    if (err == CN_E_ABSENT)
+        return cn_home_fail(home, err, 0, old_name);
+    if (err == CN_E_EXISTS)
+        return cn_home_fail(home, err, 0, new_name);
     return err;
 }
 

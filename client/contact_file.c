@@ -78,7 +78,7 @@ enum cn_err cn_contact_decode(struct cn_contact *contact, const struct cn_crypto
 
 void cn_contact_file(const char *name, char out[CN_CONTACT_FILE_SIZE_MAX])
 {
-    snprintf(out, CN_CONTACT_FILE_SIZE_MAX, "contacts/%s", name);
+    snprintf(out, CN_CONTACT_FILE_SIZE_MAX, CN_CONTACTS_DIRECTORY "/%s", name);
 }
 
 enum cn_err cn_contact_load(struct cn_home *home, const char *name, struct cn_contact *contact)

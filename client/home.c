@@ -11,11 +11,8 @@
 
 #include "file.h"
 #include "reader.h"
+#include "sealing.h"
 #include "writer.h"
-
-#define IDENTITY_FILE      "identity"
-#define FINGERPRINT_FILE   "fingerprint"
-#define ADMISSION_KEY_FILE "admission.key"
 
 enum { ADMISSION_KEY_VERSION = 1, ADMISSION_KEY_BODY_SIZE = 1 + CN_X25519_SIZE };
 
@@ -134,6 +131,7 @@ void cn_home_close(struct cn_home *home)
 {
     if (!home)
         return;
+    cn_sealing_forget(home);
     cn_crypto_wipe(&home->crypto);
     free(home);
 }
@@ -153,28 +151,41 @@ enum cn_err cn_home_read(struct cn_home *home, const char *name, char *text, siz
                          size_t *text_size)
 {
     char path[PATH_MAX];
+    char raw[CN_ARMOR_TEXT_SIZE_MAX];
+    size_t size = 0;
+    bool told = false;
     enum cn_err err;
 
     cn_home_path(home, name, path);
-    err = cn_file_read(path, true, text, text_size_max, text_size);
-    return err == CN_OK ? CN_OK : file_failed(home, cn_home_text_err(err), path);
+    err = cn_file_read(path, true, raw, sizeof raw, &size);
+    if (err == CN_OK)
+        err = cn_sealing_open(home, name, (struct cn_piece) { (const uint8_t *)raw, size }, text,
+                              text_size_max, text_size, &told);
+    cn_wipe(raw, sizeof raw);
+    return err == CN_OK || told ? err : file_failed(home, cn_home_text_err(err), path);
 }
 
 enum cn_err cn_home_write(struct cn_home *home, const char *name, bool replace, const char *text,
                           size_t text_size)
 {
     char path[PATH_MAX];
+    char raw[CN_ARMOR_TEXT_SIZE_MAX];
     char *slash;
-    enum cn_err err;
+    size_t size = 0;
+    bool told = false;
+    enum cn_err err = cn_sealing_close(
+        home, name, (struct cn_piece) { (const uint8_t *)text, text_size }, raw, &size, &told);
 
     cn_home_path(home, name, path);
     slash = strrchr(path, '/');
     *slash = '\0';
-    err = cn_file_directories(path);
+    if (err == CN_OK)
+        err = cn_file_directories(path);
     *slash = '/';
     if (err == CN_OK)
-        err = cn_file_write(path, replace, text, text_size);
-    return err == CN_OK ? CN_OK : file_failed(home, err, path);
+        err = cn_file_write(path, replace, raw, size);
+    cn_wipe(raw, sizeof raw);
+    return err == CN_OK || told ? err : file_failed(home, err, path);
 }
 
 int cn_home_lock(const struct cn_home *home)
@@ -213,12 +224,12 @@ enum cn_err cn_home_identity(struct cn_home *home, struct cn_identity *identity)
 {
     char text[CN_ARMOR_TEXT_SIZE_MAX];
     size_t size = 0;
-    enum cn_err err = cn_home_read(home, IDENTITY_FILE, text, sizeof text, &size);
+    enum cn_err err = cn_home_read(home, CN_IDENTITY_FILE, text, sizeof text, &size);
 
     if (err == CN_OK) {
         err = cn_identity_decode(identity, &home->crypto, text, size);
         if (err != CN_OK)
-            err = file_bad(home, err, IDENTITY_FILE);
+            err = file_bad(home, err, CN_IDENTITY_FILE);
     }
     cn_wipe(text, sizeof text);
     return err;
@@ -233,7 +244,7 @@ enum cn_err cn_home_identity_create(struct cn_home *home, unsigned rsa_bits)
     size_t size = 0;
     enum cn_err err;
 
-    cn_home_path(home, IDENTITY_FILE, path);
+    cn_home_path(home, CN_IDENTITY_FILE, path);
     if (kind == CN_KEM_NONE)
         return cn_home_fail(home, CN_E_USAGE, 0, NULL);
     if (access(path, F_OK) == 0)
@@ -242,7 +253,7 @@ enum cn_err cn_home_identity_create(struct cn_home *home, unsigned rsa_bits)
     if (err == CN_OK)
         err = cn_identity_encode(&identity, &home->crypto, text, sizeof text, &size);
     if (err == CN_OK)
-        err = cn_home_write(home, IDENTITY_FILE, false, text, size);
+        err = cn_home_write(home, CN_IDENTITY_FILE, false, text, size);
     cn_identity_wipe(&identity);
     cn_wipe(text, sizeof text);
     return err;
@@ -268,7 +279,7 @@ static enum cn_err admission_key_read(struct cn_home *home, struct cn_admission_
     uint8_t body[ADMISSION_KEY_BODY_SIZE];
     struct cn_reader r = { .at = body };
     size_t size = 0;
-    enum cn_err err = cn_home_read(home, ADMISSION_KEY_FILE, text, sizeof text, &size);
+    enum cn_err err = cn_home_read(home, CN_ADMISSION_KEY_FILE, text, sizeof text, &size);
 
     if (err != CN_OK)
         return err;
@@ -287,7 +298,7 @@ static enum cn_err admission_key_read(struct cn_home *home, struct cn_admission_
     }
     cn_wipe(text, sizeof text);
     cn_wipe(body, sizeof body);
-    return err == CN_OK ? CN_OK : file_bad(home, err, ADMISSION_KEY_FILE);
+    return err == CN_OK ? CN_OK : file_bad(home, err, CN_ADMISSION_KEY_FILE);
 }
 
 static enum cn_err admission_key_create(struct cn_home *home, struct cn_admission_secret *secret)
@@ -301,11 +312,20 @@ static enum cn_err admission_key_create(struct cn_home *home, struct cn_admissio
         err = cn_armor_encode(&home->crypto, CN_ARMOR_ADMISSION_KEY, body, sizeof body, text,
                               sizeof text, &size);
     if (err == CN_OK)
-        err = cn_home_write(home, ADMISSION_KEY_FILE, false, text, size);
+        err = cn_home_write(home, CN_ADMISSION_KEY_FILE, false, text, size);
     if (err == CN_OK)
         memcpy(secret->bytes, body + 1, sizeof secret->bytes);
     cn_wipe(text, sizeof text);
     cn_wipe(body, sizeof body);
+    return err;
+}
+
+enum cn_err cn_home_admission_key_check(struct cn_home *home)
+{
+    struct cn_admission_secret secret;
+    enum cn_err err = admission_key_read(home, &secret);
+
+    cn_wipe(&secret, sizeof secret);
     return err;
 }
 
@@ -373,7 +393,7 @@ enum cn_err cn_home_fingerprint_store(struct cn_home *home,
     enum cn_err err = cn_fingerprint_encode(&home->crypto, fingerprint, text, sizeof text, &size);
 
     if (err == CN_OK)
-        err = cn_home_write(home, FINGERPRINT_FILE, true, text, size);
+        err = cn_home_write(home, CN_FINGERPRINT_FILE, true, text, size);
     cn_wipe(text, sizeof text);
     return err;
 }
@@ -392,7 +412,7 @@ static void request_forget(struct cn_home *home)
 {
     char path[PATH_MAX];
 
-    cn_home_path(home, ADMISSION_KEY_FILE, path);
+    cn_home_path(home, CN_ADMISSION_KEY_FILE, path);
     (void)unlink(path);
 }
 
@@ -438,7 +458,7 @@ enum cn_err cn_home_fingerprint(struct cn_home *home, struct cn_fingerprint *fin
 {
     char text[CN_ARMOR_TEXT_SIZE_MAX];
     size_t size = 0;
-    enum cn_err err = cn_home_read(home, FINGERPRINT_FILE, text, sizeof text, &size);
+    enum cn_err err = cn_home_read(home, CN_FINGERPRINT_FILE, text, sizeof text, &size);
 
     if (err == CN_OK) {
         err = cn_fingerprint_decode(&home->crypto, text, size, fingerprint);
@@ -447,7 +467,7 @@ enum cn_err cn_home_fingerprint(struct cn_home *home, struct cn_fingerprint *fin
             err = CN_E_FORMAT;
         }
         if (err != CN_OK)
-            err = file_bad(home, err, FINGERPRINT_FILE);
+            err = file_bad(home, err, CN_FINGERPRINT_FILE);
     }
     cn_wipe(text, sizeof text);
     return err;

@@ -12,6 +12,7 @@
 #include "identity.h"
 #include "pair.h"
 #include "proxy_setting.h"
+#include "storage.h"
 
 struct cn_home {
     struct cn_crypto crypto;
@@ -20,7 +21,18 @@ struct cn_home {
     char config[PATH_MAX - 256]; /* directory of preferences */
     char state[PATH_MAX - 256];  /* directory of what may be lost without harm; empty: none */
     struct cn_detail detail;
+    struct cn_storage_key *storage_key; /* owned, secret memory; NULL: plain, or not unsealed */
+    uint8_t storage_id[CN_STORAGE_ID_SIZE];
+    bool all_sealed; /* with storage_key: a plain file is not to be believed */
+    bool unsealing;  /* files are being written plain */
 };
+
+#define CN_IDENTITY_FILE      "identity"
+#define CN_FINGERPRINT_FILE   "fingerprint"
+#define CN_ADMISSION_KEY_FILE "admission.key"
+#define CN_STORAGE_FILE       "storage.key"
+#define CN_PREFERENCES_FILE   "config"
+#define CN_CONTACTS_DIRECTORY "contacts"
 
 /* Borrowed for the life of the home. */
 const struct cn_crypto *cn_home_crypto(const struct cn_home *home);
@@ -38,8 +50,8 @@ static inline enum cn_err cn_home_text_err(enum cn_err err)
 
 /* A path inside the data directory; out holds PATH_MAX. */
 void cn_home_path(const struct cn_home *home, const char *name, char out[PATH_MAX]);
-/* Read and write text files of the data directory; failures are remembered. The text is secret:
- * wipe it. */
+/* Read and write text files of the data directory, sealed if a passphrase was set; failures are
+ * remembered. The text is secret: wipe it. */
 CN_MUST_USE enum cn_err cn_home_read(struct cn_home *home, const char *name, char *text,
                                      size_t text_size_max, size_t *text_size);
 CN_MUST_USE enum cn_err cn_home_write(struct cn_home *home, const char *name, bool replace,
@@ -87,6 +99,20 @@ size_t cn_home_last_address(const struct cn_home *home, const struct cn_fingerpr
 void cn_home_set_last_address(const struct cn_home *home, const struct cn_fingerprint *fingerprint,
                               size_t index);
 
+/* The text of the preferences. CN_E_ABSENT: there are none; CN_E_CONFIG: too large. */
+CN_MUST_USE enum cn_err cn_home_preferences_read(struct cn_home *home, char *text,
+                                                 size_t text_size_max, size_t *text_size);
+/* Whether these two could be used, if they are there. */
+CN_MUST_USE enum cn_err cn_home_preferences_check(struct cn_home *home);
+CN_MUST_USE enum cn_err cn_home_admission_key_check(struct cn_home *home);
+
+/* Names inside the data directory of all files with secrets that there may be, those of contacts
+ * among them; for cn_contact_names_free. CN_E_MEMORY, CN_E_SYSTEM. */
+CN_MUST_USE enum cn_err cn_home_secret_files(struct cn_home *home, char ***files, size_t *count);
+
+/* The names of all contacts, in order; for cn_contact_names_free. */
+CN_MUST_USE enum cn_err cn_contact_names(struct cn_home *home, char ***names, size_t *count);
+void cn_contact_names_free(char **names, size_t count);
 /* CN_E_ABSENT: no such contact, or not both cards are there; CN_E_SERVER: they are for a server
  * that was left. */
 CN_MUST_USE enum cn_err cn_contact_pair(struct cn_home *home, const char *name,

@@ -11,8 +11,6 @@
 #include "home.h"
 #include "suite.h"
 
-#define PREFERENCES_FILE "config"
-
 enum { PREFERENCES_SIZE_MAX = 16384 };
 
 struct preferences {
@@ -81,22 +79,36 @@ static enum cn_err file_failed(struct cn_home *home, enum cn_err err, const char
     return cn_home_fail(home, err, err == CN_E_SYSTEM ? errno : 0, path);
 }
 
+static void path_make(const struct cn_home *home, char path[PATH_MAX])
+{
+    snprintf(path, PATH_MAX, "%s/%s", home->config, CN_PREFERENCES_FILE);
+}
+
+enum cn_err cn_home_preferences_read(struct cn_home *home, char *text, size_t text_size_max,
+                                     size_t *text_size)
+{
+    char path[PATH_MAX];
+    size_t most = text_size_max < PREFERENCES_SIZE_MAX ? text_size_max : PREFERENCES_SIZE_MAX;
+    enum cn_err err;
+
+    path_make(home, path);
+    err = cn_file_read(path, false, text, most, text_size);
+    return err == CN_OK || err == CN_E_ABSENT ? err : file_failed(home, err, path);
+}
+
 /* Absent: as if it were empty. What is read may be secret: wipe it. */
-static enum cn_err preferences_read(struct cn_home *home, struct preferences *p)
+static enum cn_err preferences_take(struct cn_home *home, struct preferences *p)
 {
     char path[PATH_MAX];
     char where[PATH_MAX + 32];
     char text[PREFERENCES_SIZE_MAX + 1];
     size_t size = 0;
     int line = 0;
-    enum cn_err err;
+    enum cn_err err = cn_home_preferences_read(home, text, PREFERENCES_SIZE_MAX, &size);
 
-    snprintf(path, sizeof path, "%s/%s", home->config, PREFERENCES_FILE);
-    err = cn_file_read(path, false, text, PREFERENCES_SIZE_MAX, &size);
-    if (err == CN_E_ABSENT)
-        return CN_OK;
     if (err != CN_OK)
-        return file_failed(home, err, path);
+        return err == CN_E_ABSENT ? CN_OK : err;
+    path_make(home, path);
     text[size] = '\0';
     line = strlen(text) == size ? ini_parse_string(text, preference, p) : 1;
     if (line == 0 && p->proxy.has_user) /* now it is a secret */
@@ -112,7 +124,7 @@ static enum cn_err preferences_read(struct cn_home *home, struct preferences *p)
 enum cn_err cn_home_suites(struct cn_home *home, uint16_t *suite, size_t suite_max, size_t *count)
 {
     struct preferences p = { 0 };
-    enum cn_err err = preferences_read(home, &p);
+    enum cn_err err = preferences_take(home, &p);
 
     if (err == CN_OK && p.suite_count > suite_max)
         err = CN_E_CONFIG;
@@ -120,6 +132,15 @@ enum cn_err cn_home_suites(struct cn_home *home, uint16_t *suite, size_t suite_m
         memcpy(suite, p.suite, p.suite_count * sizeof suite[0]);
         *count = p.suite_count;
     }
+    cn_wipe(&p, sizeof p);
+    return err;
+}
+
+enum cn_err cn_home_preferences_check(struct cn_home *home)
+{
+    struct preferences p = { 0 };
+    enum cn_err err = preferences_take(home, &p);
+
     cn_wipe(&p, sizeof p);
     return err;
 }
@@ -176,7 +197,7 @@ static enum cn_err environment_spared(struct cn_home *home, struct cn_proxy_sett
 enum cn_err cn_home_proxy(struct cn_home *home, struct cn_proxy_setting *setting)
 {
     struct preferences p = { 0 };
-    enum cn_err err = preferences_read(home, &p);
+    enum cn_err err = preferences_take(home, &p);
 
     if (err == CN_OK && !p.has_proxy)
         err = environment_proxy(home, &p.proxy);

@@ -23,6 +23,9 @@ static const char *const names[CN_ARMOR_KIND_COUNT] = {
     [CN_ARMOR_OPERATOR_PUBLIC] = "OPERATOR PUBLIC KEY",
     [CN_ARMOR_SERVER_PUBLIC] = "SERVER PUBLIC KEY",
     [CN_ARMOR_REVOCATIONS] = "REVOCATIONS",
+    [CN_ARMOR_STORAGE_KEY] = "STORAGE KEY",
+    [CN_ARMOR_SEALED_FILE] = "SEALED FILE",
+    [CN_ARMOR_BACKUP] = "BACKUP",
 };
 
 /* Text being read, line by line. */
@@ -39,12 +42,13 @@ const char *cn_armor_name(enum cn_armor_kind kind)
 
 static size_t body_size_most(enum cn_armor_kind kind)
 {
-    return kind == CN_ARMOR_REVOCATIONS ? (size_t)CN_ARMOR_REVOCATIONS_BODY_SIZE_MAX
-                                        : (size_t)CN_ARMOR_BODY_SIZE_MAX;
+    if (kind == CN_ARMOR_REVOCATIONS)
+        return CN_ARMOR_REVOCATIONS_BODY_SIZE_MAX;
+    return kind == CN_ARMOR_BACKUP ? CN_ARMOR_BACKUP_BODY_SIZE_MAX : CN_ARMOR_BODY_SIZE_MAX;
 }
 
-static enum cn_err checksum(const struct cn_crypto *crypto, enum cn_armor_kind kind,
-                            const uint8_t *body, size_t body_size, uint8_t out[CHECKSUM_SIZE])
+enum cn_err cn_armor_checksum(const struct cn_crypto *crypto, enum cn_armor_kind kind,
+                              const uint8_t *body, size_t body_size, uint8_t out[CHECKSUM_SIZE])
 {
     assert(kind < CN_ARMOR_KIND_COUNT);
 
@@ -129,7 +133,7 @@ enum cn_err cn_armor_encode(const struct cn_crypto *crypto, enum cn_armor_kind k
     struct cn_writer w = { .at = (uint8_t *)text, .left = text_size_max };
     uint8_t check[CHECKSUM_SIZE];
     uint8_t three[3];
-    enum cn_err err = checksum(crypto, kind, body, body_size, check);
+    enum cn_err err = cn_armor_checksum(crypto, kind, body, body_size, check);
     size_t column = 0;
 
     if (err != CN_OK)
@@ -320,7 +324,7 @@ enum cn_err cn_armor_decode_large(const struct cn_crypto *crypto, enum cn_armor_
     if (size < CHECKSUM_SIZE)
         goto out;
     size -= CHECKSUM_SIZE;
-    err = checksum(crypto, kind, buffer, size, check);
+    err = cn_armor_checksum(crypto, kind, buffer, size, check);
     if (err != CN_OK)
         goto out;
     err = CN_E_CHECKSUM;

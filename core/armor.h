@@ -25,12 +25,16 @@ enum cn_armor_kind {
     CN_ARMOR_OPERATOR_PUBLIC,
     CN_ARMOR_SERVER_PUBLIC,
     CN_ARMOR_REVOCATIONS,
+    CN_ARMOR_STORAGE_KEY,
+    CN_ARMOR_SEALED_FILE,
+    CN_ARMOR_BACKUP,
     CN_ARMOR_KIND_COUNT
 };
 
 enum {
-    CN_ARMOR_BODY_SIZE_MAX = 16384, /* of all kinds but one: */
+    CN_ARMOR_BODY_SIZE_MAX = 16384, /* of all kinds but two: */
     CN_ARMOR_REVOCATIONS_BODY_SIZE_MAX = 16777216,
+    CN_ARMOR_BACKUP_BODY_SIZE_MAX = 16777216,
     CN_ARMOR_CHECKSUM_SIZE = 8,
     /* Upper bound of the text of a body, its final NUL not counted. */
     CN_ARMOR_TEXT_SIZE_MAX = (CN_ARMOR_BODY_SIZE_MAX + 8 + 2) / 3 * 4 / 64 * 65 + 256
@@ -61,6 +65,11 @@ CN_MUST_USE enum cn_err cn_armor_decode_large(const struct cn_crypto *crypto,
                                               enum cn_armor_kind kind, const char *text,
                                               size_t text_size, uint8_t *buffer, size_t buffer_size,
                                               size_t *body_size);
+
+/* The checksum of a body, for who hands it over in another way. */
+CN_MUST_USE enum cn_err cn_armor_checksum(const struct cn_crypto *crypto, enum cn_armor_kind kind,
+                                          const uint8_t *body, size_t body_size,
+                                          uint8_t out[CN_ARMOR_CHECKSUM_SIZE]);
 
 /* The kind a text says it is; CN_ARMOR_KIND_COUNT if it is none of ours. */
 enum cn_armor_kind cn_armor_kind_of(const char *text, size_t text_size);

@@ -298,6 +298,21 @@ out:
     return cn_crypto_done(err);
 }
 
+enum cn_err cn_scrypt(const char *passphrase, size_t passphrase_size, const uint8_t salt[32],
+                      const struct cn_scrypt_cost *cost, uint8_t out[32])
+{
+    uint64_t n = UINT64_C(1) << cost->log_n;
+    uint64_t memory = 128 * (uint64_t)cost->r * (n + cost->p + 2); /* all that it needs */
+    uint8_t made[32];
+    bool ok = EVP_PBE_scrypt(passphrase, passphrase_size, salt, 32, n, cost->r, cost->p, memory,
+                             made, sizeof made) == 1;
+
+    if (ok)
+        memcpy(out, made, sizeof made);
+    cn_wipe(made, sizeof made);
+    return cn_crypto_done(ok ? CN_OK : CN_E_CRYPTO);
+}
+
 enum cn_err cn_cipher_init(struct cn_cipher *cipher, const struct cn_crypto *crypto,
                            enum cn_aead aead, const uint8_t key[CN_AEAD_KEY_SIZE], bool seal)
 {

@@ -121,6 +121,16 @@ CN_MUST_USE enum cn_err cn_expand(const struct cn_crypto *crypto, enum cn_hash h
                                   const uint8_t *key, size_t key_size, const struct cn_item *items,
                                   size_t count, uint8_t *out, size_t out_size);
 
+/* What scrypt is to cost: N = 2^log_n, r and p of RFC 7914. 128 * r * N octets of memory. */
+struct cn_scrypt_cost {
+    unsigned log_n, r, p;
+};
+
+/* 32 octets of scrypt, RFC 7914; salt has 32, too. CN_E_CRYPTO, also for want of memory. */
+CN_MUST_USE enum cn_err cn_scrypt(const char *passphrase, size_t passphrase_size,
+                                  const uint8_t salt[32], const struct cn_scrypt_cost *cost,
+                                  uint8_t out[32]);
+
 /* One direction of an AEAD under one key. */
 struct cn_cipher {
     struct evp_cipher_ctx_st *context; /* owned */

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include <cyphernet/err.h>
+#include <cyphernet/files.h>
 
 #ifdef __cplusplus
 extern "C" {
@@ -53,6 +54,61 @@ CN_API CN_MUST_USE enum cn_err cn_home_open(struct cn_home **home, const char *d
 CN_API void cn_home_close(struct cn_home *home);
 /* Never NULL; valid until the next use of the home. */
 CN_API const struct cn_detail *cn_home_detail(const struct cn_home *home);
+
+/* Secrets may lie under a passphrase, of 1 to CN_PASSPHRASE_MAX octets. Then every function that
+ * reads or writes one fails with CN_E_SEALED (detail: nothing) until it was given. */
+enum { CN_PASSPHRASE_MAX = 1024 };
+
+enum cn_home_sealing_state {
+    CN_HOME_PLAIN = 0, /* no passphrase was set */
+    CN_HOME_SEALED,
+    CN_HOME_CHANGING /* setting or removing it was interrupted: do either again */
+};
+
+/* Errors of reading a file. */
+CN_API CN_MUST_USE enum cn_err cn_home_sealing(struct cn_home *home,
+                                               enum cn_home_sealing_state *state);
+/* Give the passphrase; it is not kept. Takes a third of a second and 128 MiB, as the next does.
+ * CN_OK also where none was set; CN_E_PASSPHRASE: another one; CN_E_CRYPTO: no memory, too; errors
+ * of reading a file. */
+CN_API CN_MUST_USE enum cn_err cn_home_unseal(struct cn_home *home, const char *passphrase,
+                                              size_t size);
+/* Set the passphrase, or another one. CN_E_SEALED: there is one, and it was not given; CN_E_USAGE:
+ * of another size; errors of reading and writing files, after which it may be half done. */
+CN_API CN_MUST_USE enum cn_err cn_home_seal(struct cn_home *home, const char *passphrase,
+                                            size_t size);
+/* Lay all files open again; CN_OK also where no passphrase was set. Errors as above. */
+CN_API CN_MUST_USE enum cn_err cn_home_seal_remove(struct cn_home *home);
+
+/* Everything in one text, under a passphrase of its own: identity, fingerprint, contacts,
+ * preferences. *text is for free(), and no secret. CN_E_ABSENT: there is nothing; CN_E_LIMIT: more
+ * than 8192 files, or 16 MiB; CN_E_USAGE: the passphrase's size; CN_E_SEALED; CN_E_MEMORY; errors
+ * of reading a file, of which one that is damaged is enough. */
+CN_API CN_MUST_USE enum cn_err cn_home_backup(struct cn_home *home, const char *passphrase,
+                                              size_t size, char **text, size_t *text_size);
+/* What text_size may be. */
+enum { CN_BACKUP_TEXT_SIZE_MAX = 24 << 20 };
+
+struct cn_restore_options {
+    const char *text; /* all borrowed */
+    size_t text_size;
+    const char *passphrase; /* of the backup; of the home too, from then on, if it had one */
+    size_t passphrase_size;
+    bool replace; /* what is there */
+};
+
+struct cn_restore_info {
+    size_t contact_count;
+    bool sealed;         /* the home has the backup's passphrase now */
+    char replaced[4096]; /* the directory in which is what was there; empty if nothing was */
+};
+
+/* The opposite, into a home that need not be unsealed. All is checked before anything is changed,
+ * and changed at once. CN_E_PASSPHRASE; CN_E_EXISTS: there is something (detail), and replace is
+ * false; CN_E_MEMORY; CN_E_SYSTEM; the errors of reading a text, of the backup or what is in it. */
+CN_API CN_MUST_USE enum cn_err cn_home_restore(struct cn_home *home,
+                                               const struct cn_restore_options *options,
+                                               struct cn_restore_info *info);
 
 /* Make the identity: rsa_bits 0 for X25519, else 2048, 3072, 4096 or 8192; ML-KEM-768 beside it.
  * CN_E_EXISTS: there is one; CN_E_USAGE: another size; CN_E_SYSTEM. */
@@ -138,6 +194,7 @@ struct cn_contact_info {
     char kind[16];     /* of the contact's identity; empty if not accepted */
     char suite[32];    /* of calls; empty unless offered and accepted */
     char safety[72];   /* twelve groups of five digits; empty unless offered and accepted */
+    char words[176];   /* the safety number as nineteen words, to be read aloud; likewise */
     enum cn_err err;   /* in a list: why the contact cannot be shown, and then only name is set */
 };
 
@@ -148,11 +205,19 @@ struct cn_contact_info {
  * is made and kept all the same; errors of reading and writing a file. */
 CN_API CN_MUST_USE enum cn_err cn_contact_offer(struct cn_home *home, const char *name, bool fresh,
                                                 char *text, size_t *text_size);
-/* Take NAME's card. CN_E_OWN: mine; CN_E_KNOWN: this card or identity is held under another name
- * (detail names it); CN_E_EXISTS: NAME's card is held and differs, and replace is false;
- * CN_E_SERVER: for another server; CN_E_SUITE; CN_E_USAGE: it answers a card that I made for
- * another contact (detail names it), or an older card of mine for this one. Nothing is stored on
- * failure. Taking the card that is held already succeeds and changes nothing. */
+/* Part `index`, from 0, of `count`, 1 to 16, of the card that was offered to NAME: the text of a QR
+ * code in its alphanumeric mode, which is Base45. None is longer than part 0. CN_E_ABSENT: no card
+ * was offered; CN_E_USAGE: no such part; errors as above. */
+CN_API CN_MUST_USE enum cn_err cn_contact_offer_part(struct cn_home *home, const char *name,
+                                                     unsigned index, unsigned count, char *text,
+                                                     size_t *text_size);
+/* Take NAME's card: its text, or all its parts, each on a line, in any order. CN_E_PART: one is
+ * missing (detail says which); CN_E_MIXED: they are of different cards. CN_E_OWN: mine; CN_E_KNOWN:
+ * this card or identity is held under another name (detail names it); CN_E_EXISTS: NAME's card is
+ * held and differs, and replace is false; CN_E_SERVER: for another server; CN_E_SUITE; CN_E_USAGE:
+ * it answers a card that I made for another contact (detail names it), or an older card of mine for
+ * this one. Nothing is stored on failure. Taking the card that is held already succeeds and changes
+ * nothing. */
 CN_API CN_MUST_USE enum cn_err cn_contact_accept(struct cn_home *home, const char *name,
                                                  const char *text, size_t text_size, bool replace);
 /* CN_E_ABSENT: no such contact. */
@@ -326,5 +391,7 @@ CN_API void cn_stream_release(struct cn_stream *stream);
 #ifdef __cplusplus
 }
 #endif
+
+#include <cyphernet/tunnel.h>
 
 #endif

@@ -56,7 +56,7 @@ analyzer() {
     for file in $(sources core server client); do
         case $file in *openssl.c) continue ;; esac
         gcc -std=c17 -D_GNU_SOURCE -DCN_VERSION='""' -DCN_LIBEXEC_DIR='""' -O1 -fanalyzer -Werror -Wno-analyzer-fd-leak -Wno-analyzer-malloc-leak \
-            -Iinclude -Iinclude/cyphernet -Icore -Iclient \
+            -Iinclude -Iinclude/cyphernet -Icore -Iclient -Iclient/files \
             -isystem node_modules/pqclean/deps/PQClean/crypto_kem/ml-kem-768/clean \
             -isystem node_modules/pqclean/deps/PQClean/common \
             -c "$file" -o /dev/null || return 1
@@ -74,7 +74,7 @@ analysed() {
 cppcheck_all() {
     cppcheck --quiet --std=c11 --error-exitcode=1 --inline-suppr \
         --enable=warning,portability --suppress=missingIncludeSystem \
-        -Iinclude -Iinclude/cyphernet -Icore -Iclient core client server cli
+        -Iinclude -Iinclude/cyphernet -Icore -Iclient -Iclient/files core client server cli
 }
 
 # Functions that nobody should call.
@@ -113,9 +113,9 @@ call_headers() {
     done
 }
 
-core_points_nowhere() { includes core $(headers_of client server cli); }
+core_points_nowhere() { includes core $(headers_of client client/files server cli); }
 client_points_down() { includes client $(headers_of server cli); }
-server_points_down() { includes server $(headers_of client cli) $(call_headers); }
+server_points_down() { includes server $(headers_of client client/files cli) $(call_headers); }
 
 openssl_only_in() {
     grep -rl --include='*.[ch]' '#include <openssl/' core client server cli |

@@ -44,7 +44,11 @@
     X(CN_E_SYSTEM, CN_BLAME_SYSTEM, 0x07, "a system call failed") \
     X(CN_E_HUNG_UP, CN_BLAME_SYSTEM, 0x00, "the server hung up without a word") \
     X(CN_E_CONFIG, CN_BLAME_US, 0x00, "not understood") \
-    X(CN_E_PROXY, CN_BLAME_SYSTEM, 0x00, "the proxy does not lead to the server")
+    X(CN_E_PROXY, CN_BLAME_SYSTEM, 0x00, "the proxy does not lead to the server") \
+    X(CN_E_PART, CN_BLAME_PEER, 0x00, "a part is missing") \
+    X(CN_E_MIXED, CN_BLAME_PEER, 0x00, "parts of different cards") \
+    X(CN_E_SEALED, CN_BLAME_US, 0x00, "sealed under a passphrase") \
+    X(CN_E_PASSPHRASE, CN_BLAME_US, 0x00, "the passphrase is wrong")
 
 enum cn_blame { CN_BLAME_NOBODY = 0, CN_BLAME_PEER, CN_BLAME_US, CN_BLAME_SYSTEM };
 

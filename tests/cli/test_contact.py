@@ -370,7 +370,7 @@ def test_verifying_needs_both_cards(ann, bob):
 def test_without_a_terminal_nothing_is_verified_by_itself(ann, bob):
     exchange(ann, bob)
     done = ann.ok("contact", "verify", "bob", input="y\n")
-    assert done.stdout.strip() == ann.safety("bob")
+    assert done.stdout == ann.compared("bob")
     assert ann.state("bob") == "unverified"
     ann.ok("contact", "verify", "bob", "--yes")
     assert ann.state("bob") == "verified"
@@ -416,7 +416,7 @@ def test_both_see_one_safety_number(ann, bob):
 def test_accept_with_a_card_in_reply(ann, bob):
     ann.ok("contact", "offer", "bob", "-o", "for-bob")
     done = bob.ok("contact", "accept", "ann", "for-bob", "-o", "for-ann")
-    assert done.stdout == f"{bob.safety('ann')}\n" and "contact verify ann" in done.stderr
+    assert done.stdout == bob.compared("ann") and "contact verify ann" in done.stderr
     assert (bob.tmp / "for-ann").stat().st_mode & 0o777 == 0o600
     ann.ok("contact", "accept", "bob", "for-ann")
     assert ann.safety("bob") == bob.safety("ann")
@@ -428,7 +428,7 @@ def test_accept_prints_the_safety_number_even_if_quiet(ann, bob, again):
     if again:
         bob.accept("ann", card)
     done = bob.accept("ann", card, "-q")
-    assert done.stdout == f"{bob.safety('ann')}\n" and done.stderr == ""
+    assert done.stdout == bob.compared("ann") and done.stderr == ""
 
 
 def test_a_reply_to_standard_output_has_it_for_itself(ann, bob):
@@ -438,7 +438,7 @@ def test_a_reply_to_standard_output_has_it_for_itself(ann, bob):
 
 def test_accept_and_verify_as_json(ann, bob):
     row = json.loads(bob.accept("ann", ann.offer("bob"), "--json").stdout)
-    assert row == {"v": 1, "event": "safety", "name": "ann", "safety": bob.safety("ann")}
+    assert row == {"v": 1, "event": "safety", "name": "ann", "safety": bob.safety("ann"), "words": bob.words("ann")}
     assert json.loads(bob.ok("contact", "verify", "ann", "--json").stdout) == row
 
 
@@ -447,7 +447,7 @@ def test_cards_as_json(ann, bob, stranger):
     assert row == {"v": 1, "event": "card", "text": ann.offer("bob")}
     safety, reply = map(json.loads, bob.accept("ann", row["text"], "--json", "-o", "-").stdout.splitlines())
     assert reply == {"v": 1, "event": "card", "text": bob.offer("ann")}
-    assert safety == {"v": 1, "event": "safety", "name": "ann", "safety": bob.safety("ann")}
+    assert safety == {"v": 1, "event": "safety", "name": "ann", "safety": bob.safety("ann"), "words": bob.words("ann")}
     row = json.loads(stranger.ok("request", "--json").stdout)
     assert row == {"v": 1, "event": "request", "text": stranger.ok("request").stdout}
     ann.ok("contact", "offer", "bob", "--json", "-o", "file")

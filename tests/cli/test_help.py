@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-COMMANDS = ["init", "request", "join", "contact", "pipe", "talk", "send", "receive", "doctor", "version", "help"]
+COMMANDS = ["init", "request", "join", "contact", "pipe", "talk", "send", "receive", "forward", "serve", "connect",
+            "passphrase", "backup", "restore",
+            "doctor", "version", "help"]
 
 
 @pytest.mark.parametrize(
@@ -33,6 +35,14 @@ COMMANDS = ["init", "request", "join", "contact", "pipe", "talk", "send", "recei
         (["init", "--json"], "--json"),
         (["join", "--json", "file"], "--json"),
         (["help", "--json"], "--json"),
+        (["passphrase", "--json"], "--json"),
+        (["passphrase", "more"], "too many"),
+        (["restore"], "too few"),
+        (["restore", "file", "more"], "too many"),
+        (["restore", "--json", "file"], "--json"),
+        (["backup", "file"], "too many"),
+        (["backup", "-o"], "FILE"),
+        (["version", "--passphrase-fd"], "FD"),
         (["--json", "help", "pipe"], "--json"),
         (["contact", "rename", "bob", "carl", "--json"], "--json"),
         (["contact", "remove", "bob", "--json"], "--json"),
@@ -76,7 +86,7 @@ def test_the_manual_names_every_event():
     root = Path(__file__).parents[2]
     told = set()
     for source in (root / "cli").glob("*.c"):
-        for said in (r'\\"event\\":\\"([a-z]+)\\"', r'\bcn_(?:dial_event|output_write)\([^;"]*"([a-z]+)"'):
+        for said in (r'\\"event\\":\\"([a-z]+)\\"', r'\b(?:cn_dial_event|cn_output_write|tell_json)\([^;"]*"([a-z]+)"'):
             told |= set(re.findall(said, source.read_text()))
     section = (root / "docs/man/cyphernet.1.scd").read_text().split("\n# EVENTS\n")[1].split("\n# ")[0]
     named = [re.findall(r"\*([a-z]+)\*", line) for line in section.splitlines() if line.startswith("*")]

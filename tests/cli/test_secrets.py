@@ -43,3 +43,28 @@ def test_a_fingerprint(stranger, server, words):
     fingerprint = (server.tmp / "ann.fp").read_text()
     assert left(stranger, fingerprint, "join", *words, input=fingerprint) == 0
     assert (stranger.home / "fingerprint").exists()
+
+
+WORD = "a passphrase that is long enough to be found"
+
+
+@pytest.mark.parametrize("words", [["passphrase"], ["init", "--passphrase"], ["contact", "list"], ["backup"],
+                                   ["restore", "copy", "--replace"]])
+def test_a_passphrase(stranger, words):
+    given = {"input": f"{WORD}\n{WORD}\n"}
+    if words[0] != "init":
+        stranger.ok("init")
+    if words[0] == "restore":
+        stranger.ok("backup", "-o", "copy", "--passphrase-fd", "0", **given)
+    elif words[0] != "init":
+        stranger.ok("passphrase", "--passphrase-fd", "0", **given)
+    assert left(stranger, "\n" * 3 + WORD, *words, "--passphrase-fd", "0", **given) == 0
+    stranger.ok("contact", "list", "--passphrase-fd", "0", **given)
+
+
+@pytest.mark.parametrize("words", [["contact", "offer", "bob", "-o", "card"], ["backup", "-o", "copy"],
+                                   ["contact", "offer", "bob", "--qr", "-o", "card.png"]])
+def test_what_was_sealed(ann, words):
+    ann.ok("passphrase", "--passphrase-fd", "0", input=f"{WORD}\n")
+    card = ann.ok("contact", "offer", "bob", "--passphrase-fd", "0", input=f"{WORD}\n").stdout
+    assert left(ann, card, *words, "--passphrase-fd", "0", input=f"{WORD}\n{WORD}\n") == 0

@@ -53,7 +53,7 @@ def test_verifying_asks(ann, bob, answer, code, state):
     terminal = Terminal(ann, "contact", "verify", "bob")
     terminal.shows("[y/N]")
     terminal.type(answer)
-    assert terminal.end(code).strip() == ann.safety("bob")
+    assert terminal.end(code) == ann.compared("bob")
     assert ann.state("bob") == state
     assert code == 0 or "exchange new ones" in terminal.shown.decode()
 
@@ -80,7 +80,7 @@ def test_a_card_may_be_pasted(ann, bob):
     terminal = Terminal(bob, "contact", "accept", "ann")
     terminal.shows("Ctrl-D")
     terminal.type(ann.offer("bob") + "\x04")
-    assert terminal.end(0) == f"{bob.safety('ann')}\n"
+    assert terminal.end(0) == bob.compared("ann")
     assert "contact verify ann" in terminal.shown.decode()
 
 

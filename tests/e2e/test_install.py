@@ -13,6 +13,7 @@ EXPECTED = [
     "bin/cyphernetd",
     "include/cyphernet.h",
     "include/cyphernet/err.h",
+    "include/cyphernet/files.h",
     "lib/systemd/system/cyphernetd.service",
     "lib/systemd/system/cyphernetd.socket",
     "share/cyphernet/alerts.yml",
@@ -22,6 +23,7 @@ EXPECTED = [
     "share/man/man5/cyphernetd.conf.5",
     "share/man/man8/cyphernetctl.8",
     "share/man/man8/cyphernetd.8",
+    "include/cyphernet/tunnel.h",
 ]
 
 
@@ -43,7 +45,7 @@ def test_is_installed(installed, path):
 
 
 def test_the_unit_starts_the_installed_program(installed):
-    assert "ExecStart=/usr/local/bin/cyphernetd" in (installed / EXPECTED[5]).read_text()
+    assert "ExecStart=/usr/local/bin/cyphernetd" in (installed / "lib/systemd/system/cyphernetd.service").read_text()
 
 
 def test_the_library_is_where_pkg_config_looks(installed):

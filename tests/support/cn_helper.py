@@ -61,9 +61,22 @@ class Person:
                 return line.split()[1]
         return None
 
-    def safety(self, name):
+    def shown(self, name, what):
         lines = self.ok("contact", "show", name).stdout.splitlines()
-        return next(line.split(": ", 1)[1].strip() for line in lines if line.startswith("safety number:"))
+        return next(line.split(": ", 1)[1].strip() for line in lines if line.startswith(f"{what}:"))
+
+    def safety(self, name):
+        return self.shown(name, "safety number")
+
+    def words(self, name):
+        """The same number in words."""
+        return self.shown(name, "in words")
+
+    def compared(self, name):
+        """What accepting and verifying print: the number, then its words, seven to a line."""
+        words = self.words(name).split()
+        lines = [" ".join(words[at : at + 7]) for at in range(0, len(words), 7)]
+        return "\n".join([self.safety(name), *lines, ""])
 
 
 def exchange(one, other):

@@ -1,16 +1,17 @@
 /* liar NAME SERVICE CONTROL [DATA...]: a partner who holds the right keys and says what it likes.
- * SERVICE is talk, send or receive; CONTROL (hexadecimal) goes out on the first stream of the call,
- * whoever opens it, and each DATA on one opened as the data of file 0, 1 and so on, or, as
- * KIND:DATA, as another kind of stream. CONTROL may be "refuse": the call, as soon as it is open;
- * or begin with "polite:": the end of it is said when the partner has left the talk. Prints in
- * hexadecimal what came on the first stream. The home is that of the environment. */
+ * SERVICE is talk, send or receive; CONTROL goes out on the first stream of the call, whoever opens
+ * it, and each DATA on a data stream, or, as KIND:DATA, on another kind, as soon as the partner has
+ * said something or ended. All are hexadecimal, or @ and the name of a file that holds the octets.
+ * CONTROL may be "refuse": the call, as soon as it is open; or begin with "polite:": the end of it
+ * is said when the partner has left the talk. Prints in hexadecimal what came on the first stream.
+ * The home is that of the environment. */
 #include <cyphernet.h>
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-enum { SIZE_MAX_HERE = 65536, DATA_KIND = 2, DATA_COUNT_MAX = 4 };
+enum { SIZE_MAX_HERE = 4 << 20, DATA_KIND = 2, DATA_COUNT_MAX = 4 };
 
 struct saying {
     struct cn_stream *stream;
@@ -21,13 +22,21 @@ struct saying {
 
 static struct saying control, data[DATA_COUNT_MAX];
 static uint8_t data_count;
-static bool refuses, is_polite;
+static bool refuses, is_polite, has_heard;
 static uint8_t heard[6]; /* the last octets of the first stream */
 
 static size_t hex_read(const char *text, uint8_t *out)
 {
     size_t size = strlen(text) / 2;
 
+    if (text[0] == '@') {
+        FILE *file = fopen(text + 1, "rb");
+
+        size = file ? fread(out, 1, SIZE_MAX_HERE, file) : 0;
+        if (!file || fclose(file) != 0)
+            exit(2);
+        return size;
+    }
     if (size > SIZE_MAX_HERE)
         exit(2);
     for (size_t i = 0; i < size; i++) {
@@ -73,6 +82,7 @@ static void hear(struct cn_stream *stream, bool shown)
         memmove(heard, heard + 1, sizeof heard - 1);
         heard[sizeof heard - 1] = byte;
     }
+    has_heard |= shown;
 }
 
 static void streams_open(struct cn_call *call)
@@ -80,9 +90,7 @@ static void streams_open(struct cn_call *call)
     if (cn_stream_open(call, 1, NULL, 0, &control.stream) != CN_OK)
         exit(2);
     for (uint8_t i = 0; i < data_count; i++) {
-        const uint8_t index[4] = { 0, 0, 0, i };
-
-        if (cn_stream_open(call, data[i].kind, index, sizeof index, &data[i].stream) != CN_OK)
+        if (cn_stream_open(call, data[i].kind, NULL, 0, &data[i].stream) != CN_OK)
             exit(2);
     }
 }
@@ -107,7 +115,7 @@ static enum cn_err lie(struct cn_home *home, const char *name, const char *servi
         if (event.type == CN_EVENT_READABLE)
             hear(event.stream, event.stream == control.stream);
         say(&control);
-        for (uint8_t i = 0; i < data_count; i++)
+        for (uint8_t i = 0; has_heard && i < data_count; i++)
             say(&data[i]);
         if (control.stream && cn_stream_state(control.stream) == CN_STREAM_ENDED)
             cn_call_finish(call);

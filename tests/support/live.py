@@ -196,7 +196,7 @@ class World:
 
     def start(self, person, *words, wait=30, **options):
         """`cyphernet WORDS...` of that person, in the background."""
-        if wait and words[0] in ("pipe", "talk", "send", "receive"):
+        if wait and words[0] in ("pipe", "talk", "send", "receive", "forward", "connect"):
             words = (*words, "--wait", wait) if "--" not in words else words
         env = {"CYPHERNET_HOME": str(person.home), **options.pop("env", {})}
         options.setdefault("cwd", self.tmp)

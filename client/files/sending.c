@@ -1,0 +1,573 @@
+#include "sending.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "home.h"
+
+const char *cn_transfer_outcome_text(enum cn_transfer_outcome outcome)
+{
+    static const char *const texts[CN_TRANSFER_OUTCOME_COUNT] = {
+        [CN_TRANSFER_STORED] = "stored",
+        [CN_TRANSFER_EXISTS] = "a file of this name exists there",
+        [CN_TRANSFER_BAD_NAME] = "not a name for a file",
+        [CN_TRANSFER_DISK_FULL] = "the receiver's disk is full",
+        [CN_TRANSFER_MISMATCH] = "what arrived is not what was sent",
+        [CN_TRANSFER_FAILED] = "the receiver could not write it",
+        [CN_TRANSFER_WITHDRAWN] = "the sender gave it up",
+        [CN_TRANSFER_UNCHANGED] = "there already",
+        [CN_TRANSFER_UNWANTED] = "the receiver does not want it",
+    };
+
+    return texts[outcome];
+}
+
+/* --- what there is to send ------------------------------------------------------------------ */
+
+static void problem_add(struct cn_sending *s, const char *path, enum cn_transfer_reason reason,
+                        int system_error)
+{
+    s->problems = true;
+    cn_happenings_add(&s->happenings,
+                      &(struct cn_transfer_event) { .type = CN_TRANSFER_EVENT_PROBLEM,
+                                                    .path = path,
+                                                    .reason = reason,
+                                                    .system_error = system_error });
+}
+
+static void report(void *context, const char *path, enum cn_walk_problem problem, int error)
+{
+    problem_add(context, path,
+                problem == CN_WALK_UNREADABLE ? CN_TRANSFER_REASON_SYSTEM
+                : problem == CN_WALK_SPECIAL  ? CN_TRANSFER_REASON_SPECIAL
+                                              : CN_TRANSFER_REASON_NAME,
+                error);
+}
+
+static void item_add(struct cn_sending *s, enum cn_entry_type type, const char *name,
+                     uint32_t file_count, uint64_t size)
+{
+    if (s->offer.item_count < CN_MESSAGE_ITEM_COUNT_MAX) {
+        struct cn_message_item *item = &s->items[s->offer.item_count];
+
+        *item = (struct cn_message_item) { .type = type, .file_count = file_count, .size = size };
+        strncpy(item->name, name, sizeof item->name - 1);
+    }
+    s->offer.item_count++;
+}
+
+/* Count entries of the walk from first on, which are all of one item. */
+static void item_count(struct cn_sending *s, uint32_t first)
+{
+    char name[CN_ENTRY_NAME_SIZE_MAX + 1];
+    struct cn_entry entry;
+    uint32_t file_count = 0;
+    uint64_t size = 0;
+
+    if (cn_walk_count(s->walk) == first) /* all of it is left out */
+        return;
+    for (uint32_t i = first; i < cn_walk_count(s->walk); i++) {
+        cn_walk_entry(s->walk, i, &entry, name);
+        file_count += entry.type == CN_ENTRY_FILE;
+        s->offer.directory_count += entry.type == CN_ENTRY_DIRECTORY;
+        s->offer.link_count += entry.type == CN_ENTRY_LINK;
+        size += entry.size;
+    }
+    s->offer.file_count += file_count;
+    s->offer.size += size;
+    cn_walk_entry(s->walk, first, &entry, name);
+    item_add(s, entry.type, name, file_count, size);
+}
+
+static enum cn_err path_add(struct cn_sending *s, const struct cn_sending_options *options,
+                            const char *path)
+{
+    uint32_t first = cn_walk_count(s->walk);
+    enum cn_err err = CN_E_USAGE;
+
+    if (strcmp(path, "-") == 0) {
+        if (!s->input_name) {
+            s->input_name = options->input_name ? options->input_name : "stdin";
+            err = cn_entry_name_valid(s->input_name, strlen(s->input_name)) &&
+                          !strchr(s->input_name, '/')
+                      ? CN_OK
+                      : CN_E_NAME;
+        }
+        return err == CN_OK ? CN_OK : cn_home_fail(s->home, err, 0, path);
+    }
+    errno = 0;
+    err = cn_walk_add(s->walk, path);
+    if (err != CN_OK)
+        return cn_home_fail(s->home, err, err == CN_E_SYSTEM ? errno : 0, path);
+    item_count(s, first);
+    return CN_OK;
+}
+
+static bool name_is_taken(const struct cn_sending *s, const char *wanted)
+{
+    char name[CN_ENTRY_NAME_SIZE_MAX + 1];
+
+    for (uint32_t i = 0; i < cn_walk_count(s->walk); i++) {
+        struct cn_entry entry;
+
+        cn_walk_entry(s->walk, i, &entry, name);
+        if (strcmp(name, wanted) == 0)
+            return true;
+    }
+    return false;
+}
+
+static enum cn_err input_add(struct cn_sending *s)
+{
+    s->count = cn_walk_count(s->walk);
+    if (!s->input_name)
+        return CN_OK;
+    if (name_is_taken(s, s->input_name))
+        return cn_home_fail(s->home, CN_E_EXISTS, 0, s->input_name);
+    if (pipe2(s->cancel, O_CLOEXEC) != 0)
+        return cn_home_fail(s->home, CN_E_SYSTEM, errno, "pipe");
+    item_add(s, CN_ENTRY_FILE, s->input_name, 1, CN_MESSAGE_SIZE_UNKNOWN);
+    s->offer.file_count++;
+    s->count++;
+    return CN_OK;
+}
+
+static enum cn_err filter_make(struct cn_sending *s, const struct cn_sending_options *options)
+{
+    enum cn_err err = cn_filter_create(&s->filter);
+
+    for (size_t i = 0; err == CN_OK && i < options->exclude_count; i++) {
+        err = cn_filter_exclude(s->filter, options->excludes[i]);
+        if (err == CN_E_NAME)
+            err = cn_home_fail(s->home, CN_E_CONFIG, 0, options->excludes[i]);
+    }
+    if (err == CN_OK && options->gitignore)
+        cn_filter_use_gitignore(s->filter);
+    return err;
+}
+
+static enum cn_err list(struct cn_sending *s, const struct cn_sending_options *options)
+{
+    enum cn_err err = filter_make(s, options);
+
+    if (err == CN_OK)
+        err = cn_walk_create(&s->walk, s->filter, report, s);
+    for (size_t i = 0; err == CN_OK && i < options->path_count; i++)
+        err = path_add(s, options, options->paths[i]);
+    if (err == CN_OK)
+        err = input_add(s);
+    if (err == CN_OK && (s->count == 0 || s->happenings.lost))
+        err = cn_home_fail(s->home, s->count == 0 ? CN_E_ABSENT : CN_E_MEMORY, 0, NULL);
+    return err;
+}
+
+enum cn_err cn_sending_open(struct cn_sending **sending, struct cn_home *home,
+                            const struct cn_sending_options *options)
+{
+    struct cn_sending *s = calloc(1, sizeof *s);
+    enum cn_err err = CN_E_MEMORY;
+
+    if (!s)
+        return CN_E_MEMORY;
+    s->home = home;
+    s->compress = options->compress;
+    s->cancel[0] = s->cancel[1] = -1;
+    s->items = calloc(CN_MESSAGE_ITEM_COUNT_MAX, sizeof *s->items);
+    s->files = calloc(CN_WINDOW_COUNT_MAX, sizeof *s->files);
+    s->queue = calloc(CN_WINDOW_COUNT_MAX, sizeof *s->queue);
+    if (s->items && s->files && s->queue)
+        err = list(s, options);
+    if (err != CN_OK) {
+        cn_sending_free(s);
+        return err;
+    }
+    *sending = s;
+    return CN_OK;
+}
+
+void cn_sending_cancel_input(struct cn_sending *s)
+{
+    if (s->cancel[1] >= 0)
+        close(s->cancel[1]);
+    s->cancel[1] = -1;
+}
+
+void cn_sending_free(struct cn_sending *sending)
+{
+    struct cn_sending *s = sending;
+
+    if (!s)
+        return;
+    cn_sending_cancel_input(s);
+    cn_jobs_stop(s->jobs);
+    cn_feeding_wipe(s);
+    if (s->cancel[0] >= 0)
+        close(s->cancel[0]);
+    cn_happenings_wipe(&s->happenings);
+    cn_walk_free(s->walk);
+    cn_filter_free(s->filter);
+    free(s->items);
+    free(s->files);
+    free(s->queue);
+    free(s);
+}
+
+void cn_sending_entry(const struct cn_sending *s, uint32_t index, struct cn_entry *entry,
+                      char *name)
+{
+    struct timespec now = { 0, 0 };
+
+    if (!cn_sending_is_input(s, index)) {
+        cn_walk_entry(s->walk, index, entry, name);
+        return;
+    }
+    clock_gettime(CLOCK_REALTIME, &now);
+    memcpy(name, s->input_name, strlen(s->input_name) + 1);
+    *entry = (struct cn_entry) { .type = CN_ENTRY_FILE,
+                                 .mode = 0600,
+                                 .size = CN_MESSAGE_SIZE_UNKNOWN,
+                                 .mtime_s = now.tv_sec,
+                                 .mtime_ns = (uint32_t)now.tv_nsec,
+                                 .name = name,
+                                 .name_size = strlen(name) };
+}
+
+/* --- what happens --------------------------------------------------------------------------- */
+
+void cn_sending_break(struct cn_sending *s, enum cn_err err)
+{
+    if (s->finished)
+        return;
+    s->finished = true;
+    cn_happenings_add(&s->happenings,
+                      &(struct cn_transfer_event) { .type = CN_TRANSFER_EVENT_BROKEN, .err = err });
+    cn_call_cancel(s->call, err);
+}
+
+void cn_sending_problem(struct cn_sending *s, uint32_t index, enum cn_transfer_reason reason,
+                        int system_error)
+{
+    char path[2 * CN_ENTRY_NAME_SIZE_MAX];
+
+    if (cn_sending_is_input(s, index))
+        strncpy(path, "-", sizeof path);
+    else
+        cn_walk_path(s->walk, index, path, sizeof path);
+    problem_add(s, path, reason, system_error);
+}
+
+void cn_sending_count(struct cn_sending *s, struct cn_sending_file *file, uint64_t size)
+{
+    file->counted += size;
+    s->done += size;
+}
+
+static void over(struct cn_sending *s, uint32_t index)
+{
+    struct cn_sending_file *file = cn_sending_file_at(s, index);
+    char name[CN_ENTRY_NAME_SIZE_MAX + 1];
+    struct cn_entry entry;
+
+    cn_sending_entry(s, index, &entry, name);
+    if (file->size != CN_MESSAGE_SIZE_UNKNOWN)
+        cn_sending_count(s, file, file->size - file->counted);
+    s->over_count++;
+    cn_happenings_add(&s->happenings,
+                      &(struct cn_transfer_event) { .type = CN_TRANSFER_EVENT_OVER,
+                                                    .path = name,
+                                                    .kind = (enum cn_transfer_kind)entry.type,
+                                                    .size = file->size == CN_MESSAGE_SIZE_UNKNOWN
+                                                                ? file->counted
+                                                                : file->size,
+                                                    .outcome = file->outcome });
+}
+
+/* --- what is said --------------------------------------------------------------------------- */
+
+static bool offer_say(struct cn_sending *s)
+{
+    if (!s->offer_told) {
+        s->message.type = CN_MESSAGE_OFFER;
+        s->message.offer = s->offer;
+        s->offer_told = cn_dialogue_put(&s->control, &s->message);
+    }
+    while (s->offer_told && s->items_told < s->offer.item_count &&
+           s->items_told < CN_MESSAGE_ITEM_COUNT_MAX) {
+        s->message.type = CN_MESSAGE_ITEM;
+        s->message.item = s->items[s->items_told];
+        if (!cn_dialogue_put(&s->control, &s->message))
+            return false;
+        s->items_told++;
+    }
+    return s->offer_told;
+}
+
+/* The next entry; false: no room, or the receiver has enough to deal with. */
+static bool entry_say(struct cn_sending *s)
+{
+    struct cn_message_entry *e = &s->message.entry;
+    struct cn_sending_file *file = cn_sending_file_at(s, s->told);
+    size_t size;
+
+    if (s->told - s->answered == CN_WINDOW_COUNT_MAX || !cn_dialogue_flush(&s->control))
+        return false;
+    s->message.type = CN_MESSAGE_ENTRY;
+    e->index = s->told;
+    cn_sending_entry(s, s->told, &e->entry, e->name);
+    size = cn_message_entry_size(&e->entry);
+    if (s->window_size + size > CN_WINDOW_SIZE_MAX || !cn_dialogue_put(&s->control, &s->message))
+        return false;
+    *file = (struct cn_sending_file) {
+        .type = e->entry.type, .size = e->entry.size, .message_size = size, .fd = -1
+    };
+    s->window_size += size;
+    s->told++;
+    return true;
+}
+
+static void speak(struct cn_sending *s)
+{
+    if (!offer_say(s))
+        return;
+    while (s->told < s->count && entry_say(s))
+        ;
+    if (s->told == s->count && !s->end_told) {
+        s->message.type = CN_MESSAGE_END;
+        s->message.end_count = s->count;
+        s->end_told = cn_dialogue_put(&s->control, &s->message);
+    }
+}
+
+/* --- what the receiver says ----------------------------------------------------------------- */
+
+/* What is in the queue and has been refused since goes. */
+static void queue_clean(struct cn_sending *s)
+{
+    uint32_t kept = 0;
+
+    for (uint32_t i = 0; i < s->queue_count; i++) {
+        uint32_t index = s->queue[(s->queue_first + i) % CN_WINDOW_COUNT_MAX];
+
+        if (index >= s->answered && cn_sending_file_at(s, index)->state == CN_SENDING_ACCEPTED)
+            s->queue[(s->queue_first + kept++) % CN_WINDOW_COUNT_MAX] = index;
+    }
+    s->queue_count = kept;
+}
+
+static bool take_accept(struct cn_sending *s, const struct cn_message_accept *accept)
+{
+    struct cn_sending_file *file;
+
+    if (accept->index < s->answered || accept->index >= s->told)
+        return false;
+    file = cn_sending_file_at(s, accept->index);
+    if (file->state != CN_SENDING_TOLD || file->type != CN_ENTRY_FILE ||
+        (file->size == CN_MESSAGE_SIZE_UNKNOWN ? accept->size > 0 || accept->how != CN_ACCEPT_SEND
+                                               : accept->size > file->size))
+        return false;
+    file->accept = *accept;
+    file->state = CN_SENDING_ACCEPTED;
+    if (s->queue_count == CN_WINDOW_COUNT_MAX)
+        queue_clean(s);
+    s->queue[(s->queue_first + s->queue_count++) % CN_WINDOW_COUNT_MAX] = accept->index;
+    return true;
+}
+
+/* Whether the receiver can have come to this. */
+static bool result_fits(const struct cn_sending_file *file, enum cn_transfer_outcome outcome)
+{
+    if (file->state == CN_SENDING_OVER)
+        return false;
+    if (outcome == CN_TRANSFER_STORED)
+        return file->type != CN_ENTRY_FILE || file->state == CN_SENDING_SENT;
+    if (outcome == CN_TRANSFER_WITHDRAWN)
+        return file->state == CN_SENDING_GIVEN_UP;
+    if (outcome == CN_TRANSFER_UNCHANGED)
+        return file->state == CN_SENDING_TOLD || file->state == CN_SENDING_SENT;
+    return true;
+}
+
+/* Entries at the front that are over, and of which nothing is being read, are forgotten. */
+static void forget(struct cn_sending *s)
+{
+    while (s->answered < s->told) {
+        const struct cn_sending_file *file = cn_sending_file_at(s, s->answered);
+
+        if (file->state != CN_SENDING_OVER || file->slot_count > 0)
+            return;
+        s->window_size -= file->message_size;
+        s->answered++;
+    }
+}
+
+static bool take_result(struct cn_sending *s, const struct cn_message_result *result)
+{
+    enum cn_transfer_outcome outcome = (enum cn_transfer_outcome)result->outcome;
+    struct cn_sending_file *file;
+
+    if (result->index < s->answered || result->index >= s->told)
+        return false;
+    file = cn_sending_file_at(s, result->index);
+    if (!result_fits(file, outcome))
+        return false;
+    if (file->state == CN_SENDING_READING)
+        cn_feeding_drop(s, result->index);
+    file->state = CN_SENDING_OVER;
+    file->outcome = outcome;
+    over(s, result->index);
+    forget(s);
+    return true;
+}
+
+static void listen(struct cn_sending *s)
+{
+    enum cn_err err;
+
+    while (!s->finished && (err = cn_dialogue_take(&s->control, &s->message)) != CN_E_MORE) {
+        if (err == CN_OK && s->message.type == CN_MESSAGE_ACCEPT
+                ? !take_accept(s, &s->message.accept)
+                : err != CN_OK || s->message.type != CN_MESSAGE_RESULT ||
+                      !take_result(s, &s->message.result))
+            cn_sending_break(s, CN_E_FORMAT);
+    }
+}
+
+/* --- the call ------------------------------------------------------------------------------- */
+
+enum cn_err cn_sending_begin(struct cn_sending *sending, struct cn_call *call)
+{
+    struct cn_sending *s = sending;
+    enum cn_err err = cn_jobs_start(&s->jobs, CN_SENDING_THREAD_COUNT);
+
+    s->call = call;
+    if (err == CN_OK)
+        err = cn_feeding_begin(s);
+    if (err == CN_OK)
+        err = cn_stream_open(call, CN_MESSAGE_CONTROL_KIND, NULL, 0, &s->control.stream);
+    if (err == CN_OK)
+        err = cn_stream_open(call, CN_MESSAGE_DATA_KIND, NULL, 0, &s->feeding.stream);
+    if (err == CN_OK) /* what is said goes before it */
+        cn_stream_set_priority(s->feeding.stream, CN_PRIORITY_BULK);
+    if (err == CN_E_UNEXPECTED) { /* the call is over already: CLOSED says why */
+        s->finished = true;
+        err = CN_OK;
+    }
+    return err;
+}
+
+size_t cn_sending_descriptors(const struct cn_sending *sending, struct pollfd *descriptors,
+                              size_t max)
+{
+    if (max == 0 || !sending->jobs)
+        return 0;
+    descriptors[0] = (struct pollfd) { .fd = cn_jobs_descriptor(sending->jobs), .events = POLLIN };
+    return 1;
+}
+
+int cn_sending_timeout_ms(const struct cn_sending *sending)
+{
+    return cn_happenings_any(&sending->happenings) ? 0 : -1;
+}
+
+bool cn_sending_take(struct cn_sending *sending, const struct cn_event *event)
+{
+    struct cn_sending *s = sending;
+
+    if (event->type == CN_EVENT_CLOSED) {
+        s->finished = true;
+        return false;
+    }
+    if (event->type == CN_EVENT_STREAM) /* the receiver opens none */
+        cn_stream_release(event->stream);
+    return event->stream != NULL;
+}
+
+/* The receiver's end of a stream has come too early, or is none. */
+static bool is_cut(const struct cn_sending *s)
+{
+    return cn_stream_state(s->control.stream) == CN_STREAM_RESET ||
+           cn_stream_state(s->feeding.stream) == CN_STREAM_RESET ||
+           (cn_stream_state(s->control.stream) == CN_STREAM_ENDED &&
+            (!s->end_told || s->over_count < s->count || s->control.in_size > 0));
+}
+
+static void end(struct cn_sending *s)
+{
+    if (!s->end_told || s->over_count < s->count || s->feeding.count > 0 ||
+        !cn_dialogue_flush(&s->control) || s->feeding.head_end > 0 || s->feeding.left > 0)
+        return;
+    cn_stream_finish(s->control.stream);
+    cn_stream_finish(s->feeding.stream);
+    if (cn_stream_state(s->control.stream) != CN_STREAM_ENDED)
+        return;
+    s->finished = true;
+    cn_happenings_add(&s->happenings,
+                      &(struct cn_transfer_event) { .type = CN_TRANSFER_EVENT_FINISHED });
+    cn_call_finish(s->call);
+}
+
+void cn_sending_process(struct cn_sending *sending)
+{
+    struct cn_sending *s = sending;
+
+    cn_jobs_reap(s->jobs);
+    if (s->finished)
+        return;
+    listen(s);
+    if (!s->finished && is_cut(s))
+        cn_sending_break(s, CN_E_FORMAT);
+    if (!s->finished)
+        speak(s);
+    if (!s->finished)
+        cn_feeding_process(s);
+    if (!s->finished && s->happenings.lost)
+        cn_sending_break(s, CN_E_MEMORY);
+    forget(s);
+    if (!s->finished)
+        end(s);
+}
+
+bool cn_sending_next_event(struct cn_sending *sending, struct cn_transfer_event *event)
+{
+    return cn_happenings_take(&sending->happenings, event);
+}
+
+static enum cn_transfer_wait waits_for(const struct cn_sending *s, uint64_t unacknowledged)
+{
+    if (s->over_count == 0 && s->told > 0 && s->queue_count == 0 && s->feeding.count == 0 &&
+        s->feeding.moved == 0)
+        return CN_TRANSFER_WAITS_CONSENT;
+    if (unacknowledged > 0)
+        return CN_TRANSFER_WAITS_LINE;
+    if (cn_feeding_waits_for_source(s))
+        return CN_TRANSFER_WAITS_SOURCE;
+    return s->over_count < s->count ? CN_TRANSFER_WAITS_DISK : CN_TRANSFER_WAITS_PARTNER;
+}
+
+void cn_sending_progress(const struct cn_sending *sending, struct cn_transfer_progress *progress)
+{
+    const struct cn_sending *s = sending;
+    struct cn_stream_progress p = { 0 };
+    const uint64_t at = s->feeding.file.at;
+    uint64_t on_its_way;
+
+    if (s->feeding.stream)
+        cn_stream_progress(s->feeding.stream, &p);
+    on_its_way = p.written - p.received;
+    *progress = (struct cn_transfer_progress) {
+        .entry_count = s->count,
+        .over_count = s->over_count,
+        .size = s->offer.size,
+        .done = s->done - (on_its_way < s->done ? on_its_way : s->done),
+        .moved = s->feeding.moved - (on_its_way < s->feeding.moved ? on_its_way : s->feeding.moved),
+        .file = s->feeding.current[0] ? s->feeding.current : NULL,
+        .file_size = s->feeding.current_size,
+        .file_done = at - (on_its_way < at ? on_its_way : at),
+        .wait = waits_for(s, on_its_way),
+    };
+}

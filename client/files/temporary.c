@@ -1,0 +1,24 @@
+#include "temporary.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <strings.h>
+
+#define BEGIN ".cyphernet-"
+#define END   ".part"
+
+enum { DIGIT_COUNT = CN_TEMPORARY_NAME_SIZE - sizeof BEGIN - sizeof END + 1 };
+
+void cn_temporary_name(uint64_t number, char out[CN_TEMPORARY_NAME_SIZE])
+{
+    snprintf(out, CN_TEMPORARY_NAME_SIZE, BEGIN "%016llx" END, (unsigned long long)number);
+}
+
+bool cn_temporary_is(const char *part, size_t size)
+{
+    const size_t begin = sizeof BEGIN - 1;
+    const size_t end = sizeof END - 1;
+
+    return size == begin + DIGIT_COUNT + end && strncasecmp(part, BEGIN, begin) == 0 &&
+           strncasecmp(part + size - end, END, end) == 0;
+}

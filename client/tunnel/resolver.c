@@ -1,0 +1,220 @@
+#include "resolver.h"
+
+#include <errno.h>
+#include <netdb.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+enum { STACK_SIZE = 512 * 1024 };
+
+struct queue {
+    struct cn_lookup *first;
+    struct cn_lookup *last;
+};
+
+/* Held by its owner and by its threads: getaddrinfo cannot be stopped, and may outlast the owner.
+ */
+struct cn_resolver {
+    pthread_mutex_t mutex;
+    int event;        /* of eventfd */
+    unsigned holders; /* under mutex, as all that follows */
+    unsigned threads; /* that still take from asked */
+    bool closed;      /* its owner has gone */
+    struct queue asked;
+    struct queue done;
+};
+
+static void push(struct queue *queue, struct cn_lookup *lookup)
+{
+    lookup->next = NULL;
+    if (queue->last)
+        queue->last->next = lookup;
+    else
+        queue->first = lookup;
+    queue->last = lookup;
+}
+
+static struct cn_lookup *pop(struct queue *queue)
+{
+    struct cn_lookup *lookup = queue->first;
+
+    if (!lookup)
+        return NULL;
+    queue->first = lookup->next;
+    if (!queue->first)
+        queue->last = NULL;
+    return lookup;
+}
+
+static void drain(struct queue *queue)
+{
+    struct cn_lookup *lookup;
+
+    while ((lookup = pop(queue)))
+        free(lookup);
+}
+
+enum cn_err cn_resolver_create(struct cn_resolver **resolver)
+{
+    struct cn_resolver *r = calloc(1, sizeof *r);
+
+    if (!r)
+        return CN_E_MEMORY;
+    r->event = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+    if (r->event < 0) {
+        free(r);
+        return CN_E_SYSTEM;
+    }
+    pthread_mutex_init(&r->mutex, NULL);
+    r->holders = 1;
+    *resolver = r;
+    return CN_OK;
+}
+
+/* With the mutex, which is let go; the last one frees it. */
+static void let_go(struct cn_resolver *r)
+{
+    bool last = --r->holders == 0;
+
+    pthread_mutex_unlock(&r->mutex);
+    if (!last)
+        return;
+    drain(&r->asked);
+    drain(&r->done);
+    close(r->event);
+    pthread_mutex_destroy(&r->mutex);
+    free(r);
+}
+
+void cn_resolver_free(struct cn_resolver *resolver)
+{
+    if (!resolver)
+        return;
+    pthread_mutex_lock(&resolver->mutex);
+    resolver->closed = true;
+    let_go(resolver);
+}
+
+int cn_resolver_descriptor(const struct cn_resolver *resolver)
+{
+    return resolver->event;
+}
+
+static void look_up(struct cn_lookup *lookup)
+{
+    const struct addrinfo hints = { .ai_socktype = lookup->socket_type };
+    struct addrinfo *found = NULL;
+
+    if (getaddrinfo(lookup->host, lookup->port, &hints, &found) != 0)
+        return;
+    for (const struct addrinfo *a = found; a && lookup->found_count < CN_LOOKUP_ADDRESS_COUNT_MAX;
+         a = a->ai_next) {
+        struct cn_address *to = &lookup->found[lookup->found_count];
+
+        if (a->ai_addrlen > sizeof to->octets)
+            continue;
+        memcpy(&to->octets, a->ai_addr, a->ai_addrlen);
+        to->size = a->ai_addrlen;
+        lookup->found_count++;
+    }
+    freeaddrinfo(found);
+}
+
+static void *resolver_run(void *context)
+{
+    struct cn_resolver *r = context;
+    struct cn_lookup *lookup;
+    const uint64_t one = 1;
+
+    pthread_mutex_lock(&r->mutex);
+    while (!r->closed && (lookup = pop(&r->asked))) {
+        bool cancelled = lookup->cancelled;
+
+        pthread_mutex_unlock(&r->mutex);
+        if (!cancelled)
+            look_up(lookup);
+        pthread_mutex_lock(&r->mutex);
+        push(&r->done, lookup);
+        if (write(r->event, &one, sizeof one) < 0)
+            continue; /* EAGAIN: it is readable as it is */
+    }
+    r->threads--;
+    let_go(r);
+    return NULL;
+}
+
+/* A thread that takes no signals: those are the program's. With the mutex. */
+static bool thread_start(struct cn_resolver *r)
+{
+    pthread_attr_t attributes;
+    sigset_t all, before;
+    pthread_t thread;
+    int failed;
+
+    if (pthread_attr_init(&attributes) != 0)
+        return false;
+    (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    (void)pthread_attr_setstacksize(&attributes, STACK_SIZE);
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    failed = pthread_create(&thread, &attributes, resolver_run, r);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    pthread_attr_destroy(&attributes);
+    if (failed != 0)
+        return false;
+    r->holders++;
+    r->threads++;
+    return true;
+}
+
+struct cn_lookup *cn_resolver_ask(struct cn_resolver *resolver, const char *host, uint16_t port,
+                                  int socket_type, void *user)
+{
+    struct cn_lookup *lookup = calloc(1, sizeof *lookup);
+    bool taken;
+
+    if (!lookup)
+        return NULL;
+    snprintf(lookup->host, sizeof lookup->host, "%s", host);
+    snprintf(lookup->port, sizeof lookup->port, "%u", port);
+    lookup->socket_type = socket_type;
+    lookup->user = user;
+    pthread_mutex_lock(&resolver->mutex);
+    taken = (resolver->threads < CN_RESOLVER_THREAD_COUNT_MAX && thread_start(resolver)) ||
+            resolver->threads > 0;
+    if (taken)
+        push(&resolver->asked, lookup);
+    pthread_mutex_unlock(&resolver->mutex);
+    if (taken)
+        return lookup;
+    free(lookup);
+    return NULL;
+}
+
+void cn_resolver_cancel(struct cn_resolver *resolver, struct cn_lookup *lookup)
+{
+    if (!lookup)
+        return;
+    pthread_mutex_lock(&resolver->mutex);
+    lookup->cancelled = true;
+    pthread_mutex_unlock(&resolver->mutex);
+}
+
+struct cn_lookup *cn_resolver_next(struct cn_resolver *resolver)
+{
+    struct cn_lookup *lookup;
+    uint64_t count;
+
+    if (read(resolver->event, &count, sizeof count) < 0)
+        count = 0; /* EAGAIN: what is done is looked for all the same */
+    pthread_mutex_lock(&resolver->mutex);
+    while ((lookup = pop(&resolver->done)) && lookup->cancelled)
+        free(lookup);
+    pthread_mutex_unlock(&resolver->mutex);
+    return lookup;
+}
