@@ -74,6 +74,7 @@ static struct cn_stream *stream_add(struct cn_mux *mux, uint32_t id, uint8_t kin
     struct cn_stream *stream = NULL;
     uint8_t *copy = NULL;
 
+    cn_mux_sweep(mux); /* nothing may go out for long, while streams come and go */
     if (mux->held_count < CN_MUX_HELD_COUNT_MAX)
         stream = memory->take(memory->context, sizeof *stream);
     if (stream && parameters_size > 0)
@@ -245,6 +246,21 @@ static void take_pong(struct cn_mux *mux, uint64_t token)
         mux->rtt_ms = took;
 }
 
+/* Whoever is done knows of no open stream: ours have crossed its CLOSE, and nobody will answer. */
+static enum cn_err take_close(struct cn_mux *mux, uint32_t code)
+{
+    mux->close_received = true;
+    mux->close_received_code = code;
+    if (code != 0)
+        return CN_OK;
+    if (mux->their_count > 0)
+        return CN_E_UNEXPECTED;
+    for (struct cn_link *at = cn_list_first(&mux->all); at && mux->my_count > 0;
+         at = cn_list_next(&mux->all, at))
+        cn_stream_lose(STREAM(at, in_all));
+    return CN_OK;
+}
+
 static enum cn_err take_frame(struct cn_mux *mux, const struct cn_frame *frame)
 {
     switch (frame->type) {
@@ -265,9 +281,7 @@ static enum cn_err take_frame(struct cn_mux *mux, const struct cn_frame *frame)
         take_pong(mux, frame->offset);
         return CN_OK;
     case CN_FRAME_CLOSE:
-        mux->close_received = true;
-        mux->close_received_code = frame->code;
-        return CN_OK;
+        return take_close(mux, frame->code);
     case CN_FRAME_REHANDSHAKE: /* their place; refused until both ends can */
     case CN_FRAME_SWITCH:
     case CN_FRAME_RESUME:
@@ -346,9 +360,10 @@ static void starved_tell(struct cn_mux *mux)
     }
 }
 
+/* Memory that a program has given back by a reset is an event for who waits for some. */
 bool cn_mux_has_event(const struct cn_mux *mux)
 {
-    return cn_list_first(&mux->eventful) != NULL;
+    return cn_list_first(&mux->eventful) || (mux->tx_pool.given && cn_list_first(&mux->starved));
 }
 
 bool cn_mux_next_event(struct cn_mux *mux, struct cn_stream **stream, enum cn_event_type *type)
@@ -358,9 +373,9 @@ bool cn_mux_next_event(struct cn_mux *mux, struct cn_stream **stream, enum cn_ev
     struct cn_stream *s;
     size_t i = 0;
 
-    if (!cn_mux_has_event(mux) && mux->tx_pool.given)
+    if (!cn_list_first(&mux->eventful) && mux->tx_pool.given)
         starved_tell(mux);
-    if (!cn_mux_has_event(mux))
+    if (!cn_list_first(&mux->eventful))
         return false;
     s = STREAM(cn_list_first(&mux->eventful), in_eventful);
     while (!(s->events & 1U << order[i]))

@@ -113,7 +113,7 @@ bool cn_mux_is_dead(const struct cn_mux *mux, uint64_t now_ms);
 /* When it will have something to send or be dead by itself; UINT64_MAX: never. */
 uint64_t cn_mux_deadline_ms(const struct cn_mux *mux);
 
-/* Whether there is an event. */
+/* Whether there may be an event. */
 bool cn_mux_has_event(const struct cn_mux *mux);
 /* An event of a stream; false: none. */
 CN_MUST_USE bool cn_mux_next_event(struct cn_mux *mux, struct cn_stream **stream,

@@ -312,7 +312,8 @@ bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *re
         return false;
     record->piece_count = 0;
     if (!put_pings(mux, &d) && put_all_control(mux, &d)) {
-        put_all_data(mux, &d);
+        if (!mux->close_wanted)
+            put_all_data(mux, &d);
         if (has_room(&d, 0) && close_due(mux)) {
             put(&d, &(struct cn_frame) { .type = CN_FRAME_CLOSE, .code = mux->close_code });
             mux->close_sent = true;

@@ -398,6 +398,14 @@ void cn_stream_drop(struct cn_stream *stream)
     memory->give(memory->context, stream, sizeof *stream);
 }
 
+void cn_stream_lose(struct cn_stream *stream)
+{
+    if (stream->over)
+        return;
+    cn_stream_reset(stream, 0);
+    tell(stream, CN_EVENT_READABLE);
+}
+
 static enum cn_err take_data(struct cn_stream *stream, const struct cn_frame *frame)
 {
     enum cn_err err = CN_OK;

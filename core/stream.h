@@ -59,7 +59,6 @@ struct cn_stream {
 
     bool reset_due;
     bool reset; /* by either side */
-    bool reset_told;
     uint32_t reset_code;
     bool over;     /* reset, or finished and acknowledged both ways: it counts no more */
     bool released; /* the program has forgotten it */
@@ -82,6 +81,8 @@ void cn_stream_widen(struct cn_stream *stream);
 void cn_stream_tell_writable(struct cn_stream *stream);
 /* To be called whenever it may have become over, or done. */
 void cn_stream_look_over(struct cn_stream *stream);
+/* The partner will say nothing more about it: unless it is over, that is a reset. */
+void cn_stream_lose(struct cn_stream *stream);
 /* True when nothing is left to be said about it in either direction. */
 bool cn_stream_done(const struct cn_stream *stream);
 /* Move what is borrowed into rx. CN_E_MEMORY. */

@@ -134,6 +134,31 @@ static bool step(struct script *s)
     return true;
 }
 
+/* Within its limits, and what it counts is what its streams hold. */
+static void check(const struct cn_mux *mux)
+{
+    uint64_t under_way = 0, extra = 0;
+    uint32_t mine = 0, theirs = 0;
+
+    for (struct cn_link *at = cn_list_first(&mux->all); at; at = cn_list_next(&mux->all, at)) {
+        const struct cn_stream *s = CN_LIST_MEMBER(at, struct cn_stream, in_all);
+
+        under_way += s->reset ? 0 : s->tx_sent - s->tx.begin;
+        extra += s->rx_extra;
+        mine += s->mine && !s->over;
+        theirs += !s->mine && !s->over;
+        must(s->open_due || cn_list_has(&s->turn.link) ||
+             (cn_stream_sendable(s) == 0 && !cn_stream_fin_due(s)));
+        must(cn_list_has(&s->in_control) ||
+             (!s->open_due && !s->reset_due && !s->rx_durable_due && !cn_stream_window_due(s)));
+    }
+    must(mux->flight.sent - mux->flight.delivered == under_way && mux->rx_extra == extra);
+    must(mux->my_count == mine && mux->their_count == theirs);
+    must(extra <= CN_MUX_EXTRA_SIZE_MAX && theirs <= CN_MUX_STREAM_COUNT_MAX);
+    must(mux->rx_pool.used_size <= CN_MUX_RX_SIZE_MAX &&
+         mux->tx_pool.used_size <= CN_MUX_TX_SIZE_MAX);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *in, size_t in_size)
 {
     static struct script s;
@@ -143,10 +168,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *in, size_t in_size)
     cn_mux_init(&s.mux, &heap, CN_ROLE_A);
     cn_mux_begin(&s.mux, &limits, s.now_ms);
     for (int i = 0; i < STEP_COUNT_MAX && s.r.left > 0 && step(&s); i++)
-        must(s.mux.rx_pool.used_size <= CN_MUX_RX_SIZE_MAX &&
-             s.mux.tx_pool.used_size <= CN_MUX_TX_SIZE_MAX &&
-             s.mux.rx_extra <= CN_MUX_EXTRA_SIZE_MAX &&
-             s.mux.their_count <= CN_MUX_STREAM_COUNT_MAX);
+        check(&s.mux);
     cn_mux_wipe(&s.mux);
     free(s.plain);
     s.plain = NULL;

@@ -85,6 +85,29 @@ static void a_program_that_says_little_does_not_slow_the_line(void **state)
     assert_true(cn_flight_rate(&f) > 9000000);
 }
 
+static void what_is_given_up_is_no_delivery(void **state)
+{
+    struct cn_flight f = { .span_ms = 1000 };
+
+    (void)state;
+    cn_flight_sent(&f, 100000, RTT_MS, 1000);
+    cn_flight_forget(&f, 50000);
+    cn_flight_delivered(&f, 50000, RTT_MS, 1100);
+    assert_in_range(cn_flight_rate(&f), 450000, 550000);
+    assert_true(f.sent == f.delivered);
+}
+
+static void a_slow_line_has_a_little_under_way_all_the_same(void **state)
+{
+    struct cn_flight f = { .rate = { 1000, 1000 }, .full = true };
+
+    (void)state;
+    cn_flight_sent(&f, CN_FLIGHT_LEAST_SIZE - 1, RTT_MS, 1000);
+    assert_false(cn_flight_is_full(&f, RTT_MS));
+    cn_flight_sent(&f, 1, RTT_MS, 1000);
+    assert_true(cn_flight_is_full(&f, RTT_MS));
+}
+
 static void records_are_small_where_one_would_hold_the_line_for_long(void **state)
 {
     static const struct {
@@ -367,6 +390,8 @@ int main(void)
         cmocka_unit_test(the_rate_is_what_arrives),
         cmocka_unit_test(a_line_that_gets_slower_is_known_after_two_spans),
         cmocka_unit_test(a_program_that_says_little_does_not_slow_the_line),
+        cmocka_unit_test(what_is_given_up_is_no_delivery),
+        cmocka_unit_test(a_slow_line_has_a_little_under_way_all_the_same),
         cmocka_unit_test(records_are_small_where_one_would_hold_the_line_for_long),
         cmocka_unit_test(a_word_of_talk_waits_for_little_bulk),
         cmocka_unit_test(so_does_one_that_nobody_has_called_urgent),

@@ -382,6 +382,18 @@ static void streams_that_nobody_releases_are_bounded(void **state)
     assert_int_equal(id / 2, CN_MUX_HELD_COUNT_MAX + 1);
 }
 
+/* Nothing goes out meanwhile: the line is full. */
+static void streams_that_are_released_make_room_at_once(void **state)
+{
+    (void)state;
+    for (uint32_t id = 1; id < 4 * CN_MUX_HELD_COUNT_MAX; id += 2) {
+        assert_err(say_open(1, id, 1), CN_OK);
+        assert_err(say(1, &(struct cn_frame) { .type = CN_FRAME_RESET, .stream = id }), CN_OK);
+        cn_stream_release(last_stream_of(1));
+    }
+    assert_int_equal(ends[1].mux.their_count, 0);
+}
+
 static void frames_of_a_stream_of_mine_that_is_not_announced_are_refused(void **state)
 {
     (void)state;
@@ -496,6 +508,7 @@ static void nothing_may_come_after_close(void **state)
     uint8_t plain[40];
     struct cn_writer w = { .at = plain, .left = sizeof plain };
     const struct cn_frame close = { .type = CN_FRAME_CLOSE };
+    struct cn_stream *stream;
 
     (void)state;
     cn_frame_encode(&close, &w);
@@ -506,6 +519,7 @@ static void nothing_may_come_after_close(void **state)
     assert_err(say(1, &close), CN_E_UNEXPECTED);
     assert_err(say_offset(1, CN_FRAME_PING, 0, 1), CN_E_UNEXPECTED);
     assert_err(say_open(1, 1, 1), CN_E_UNEXPECTED);
+    assert_err(cn_mux_open(&ends[1].mux, 1, NULL, 0, &stream), CN_E_UNEXPECTED);
 }
 
 static void nonsense_is_refused(void **state)
@@ -749,6 +763,46 @@ static void a_window_that_does_not_hold_back_stays(void **state)
     assert_true(s[1]->rx_window <= 2 * WINDOW); /* the first was read at once */
 }
 
+/* Read slowly, a quarter of the window at a time. */
+static void read_slowly(struct cn_stream *s[2], int quarters)
+{
+    for (int i = 0; i < quarters; i++) {
+        (void)write_zeros(s[0], CN_CHUNK_SIZE_MAX);
+        pass_all();
+        now_ms += 1000;
+        (void)drain(s[1]);
+        pass_all();
+    }
+}
+
+static void a_window_that_is_too_large_shrinks_when_others_may_need_it(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    open_wide(s);
+    read_slowly(s, 10);
+    assert_true(s[1]->rx_window == WIDE);              /* memory is not scarce */
+    ends[1].mux.rx_extra += CN_MUX_EXTRA_SIZE_MAX / 2; /* of somebody else */
+    read_slowly(s, 40);
+    assert_in_range(s[1]->rx_window, WINDOW, WIDE / 4);
+    assert_int_equal(drain(s[1]), 0);
+}
+
+static void streams_together_fill_a_large_record(void **state)
+{
+    (void)state;
+    line_is_fast(0);
+    for (int i = 0; i < 5; i++)
+        (void)open_at(0);
+    pass_all();
+    for (uint32_t id = 1; id < 10; id += 2)
+        assert_int_equal(write_zeros(stream_of(0, id), WINDOW), WINDOW);
+    assert_true(pass(0));
+    assert_int_equal(ends[0].said.last_wire_size, CN_RECORD_SIZE_MAX);
+}
+
 static void writing_is_refused_while_much_is_unsent(void **state)
 {
     struct cn_stream *s[2];
@@ -822,8 +876,11 @@ static void a_reset_makes_room_for_others_to_write(void **state)
     }
     fill_up(waiting);
     assert_false(told_writable(0, waiting));
+    assert_false(cn_mux_has_event(&ends[0].mux));
     cn_stream_reset(streams[0], 0);
+    assert_true(cn_mux_has_event(&ends[0].mux)); /* so that nobody sleeps on it */
     assert_true(told_writable(0, waiting));
+    assert_false(cn_mux_has_event(&ends[0].mux));
     assert_false(told_writable(0, waiting));
     assert_int_equal(write_zeros(waiting, 1), 1);
 }
@@ -845,6 +902,80 @@ static void acknowledgements_wait_10_ms_but_no_longer(void **state)
     assert_int_equal(ends[1].said.count[CN_FRAME_RECEIVED], 1);
     assert_true(ends[1].said.last_offset[CN_FRAME_RECEIVED] == 100);
     assert_false(pass(1)); /* once is enough */
+}
+
+static void acknowledgements_do_not_wait_for_silence(void **state)
+{
+    struct cn_stream *s[2];
+    const uint64_t from_ms = now_ms;
+
+    (void)state;
+    open_both(s);
+    while (ends[1].said.count[CN_FRAME_RECEIVED] == 0) {
+        (void)write_zeros(s[0], 1);
+        (void)pass(0);
+        (void)pass(1);
+        now_ms++;
+    }
+    assert_in_range(now_ms - from_ms, CN_MUX_RECEIVED_DELAY_MS, 5 * CN_MUX_RECEIVED_DELAY_MS);
+}
+
+/* As long as nothing is read, and no time passes. */
+static void acknowledgements_come_at_a_quarter_of_what_there_was(void **state)
+{
+    enum { PIECE = 4096 };
+    struct cn_stream *s[2];
+    uint64_t said = 0;
+
+    (void)state;
+    open_both(s);
+    open_wide(s);
+    s[1]->rx_limit = s[0]->tx_limit = 8 * WIDE;
+    for (uint64_t at = 0; at < 4 * WIDE; at += PIECE) {
+        const uint64_t news = at + PIECE - said;
+        const bool due = news >= 256 * 1024 || (news >= 16 * 1024 && news >= said / 4);
+
+        assert_err(say_data(1, 1, at, PIECE), CN_OK);
+        send_all(1);
+        assert_int_equal(ends[1].said.last_offset[CN_FRAME_RECEIVED] != said, due);
+        said = ends[1].said.last_offset[CN_FRAME_RECEIVED];
+    }
+    assert_true(said > 3 * WIDE);
+}
+
+static void a_window_comes_with_what_was_received(void **state)
+{
+    (void)state;
+    assert_err(say_open(1, 1, 1), CN_OK);
+    send_all(1);
+    assert_err(say_data(1, 1, 0, 5000), CN_OK); /* too little to be acknowledged at once */
+    send_all(1);
+    assert_int_equal(ends[1].said.count[CN_FRAME_RECEIVED], 0);
+    assert_int_equal(drain(stream_of(1, 1)), 5000);
+    send_all(1);
+    assert_true(ends[1].said.last_offset[CN_FRAME_WINDOW] == 5000 + WINDOW);
+    assert_true(ends[1].said.last_offset[CN_FRAME_RECEIVED] == 5000);
+}
+
+static void durable_is_told_though_the_stream_is_forgotten(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    (void)write_zeros(s[0], 100);
+    cn_stream_finish(s[0]);
+    cn_stream_finish(s[1]);
+    pass_all();
+    assert_int_equal(drain(s[1]), 100);
+    pass_all();
+    assert_int_equal(ends[1].mux.their_count, 0); /* over */
+    cn_stream_set_durable(s[1], 100);
+    cn_stream_release(s[1]);
+    assert_err(say_open(1, 3, 1), CN_OK);
+    assert_true(pass(1));
+    assert_true(ends[1].said.last_offset[CN_FRAME_DURABLE] == 100);
+    assert_int_equal(cn_list_first(&ends[1].mux.leaving) != NULL, 0);
 }
 
 static void durable_is_told(void **state)
@@ -1062,6 +1193,57 @@ static void who_is_done_first_still_acknowledges_the_other(void **state)
         assert_true(cn_mux_is_closed(&ends[i].mux));
         assert_err(cn_mux_open(&ends[i].mux, 1, NULL, 0, &more), CN_E_UNEXPECTED);
     }
+}
+
+/* Whoever has said CLOSE answers no stream any more that it had not heard of. */
+static void a_stream_that_crosses_the_partners_close_is_lost(void **state)
+{
+    struct cn_stream *crossing, *other;
+    enum cn_event_type type;
+    bool told = false;
+
+    (void)state;
+    (void)open_at(1);
+    pass_all();
+    cn_stream_reset(stream_of(1, 2), 3);
+    pass_all();
+    cn_mux_finish(&ends[0].mux);
+    crossing = open_at(1);
+    (void)write_zeros(crossing, 100);
+    assert_true(pass(0)); /* CLOSE */
+    assert_int_equal(ends[0].said.count[CN_FRAME_CLOSE], 1);
+    while (cn_mux_next_event(&ends[1].mux, &other, &type))
+        told |= other == crossing && type == CN_EVENT_READABLE;
+    assert_true(told);
+    assert_int_equal(cn_stream_state(crossing), CN_STREAM_RESET);
+    assert_int_equal(cn_stream_reset_code(stream_of(1, 2)), 3);
+    cn_mux_finish(&ends[1].mux);
+    pass_all();
+    assert_true(cn_mux_is_closed(&ends[0].mux) && cn_mux_is_closed(&ends[1].mux));
+}
+
+static void who_has_open_streams_is_not_done(void **state)
+{
+    (void)state;
+    assert_err(say_open(1, 1, 1), CN_OK);
+    assert_err(say(1, &(struct cn_frame) { .type = CN_FRAME_CLOSE }), CN_E_UNEXPECTED);
+}
+
+/* What waits to be sent goes nowhere. */
+static void a_code_overtakes_data(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    open_wide(s);
+    (void)write_zeros(s[0], 400000);
+    cn_mux_close(&ends[0].mux, 6);
+    assert_true(pass(0));
+    assert_int_equal(ends[0].said.count[CN_FRAME_CLOSE], 1);
+    assert_true(ends[0].said.octets == 0);
+    assert_int_equal(ends[1].mux.close_received_code, 6);
+    assert_int_equal(cn_stream_state(s[1]), CN_STREAM_OPEN); /* not ended */
 }
 
 static void a_code_closes_at_once(void **state)
@@ -1344,6 +1526,30 @@ static void streams_are_found_among_those_that_came_and_went(void **state)
     }
 }
 
+/* What is said of each is more than a record holds. */
+static void a_thousand_streams_open_and_end_in_one_moment(void **state)
+{
+    static const uint8_t parameters[CN_FRAME_PARAMETERS_SIZE_MAX] = { 1 };
+    enum { STREAM_COUNT = 1000 };
+    struct cn_stream *stream;
+
+    (void)state;
+    for (uint32_t i = 0; i < STREAM_COUNT; i++)
+        assert_err(cn_mux_open(&ends[0].mux, 1, parameters, i % 5 ? i : sizeof parameters, &stream),
+                   CN_OK);
+    pass_all();
+    assert_int_equal(ends[0].said.count[CN_FRAME_OPEN], STREAM_COUNT);
+    for (uint32_t id = 1; id < 2 * STREAM_COUNT; id += 2)
+        cn_stream_finish(stream_of(0, id));
+    pass_all();
+    assert_int_equal(ends[0].said.count[CN_FRAME_FIN], STREAM_COUNT);
+    assert_int_equal(ends[1].said.count[CN_FRAME_RECEIVED], STREAM_COUNT);
+    for (uint32_t id = 1; id < 2 * STREAM_COUNT; id += 2)
+        cn_stream_reset(stream_of(1, id), id);
+    pass_all();
+    assert_int_equal(ends[1].said.count[CN_FRAME_RESET], STREAM_COUNT);
+}
+
 static void one_busy_stream_does_not_starve_another(void **state)
 {
     struct cn_stream *busy = open_at(0);
@@ -1544,6 +1750,30 @@ static void memory_that_is_read_or_given_up_lets_other_windows_grow(void **state
     assert_true(ends[1].mux.rx_extra == 0);
 }
 
+/* A stream that has ended takes no more: what its window would have allowed is for others. */
+static void an_end_lets_other_windows_grow(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    line_is_fast(0);
+    open_both(s);
+    while (s[1]->rx_window < CN_MUX_WINDOW_SIZE_MAX) {
+        (void)write_zeros(s[0], CN_CHUNK_SIZE_MAX);
+        (void)pass(0);
+        (void)drain(s[1]);
+        (void)pass(1);
+    }
+    assert_true(ends[1].mux.rx_extra > CN_MUX_EXTRA_SIZE_MAX / 4);
+    pass_all();
+    (void)drain(s[1]);
+    (void)write_zeros(s[0], 100);
+    cn_stream_finish(s[0]);
+    assert_true(pass(0));
+    assert_true(ends[1].mux.rx_extra == 0);
+    assert_int_equal(drain(s[1]), 100);
+}
+
 static void memory_is_bounded_whatever_the_program_writes(void **state)
 {
     enum { STREAM_COUNT = 200 };
@@ -1602,6 +1832,7 @@ int main(void)
         TEST(no_more_streams_are_opened_than_allowed),
         TEST(a_stream_that_is_over_makes_room_before_it_is_released),
         TEST(streams_that_nobody_releases_are_bounded),
+        TEST(streams_that_are_released_make_room_at_once),
         TEST(frames_of_a_stream_of_mine_that_is_not_announced_are_refused),
         TEST(data_beyond_the_window_is_refused),
         TEST(data_across_the_window_is_refused),
@@ -1619,10 +1850,16 @@ int main(void)
         TEST(a_sender_stops_where_the_window_ends),
         TEST(a_window_that_holds_back_grows_to_its_limit),
         TEST(a_window_that_does_not_hold_back_stays),
+        TEST(a_window_that_is_too_large_shrinks_when_others_may_need_it),
+        TEST(streams_together_fill_a_large_record),
         TEST(writing_is_refused_while_much_is_unsent),
         TEST(writing_is_told_of_when_the_memory_of_the_call_comes_back),
         TEST(a_reset_makes_room_for_others_to_write),
         TEST(acknowledgements_wait_10_ms_but_no_longer),
+        TEST(acknowledgements_do_not_wait_for_silence),
+        TEST(acknowledgements_come_at_a_quarter_of_what_there_was),
+        TEST(a_window_comes_with_what_was_received),
+        TEST(durable_is_told_though_the_stream_is_forgotten),
         TEST(durable_is_told),
         TEST(the_end_comes_behind_all_data_and_is_acknowledged_when_all_is_read),
         TEST(the_end_needs_no_room_in_the_window),
@@ -1632,6 +1869,9 @@ int main(void)
         TEST(an_end_that_was_never_bulk_is_padded_as_everything_else),
         TEST(close_waits_until_all_is_acknowledged),
         TEST(who_is_done_first_still_acknowledges_the_other),
+        TEST(a_stream_that_crosses_the_partners_close_is_lost),
+        TEST(who_has_open_streams_is_not_done),
+        TEST(a_code_overtakes_data),
         TEST(a_code_closes_at_once),
         TEST(an_empty_call_closes),
         TEST(a_reset_ends_both_directions_at_both_ends),
@@ -1644,6 +1884,7 @@ int main(void)
         TEST(silence_after_a_ping_is_death),
         TEST(a_thousand_streams_at_once),
         TEST(streams_are_found_among_those_that_came_and_went),
+        TEST(a_thousand_streams_open_and_end_in_one_moment),
         TEST(one_busy_stream_does_not_starve_another),
         TEST(who_does_not_read_some_streams_stops_these_alone),
         TEST(urgent_words_go_first_and_do_not_wait_for_the_line),
@@ -1651,6 +1892,7 @@ int main(void)
         TEST(windows_that_nobody_reads_fit_into_memory),
         TEST(windows_grow_together_no_further_than_there_is_memory),
         TEST(memory_that_is_read_or_given_up_lets_other_windows_grow),
+        TEST(an_end_lets_other_windows_grow),
         TEST(memory_is_bounded_whatever_the_program_writes),
         TEST(what_the_program_writes_takes_no_memory_from_what_arrives),
         TEST(every_stream_that_is_allowed_can_hold_a_little),
