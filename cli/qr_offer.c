@@ -10,7 +10,7 @@
 #include "qr.h"
 #include "secret.h"
 
-/* What a camera reads: docs/decisions/0018. */
+/* What a camera reads: docs/decisions/0017. */
 enum { WIDTH_READABLE = 125 /* modules; version 27 */ };
 
 struct codes {
