@@ -53,9 +53,14 @@ void cn_completion_seek(const struct cn_completion_line *line, struct cn_complet
     }
     equals = strchr(last, '=');
     if (!c.value_of && c.options && equals && strncmp(last, "--", 2) == 0) {
-        c.value_of = find(line, last + 2, (size_t)(equals - last) - 2, 0);
-        c.begun = equals + 1;
-        c.options = false;
+        const struct cn_completion_option *option =
+            find(line, last + 2, (size_t)(equals - last) - 2, 0);
+
+        if (option && option->value) { /* else nothing begins so */
+            c.value_of = option;
+            c.begun = equals + 1;
+            c.options = false;
+        }
     }
     *completion = c;
 }

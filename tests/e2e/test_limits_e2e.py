@@ -655,4 +655,4 @@ def test_top_tells_who_sent_what(own):
         return users["ann"]["bytes"]
 
     until(lambda: moved() >= 300000, "the call has ended at the server, too")
-    assert moved() < 400000
+    assert moved() < 700000  # records are padded, and small while the line is not known
