@@ -141,16 +141,28 @@ static void what_a_partner_may_not_say_is_refused(void **state)
         size_t size;
         bool listening;
     } rows[] = {
-        { "", 0, false },           { "\1\0", 2, false },
-        { "\1\0\1", 3, false },     { "\0\0\1h", 4, false },
-        { "\4\0\1h", 4, false },    { "\1\0\0h", 4, false },
-        { "\1\0\1h\0i", 6, false }, { "\1\0\1h i", 6, false },
-        { "\1\0\1-h", 5, false },   { "\1\0\1h/i", 6, false },
-        { "\1\0\1*", 4, false },    { "\1\0\1\x1b[", 5, false },
-        { "\2\0\0a", 4, false },    { "\2\0\1/a", 5, false },
-        { "\2\0\0/", 4, false },    { "\2\0\0/a\0b", 7, false },
-        { "\1\0\1host", 7, true },  { "\1\0\1", 3, true },
-        { "\1\0\1*\0", 5, true },   { "\1\0\1" "127.0.0.1\0x", 14, true },
+        { "", 0, false },
+        { "\1\0", 2, false },
+        { "\1\0\1", 3, false },
+        { "\0\0\1h", 4, false },
+        { "\4\0\1h", 4, false },
+        { "\1\0\0h", 4, false },
+        { "\1\0\1h\0i", 6, false },
+        { "\1\0\1h i", 6, false },
+        { "\1\0\1-h", 5, false },
+        { "\1\0\1h/i", 6, false },
+        { "\1\0\1*", 4, false },
+        { "\1\0\1\x1b[", 5, false },
+        { "\2\0\0a", 4, false },
+        { "\2\0\1/a", 5, false },
+        { "\2\0\0/", 4, false },
+        { "\2\0\0/a\0b", 7, false },
+        { "\1\0\1host", 7, true },
+        { "\1\0\1", 3, true },
+        { "\1\0\1*\0", 5, true },
+        { "\1\0\1"
+          "127.0.0.1\0x",
+          14, true },
     };
     struct cn_terminus e;
     uint8_t long_host[3 + 256] = { 1, 0, 1 };
