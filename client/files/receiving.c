@@ -160,6 +160,7 @@ void cn_receiving_free(struct cn_receiving *receiving)
         close(r->directory);
     free(r->contact);
     free(r->items);
+    free(r->items_left);
     free(r->files);
     free(r->due);
     free(r);
@@ -187,9 +188,10 @@ static bool take_offer(struct cn_receiving *r)
     if (r->offered)
         return false;
     r->offered = true;
-    r->offer = r->message.offer;
+    r->offer = r->left = r->message.offer;
     r->items = calloc(items_expected(r) + 1, sizeof *r->items);
-    if (!r->items)
+    r->items_left = calloc(items_expected(r) + 1, sizeof *r->items_left);
+    if (!r->items || !r->items_left)
         cn_receiving_break(r, CN_E_MEMORY);
     offered(r);
     return true;
@@ -199,9 +201,51 @@ static bool take_item(struct cn_receiving *r)
 {
     if (!r->offered || r->item_count == items_expected(r))
         return false;
-    r->items[r->item_count++] = r->message.item;
+    r->items[r->item_count] = r->items_left[r->item_count] = r->message.item;
+    r->item_count++;
     offered(r);
     return true;
+}
+
+static bool take_from(uint32_t *count, uint64_t *left, uint64_t size)
+{
+    if (*count == 0 || size > *left)
+        return false;
+    --*count;
+    *left -= size;
+    return true;
+}
+
+/* Whether an item that was shown says that such an entry will come; it is taken off that. */
+static bool take_off_item(struct cn_message_item *item, const struct cn_entry *entry, bool is_top)
+{
+    const bool unknown = entry->type == CN_ENTRY_FILE && entry->size == CN_MESSAGE_SIZE_UNKNOWN;
+    uint64_t none = 0;
+
+    if (is_top && item->type != entry->type)
+        return false;
+    if (unknown || item->size == CN_MESSAGE_SIZE_UNKNOWN)
+        return unknown && is_top && item->size == CN_MESSAGE_SIZE_UNKNOWN &&
+               take_from(&item->file_count, &none, 0);
+    return entry->type != CN_ENTRY_FILE || take_from(&item->file_count, &item->size, entry->size);
+}
+
+/* Nothing comes but what was offered, to the number and the octet: a user may have been asked. */
+static bool take_off_offer(struct cn_receiving *r, const struct cn_entry *entry, const char *name)
+{
+    const size_t top = strcspn(name, "/");
+    const bool unknown = entry->type == CN_ENTRY_FILE && entry->size == CN_MESSAGE_SIZE_UNKNOWN;
+    uint32_t *const counts[] = { [CN_ENTRY_FILE] = &r->left.file_count,
+                                 [CN_ENTRY_DIRECTORY] = &r->left.directory_count,
+                                 [CN_ENTRY_LINK] = &r->left.link_count };
+
+    if (!take_from(counts[entry->type], &r->left.size, unknown ? 0 : entry->size))
+        return false;
+    for (uint32_t i = 0; i < r->item_count; i++) {
+        if (strlen(r->items[i].name) == top && strncmp(r->items[i].name, name, top) == 0)
+            return take_off_item(&r->items_left[i], entry, name[top] == '\0');
+    }
+    return r->item_count < r->offer.item_count && !unknown; /* of those that were not shown */
 }
 
 static bool take_entry(struct cn_receiving *r)
@@ -212,7 +256,8 @@ static bool take_entry(struct cn_receiving *r)
 
     if (!r->offered || r->item_count < items_expected(r) || r->ended ||
         r->message.entry.index != r->told || r->told - r->first == CN_WINDOW_COUNT_MAX ||
-        r->window_size + size > CN_WINDOW_SIZE_MAX || r->told == CN_ENTRY_COUNT_MAX)
+        r->window_size + size > CN_WINDOW_SIZE_MAX || r->told == CN_ENTRY_COUNT_MAX ||
+        !take_off_offer(r, entry, r->message.entry.name))
         return false;
     *file = (struct cn_receiving_file) { .entry = *entry, .message_size = size };
     file->text = malloc(entry->name_size + entry->target_size + 2);
@@ -236,7 +281,8 @@ static bool take_entry(struct cn_receiving *r)
 
 static bool take_end(struct cn_receiving *r)
 {
-    if (!r->offered || r->ended || r->message.end_count != r->told)
+    if (!r->offered || r->ended || r->message.end_count != r->told || r->left.file_count > 0 ||
+        r->left.directory_count > 0 || r->left.link_count > 0 || r->left.size > 0)
         return false;
     r->ended = true;
     return true;

@@ -88,7 +88,9 @@ struct cn_receiving {
     struct cn_message_offer offer;
     struct cn_message_item *items; /* as many as there are */
     uint32_t item_count;           /* told so far */
-    uint32_t told;                 /* entries */
+    struct cn_message_offer left;  /* of the offer, what no entry has been told of yet */
+    struct cn_message_item *items_left;
+    uint32_t told; /* entries */
     uint32_t judged;
     uint32_t first;     /* all before it are over, and their results told; they are forgotten */
     size_t window_size; /* octets of the messages in between */

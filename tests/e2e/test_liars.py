@@ -21,12 +21,31 @@ def message(kind, body):
     return struct.pack(">BI", kind, len(body)) + body
 
 
-def offer(items=0):
-    return message(OFFER, struct.pack(">IIIQI", 1, 0, 0, 4, items))
+SHOWN = 256  # items that are told at most
 
 
-def item(name=b"x", kind=FILE):
-    return message(ITEM, struct.pack(">BIQ", kind, 1, 4) + name)
+def item(name=b"x", kind=FILE, files=1, size=4):
+    return message(ITEM, struct.pack(">BIQ", kind, files, size) + name)
+
+
+def counts(entries):
+    """Files, directories, links, and octets of files whose size is known."""
+    kinds = [body[9] for body in entries]
+    sizes = [struct.unpack(">Q", body[14:22])[0] for body in entries]
+    known = sum(size for kind, size in zip(kinds, sizes) if kind == FILE and size != UNKNOWN)
+    return [kinds.count(kind) for kind in (FILE, DIRECTORY, LINK)] + [known & (1 << 64) - 1]
+
+
+def offer(*entries, items=None):
+    """Of these entries; of the items that are shown they are none, but there are more."""
+    shown = [item(b"shown-%d" % number) for number in range(SHOWN)] if items is None else items
+    count = SHOWN + 1 if items is None else len(items)
+    return message(OFFER, struct.pack(">IIIQI", *counts(entries), count)) + b"".join(shown)
+
+
+def told(*entries, ends=None, items=None):
+    """All of a control stream about these."""
+    return offer(*entries, items=items) + b"".join(entries) + end(len(entries) if ends is None else ends)
 
 
 def entry(name, size, index=0, kind=FILE, mode=0o644, nanoseconds=0, target=b""):
@@ -134,7 +153,7 @@ def received(world, inner, control, data=None, words=()):
 
 def one(name, size=4, **fields):
     """The control stream of a single entry."""
-    return offer() + entry(name, size, **fields) + end()
+    return told(entry(name, size, **fields))
 
 
 def test_the_control(world, inner):
@@ -190,7 +209,7 @@ def test_a_link_in_the_directory_leads_nowhere(world, inner, name):
 @pytest.mark.parametrize("target", [b"..", b"/", b"../outside"])
 def test_a_link_that_was_sent_leads_nowhere(world, inner, target, words):
     """First a link that leads out, then a file in what would be its target."""
-    control = offer() + entry(b"d", 0, kind=LINK, target=target) + entry(b"d/x", 4, index=1) + end(2)
+    control = told(entry(b"d", 0, kind=LINK, target=target), entry(b"d/x", 4, index=1))
     code, _, liar = received(world, inner, control, whole(b"text", 1), words)
     assert code == 1
     assert outcomes(liar)[0] == STORED and outcomes(liar)[1] in (EXISTS, FAILED)
@@ -254,7 +273,7 @@ def test_set_uid_is_not_granted(world, inner):
 
 
 def test_two_of_one_name(world, inner):
-    control = offer() + entry(b"x", 4) + entry(b"x", 4, index=1) + end(2)
+    control = told(entry(b"x", 4), entry(b"x", 4, index=1))
     code, _, liar = received(world, inner, control, whole(b"text") + whole(b"text", 1))
     assert code != 0
     assert sorted(outcomes(liar).values()) == [STORED, EXISTS]
@@ -264,7 +283,7 @@ def test_two_of_one_name(world, inner):
 def test_two_of_one_name_overwrite_each_other_never(world, inner):
     """--overwrite is for what was there before the call."""
     (inner / "x").write_bytes(b"old")
-    control = offer() + entry(b"x", 4) + entry(b"x", 5, index=1) + end(2)
+    control = told(entry(b"x", 4), entry(b"x", 5, index=1))
     code, _, liar = received(world, inner, control, whole(b"text") + whole(b"other", 1), ["--overwrite"])
     assert code == 1
     stored, refused = sorted(outcomes(liar).items(), key=lambda told: told[1])
@@ -276,7 +295,7 @@ def test_two_of_one_name_overwrite_each_other_never(world, inner):
 NONSENSE = {
     "nothing": b"",
     "half a head": b"\x01\x00",
-    "half a message": (offer() + entry(b"x", 4))[:-3],
+    "half a message": (offer(entry(b"x", 4)) + entry(b"x", 4))[:-3],
     "no such type": message(0, b""),
     "type to come": message(99, b"abcd"),
     "too large": struct.pack(">BI", ENTRY, 0xFFFFFFFF),
@@ -284,13 +303,15 @@ NONSENSE = {
     "a result": result(0, 0),
     "no offer": entry(b"x", 4) + end(),
     "two offers": offer() + one(b"x"),
-    "an item that was not announced": offer() + item() + end(0),
-    "items that did not come": offer(2) + item() + entry(b"x", 4) + end(),
-    "index out of order": offer() + entry(b"x", 4, index=1) + end(),
-    "index far off": offer() + entry(b"x", 4, index=0xFFFFFFFF) + end(),
-    "wrong count": offer() + entry(b"x", 4) + end(2),
+    "an item that was not announced": offer(items=[]) + item() + end(0),
+    "items that did not come": message(OFFER, struct.pack(">IIIQI", 1, 0, 0, 4, 2)) + item() + entry(b"x", 4) + end(),
+    "index out of order": told(entry(b"x", 4, index=1)),
+    "index far off": told(entry(b"x", 4, index=0xFFFFFFFF)),
+    "wrong count": told(entry(b"x", 4), ends=2),
     "end twice": one(b"x") + end(),
     "entry after the end": offer() + end(0) + entry(b"x", 4),
+    "less than was offered": offer(entry(b"x", 4), entry(b"y", 4)) + entry(b"x", 4) + end(),
+    "fewer octets than were offered": offer(entry(b"x", 5)) + entry(b"x", 4) + end(),
     "no such type of entry": one(b"x", kind=4),
     "a directory with a size": one(b"x", 4, kind=DIRECTORY),
     "a link that says nothing": one(b"x", 0, kind=LINK),
@@ -300,6 +321,42 @@ NONSENSE = {
     "size beyond all": one(b"x", 1 << 63),
     "nanoseconds beyond a second": one(b"x", nanoseconds=1_000_000_000),
 }
+
+
+MORE = [entry(b"x", 4), entry(b"y", 4, 1)]
+NOT_OFFERED = {  # what comes: what was offered, and the items that a user was shown
+    "a file more": (MORE, MORE[:1], None),
+    "octets more": ([entry(b"x", 5)], MORE[:1], None),
+    "a directory": ([entry(b"x", 0, kind=DIRECTORY)], MORE[:1], None),
+    "a link": ([entry(b"x", 0, kind=LINK, target=b"y")], MORE[:1], None),
+    "without end": ([entry(b"x", UNKNOWN)], MORE[:1], None),
+    "without end, and so offered, but not shown": ([entry(b"x", UNKNOWN)], [entry(b"x", UNKNOWN)], None),
+    "another name": (MORE[1:], MORE[1:], [item(b"x")]),
+    "a longer name": ([entry(b"xx", 4)], MORE[:1], [item(b"x")]),
+    "another type": ([entry(b"x", 4)], MORE[:1], [item(b"x", DIRECTORY)]),
+    "more octets in an item": (MORE, MORE, [item(b"x", size=3), item(b"y", size=5)]),
+    "more files in an item": ([entry(b"d/x", 0), entry(b"d/y", 0, 1)], MORE[:2], [item(b"d", DIRECTORY, 1, 8)]),
+    "without end in an item": ([entry(b"x", UNKNOWN)], [entry(b"x", UNKNOWN)], [item(b"x")]),
+}
+
+
+@pytest.mark.parametrize("what", sorted(NOT_OFFERED))
+def test_nothing_comes_but_what_was_offered(world, inner, what):
+    """A user may have been asked about that, and about nothing else."""
+    comes, offered, items = NOT_OFFERED[what]
+    control = offer(*offered, items=items) + b"".join(comes) + end(len(comes))
+    code, taking, _ = received(world, inner, control)
+    assert code not in (0, None)
+    assert "said something that makes no sense" in taking.said(), taking.said()
+    assert everything(inner) == ["inner"]
+
+
+def test_what_was_offered_and_shown_comes(world, inner):
+    entries = [entry(b"d", 0, kind=DIRECTORY), entry(b"d/x", 4, 1), entry(b"y", UNKNOWN, 2)]
+    items = [item(b"d", DIRECTORY), item(b"y", size=UNKNOWN)]
+    code, taking, _ = received(world, inner, told(*entries, items=items), whole(b"text", 1) + whole(b"long text", 2))
+    assert code == 0, taking.said()
+    assert (inner / "d/x").read_bytes() == b"text" and (inner / "y").read_bytes() == b"long text"
 
 
 @pytest.mark.parametrize("nonsense", sorted(NONSENSE))
@@ -350,7 +407,7 @@ def test_a_block_without_its_sum(world, inner):
 
 def test_more_entries_than_may_be_said_at_once(world, inner):
     """All are accepted, and none of them comes."""
-    control = offer() + b"".join(entry(b"%d" % index, 4, index) for index in range(16385)) + end(16385)
+    control = told(*(entry(b"%d" % index, 4, index) for index in range(16385)))
     code, taking, _ = received(world, inner, control)
     assert code == 1
     assert "ann said something that makes no sense" in taking.said()
@@ -359,7 +416,7 @@ def test_more_entries_than_may_be_said_at_once(world, inner):
 
 def test_as_many_entries_at_once_as_may_be(world, inner):
     (inner / "x").write_bytes(b"old")
-    control = offer() + b"".join(entry(b"x", 4, index) for index in range(1000)) + end(1000)
+    control = told(*(entry(b"x", 4, index) for index in range(1000)))
     code, _, liar = received(world, inner, control, b"".join(begin(index) + gone(2) for index in range(1000)))
     assert code == 1
     assert outcomes(liar) == {index: EXISTS for index in range(1000)}
