@@ -68,12 +68,15 @@ static struct cn_lookup *pop(struct cn_lookup_queue *queue)
     return lookup;
 }
 
+/* Of a queue that is not used any more. */
 static void drain(struct cn_lookup_queue *queue)
 {
-    struct cn_lookup *lookup;
+    struct cn_lookup *next;
 
-    while ((lookup = pop(queue)))
+    for (struct cn_lookup *lookup = queue->first; lookup; lookup = next) {
+        next = lookup->next;
         free(lookup);
+    }
 }
 
 enum cn_err cn_resolver_create(struct cn_resolver **resolver)
