@@ -94,6 +94,9 @@ static int run(struct cn_cli *cli)
     if (cli->json)
         return cn_misuse(
             cli, "standard output is for what the partner sends: --events FD tells in JSON");
+    code = cn_dial_events(cli, &t.dial);
+    if (code != CN_EXIT_DONE)
+        return code;
     err = cn_tunnel_open(&t.tunnel);
     if (err != CN_OK)
         return cn_fail(cli, err, "beginning");

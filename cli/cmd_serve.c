@@ -10,8 +10,16 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
 
-enum { CALL_COUNT_MAX = 64 };
+#include "connect.h"
+
+enum {
+    CALL_COUNT_MAX = 64,
+    CALL_DESCRIPTOR_COUNT = 8, /* that one takes to come to wait, with some to spare */
+    STARVED_MS = 1000          /* before it is tried again */
+};
 
 static const struct cn_option options[] = {
     { "allow", 0, "HOST:PORT", offsetof(struct cn_cli, repeated),
@@ -30,6 +38,8 @@ struct serving {
     struct served *call[CALL_COUNT_MAX]; /* owned; no gaps */
     size_t count;
     bool started; /* a call has waited */
+    bool starved; /* there is no room for the next one, which has been told */
+    uint64_t retry_ms;
     bool ending;
     int code;
 };
@@ -59,6 +69,38 @@ static void served_free(struct served *call)
     free(call);
 }
 
+/* The system has room for another call. */
+static bool is_room(void)
+{
+    int fd[CALL_DESCRIPTOR_COUNT];
+    int count = 0;
+    int error = 0;
+
+    while (count < CALL_DESCRIPTOR_COUNT && error == 0) {
+        fd[count] = eventfd(0, EFD_CLOEXEC);
+        if (fd[count] >= 0)
+            count++;
+        else
+            error = errno;
+    }
+    while (count > 0)
+        close(fd[--count]);
+    return !cn_is_shortage(error);
+}
+
+/* Not yet: whoever comes then waits until there is room. */
+static void starve(struct serving *s)
+{
+    if (!s->starved) {
+        cn_warn("no room for another call of %s until one ends: too many files are open, or memory "
+                "is short",
+                s->cli->arguments[0]);
+        cn_hint("`ulimit -n` tells how many files may be open");
+    }
+    s->starved = true;
+    s->retry_ms = cn_connect_clock_ms() + STARVED_MS;
+}
+
 /* A tunnel with its rules, and a call that waits. */
 static int served_start(struct serving *s, struct served *call)
 {
@@ -66,6 +108,10 @@ static int served_start(struct serving *s, struct served *call)
     enum cn_err err = cn_tunnel_open(&t->tunnel);
     int code;
 
+    t->dial.is_starved =
+        t->dial.can_starve && (err == CN_E_MEMORY || (err == CN_E_SYSTEM && cn_is_shortage(errno)));
+    if (t->dial.is_starved)
+        return CN_EXIT_FAILED;
     if (err != CN_OK)
         return cn_fail(s->cli, err, "beginning");
     code = rules_add(t);
@@ -76,11 +122,15 @@ static int served_start(struct serving *s, struct served *call)
 
 static void call_add(struct serving *s)
 {
-    struct served *call = calloc(1, sizeof *call);
+    struct served *call = !s->started || is_room() ? calloc(1, sizeof *call) : NULL;
     int code;
 
+    if (!call && s->started) {
+        starve(s);
+        return;
+    }
     if (!call) {
-        cn_error("no memory for another call");
+        cn_error("no memory for a call");
         s->code = CN_EXIT_FAILED;
         s->ending = true;
         return;
@@ -90,8 +140,14 @@ static void call_add(struct serving *s)
                                               .dial = { .name = s->cli->arguments[0],
                                                         .partner_command = "forward",
                                                         .again = s->started,
+                                                        .can_starve = s->started,
                                                         .events_fd = -1 } };
     code = served_start(s, call);
+    if (call->tunneling.dial.is_starved) {
+        served_free(call);
+        starve(s);
+        return;
+    }
     if (code != CN_EXIT_DONE) {
         s->code = code;
         s->ending = true;
@@ -99,6 +155,7 @@ static void call_add(struct serving *s)
         return;
     }
     s->started = true;
+    s->starved = false;
     s->call[s->count++] = call;
 }
 
@@ -106,15 +163,25 @@ static void call_remove(struct serving *s, size_t index)
 {
     served_free(s->call[index]);
     s->call[index] = s->call[--s->count];
+    s->retry_ms = 0;
 }
 
-static bool one_waits(const struct serving *s)
+/* It is time for another one to wait. */
+static bool is_wanted(const struct serving *s)
 {
+    if (s->ending || s->count == CALL_COUNT_MAX ||
+        (s->starved && cn_connect_clock_ms() < s->retry_ms))
+        return false;
     for (size_t i = 0; i < s->count; i++) {
         if (!s->call[i]->joined)
-            return true;
+            return false;
     }
-    return false;
+    return true;
+}
+
+static bool is_over(const struct serving *s)
+{
+    return s->ending && s->count == 0;
 }
 
 /* No more calls; those that are open end well. */
@@ -159,15 +226,25 @@ static void calls_process(struct serving *s)
         else if (call->joined && call->tunneling.dial.is_lost) /* the next one waits in its place */
             call_remove(s, i - 1);
     }
-    if (!s->ending && s->count < CALL_COUNT_MAX && !one_waits(s))
+    if (is_wanted(s))
         call_add(s);
+}
+
+/* Until it is time to try again; -1: it needs something else to happen. */
+static int starved_ms(const struct serving *s)
+{
+    uint64_t now_ms = cn_connect_clock_ms();
+
+    if (!s->starved || s->ending)
+        return -1;
+    return s->retry_ms > now_ms ? (int)(s->retry_ms - now_ms) : 0;
 }
 
 static bool wait_for_any(struct serving *s, const struct cn_signals *signals)
 {
     struct pollfd polled[1 + CALL_COUNT_MAX * CN_TUNNELING_DESCRIPTOR_COUNT] = { { signals->fd,
                                                                                    POLLIN, 0 } };
-    int timeout_ms = -1;
+    int timeout_ms = starved_ms(s);
     size_t count = 1;
     int number;
 
@@ -193,9 +270,9 @@ static void serve(struct serving *s, const struct cn_signals *signals)
     bool going = true;
 
     call_add(s);
-    while (going && s->count > 0) {
+    while (going && !is_over(s)) {
         calls_process(s);
-        going = s->count > 0 && wait_for_any(s, signals);
+        going = !is_over(s) && wait_for_any(s, signals);
     }
     while (s->count > 0)
         call_remove(s, s->count - 1);

@@ -295,15 +295,32 @@ static void wait_shorten(struct cn_dial *dial, int64_t *ms)
     *ms = dial->wait_until_ms > now_ms ? (int64_t)(dial->wait_until_ms - now_ms) : 0;
 }
 
-static bool events_open(struct cn_cli *cli, struct cn_dial *dial)
+int cn_dial_events(struct cn_cli *cli, struct cn_dial *dial)
 {
+    int fd = -1;
+
     dial->events_fd = -1;
     if (!cli->events)
-        return true;
-    if (!cn_descriptor(cli->events, &dial->events_fd))
-        return false;
-    (void)fcntl(dial->events_fd, F_SETFD, FD_CLOEXEC); /* it is not for commands that we run */
-    return true;
+        return CN_EXIT_DONE;
+    if (!cn_descriptor(cli->events, &fd))
+        return cn_misuse(cli, "--events wants an open file descriptor");
+    if (fd == STDIN_FILENO || fd == STDOUT_FILENO)
+        return cn_misuse(cli, "--events wants another descriptor than 0 and 1, which are for what "
+                              "is sent and received");
+    dial->events_fd = fd;
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC); /* it is not for commands that we run */
+    return CN_EXIT_DONE;
+}
+
+bool cn_is_shortage(int system_error)
+{
+    return system_error == EMFILE || system_error == ENFILE || system_error == ENOMEM;
+}
+
+static bool is_shortage(const struct cn_cli *cli, enum cn_err err)
+{
+    return err == CN_E_MEMORY ||
+           (err == CN_E_SYSTEM && cn_is_shortage(cn_home_detail(cli->home)->system_error));
 }
 
 int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service service,
@@ -312,17 +329,20 @@ int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service
     struct cn_call_options options = { dial->name, service, caller, 0 };
     struct cn_contact_info info;
     enum cn_err err;
-    int code = CN_EXIT_DONE;
+    int code = cn_dial_events(cli, dial);
 
+    if (code != CN_EXIT_DONE)
+        return code;
     dial->patient = answer;
     if (!wait_time(cli, answer, &options.wait_ms))
         return cn_misuse(cli, "--wait wants a number of seconds");
     if (dial->shared)
         wait_shorten(dial, &options.wait_ms);
-    if (!events_open(cli, dial))
-        return cn_misuse(cli, "--events wants an open file descriptor");
     cn_tell_expiry(cli);
     err = cn_call_open(&dial->call, cli->home, &options);
+    dial->is_starved = err != CN_OK && dial->can_starve && is_shortage(cli, err);
+    if (dial->is_starved)
+        return CN_EXIT_FAILED;
     if (err != CN_OK) {
         code = not_ready(cli, err, dial->name);
         cn_dial_over(cli, dial, code);

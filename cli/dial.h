@@ -19,9 +19,15 @@ struct cn_dial {
                   * dials again */
     uint64_t wait_until_ms; /* while it does; 0: at first */
     bool again;             /* not the first of its kind: that it waits is not said */
+    bool can_starve;        /* a start for which the system has no room is for its owner to tell,
+                             * and to try again */
+    bool is_starved;        /* such a one has failed */
     int events_fd;          /* JSON events go there; -1: nowhere */
 };
 
+/* The descriptor of --events, if it is given: before any of our own is opened, which it would be
+ * taken for. CN_EXIT_USAGE: it is none, or standard input or output, which is said. */
+int cn_dial_events(struct cn_cli *cli, struct cn_dial *dial);
 /* Dial NAME and wait until the call is open. CN_EXIT_DONE: dial->call is open. Else everything has
  * been said and cleaned up. */
 int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service service, bool caller,
@@ -45,6 +51,8 @@ void cn_tell_notices(struct cn_cli *cli, const struct cn_dial *dial);
 /* The last event: done, or why not, for an exit code. cn_dial says it itself when it fails. */
 void cn_dial_over(const struct cn_cli *cli, const struct cn_dial *dial, int code);
 void cn_dial_end(struct cn_dial *dial);
+/* An errno that says that there are no more descriptors, or no memory: it may go well later. */
+bool cn_is_shortage(int system_error);
 
 /* A clock that differs by so much is told of. */
 enum { CN_CLOCK_OFF_S = 300, CN_SPAN_TEXT_SIZE = 64 };

@@ -70,8 +70,9 @@ static void tell_json(const struct cn_tunneling *t, const struct cn_tunnel_event
         snprintf(extra + size, sizeof extra - (size_t)size, ",\"back\":%s",
                  e->back ? "true" : "false");
     if (e->type == CN_TUNNEL_EVENT_REFUSED)
-        snprintf(extra + size, sizeof extra - (size_t)size, ",\"reason\":\"%s\"",
-                 outcome_words[e->outcome]);
+        snprintf(extra + size, sizeof extra - (size_t)size,
+                 ",\"reason\":\"%s\",\"listen\":%s,\"here\":%s", outcome_words[e->outcome],
+                 e->to_listen ? "true" : "false", e->back ? "true" : "false");
     if (e->type == CN_TUNNEL_EVENT_CLOSED)
         snprintf(extra + size, sizeof extra - (size_t)size,
                  ",\"sent\":%llu,\"received\":%llu,\"reason\":\"%s\"", (unsigned long long)e->sent,
@@ -92,15 +93,19 @@ static void say_refused_here(const struct cn_tunneling *t, const struct cn_tunne
 {
     if (e->outcome == CN_TUNNEL_REFUSED)
         cn_warn("%s asks %s %s, which is not allowed", t->dial.name,
-                e->back ? "to listen at" : "for", e->address);
+                e->to_listen ? "to listen at" : "for", e->address);
     else
         cn_say(t->cli, "%s: %s", e->address, cn_tunnel_outcome_text(e->outcome));
 }
 
 static void say_refused(const struct cn_tunneling *t, const struct cn_tunnel_event *e)
 {
-    const char *what = e->back ? "to listen at " : "";
+    const char *what = e->to_listen ? "to listen at " : "";
 
+    if (e->back) { /* it came in over there, and goes to a place of ours */
+        cn_error("%s, for %s: %s", e->address, t->dial.name, cn_tunnel_outcome_text(e->outcome));
+        return;
+    }
     if (e->outcome == CN_TUNNEL_REFUSED)
         cn_error("%s refuses %s%s", t->dial.name, what, e->address);
     else
@@ -108,7 +113,7 @@ static void say_refused(const struct cn_tunneling *t, const struct cn_tunnel_eve
                  cn_tunnel_outcome_text(e->outcome));
     if (e->outcome == CN_TUNNEL_REFUSED)
         cn_hint("%s can allow it: cyphernet serve %s --allow%s %s", t->dial.name,
-                t->dial.my_name[0] ? t->dial.my_name : "YOUR-NAME", e->back ? "-listen" : "",
+                t->dial.my_name[0] ? t->dial.my_name : "YOUR-NAME", e->to_listen ? "-listen" : "",
                 e->address);
 }
 

@@ -3,12 +3,13 @@
 #include "datagrams.h"
 
 static void refuse(struct cn_tunnel *t, struct cn_stream *stream, const struct cn_terminus *place,
-                   bool back)
+                   bool to_listen)
 {
     struct cn_tunnel_event *event = cn_tunnel_tell(t, CN_TUNNEL_EVENT_REFUSED, place);
 
     event->outcome = CN_TUNNEL_REFUSED;
-    event->back = back;
+    event->back = true;
+    event->to_listen = to_listen;
     cn_tunnel_drop_stream(stream, CN_TUNNEL_REFUSED);
 }
 

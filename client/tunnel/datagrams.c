@@ -124,6 +124,7 @@ static void end(struct cn_flow *flow, enum cn_tunnel_outcome outcome)
     if (!flow->running) {
         event = cn_tunnel_tell(t, CN_TUNNEL_EVENT_REFUSED, &flow->to);
         event->outcome = outcome;
+        event->back = !flow->flows;
     }
     if (flow->stream)
         cn_stream_release(flow->stream);

@@ -166,7 +166,7 @@ static void refused(struct cn_door *door, enum cn_tunnel_outcome outcome)
         cn_tunnel_tell(door->tunnel, CN_TUNNEL_EVENT_REFUSED, back ? &door->at : &door->to);
 
     event->outcome = outcome;
-    event->back = back;
+    event->to_listen = back;
     event->permanent = true;
     cn_door_close(door);
 }
@@ -256,6 +256,7 @@ void cn_door_lend(struct cn_tunnel *tunnel, struct cn_stream *stream, uint32_t n
 
         event->outcome = outcome;
         event->back = true;
+        event->to_listen = true;
         cn_tunnel_drop_stream(stream, outcome);
         return;
     }

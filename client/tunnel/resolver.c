@@ -12,9 +12,10 @@
 
 enum { STACK_SIZE = 512 * 1024 };
 
-struct queue {
+struct cn_lookup_queue {
     struct cn_lookup *first;
     struct cn_lookup *last;
+    size_t count;
 };
 
 /* Held by its owner and by its threads: getaddrinfo cannot be stopped, and may outlast the owner.
@@ -25,13 +26,16 @@ struct cn_resolver {
     unsigned holders; /* under mutex, as all that follows */
     unsigned threads; /* that still take from asked */
     bool closed;      /* its owner has gone */
-    struct queue asked;
-    struct queue done;
+    struct cn_lookup_queue asked;
+    struct cn_lookup_queue done;
 };
 
-static void push(struct queue *queue, struct cn_lookup *lookup)
+static void push(struct cn_lookup_queue *queue, struct cn_lookup *lookup)
 {
+    lookup->queue = queue;
     lookup->next = NULL;
+    lookup->before = queue->last;
+    queue->count++;
     if (queue->last)
         queue->last->next = lookup;
     else
@@ -39,24 +43,40 @@ static void push(struct queue *queue, struct cn_lookup *lookup)
     queue->last = lookup;
 }
 
-static struct cn_lookup *pop(struct queue *queue)
+static void take_out(struct cn_lookup *lookup)
+{
+    struct cn_lookup_queue *queue = lookup->queue;
+
+    if (lookup->before)
+        lookup->before->next = lookup->next;
+    else
+        queue->first = lookup->next;
+    if (lookup->next)
+        lookup->next->before = lookup->before;
+    else
+        queue->last = lookup->before;
+    queue->count--;
+    lookup->queue = NULL;
+}
+
+static struct cn_lookup *pop(struct cn_lookup_queue *queue)
 {
     struct cn_lookup *lookup = queue->first;
 
-    if (!lookup)
-        return NULL;
-    queue->first = lookup->next;
-    if (!queue->first)
-        queue->last = NULL;
+    if (lookup)
+        take_out(lookup);
     return lookup;
 }
 
-static void drain(struct queue *queue)
+/* Of a queue that is not used any more. */
+static void drain(struct cn_lookup_queue *queue)
 {
-    struct cn_lookup *lookup;
+    struct cn_lookup *next;
 
-    while ((lookup = pop(queue)))
+    for (struct cn_lookup *lookup = queue->first; lookup; lookup = next) {
+        next = lookup->next;
         free(lookup);
+    }
 }
 
 enum cn_err cn_resolver_create(struct cn_resolver **resolver)
@@ -133,12 +153,13 @@ static void *resolver_run(void *context)
 
     pthread_mutex_lock(&r->mutex);
     while (!r->closed && (lookup = pop(&r->asked))) {
-        bool cancelled = lookup->cancelled;
-
         pthread_mutex_unlock(&r->mutex);
-        if (!cancelled)
-            look_up(lookup);
+        look_up(lookup);
         pthread_mutex_lock(&r->mutex);
+        if (lookup->cancelled) {
+            free(lookup);
+            continue;
+        }
         push(&r->done, lookup);
         if (write(r->event, &one, sizeof one) < 0)
             continue; /* EAGAIN: it is readable as it is */
@@ -185,8 +206,9 @@ struct cn_lookup *cn_resolver_ask(struct cn_resolver *resolver, const char *host
     lookup->socket_type = socket_type;
     lookup->user = user;
     pthread_mutex_lock(&resolver->mutex);
-    taken = (resolver->threads < CN_RESOLVER_THREAD_COUNT_MAX && thread_start(resolver)) ||
-            resolver->threads > 0;
+    taken = resolver->asked.count < CN_RESOLVER_ASKED_COUNT_MAX &&
+            ((resolver->threads < CN_RESOLVER_THREAD_COUNT_MAX && thread_start(resolver)) ||
+             resolver->threads > 0);
     if (taken)
         push(&resolver->asked, lookup);
     pthread_mutex_unlock(&resolver->mutex);
@@ -201,7 +223,12 @@ void cn_resolver_cancel(struct cn_resolver *resolver, struct cn_lookup *lookup)
     if (!lookup)
         return;
     pthread_mutex_lock(&resolver->mutex);
-    lookup->cancelled = true;
+    if (lookup->queue) {
+        take_out(lookup);
+        free(lookup);
+    } else {
+        lookup->cancelled = true;
+    }
     pthread_mutex_unlock(&resolver->mutex);
 }
 
@@ -213,8 +240,7 @@ struct cn_lookup *cn_resolver_next(struct cn_resolver *resolver)
     if (read(resolver->event, &count, sizeof count) < 0)
         count = 0; /* EAGAIN: what is done is looked for all the same */
     pthread_mutex_lock(&resolver->mutex);
-    while ((lookup = pop(&resolver->done)) && lookup->cancelled)
-        free(lookup);
+    lookup = pop(&resolver->done);
     pthread_mutex_unlock(&resolver->mutex);
     return lookup;
 }

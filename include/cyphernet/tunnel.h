@@ -118,8 +118,9 @@ enum { CN_TUNNEL_ADDRESS_SIZE = 272 };
 struct cn_tunnel_event {
     enum cn_tunnel_event_type type;
     enum cn_tunnel_outcome outcome;
-    bool back;      /* LISTENING: at the partner's; REFUSED: it was to be listened at; OPENED,
-                     * CLOSED: the partner has asked for the connection */
+    bool back;      /* LISTENING: at the partner's; REFUSED, OPENED, CLOSED: the partner has asked
+                     * for it */
+    bool to_listen; /* REFUSED: it was to be listened at, not to be connected to */
     bool permanent; /* REFUSED */
     bool cut;       /* CLOSED; outcome says why */
     bool here;      /* CLOSED, REFUSED: from here, as of a program here that fails, or when the call

@@ -1,6 +1,8 @@
 """What a tunnel refuses: forms, ports that are taken, addresses that are not allowed, ends that are not there."""
 
 import contextlib
+import json
+import resource
 import socket
 import struct
 
@@ -69,6 +71,15 @@ def test_more_options_than_there_may_be(tunnels):
 
 def test_connect_has_no_json_of_its_own(tunnels):
     assert "--events FD" in tunnels.world.ann.bad(2, "connect", "bob", "localhost:22", "--json")
+
+
+@pytest.mark.parametrize("number", ["0", "1", "3", "4", "5", "6", "7", "8", "", "x"])
+@pytest.mark.parametrize("words", [("connect", "bob", "localhost:22"), ("pipe", "bob")])
+def test_where_events_cannot_go(tunnels, words, number):
+    """Nor to a descriptor that the program itself would open."""
+    one = tunnels.world.start(tunnels.world.ann, *words, f"--events={number}", stdin=b"x")
+    one.end(2)
+    assert "--events wants" in one.said() and one.got() == b""
 
 
 # --- what is taken here
@@ -194,6 +205,37 @@ def test_nobody_listens_there(tunnels, tmp_path):
     assert forwarding.process.poll() is None
 
 
+@pytest.mark.parametrize("words", [(), ("--json",)])
+def test_nobody_listens_here_where_the_partner_is_let_in(tunnels, words):
+    port = free_port()
+    tunnels.serve(listen=["0"], words=words)
+    forwarding = tunnels.forward("-R", f"0:127.0.0.1:{port}", *words)
+    is_reset(ports(forwarding, by="bob")[0])
+    forwarding.says(f"error: 127.0.0.1:{port}, for bob: connection refused")
+    assert "to listen" not in forwarding.said() and forwarding.process.poll() is None
+    if words:
+        assert refusals(forwarding) == [(f"127.0.0.1:{port}", "no-listener", False, True)]
+
+
+def refusals(running):
+    told = [json.loads(line) for line in running.got().splitlines()]
+    return [(e["address"], e["reason"], e["listen"], e["here"]) for e in told if e["event"] == "refused"]
+
+
+def test_refusals_in_json_say_whose_they_are(tunnels):
+    serving = tunnels.serve("localhost:1", words=["--json"])
+    asking = tunnels.forward("-R", "7:localhost:80", "--json")
+    asking.end(8)
+    serving.says("to listen at localhost:7")
+    assert refusals(asking) == [("localhost:7", "refused", True, False)]
+    assert refusals(serving) == [("localhost:7", "refused", True, True)]
+    asking = tunnels.forward("-L", "0:localhost:2", "--json")
+    asking.end(8)
+    serving.says("asks for localhost:2")
+    assert refusals(asking) == [("localhost:2", "refused", False, False)]
+    assert refusals(serving)[1:] == [("localhost:2", "refused", False, True)]
+
+
 def test_a_name_that_means_nothing_stops_nobody_else(tunnels):
     server = tunnels.server()
     tunnels.serve("*:*")
@@ -306,3 +348,38 @@ def test_what_is_no_socks_is_closed(proxy, sent):
                 one.shutdown(socket.SHUT_WR)
             assert one.recv(100) == b""
     assert proxy.forwarding.process.poll() is None
+
+
+# --- no room
+
+
+def few_descriptors():
+    resource.setrlimit(resource.RLIMIT_NOFILE, (48, 48))
+
+
+@pytest.mark.parametrize("what_ends", ["connections", "call"])
+def test_who_serves_outlives_a_want_of_descriptors(tunnels, what_ends):
+    server = tunnels.server()
+    words = ("serve", "ann", "--allow", "*:*")
+    serving = tunnels.world.start(tunnels.world.bob, *words, preexec_fn=few_descriptors)
+    serving.says("waiting for ann")
+    forwarding = tunnels.forward("-D", "0")
+    forwarding.says("connected with bob")
+    port = ports(forwarding)[0]
+    with contextlib.ExitStack() as open_ones:
+        said = [socks(open_ones.enter_context(connected(port)), "127.0.0.1", server.port) for _ in range(60)]
+        assert said.count(0) > 20 and said[-1] == 1
+        tunnels.connect(f"127.0.0.1:{server.port}", stdin=b"x").end(1)
+        serving.says("no room for another call of ann")
+        serving.says("127.0.0.1:%d: too many at once" % server.port)
+        late = tunnels.connect(f"127.0.0.1:{server.port}", stdin=b"later")
+        late.says("waiting for bob")
+        if what_ends == "call":
+            forwarding.stop()
+        else:
+            open_ones.close()
+        late.end(0)
+        assert late.got() == b"later"
+    assert serving.process.poll() is None and serving.said().count("no room") == 1
+    assert "system call" not in serving.said() and "Too many open files" not in serving.said()
+    tunnels.connect(f"127.0.0.1:{server.port}").end(0)
