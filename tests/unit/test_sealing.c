@@ -289,11 +289,13 @@ static void begin_apart(void)
     assert_err(cn_home_backup(home, word, sizeof word - 1, &backup_text, &of_backup.text_size),
                CN_OK);
     of_backup.text = backup_text;
-    strcpy(backup_identity, text_of(in_dir("data/cyphernet/identity"), ""));
+    snprintf(backup_identity, sizeof backup_identity, "%s",
+             text_of(in_dir("data/cyphernet/identity"), ""));
     assert_int_equal(unlink(in_dir("data/cyphernet/identity")), 0);
     put_text(in_dir("config/cyphernet/config"), preferences_old);
     assert_err(cn_home_identity_create(home, 0), CN_OK);
-    strcpy(old_identity, text_of(in_dir("data/cyphernet/identity"), ""));
+    snprintf(old_identity, sizeof old_identity, "%s",
+             text_of(in_dir("data/cyphernet/identity"), ""));
     assert_string_not_equal(old_identity, backup_identity);
 }
 
