@@ -1,5 +1,7 @@
+#include <errno.h>
 #include <stddef.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "cli.h"
 #include "crypto.h"
@@ -11,10 +13,34 @@ static const struct cn_option options[] = {
     { NULL, 0, NULL, 0, NULL },
 };
 
-static int failed(const struct cn_cli *cli, enum cn_err err)
+static void hint_of_place(int system_error)
+{
+    if (system_error == EOPNOTSUPP)
+        cn_hint("nothing was changed: this file system cannot exchange files at once; move away "
+                "what is there, and try again");
+    if (system_error == EBUSY)
+        cn_hint("nothing was changed: what is mounted cannot be replaced; unmount it, or set "
+                "CYPHERNET_HOME to a directory inside it, and try again");
+}
+
+/* Only the preferences could not be put. */
+static void hint_of_half(const struct cn_restore_info *info)
+{
+    cn_hint("keys and contacts are those of the backup, its preferences are in %s: put them there "
+            "yourself",
+            info->preferences);
+    if (info->replaced[0])
+        cn_hint("the keys and contacts that were there are in %s", info->replaced);
+}
+
+static int failed(const struct cn_cli *cli, enum cn_err err, const struct cn_restore_info *info)
 {
     int code = cn_fail(cli, err, "restoring");
 
+    if (info->preferences[0])
+        hint_of_half(info);
+    else if (err == CN_E_SYSTEM)
+        hint_of_place(cn_home_detail(cli->home)->system_error);
     if (err == CN_E_EXISTS)
         cn_hint("--replace moves aside what is there, and restores the backup");
     if (err == CN_E_KIND && !cn_home_detail(cli->home)->about[0])
@@ -28,6 +54,8 @@ static void tell(const struct cn_cli *cli, const struct cn_restore_info *info)
            info->sealed ? "; your keys have the passphrase of the backup" : "");
     if (info->replaced[0])
         cn_say(cli, "what was there is in %s; it holds secrets", info->replaced);
+    if (info->preferences[0])
+        cn_say(cli, "the preferences that were there are in %s", info->preferences);
 }
 
 static int run(struct cn_cli *cli)
@@ -52,7 +80,7 @@ static int run(struct cn_cli *cli)
     cn_wipe(&passphrase, sizeof passphrase);
     free(text);
     if (err != CN_OK)
-        return failed(cli, err);
+        return failed(cli, err, &info);
     if (code == CN_EXIT_DONE)
         tell(cli, &info);
     return code;

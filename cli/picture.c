@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -16,6 +17,7 @@
 enum {
     PICTURE_SIZE_MAX = 64 << 20,
     READER_SECONDS = 60, /* of processor time */
+    READER_MEMORY_MAX = 1 << 30,
     NOT_INSTALLED = 127, /* as shells say it */
     NOTHING_FOUND = 4    /* zbarimg(1) */
 };
@@ -100,12 +102,16 @@ static int collect(int fd, const char *begin, size_t size)
 __attribute__((noreturn)) static void reader_run(int picture, int out, const char *kind)
 {
     const struct rlimit time = { READER_SECONDS, READER_SECONDS };
+    const struct rlimit memory = { READER_MEMORY_MAX, READER_MEMORY_MAX };
     int nowhere = open("/dev/null", O_WRONLY | O_CLOEXEC);
     char file[32];
 
     /* its own name for the descriptor, of which ImageMagick makes no file in /tmp, as of "-" */
     snprintf(file, sizeof file, "%s:fd:0", kind);
+    (void)setenv("MAGICK_THREAD_LIMIT", "1", true); /* each would take its share of the memory */
+    (void)setenv("OMP_NUM_THREADS", "1", true);
     (void)setrlimit(RLIMIT_CPU, &time);
+    (void)setrlimit(RLIMIT_AS, &memory);
     if (nowhere >= 0 && dup2(picture, STDIN_FILENO) == STDIN_FILENO &&
         dup2(out, STDOUT_FILENO) == STDOUT_FILENO &&
         dup2(nowhere, STDERR_FILENO) == STDERR_FILENO &&
@@ -181,5 +187,7 @@ int cn_picture_read(const char *name, int fd, char *text, size_t size_max, size_
     }
     code = find_codes(picture, kind, text, size_max, size);
     close(picture);
+    if (code == 0 && *size == 0) /* of a picture that is cut off */
+        code = NOTHING_FOUND;
     return code == 0 ? CN_EXIT_DONE : tell(name, code);
 }

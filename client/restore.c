@@ -140,24 +140,39 @@ static enum cn_err staging_begin(struct cn_home *home, struct staging *staging)
     return cn_home_open(&staging->home, staging->dir);
 }
 
+static enum cn_err write_preferences_apart(struct cn_home *home, struct staging *staging,
+                                           const struct cn_backup_entry *entry)
+{
+    enum cn_err err = cn_file_directories(home->config);
+    int fd = -1;
+
+    if (err == CN_OK) {
+        snprintf(staging->preferences, sizeof staging->preferences,
+                 "%s/" CN_PREFERENCES_FILE ".restored-XXXXXX", home->config);
+        fd = mkstemp(staging->preferences);
+    }
+    if (fd < 0) {
+        staging->preferences[0] = '\0';
+        return cn_home_fail(staging->home, CN_E_SYSTEM, errno, home->config);
+    }
+    close(fd);
+    err = cn_file_write(staging->preferences, true, (const char *)entry->text, entry->text_size);
+    return err == CN_OK ? CN_OK : cn_home_fail(staging->home, err, errno, staging->preferences);
+}
+
 static enum cn_err write_preferences(struct cn_home *home, struct staging *staging,
                                      const struct cn_backup_entry *entry)
 {
-    bool apart = strcmp(home->config, home->data) != 0;
     char path[PATH_MAX];
-    enum cn_err err = apart ? cn_file_directories(home->config) : CN_OK;
+    enum cn_err err;
 
     /* checked where they are */
     cn_home_path(staging->home, CN_PREFERENCES_FILE, path);
-    if (err == CN_OK)
-        err = cn_file_write(path, false, (const char *)entry->text, entry->text_size);
-    if (err == CN_OK && apart) {
-        snprintf(staging->preferences, sizeof staging->preferences,
-                 "%s/" CN_PREFERENCES_FILE ".restored", home->config);
-        err =
-            cn_file_write(staging->preferences, true, (const char *)entry->text, entry->text_size);
-    }
-    return err == CN_OK ? CN_OK : cn_home_fail(staging->home, err, errno, path);
+    err = cn_file_write(path, false, (const char *)entry->text, entry->text_size);
+    if (err != CN_OK)
+        return cn_home_fail(staging->home, err, errno, path);
+    return strcmp(home->config, home->data) == 0 ? CN_OK
+                                                 : write_preferences_apart(home, staging, entry);
 }
 
 static enum cn_err staging_fill(struct cn_home *home, struct staging *staging,
@@ -179,7 +194,7 @@ static enum cn_err staging_fill(struct cn_home *home, struct staging *staging,
     return err;
 }
 
-/* Whatever was put there goes again. */
+/* Whatever was put there goes again; only while staging->dir is the new one. */
 static void staging_drop(const struct staging *staging, const struct cn_backup *backup)
 {
     char path[PATH_MAX];
@@ -199,35 +214,95 @@ static void staging_drop(const struct staging *staging, const struct cn_backup *
 
 /* --- and into its place --------------------------------------------------------------------- */
 
-/* At once; what was there is then where the new one was. */
-static enum cn_err commit(struct cn_home *home, struct staging *staging,
-                          struct cn_restore_info *info)
+enum placed {
+    PLACED_NOT,
+    PLACED_ALONE,     /* nothing was there, or an empty directory */
+    PLACED_EXCHANGED, /* what was there is now where the new one was */
+};
+
+/* At once, or not at all: PLACED_NOT, and errno. */
+static enum placed place(const char *from, const char *to)
+{
+    struct stat st;
+    bool can_exchange, nothing_lost;
+
+    if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_EXCHANGE) == 0)
+        return PLACED_EXCHANGED;
+    can_exchange = errno != EINVAL && errno != ENOSYS; /* the file system, and the kernel */
+    if (can_exchange && errno != ENOENT)
+        return PLACED_NOT;
+    /* of directories rename() replaces only an empty one */
+    nothing_lost = lstat(to, &st) == 0 ? S_ISDIR(st.st_mode) : errno == ENOENT;
+    if (nothing_lost && rename(from, to) == 0)
+        return PLACED_ALONE;
+    if (!can_exchange)
+        errno = EOPNOTSUPP;
+    return PLACED_NOT;
+}
+
+/* The opposite. False: all is still as place() left it. */
+static bool place_undo(const struct staging *staging, enum placed placed, bool was)
+{
+    if (placed == PLACED_EXCHANGED)
+        return renameat2(AT_FDCWD, staging->dir, AT_FDCWD, staging->place, RENAME_EXCHANGE) == 0;
+    if (rename(staging->place, staging->dir) != 0)
+        return false;
+    (void)(was && mkdir(staging->place, 0700));
+    return true;
+}
+
+/* CN_E_SYSTEM: all is as it was. */
+static enum cn_err place_preferences(struct cn_home *home, const struct staging *staging,
+                                     struct cn_restore_info *info)
 {
     char path[PATH_MAX];
-    bool was = access(staging->place, F_OK) == 0;
-    int failed = was ? renameat2(AT_FDCWD, staging->dir, AT_FDCWD, staging->place, RENAME_EXCHANGE)
-                     : rename(staging->dir, staging->place);
+    enum placed placed;
 
-    if (failed)
-        return cn_home_fail(home, CN_E_SYSTEM, errno, staging->place);
-    cn_file_sync_directory_of(staging->place);
-    if (was && rmdir(staging->dir) != 0)
-        snprintf(info->replaced, sizeof info->replaced, "%s", staging->dir);
-    cn_sealing_forget(home);
     if (!staging->preferences[0])
         return CN_OK;
     snprintf(path, sizeof path, "%s/" CN_PREFERENCES_FILE, home->config);
-    if (rename(staging->preferences, path) != 0)
+    placed = place(staging->preferences, path);
+    if (placed == PLACED_NOT)
         return cn_home_fail(home, CN_E_SYSTEM, errno, path);
+    cn_file_sync_directory_of(path);
+    if (placed == PLACED_EXCHANGED)
+        snprintf(info->preferences, sizeof info->preferences, "%s", staging->preferences);
     cn_home_path(home, CN_PREFERENCES_FILE, path);
     (void)unlink(path); /* the copy that was checked */
     return CN_OK;
+}
+
+/* If it fails, *in_place says whether the new one could not be taken away again; else staging->dir
+ * is the new one. */
+static enum cn_err commit(struct cn_home *home, const struct staging *staging,
+                          struct cn_restore_info *info, bool *in_place)
+{
+    bool was = access(staging->place, F_OK) == 0;
+    enum placed placed = place(staging->dir, staging->place);
+    enum cn_err err;
+
+    if (placed == PLACED_NOT)
+        return cn_home_fail(home, CN_E_SYSTEM, errno, staging->place);
+    cn_file_sync_directory_of(staging->place);
+    err = place_preferences(home, staging, info);
+    if (err != CN_OK && place_undo(staging, placed, was)) {
+        cn_file_sync_directory_of(staging->place);
+        return err;
+    }
+    *in_place = true;
+    cn_sealing_forget(home);
+    if (placed == PLACED_EXCHANGED && rmdir(staging->dir) != 0)
+        snprintf(info->replaced, sizeof info->replaced, "%s", staging->dir);
+    if (err != CN_OK)
+        snprintf(info->preferences, sizeof info->preferences, "%s", staging->preferences);
+    return err;
 }
 
 static enum cn_err put(struct cn_home *home, const struct cn_backup *backup, struct cn_seal seal,
                        struct cn_restore_info *info)
 {
     struct staging staging = { 0 };
+    bool in_place = false;
     enum cn_err err = staging_begin(home, &staging);
 
     if (err != CN_OK) {
@@ -239,10 +314,10 @@ static enum cn_err put(struct cn_home *home, const struct cn_backup *backup, str
     if (err == CN_OK)
         err = staging_fill(home, &staging, backup);
     if (err == CN_OK)
-        err = commit(home, &staging, info);
+        err = commit(home, &staging, info, &in_place);
     else
         home->detail = staging.home->detail;
-    if (err != CN_OK)
+    if (err != CN_OK && !in_place)
         staging_drop(&staging, backup);
     cn_home_close(staging.home);
     return err;
@@ -276,7 +351,7 @@ enum cn_err cn_home_restore(struct cn_home *home, const struct cn_restore_option
     if (err == CN_OK)
         err = put(home, &opened.backup, seal, &made);
     cn_home_unlock(lock);
-    if (err == CN_OK) {
+    if (err == CN_OK || made.preferences[0]) {
         made.contact_count = contacts_count(&opened.backup);
         made.sealed = opened.backup.sealed;
         *info = made;

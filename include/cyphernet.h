@@ -99,13 +99,18 @@ struct cn_restore_options {
 
 struct cn_restore_info {
     size_t contact_count;
-    bool sealed;         /* the home has the backup's passphrase now */
-    char replaced[4096]; /* the directory in which is what was there; empty if nothing was */
+    bool sealed;            /* the home has the backup's passphrase now */
+    char replaced[4096];    /* the directory in which is what was there; empty if nothing was */
+    char preferences[4096]; /* the file of those that were there, if they lie elsewhere; or empty */
 };
 
 /* The opposite, into a home that need not be unsealed. All is checked before anything is changed,
  * and changed at once. CN_E_PASSPHRASE; CN_E_EXISTS: there is something (detail), and replace is
- * false; CN_E_MEMORY; CN_E_SYSTEM; the errors of reading a text, of the backup or what is in it. */
+ * false; CN_E_MEMORY; CN_E_SYSTEM (EOPNOTSUPP: the file system cannot exchange two files, EBUSY:
+ * what is to be replaced is a mount point); the errors of reading a text, of the backup or what is
+ * in it. After an error nothing is changed and *info is as it was; but if the preferences (detail)
+ * could not be put and the home not be put back, *info is set: the home is the backup's, replaced
+ * as above, and preferences is the file in which are those of the backup. */
 CN_API CN_MUST_USE enum cn_err cn_home_restore(struct cn_home *home,
                                                const struct cn_restore_options *options,
                                                struct cn_restore_info *info);

@@ -273,6 +273,34 @@ def test_with_preferences_elsewhere(cheap, ann, stranger):
     assert {**found, "config": (ann.home / "config").read_bytes()} == contents(ann.home) and "config" not in found
 
 
+@pytest.mark.parametrize("what", ["a file", "a directory"])
+def test_preferences_elsewhere_are_moved_aside(cheap, ann, stranger, what):
+    data, config = stranger.tmp / "data", stranger.tmp / "cfg"
+    env = {"CYPHERNET_HOME": "", "XDG_DATA_HOME": str(data), "XDG_CONFIG_HOME": str(config)}
+    stranger.ok("init", env=env)
+    before = contents(data / "cyphernet")
+    (config / "cyphernet").mkdir(parents=True)
+    path = config / "cyphernet/config"
+    old = path if what == "a file" else path / "notes"
+    old.parent.mkdir(exist_ok=True)
+    old.write_text("proxy = none\n")
+    said = stranger.ok(*restore(cheap), "--replace", **given(WORD), env=env).stderr
+    assert path.read_bytes() == (ann.home / "config").read_bytes()
+    (aside,) = data.glob("cyphernet.restored-*")
+    (preferences,) = path.parent.glob("config.restored-*")
+    assert str(aside) in said and contents(aside) == before
+    assert str(preferences) in said
+    assert (preferences if what == "a file" else preferences / "notes").read_text() == "proxy = none\n"
+
+
+def test_preferences_that_cannot_be_put(cheap, stranger):
+    """Their directory is a file: the keys that are there stay."""
+    env = {"CYPHERNET_HOME": "", "XDG_DATA_HOME": str(stranger.tmp / "data"), "XDG_CONFIG_HOME": str(stranger.tmp / "cfg")}
+    stranger.ok("init", env=env)
+    (stranger.tmp / "cfg").write_text("")
+    assert "cfg/cyphernet: " in stranger.bad(1, *restore(cheap), "--replace", **given(WORD), env=env)
+
+
 def test_into_a_directory_that_is_there(cheap, ann, stranger):
     stranger.home.mkdir(mode=0o700)
     stranger.ok(*restore(cheap), **given(WORD))

@@ -176,6 +176,27 @@ def test_what_only_begins_like_a_picture(bob, begin):
     assert "broken: " in bob.bad(1, "contact", "accept", "ann", "broken")
 
 
+def test_a_picture_that_is_cut_off(ann, bob):
+    ann.ok("contact", "offer", "bob", "--qr", "-o", "card.png")
+    whole = (ann.tmp / "card.png").read_bytes()
+    for size in (60, 100, len(whole) // 2):
+        (bob.tmp / "cut.png").write_bytes(whole[:size])
+        said = bob.bad(1, "contact", "accept", "ann", "cut.png")
+        assert "cut.png: no code found" in said or "cut.png: not a picture" in said
+
+
+def test_a_picture_gets_so_much_and_no_more(ann, bob):
+    """Another zbarimg, which tells what it was allowed: seconds, and KiB of memory."""
+    ann.ok("contact", "offer", "bob", "--qr", "-o", "card.png")
+    (bob.tmp / "bin").mkdir()
+    other = bob.tmp / "bin/zbarimg"
+    other.write_text("#!/bin/sh\nulimit -t >limits\nulimit -v >>limits\nexit 4\n")
+    other.chmod(0o700)
+    path = f"{other.parent}:{os.environ['PATH']}"
+    assert "no code found" in bob.run("contact", "accept", "ann", "card.png", env={"PATH": path}).stderr
+    assert (bob.tmp / "limits").read_text().split() == ["60", str(1 << 20)]
+
+
 def test_a_picture_that_is_huge(bob):
     with open(bob.tmp / "huge.png", "wb") as file:
         file.write(b"\x89PNG\r\n\x1a\n")

@@ -2,7 +2,9 @@
  * everything can be used, and doing it again finishes it. */
 #include "unit.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <ftw.h>
 #include <unistd.h>
 
@@ -13,11 +15,14 @@ static const char other[] = "battery staple";
 static char dir[64];
 static struct cn_home *home;
 static unsigned until_failure; /* calls that put files into place; 0: none fails */
+static bool lasting;           /* and all after it */
+static bool no_exchange;       /* as of a file system that cannot */
 
 static bool fails(void)
 {
     if (until_failure == 0 || --until_failure > 0)
         return false;
+    until_failure = lasting;
     errno = EIO;
     return true;
 }
@@ -33,6 +38,10 @@ int __real_renameat2(int from_dir, const char *from, int to_dir, const char *to,
 int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags);
 int __wrap_renameat2(int from_dir, const char *from, int to_dir, const char *to, unsigned flags)
 {
+    if (no_exchange && flags == RENAME_EXCHANGE) {
+        errno = EINVAL;
+        return -1;
+    }
     return fails() ? -1 : __real_renameat2(from_dir, from, to_dir, to, flags);
 }
 
@@ -217,6 +226,210 @@ static void a_restore_that_fails_changes_nothing(void **state)
     end();
 }
 
+/* --- with the preferences elsewhere --------------------------------------------------------- */
+
+enum { TEXT_MAX = 8192 };
+static const char preferences_old[] = "proxy = none\n";
+static const char preferences_new[] = "suites = SHA512-AES256GCM\n";
+static char backup_identity[TEXT_MAX]; /* the texts of the files */
+static char old_identity[TEXT_MAX];
+static char *backup_text;
+static struct cn_restore_options of_backup = { .passphrase = word,
+                                               .passphrase_size = sizeof word - 1,
+                                               .replace = true };
+
+static const char *in_dir(const char *name)
+{
+    static char path[256];
+
+    snprintf(path, sizeof path, "%s/%s", dir, name);
+    return path;
+}
+
+static void put_text(const char *path, const char *text)
+{
+    FILE *file = fopen(path, "w");
+
+    assert_non_null(file);
+    assert_true(fputs(text, file) >= 0);
+    assert_int_equal(fclose(file), 0);
+}
+
+/* "" if it is not there */
+static const char *text_of(const char *directory, const char *name)
+{
+    static char text[TEXT_MAX];
+    char path[4200];
+    size_t size = 0;
+    FILE *file;
+
+    snprintf(path, sizeof path, "%s%s", directory, name);
+    file = fopen(path, "r");
+    if (file) {
+        size = fread(text, 1, sizeof text - 1, file);
+        assert_int_equal(fclose(file), 0);
+    }
+    text[size] = '\0';
+    return text;
+}
+
+/* An identity and preferences of which there is a backup, and then others. */
+static void begin_apart(void)
+{
+    snprintf(dir, sizeof dir, "/tmp/cyphernet-test-XXXXXX");
+    assert_non_null(mkdtemp(dir));
+    assert_int_equal(unsetenv("CYPHERNET_HOME"), 0);
+    assert_int_equal(setenv("XDG_DATA_HOME", in_dir("data"), 1), 0);
+    assert_int_equal(setenv("XDG_CONFIG_HOME", in_dir("config"), 1), 0);
+    assert_err(cn_home_open(&home, NULL), CN_OK);
+    assert_err(cn_home_identity_create(home, 0), CN_OK);
+    assert_int_equal(mkdir(in_dir("config"), 0700), 0);
+    assert_int_equal(mkdir(in_dir("config/cyphernet"), 0700), 0);
+    put_text(in_dir("config/cyphernet/config"), preferences_new);
+    assert_err(cn_home_backup(home, word, sizeof word - 1, &backup_text, &of_backup.text_size),
+               CN_OK);
+    of_backup.text = backup_text;
+    snprintf(backup_identity, sizeof backup_identity, "%s",
+             text_of(in_dir("data/cyphernet/identity"), ""));
+    assert_int_equal(unlink(in_dir("data/cyphernet/identity")), 0);
+    put_text(in_dir("config/cyphernet/config"), preferences_old);
+    assert_err(cn_home_identity_create(home, 0), CN_OK);
+    snprintf(old_identity, sizeof old_identity, "%s",
+             text_of(in_dir("data/cyphernet/identity"), ""));
+    assert_string_not_equal(old_identity, backup_identity);
+}
+
+static void end_apart(void)
+{
+    free(backup_text);
+    end();
+}
+
+static unsigned entries(const char *path)
+{
+    DIR *directory = opendir(path);
+    unsigned count = 0;
+
+    assert_non_null(directory);
+    while (readdir(directory))
+        count++;
+    assert_int_equal(closedir(directory), 0);
+    return count - 2;
+}
+
+/* Everything as it was, and nothing beside it. */
+static void is_unchanged(void)
+{
+    assert_string_equal(text_of(in_dir("data/cyphernet/identity"), ""), old_identity);
+    assert_string_equal(text_of(in_dir("config/cyphernet/config"), ""), preferences_old);
+    assert_int_equal(entries(in_dir("data")), 1);
+    assert_int_equal(entries(in_dir("data/cyphernet")), 1);
+    assert_int_equal(entries(in_dir("config/cyphernet")), 1);
+}
+
+/* The old ones, where they are told to be, and the new home. */
+static void is_moved_aside(const struct cn_restore_info *info)
+{
+    assert_string_equal(text_of(info->replaced, "/identity"), old_identity);
+    assert_string_equal(text_of(in_dir("data/cyphernet/identity"), ""), backup_identity);
+}
+
+static void is_restored(const struct cn_restore_info *info)
+{
+    is_moved_aside(info);
+    assert_string_equal(text_of(info->preferences, ""), preferences_old);
+    assert_string_equal(text_of(in_dir("config/cyphernet/config"), ""), preferences_new);
+    assert_int_equal(entries(in_dir("data/cyphernet")), 1);
+}
+
+static void a_restore_that_fails_anywhere_once_changes_nothing(void **state)
+{
+    enum cn_err err = CN_E_SYSTEM;
+    unsigned call = 0;
+
+    (void)state;
+    begin_apart();
+    while (err != CN_OK) {
+        struct cn_restore_info info = { 0 };
+
+        until_failure = ++call;
+        err = cn_home_restore(home, &of_backup, &info);
+        until_failure = 0;
+        if (err == CN_OK) {
+            is_restored(&info);
+        } else {
+            assert_err(err, CN_E_SYSTEM);
+            assert_int_equal(cn_home_detail(home)->system_error, EIO);
+            assert_string_equal(info.replaced, "");
+            is_unchanged();
+        }
+    }
+    assert_int_equal(call, 6); /* identity, preferences twice, home, preferences */
+    end_apart();
+}
+
+/* As of a disk that gives up. */
+static void a_restore_that_cannot_be_undone_tells_where_all_is(void **state)
+{
+    enum cn_err err = CN_E_SYSTEM;
+    unsigned half = 0;
+
+    (void)state;
+    lasting = true;
+    for (unsigned call = 1; err != CN_OK; call++) {
+        struct cn_restore_info info = { 0 };
+
+        begin_apart();
+        until_failure = call;
+        err = cn_home_restore(home, &of_backup, &info);
+        until_failure = 0;
+        if (err == CN_OK) {
+            is_restored(&info);
+        } else if (info.preferences[0]) {
+            half++;
+            is_moved_aside(&info);
+            assert_string_equal(text_of(info.preferences, ""), preferences_new);
+            assert_string_equal(text_of(in_dir("config/cyphernet/config"), ""), preferences_old);
+        } else {
+            is_unchanged();
+        }
+        end_apart();
+    }
+    lasting = false;
+    assert_int_equal(half, 1);
+}
+
+static void where_nothing_can_be_exchanged_nothing_is_changed(void **state)
+{
+    struct cn_restore_info info = { 0 };
+
+    (void)state;
+    begin_apart();
+    no_exchange = true;
+    assert_err(cn_home_restore(home, &of_backup, &info), CN_E_SYSTEM);
+    assert_int_equal(cn_home_detail(home)->system_error, EOPNOTSUPP);
+    is_unchanged();
+
+    /* an empty home is replaced all the same, but not the preferences */
+    assert_int_equal(unlink(in_dir("data/cyphernet/identity")), 0);
+    assert_err(cn_home_restore(home, &of_backup, &info), CN_E_SYSTEM);
+    assert_int_equal(cn_home_detail(home)->system_error, EOPNOTSUPP);
+    assert_string_equal(text_of(in_dir("config/cyphernet/config"), ""), preferences_old);
+    assert_int_equal(entries(in_dir("data/cyphernet")), 0);
+    assert_int_equal(entries(in_dir("data")), 1);
+    assert_int_equal(entries(in_dir("config/cyphernet")), 1);
+
+    assert_int_equal(unlink(in_dir("config/cyphernet/config")), 0);
+    assert_err(cn_home_restore(home, &of_backup, &info), CN_OK);
+    assert_string_equal(info.replaced, "");
+    assert_string_equal(info.preferences, "");
+    assert_string_equal(text_of(in_dir("data/cyphernet/identity"), ""), backup_identity);
+    assert_string_equal(text_of(in_dir("config/cyphernet/config"), ""), preferences_new);
+    assert_int_equal(entries(in_dir("data")), 1);
+    no_exchange = false;
+    end_apart();
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -226,6 +439,9 @@ int main(void)
         cmocka_unit_test(setting_that_is_cut_off_anywhere_can_be_finished),
         cmocka_unit_test(removing_that_is_cut_off_anywhere_can_be_finished),
         cmocka_unit_test(a_restore_that_fails_changes_nothing),
+        cmocka_unit_test(a_restore_that_fails_anywhere_once_changes_nothing),
+        cmocka_unit_test(a_restore_that_cannot_be_undone_tells_where_all_is),
+        cmocka_unit_test(where_nothing_can_be_exchanged_nothing_is_changed),
     };
 
     return cmocka_run_group_tests(tests, crypto_setup, crypto_teardown);
