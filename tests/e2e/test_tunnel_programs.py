@@ -273,8 +273,8 @@ def test_a_page_with_a_web_socket_in_a_browser(tunnels, tmp_path):
     thread.start()
     until(lambda: ready, "the page is served")
     _, _, local = tunnels.to(ready)
-    browser = tunnels.world.run_program(
-        ["chromium-headless-shell", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
+    browser = tunnels.world.run_program(  # itself: the script in PATH would leave it behind
+        ["/usr/lib/chromium/chromium-headless-shell", "--no-sandbox", "--disable-gpu", "--disable-background-networking",
          "--disable-dev-shm-usage", "--remote-debugging-port=0", f"--user-data-dir={tmp_path}/profile",
          f"http://127.0.0.1:{local}/"],
         env={"HOME": str(tmp_path)},
