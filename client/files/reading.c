@@ -51,6 +51,13 @@ static void runs_find(struct cn_reading *r)
     run_add(r, end - at, false);
 }
 
+static bool failed(struct cn_reading *r)
+{
+    r->system_error = errno;
+    r->err = CN_E_SYSTEM;
+    return false;
+}
+
 /* Read up to size octets at offset; false: failed. */
 static bool read_at(struct cn_reading *r, uint64_t offset, uint32_t size, uint32_t *got)
 {
@@ -62,11 +69,8 @@ static bool read_at(struct cn_reading *r, uint64_t offset, uint32_t size, uint32
 
         if (n < 0 && errno == EINTR)
             continue;
-        if (n < 0) {
-            r->system_error = errno;
-            r->err = CN_E_SYSTEM;
-            return false;
-        }
+        if (n < 0)
+            return failed(r);
         if (n == 0)
             break;
         done += (uint32_t)n;
@@ -107,7 +111,7 @@ static bool read_stream(struct cn_reading *r)
         ssize_t n;
 
         if (poll(polled, 2, -1) < 0 && errno != EINTR && errno != EAGAIN)
-            break;
+            return failed(r); /* not an end */
         if (polled[1].revents) {
             r->err = CN_E_CANCELLED;
             return false;
@@ -117,11 +121,8 @@ static bool read_stream(struct cn_reading *r)
         n = read(r->how.fd, r->bytes + r->got, r->size - r->got);
         if (n < 0 && (errno == EINTR || errno == EAGAIN))
             continue;
-        if (n < 0) {
-            r->system_error = errno;
-            r->err = CN_E_SYSTEM;
-            return false;
-        }
+        if (n < 0)
+            return failed(r);
         if (n == 0)
             break;
         r->got += (uint32_t)n;

@@ -59,3 +59,17 @@ def own(tmp_path):
 def own_pair(own):
     own.serve()
     return own.pair()
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Where ann's files are."""
+    (tmp_path / "source").mkdir()
+    return tmp_path / "source"
+
+
+@pytest.fixture
+def target(tmp_path):
+    """Where bob's files go."""
+    (tmp_path / "target").mkdir()
+    return tmp_path / "target"

@@ -21,20 +21,6 @@ def noise(size, seed=1):
     return random.Random(seed).randbytes(size)
 
 
-@pytest.fixture
-def source(tmp_path):
-    """Where ann's files are."""
-    (tmp_path / "source").mkdir()
-    return tmp_path / "source"
-
-
-@pytest.fixture
-def target(tmp_path):
-    """Where bob's files go."""
-    (tmp_path / "target").mkdir()
-    return tmp_path / "target"
-
-
 def listing(directory):
     """Names and contents, as octets."""
     return {

@@ -21,18 +21,6 @@ def noise(size, seed=1):
     return random.Random(seed).randbytes(size)
 
 
-@pytest.fixture
-def source(tmp_path):
-    (tmp_path / "source").mkdir()
-    return tmp_path / "source"
-
-
-@pytest.fixture
-def target(tmp_path):
-    (tmp_path / "target").mkdir()
-    return tmp_path / "target"
-
-
 def tree(top):
     """What is below: types, modes, times, contents."""
     found = {}
