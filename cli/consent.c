@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 
 enum { ANSWER_SIZE_MAX = 1024, ITEM_COUNT_MAX = 256 };
@@ -63,6 +64,8 @@ void cn_consent_ask(struct cn_transferring *t)
     if (!cn_receiving_offer(t->receiving, &offer))
         return;
     say_json(t, &offer);
+    if (t->asks)
+        (void)tcflush(STDIN_FILENO, TCIFLUSH); /* what was typed before is no answer */
     show(t, &offer);
     if (!t->asks)
         return;

@@ -441,6 +441,17 @@ def test_a_user_is_asked(world, source, target, answers, ends, left):
     assert re.search(r"  3  d/ +2 files, 2 B", taking.shown)
 
 
+def test_what_was_typed_before_the_question_is_no_answer(world, source, target):
+    make(source, {b"a": b"a"})
+    taking = Terminal(world.bob, "receive", "ann", "-d", target)
+    taking.says("waiting for ann")
+    taking.answer("y\n")
+    giving = world.start(world.ann, "send", "bob", source / "a")
+    taking.says(QUESTION)
+    taking.answer("n\n")
+    assert (giving.end(), taking.end()) == (8, 8) and os.listdir(target) == []
+
+
 def test_yes_asks_nobody(world, source, target):
     make(source, {b"a": b"a"})
     taking = Terminal(world.bob, "receive", "ann", "-d", target, "--yes")
