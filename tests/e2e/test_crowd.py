@@ -4,16 +4,13 @@ import statistics
 
 import pytest
 
-from ctl_helper import BUILD
+from ctl_helper import SANITIZED
 from floods import Crowd, pss
 from lines import counts
 
 LINES = 4000
 TAGS = 4
 CONFIG = "[waiting]\nlines_max = 8000\ntags_max = 100000\n"
-
-# The sanitizers have a memory of their own, and take their time.
-sanitized = not (BUILD / "tests/support/key_watch.so").exists()
 
 
 def joining_us(crowd, numbers):
@@ -25,14 +22,14 @@ def test_the_last_of_a_crowd_is_joined_as_fast_as_the_first(own):
     own.serve(CONFIG)
     few = Crowd(own, 100, TAGS)
     before = joining_us(few, range(50))
-    crowd = Crowd(own, 500 if sanitized else LINES, TAGS)
+    crowd = Crowd(own, 500 if SANITIZED else LINES, TAGS)
     after = joining_us(few, range(50, 100))
     last = joining_us(crowd, range(0, 500, 10))
-    if not sanitized:
+    if not SANITIZED:
         assert max(after, last) < 2 * before + 200, (before, after, last)
 
 
-@pytest.mark.skipif(sanitized, reason="the sanitizers have a memory of their own")
+@pytest.mark.skipif(SANITIZED, reason="the sanitizers have a memory of their own")
 def test_a_waiting_line_takes_1_kib_with_four_tags_and_64_octets_for_each_more(own):
     own.serve(CONFIG)
     Crowd(own, 100, TAGS).stop()  # what the first lines touch, all others find

@@ -11,7 +11,7 @@ import time
 from pathlib import Path
 
 import pytest
-from ctl_helper import BUILD, needs_root, preload
+from ctl_helper import BUILD, SANITIZED, needs_root, preload
 from lines import OTHER, TAG, Line, call_of, counts, invited, pair_of, prologue, status, works
 from live import World, until
 
@@ -227,7 +227,7 @@ def test_too_few_descriptors_to_start_are_told_with_what_to_do(own, descriptors)
 
 
 def test_too_little_memory_to_start_is_told_with_what_to_do(own):
-    if not (BUILD / "tests/support/key_watch.so").exists():
+    if SANITIZED:
         pytest.skip("the sanitizers need their own")
     (own.ctl.dir / "cyphernetd.conf").write_text("[waiting]\ntags_max = 10000000\n")
     command = ["prlimit", "--as=300000000", BUILD / "cyphernetd", "--dir", own.ctl.dir]
@@ -349,8 +349,7 @@ def test_no_process_leaves_its_memory_to_others(guarded):
         assert told["memory_of"] == 0, name
 
 
-without_sanitizers = pytest.mark.skipif(
-    not (BUILD / "tests/support/key_watch.so").exists(), reason="built with sanitizers: no sandbox, nothing locked")
+without_sanitizers = pytest.mark.skipif(SANITIZED, reason="built with sanitizers: no sandbox, nothing locked")
 
 
 @without_sanitizers
@@ -385,7 +384,7 @@ def test_cyphernetctl_is_guarded_before_it_reads_the_key_of_the_operator(own):
     assert notes and all(note[:2] == [0, 0] for note in notes), notes
 
 
-@pytest.mark.skipif(not (BUILD / "tests/support/key_watch.so").exists(), reason="the sanitizers lock nothing")
+@pytest.mark.skipif(SANITIZED, reason="the sanitizers lock nothing")
 def test_memory_that_cannot_be_locked_is_told_and_no_hindrance(open_tmp, open_programs):
     world = World(open_tmp)
     user = []

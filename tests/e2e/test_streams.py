@@ -2,7 +2,7 @@
 
 import json
 
-from ctl_helper import BUILD
+from ctl_helper import BUILD, SANITIZED
 
 COUNT = 1000  # that each end opens
 PEAK_KIB = 100_000  # of each program; two thousand windows of 16 KiB are a third of it
@@ -15,5 +15,5 @@ def test_a_thousand_streams_of_each_end_are_open_at_once_and_each_keeps_its_octe
     for end in ends:
         end.end(0, limit=100)
         found = json.loads(end.got())
-        assert 0 < found.pop("peak_kib") < PEAK_KIB
+        assert 0 < found.pop("peak_kib") < (2 * PEAK_KIB if SANITIZED else PEAK_KIB)
         assert found == {"whole": 2 * COUNT * 7 // 10, "unread": 2 * COUNT * 2 // 10, "lost": 2 * COUNT // 10}

@@ -11,6 +11,9 @@ import pytest
 
 BUILD = Path(os.environ.get("CYPHERNET_BUILD", Path(__file__).parents[2] / "build")).resolve()
 
+# Built with sanitizers, which have a memory of their own, take their time, and let nothing be preloaded.
+SANITIZED = not (BUILD / "tests/support/key_watch.so").exists()
+
 # To become another user, or to mount. suites.py counts who says so.
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
