@@ -40,6 +40,27 @@ void cn_mux_wipe(struct cn_mux *mux)
     cn_pool_wipe(&mux->tx_pool);
 }
 
+uint64_t cn_mux_extra(const struct cn_mux *mux)
+{
+    return mux->rx_extra_shared ? *mux->rx_extra_shared : mux->rx_extra;
+}
+
+void cn_mux_extra_change(struct cn_mux *mux, uint64_t from, uint64_t to)
+{
+    mux->rx_extra += to - from;
+    if (mux->rx_extra_shared)
+        *mux->rx_extra_shared += to - from;
+}
+
+void cn_mux_share_extra(struct cn_mux *mux, uint64_t *sum)
+{
+    if (mux->rx_extra_shared)
+        *mux->rx_extra_shared -= mux->rx_extra;
+    mux->rx_extra_shared = sum;
+    if (sum)
+        *sum += mux->rx_extra;
+}
+
 struct cn_call_limits cn_mux_limits(void)
 {
     return (struct cn_call_limits) { CN_MUX_STREAM_COUNT_MAX, CN_MUX_WINDOW_SIZE };

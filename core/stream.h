@@ -41,7 +41,8 @@ struct cn_stream {
     bool tx_finished;    /* tx.end is final */
     bool tx_fin_sent;
     bool tx_fin_received;
-    bool tx_bulk; /* its data filled a record: its tail is padded to that size too */
+    uint64_t tx_unsent_max; /* that may wait to be sent; 0: as ever */
+    bool tx_bulk;           /* its data filled a record: its tail is padded to that size too */
 
     struct cn_buffer rx;     /* begin: consumed; end: arrived, but for what is borrowed */
     const uint8_t *borrowed; /* after rx.end, still in the record that it came in */
@@ -88,6 +89,10 @@ bool cn_stream_done(const struct cn_stream *stream);
 /* Move what is borrowed into rx. CN_E_MEMORY. */
 CN_MUST_USE enum cn_err cn_stream_settle(struct cn_stream *stream);
 void cn_stream_drop(struct cn_stream *stream);
+
+/* No more than about so many octets may be written and not sent: what comes later is not to wait
+ * behind them. WRITABLE tells when there is room again. */
+void cn_stream_hold_little(struct cn_stream *stream, uint64_t most);
 
 /* A frame of this stream came. CN_E_FORMAT, CN_E_LIMIT, CN_E_MEMORY end the connection. */
 CN_MUST_USE enum cn_err cn_stream_take(struct cn_stream *stream, const struct cn_frame *frame);
