@@ -9,8 +9,8 @@
 static const struct cn_option options[] = {
     { "directory", 'd', "DIR", offsetof(struct cn_cli, directory),
       "put the files there, instead of here" },
-    { "on-conflict", 0, "HOW", offsetof(struct cn_cli, conflict),
-      "a name is taken: skip, rename or overwrite (skip)" },
+    { "on-conflict", 0, "skip|rename|overwrite", offsetof(struct cn_cli, conflict),
+      "what becomes of the new one where a name is taken (skip)" },
     { "overwrite", 0, NULL, offsetof(struct cn_cli, overwrite), "the same as overwrite there" },
     { "yes", 0, NULL, offsetof(struct cn_cli, yes), "take everything without asking" },
     { "keep", 0, NULL, offsetof(struct cn_cli, keep),
@@ -90,7 +90,7 @@ static int run(struct cn_cli *cli)
     int code;
 
     if (!conflict_read(cli, &receive.conflict))
-        return cn_misuse(cli, "--on-conflict wants skip, rename or overwrite");
+        return cn_misuse(cli, "--on-conflict wants overwrite, where --overwrite is given");
     do { /* what keeps one call from beginning would keep the next from it, without end */
         code = receive_call(cli, &receive, &was_open);
     } while (cli->keep && was_open &&
