@@ -11,6 +11,8 @@
 
 #include "connect.h"
 
+#define WAIT_WANTS "--wait wants a number of seconds"
+
 enum { SHARED_MS_MIN = 50, SHARED_MS_MAX = 5000 }; /* before one that was replaced comes back */
 enum { CALLER_WAIT_S = 600, CLOCK_TEXT_SIZE = CN_SPAN_TEXT_SIZE + 16 };
 
@@ -60,7 +62,7 @@ void cn_dial_over(const struct cn_cli *cli, const struct cn_dial *dial, int code
     char extra[64];
 
     if (code == CN_EXIT_DONE) {
-        cn_dial_event(cli, dial, "done", "");
+        cn_dial_event(cli, dial, "done", ",\"code\":0");
         return;
     }
     snprintf(extra, sizeof extra, ",\"code\":%d,\"reason\":\"%s\"", code,
@@ -205,6 +207,16 @@ static void opened(struct cn_cli *cli, struct cn_dial *dial)
                   cn_call_verified(dial->call) ? ",\"verified\":true" : ",\"verified\":false");
 }
 
+/* A server whose gate is being replaced hangs up on whoever meets the old one, and the next is
+ * there already: that is told only if it happens again. */
+static bool meets_the_next(struct cn_dial *dial, enum cn_err err)
+{
+    bool first = err == CN_E_HUNG_UP && !dial->was_connected && !dial->was_hung_up;
+
+    dial->was_hung_up |= first;
+    return first;
+}
+
 int cn_dial_take(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event)
 {
     bool no_server =
@@ -228,6 +240,8 @@ int cn_dial_take(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event
     case CN_EVENT_RETRY:
         cn_dial_event(cli, dial, "retry", "");
         dial->is_lost = dial->was_joined;
+        if (meets_the_next(dial, event->err))
+            return CN_EXIT_DONE;
         if (no_server && !dial->was_connected && !dial->patient)
             return cn_fail(cli, event->err, "calling the server");
         if (event->err == CN_E_AUTH)
@@ -285,6 +299,18 @@ static bool wait_time(struct cn_cli *cli, bool answer, int64_t *ms)
     return !cli->wait || cn_seconds(cli->wait, ms);
 }
 
+int cn_dial_check(struct cn_cli *cli, const struct cn_dial *dial, bool answer)
+{
+    struct cn_contact_info info;
+    int64_t ms;
+
+    if (!wait_time(cli, answer, &ms))
+        return cn_misuse(cli, WAIT_WANTS);
+    if (cn_contact_show(cli->home, dial->name, &info) == CN_E_NAME)
+        return not_ready(cli, CN_E_NAME, dial->name);
+    return CN_EXIT_DONE;
+}
+
 /* Of one that dials again: what is left of the time that it had at first. */
 static void wait_shorten(struct cn_dial *dial, int64_t *ms)
 {
@@ -335,7 +361,7 @@ int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service
         return code;
     dial->patient = answer;
     if (!wait_time(cli, answer, &options.wait_ms))
-        return cn_misuse(cli, "--wait wants a number of seconds");
+        return cn_misuse(cli, WAIT_WANTS);
     if (dial->shared)
         wait_shorten(dial, &options.wait_ms);
     cn_tell_expiry(cli);
