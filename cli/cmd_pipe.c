@@ -28,7 +28,7 @@ enum {
 static const struct cn_option options[] = {
     { "answer", 0, NULL, offsetof(struct cn_cli, answer), "wait for the partner without limit" },
     { "no-input", 'n', NULL, offsetof(struct cn_cli, no_input),
-      "send nothing: take the input as ended" },
+      "send nothing: take the input as ended; a COMMAND's output stays here" },
     { "wait", 0, "SECONDS", offsetof(struct cn_cli, wait),
       "give up when the partner has not come by then (600)" },
     { "events", 0, "FD", offsetof(struct cn_cli, events), "JSON events to this descriptor" },
@@ -150,6 +150,7 @@ static void command_judge(struct piping *p)
     if (!p->command_done || !p->out_broken || p->code != CN_EXIT_DONE)
         return;
     cn_error("%s: it ended without taking all that came", p->command);
+    cn_hint("if %s has nothing to say to it: -n there sends nothing", p->dial.name);
     give_up(p, RESET_OUTPUT_FAILED, CN_E_SYSTEM);
 }
 
@@ -204,6 +205,8 @@ static void reset_taken(struct piping *p)
 
     cn_error("%s %s", p->dial.name, texts[code < sizeof texts / sizeof texts[0] ? code : 0]);
     cn_hint("what was not confirmed may be missing at the other end; call again");
+    if (code == RESET_OUTPUT_FAILED)
+        cn_hint("if nothing is to be sent: -n, with which what a COMMAND prints stays here");
     cn_call_cancel(p->dial.call, CN_E_CANCELLED);
     p->code = CN_EXIT_INTERRUPTED;
 }
@@ -276,6 +279,11 @@ static void command_took(struct piping *p)
 
     if (!cn_child_took(&p->child, &status))
         return;
+    if (p->child.interrupted) { /* as if we were */
+        p->code = 128 + SIGINT;
+        p->closed = true;
+        return;
+    }
     p->command_done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (p->command_done) {
         command_judge(p);
@@ -307,7 +315,7 @@ static void command_look(struct piping *p)
 /* Wait for the call, the input if there is room for it, the output if there is something for it. */
 static int wait_for_any(struct piping *p)
 {
-    struct pollfd polled[CN_CALL_DESCRIPTORS_MAX + 4];
+    struct pollfd polled[CN_CALL_DESCRIPTORS_MAX + 5];
     size_t count = cn_call_descriptors(p->dial.call, polled, CN_CALL_DESCRIPTORS_MAX);
     size_t size = 0;
     int in_at = -1, out_at = -1, command_at = -1;
@@ -331,12 +339,14 @@ static int wait_for_any(struct piping *p)
     if (p->command) { /* before there is a stream nobody could be told how it has ended */
         command_at = (int)count;
         polled[count++] = (struct pollfd) { p->signals.fd, POLLIN, 0 };
+        polled[count++] = (struct pollfd) { p->stream ? p->child.halted : -1, POLLIN, 0 };
         polled[count++] = (struct pollfd) { p->stream ? p->child.ended : -1, POLLIN, 0 };
     }
     if (poll(polled, count, timeout_ms) < 0)
         return errno == EINTR || errno == EAGAIN ? 0 : -1;
     if (command_at >= 0)
-        p->command_stirs = polled[command_at].revents || polled[command_at + 1].revents;
+        p->command_stirs = polled[command_at].revents || polled[command_at + 1].revents ||
+                           polled[command_at + 2].revents;
     if (in_at >= 0 && polled[in_at].revents)
         p->in_ready = true;
     if (out_at >= 0 && polled[out_at].revents & (POLLOUT | POLLERR | POLLHUP))
@@ -402,7 +412,7 @@ static void command_run(struct piping *p, const char *path)
         p->code = CN_EXIT_FAILED;
         return;
     }
-    error = cn_child_start(&p->child, path, p->cli->words, &p->signals.before);
+    error = cn_child_start(&p->child, path, p->cli->words, &p->signals.before, p->cli->no_input);
     p->in = p->child.output;
     p->out = p->child.input;
     p->in_never_blocks = p->out_is_pipe = true;
@@ -423,11 +433,6 @@ static int run(struct cn_cli *cli)
     char path[PATH_MAX];
     int code;
 
-    if (cli->json)
-        return cn_misuse(
-            cli, "standard output is for what the partner sends: --events FD tells in JSON");
-    if (cli->words && cli->no_input)
-        return cn_misuse(cli, "--no-input, and a command whose output is the input");
     if (cli->words && !cn_child_find(cli->words[0], path)) {
         cn_error("%s: %s", cli->words[0], strerror(errno));
         cn_hint("the command behind -- is a program, found as a shell finds it");
@@ -455,11 +460,12 @@ const struct cn_command cn_cmd_pipe = {
         "A terminal as input counts as ended when the output is none.\n\n"
         "With a COMMAND its standard input and output are joined instead. It is run when the\n"
         "partner is there. If it fails so does the call, and the partner is told that what came\n"
-        "is not complete; if the call fails, or you end it, the command is ended.\n",
+        "is not complete; if the call fails, or you end it, the command and all that it has\n"
+        "started are ended. With -n its output is not sent: `pipe NAME -n -- psql shop`.\n",
     .options = options,
     .arguments_min = 1,
     .arguments_max = 1,
     .takes_command = true,
-    .json = true, /* for --events, as is said */
+    .no_json = CN_JSON_IN_EVENTS,
     .run = run,
 };
