@@ -1,5 +1,7 @@
 #include "cli.h"
 
+#include <cyphernet/transcript.h>
+
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -329,9 +331,14 @@ static int rename_contact(struct cn_cli *cli)
 
 static int remove_contact(struct cn_cli *cli)
 {
+    bool kept = cn_transcript_exists(cli->home, cli->arguments[1]);
     enum cn_err err = cn_contact_remove(cli->home, cli->arguments[1]);
 
-    return err == CN_OK ? CN_EXIT_DONE : cn_contact_failed(cli, err, "removing");
+    if (err != CN_OK)
+        return cn_contact_failed(cli, err, "removing");
+    if (kept)
+        cn_say(cli, "the transcript of talks with %s is removed, too", cli->arguments[1]);
+    return CN_EXIT_DONE;
 }
 
 static const struct cn_verb verbs[] = {
@@ -369,7 +376,9 @@ const struct cn_command cn_cmd_contact = {
     .help =
         "`offer` makes my card for NAME, `accept` takes NAME's, as text or as a picture of QR\n"
         "codes, and writes mine in reply with -o. `verify` compares the safety number, which both\n"
-        "then have seen. `list` and `show` tell of them, `rename` and `remove` change them.\n",
+        "then have seen. `list` and `show` tell of them; `rename` and `remove` change them, and "
+        "the\n"
+        "transcript of talks with them.\n",
     .options = options,
     .arguments_min = 1,
     .arguments_max = 3,

@@ -42,7 +42,7 @@ static int run(struct cn_cli *cli)
 
 const struct cn_command cn_cmd_init = {
     .name = "init",
-    .usage = "init [--rsa BITS] [--passphrase]",
+    .usage = "init [--rsa 2048|3072|4096|8192] [--passphrase]",
     .summary = "Make your identity: the keys that your contacts know you by",
     .help = "`cyphernet join` makes the default one (X25519 and ML-KEM-768) if there is none.\n",
     .options = options,

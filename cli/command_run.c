@@ -251,13 +251,20 @@ static bool has_gone(const struct cn_child *child)
     return poll(&leader, 1, END_MS) == 1 && (child->input < 0 || poll(&unread, 1, END_MS) == 1);
 }
 
+void cn_child_signal(const struct cn_child *child, int number)
+{
+    if (child->pid <= 0)
+        return;
+    (void)kill(-child->pid, number);
+    (void)kill(-child->pid, SIGCONT);
+}
+
 void cn_child_end(struct cn_child *child)
 {
     int status;
 
     if (child->pid > 0) {
-        (void)kill(-child->pid, SIGTERM);
-        (void)kill(-child->pid, SIGCONT); /* one that is stopped would not hear it */
+        cn_child_signal(child, SIGTERM);
         if (!has_gone(child))
             (void)kill(-child->pid, SIGKILL);
         reap(child->pid, &status);

@@ -35,6 +35,10 @@ int cn_child_start(struct cn_child *child, const char *path, char **words, const
                    bool keep_output);
 /* True: it has ended, with *status as waitpid has it. */
 bool cn_child_took(struct cn_child *child, int *status);
+/* To it and its group; those that are stopped go on, so that they hear it. Harmless if there is
+ * none.
+ */
+void cn_child_signal(const struct cn_child *child, int number);
 /* End it and its group if it has not ended, before it could take the end of what we sent for an end
  * of all, and close. Harmless if there is none. */
 void cn_child_end(struct cn_child *child);

@@ -201,8 +201,10 @@ static void help_usage(const struct cn_command *command)
 {
     const struct cn_verb *verb = command->verbs;
 
-    if (!verb)
+    if (!verb || command->arguments_min == 0) { /* which may stand alone */
         printf("usage: cyphernet %s\n", command->usage);
+        return;
+    }
     for (; verb && verb->name; verb++)
         printf("%s cyphernet %s\n", verb == command->verbs ? "usage:" : "      ", verb->usage);
 }

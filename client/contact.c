@@ -10,6 +10,7 @@
 #include "contact_file.h"
 #include "file.h"
 #include "sealing.h"
+#include "talk/transcript_file.h"
 #include "words.h"
 
 /* --- all of them ---------------------------------------------------------------------------- */
@@ -423,15 +424,13 @@ static enum cn_err rename_sealed(struct cn_home *home, const char *old_file, con
     return err == CN_OK ? moved(home, unlink(path), path, old_file) : err;
 }
 
-enum cn_err cn_contact_rename(struct cn_home *home, const char *old_name, const char *new_name)
+static enum cn_err rename_contact(struct cn_home *home, const char *old_name, const char *new_name)
 {
     char old_file[CN_CONTACT_FILE_SIZE_MAX], new_file[CN_CONTACT_FILE_SIZE_MAX];
     bool sealed = false;
     enum cn_err err;
     int lock;
 
-    if (!cn_name_valid(old_name) || !cn_name_valid(new_name))
-        return cn_home_fail(home, CN_E_NAME, 0, cn_name_valid(old_name) ? new_name : old_name);
     cn_contact_file(old_name, old_file);
     cn_contact_file(new_name, new_file);
     lock = cn_home_lock(home);
@@ -444,6 +443,24 @@ enum cn_err cn_contact_rename(struct cn_home *home, const char *old_name, const 
         return cn_home_fail(home, err, 0, old_name);
     if (err == CN_E_EXISTS)
         return cn_home_fail(home, err, 0, new_name);
+    return err;
+}
+
+/* The transcript goes first: it can be put back. */
+enum cn_err cn_contact_rename(struct cn_home *home, const char *old_name, const char *new_name)
+{
+    enum cn_err err;
+    struct cn_detail detail;
+
+    if (!cn_name_valid(old_name) || !cn_name_valid(new_name))
+        return cn_home_fail(home, CN_E_NAME, 0, cn_name_valid(old_name) ? new_name : old_name);
+    err = cn_transcript_rename(home, old_name, new_name);
+    if (err != CN_OK)
+        return err;
+    err = rename_contact(home, old_name, new_name);
+    detail = home->detail;
+    if (err != CN_OK && cn_transcript_rename(home, new_name, old_name) == CN_OK)
+        home->detail = detail;
     return err;
 }
 
@@ -461,34 +478,35 @@ enum cn_err cn_contact_remove(struct cn_home *home, const char *name)
     lock = cn_home_lock(home);
     err = moved(home, unlink(path), path, name);
     cn_home_unlock(lock);
-    return err;
+    return err == CN_OK ? cn_transcript_remove(home, name) : err;
 }
 
 /* --- for calls ------------------------------------------------------------------------------ */
 
 /* Both cards are there, and for the server that we would dial. */
-static enum cn_err callable_check(struct cn_home *home, const char *name,
-                                  const struct cn_contact *contact)
+static enum cn_err callable_check(const struct cn_contact *contact,
+                                  const struct cn_fingerprint *fingerprint)
 {
-    bool stale = false;
-    enum cn_err err;
-
     if (!contact->has_mine || !contact->has_theirs)
-        return cn_home_fail(home, CN_E_ABSENT, 0, name);
-    err = mine_stale(home, contact, &stale);
-    return err == CN_OK && stale ? cn_home_fail(home, CN_E_SERVER, 0, name) : err;
+        return CN_E_ABSENT;
+    return elsewhere(&contact->mine, fingerprint) ? CN_E_SERVER : CN_OK;
 }
 
-enum cn_err cn_contact_pair(struct cn_home *home, const char *name, struct cn_pair *pair,
+enum cn_err cn_contact_pair(struct cn_home *home, const char *name,
+                            const struct cn_identity *identity,
+                            const struct cn_fingerprint *fingerprint, struct cn_pair *pair,
                             bool *verified)
 {
     struct cn_contact contact;
     enum cn_err err = cn_contact_load(home, name, &contact);
 
-    if (err == CN_OK)
-        err = callable_check(home, name, &contact);
-    if (err == CN_OK)
-        err = pair_make(home, name, &contact, pair);
+    if (err == CN_OK) {
+        err = callable_check(&contact, fingerprint);
+        if (err == CN_OK)
+            err = cn_pair_create(pair, &home->crypto, identity, &contact.mine, &contact.theirs);
+        if (err != CN_OK)
+            err = cn_home_fail(home, err, 0, name);
+    }
     *verified = err == CN_OK && contact.verified;
     cn_contact_wipe(&contact);
     return err;

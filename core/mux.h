@@ -93,6 +93,9 @@ void cn_mux_wipe(struct cn_mux *mux);
 /* Several calls shall grow their windows together no further than one may: *sum is theirs, begins
  * with 0, and is borrowed until it is taken back with NULL or the mux is wiped. */
 void cn_mux_share_extra(struct cn_mux *mux, uint64_t *sum);
+/* Before the first stream: another role than at init, when it was not known with whom the call is.
+ */
+void cn_mux_set_role(struct cn_mux *mux, enum cn_role role);
 /* What we tell the partner in F2. */
 struct cn_call_limits cn_mux_limits(void);
 /* The handshake is done: what the partner told us. */
