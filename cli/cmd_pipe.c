@@ -31,6 +31,7 @@ static const struct cn_option options[] = {
       "send nothing: take the input as ended" },
     { "wait", 0, "SECONDS", offsetof(struct cn_cli, wait),
       "give up when the partner has not come by then (600)" },
+    CN_OPTION_RESUME("3600"),
     { "events", 0, "FD", offsetof(struct cn_cli, events), "JSON events to this descriptor" },
     { NULL, 0, NULL, 0, NULL },
 };
@@ -265,6 +266,12 @@ static void take_event(struct piping *p, const struct cn_event *event)
     case CN_EVENT_WRITABLE:
     case CN_EVENT_PROGRESS:
     case CN_EVENT_NOTICE:
+        break;
+    case CN_EVENT_QUIET:
+    case CN_EVENT_HEARD:
+    case CN_EVENT_LOST:
+    case CN_EVENT_RESUMED:
+        (void)cn_dial_tell_line(p->cli, &p->dial, event);
         break;
     }
 }

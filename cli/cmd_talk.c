@@ -12,11 +12,20 @@ static const struct cn_option options[] = {
     { "answer", 0, NULL, offsetof(struct cn_cli, answer), "wait for the partner without limit" },
     { "wait", 0, "SECONDS", offsetof(struct cn_cli, wait),
       "give up when the partner has not come by then (600)" },
+    CN_OPTION_RESUME("3600"),
     { NULL, 0, NULL, 0, NULL },
 };
 
 static void take_event(struct cn_talking *t, const struct cn_event *event)
 {
+    char text[CN_LINE_TEXT_SIZE];
+
+    if (cn_dial_line(t->cli, &t->dial, event, text)) {
+        if (t->note)
+            t->note(t->note_context, text);
+        else
+            cn_say(t->cli, "%s", text);
+    }
     if (event->type == CN_EVENT_CLOSED) {
         t->closed = true;
         t->closed_err = event->err;

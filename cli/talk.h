@@ -12,6 +12,8 @@ struct cn_talking {
     struct cn_cli *cli;
     struct cn_dial dial;
     struct cn_talk *talk; /* NULL: the call was over before it began */
+    void (*note)(void *context, const char *text); /* shows what the line does; NULL: it is said */
+    void *note_context;
     bool closed;
     enum cn_err closed_err; /* once closed: how the call ended */
     int code;               /* of the exit, as long as the call's end says nothing else */

@@ -29,9 +29,6 @@ struct cn_traffic_secret {
 struct cn_chain_secret {
     uint8_t bytes[CN_HASH_SIZE_MAX];
 };
-struct cn_resume_secret {
-    uint8_t bytes[CN_HASH_SIZE_MAX];
-};
 struct cn_exporter_secret {
     uint8_t bytes[CN_HASH_SIZE_MAX];
 };

@@ -380,7 +380,10 @@ void cn_session_carry(struct cn_session *session, struct cn_mux *mux, struct cn_
 {
     assert(session->state == CN_SESSION_OPEN && !session->mux);
     session->mux = mux;
-    cn_mux_begin(mux, &session->keys.limits, now.ms);
+    if (session->joined->service == CN_SERVICE_RESUME)
+        cn_mux_resume(mux, now.ms);
+    else
+        cn_mux_begin(mux, &session->keys.limits, now.ms);
 }
 
 /* --- input ----------------------------------------------------------------------------------- */
@@ -437,6 +440,8 @@ static enum cn_err step_record(struct cn_session *s, struct cn_now now)
     if (err == CN_OK)
         err = cn_record_open(&s->receive, s->in + s->in_begin, s->in_end - s->in_begin, &plain,
                              &plain_size, &used);
+    if (err == CN_E_FORMAT)
+        err = CN_E_AUTH; /* not what the partner sent: a length that it never has */
     if (err != CN_OK)
         return err;
     s->in_begin += used;

@@ -252,6 +252,8 @@ struct cn_call_options {
     int64_t
         wait_ms; /* how long to wait for the partner; -1: without limit. With a limit the call also
                   * gives up (CN_E_AUTH) when five of those it was joined with were not authentic */
+    int64_t resume_ms; /* how long to try to go on after the line was lost; 0: not at all; -1:
+                        * without limit. Until then nothing is lost: streams take what fits */
 };
 
 enum cn_event_type {
@@ -265,6 +267,10 @@ enum cn_event_type {
     CN_EVENT_READABLE,  /* stream has octets, its end, or its reset */
     CN_EVENT_WRITABLE,  /* stream takes octets again after it took none */
     CN_EVENT_PROGRESS,  /* the partner has received or made durable more of stream */
+    CN_EVENT_QUIET,     /* the partner should have said something, and has not for two seconds */
+    CN_EVENT_HEARD,     /* now it has */
+    CN_EVENT_LOST,      /* err: why the line of an open call was lost; it goes on by itself */
+    CN_EVENT_RESUMED,   /* it does, on another line: nothing is lost, doubled or out of order */
     /* The last. CN_OK: both ends said so. CN_E_CANCELLED: cn_call_cancel, here; CN_E_REFUSED:
      * there, with that reason; CN_E_INTERRUPTED: the line was lost, or the partner gave up for
      * another reason. Before OPEN: CN_E_TIMEOUT: the partner did not come in time; CN_E_ADMISSION;
@@ -279,7 +285,7 @@ enum cn_event_type {
 struct cn_event {
     enum cn_event_type type;
     struct cn_stream *stream; /* STREAM, READABLE, WRITABLE, PROGRESS */
-    enum cn_err err;          /* RETRY, CLOSED */
+    enum cn_err err;          /* RETRY, LOST, CLOSED */
 };
 
 /* Begin: nothing has been sent yet on return. CN_E_ABSENT: not joined, no such contact (detail), or
