@@ -376,8 +376,8 @@ static bool is_shortage(const struct cn_cli *cli, enum cn_err err)
 int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service service,
                   bool caller, bool answer)
 {
-    struct cn_call_options options = { dial->name, service, caller, 0,
-                                       (dial->resume_s ? dial->resume_s : RESUME_S) * 1000 };
+    struct cn_call_options options = { dial->name, service, caller, 0 };
+    int64_t resume_ms = (dial->resume_s ? dial->resume_s : RESUME_S) * 1000;
     struct cn_contact_info info;
     enum cn_err err;
     int code = cn_dial_events(cli, dial);
@@ -387,7 +387,7 @@ int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service
     dial->patient = answer;
     if (!wait_time(cli, answer, &options.wait_ms))
         return cn_misuse(cli, "--wait wants a number of seconds");
-    if (cli->resume_for && !cn_seconds(cli->resume_for, &options.resume_ms))
+    if (cli->resume_for && !cn_seconds(cli->resume_for, &resume_ms))
         return cn_misuse(cli, "--resume-for wants a number of seconds");
     if (dial->shared)
         wait_shorten(dial, &options.wait_ms);
@@ -401,6 +401,7 @@ int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service
         cn_dial_over(cli, dial, code);
         return code;
     }
+    cn_call_set_resume(dial->call, resume_ms);
     if (cn_call_admission_note(dial->call)->unlocked && !cli->told_unlocked)
         cn_warn(CN_WARN_UNLOCKED);
     if (cn_contact_show(cli->home, dial->name, &info) == CN_OK)
