@@ -10,6 +10,7 @@
 #include "handshake.h"
 #include "mux.h"
 #include "record.h"
+#include "rehandshake.h"
 #include "tag.h"
 
 enum {
@@ -85,6 +86,7 @@ struct cn_session {
     struct cn_call_keys keys;
     struct cn_record send;
     struct cn_record receive;
+    struct cn_rehandshake rehandshake; /* once OPEN */
     struct cn_mux *mux; /* borrowed, from cn_session_carry on */
 
     size_t in_begin; /* what has come and is not dealt with: in[in_begin..in_end) */
