@@ -22,7 +22,7 @@ struct position {
 
 static bool is_to_be_named(const struct cn_stream *s)
 {
-    return !s->open_due && (s->reset ? s->reset_unheard : !s->over);
+    return !s->open_due && (s->reset ? s->reset_unheard : !s->over || s->rx_durable_due);
 }
 
 /* What the partner knows of it is what it will say. */
@@ -32,7 +32,7 @@ static void forget_connection(struct cn_mux *mux, struct cn_stream *s)
         s->tx_was_sent = s->tx_sent;
     s->tx_fin_was_sent |= s->tx_fin_sent;
     s->tx_sent = s->tx.begin;
-    s->tx_fin_sent = false;
+    s->tx_fin_sent = s->tx_fin_received;
     s->named = false;
     cn_schedule_remove(&s->turn);
     cn_list_remove(&s->in_control);
@@ -76,6 +76,7 @@ size_t cn_mux_resume_name(struct cn_stream *s, uint8_t out[CN_FRAME_RESUME_SIZE]
     cn_writer_u64be(&w, s->rx_limit);
     cn_writer_u64be(&w, s->rx_durable);
     cn_writer_u32be(&w, s->reset ? s->reset_code : 0);
+    cn_stream_look_over(s); /* that all was read is said */
     return CN_FRAME_RESUME_SIZE - w.left;
 }
 
@@ -165,7 +166,9 @@ static enum cn_err take_unopened(struct cn_mux *mux, struct cn_stream *s)
     if (s->named || s->tx.begin > 0 || s->tx_fin_received)
         return CN_E_FORMAT;
     s->open_due = true;
-    s->reset_due = s->reset;
+    s->reset_due = s->reset_unheard = s->reset;
+    cn_list_remove(&s->in_naming); /* what is said of it before that means nothing to the partner */
+    cn_list_remove(&s->in_unheard);
     cn_list_move(&mux->control, &s->in_control); /* in the order in which they were opened */
     return CN_OK;
 }

@@ -510,6 +510,9 @@ static void walk(const struct course *c, uint32_t steps)
 
 static void run(const struct course *c, uint64_t seed)
 {
+    struct course closing = *c;
+
+    closing.stream_count_max = 0; /* no more */
     call_begin(c, seed);
     walk(c, c->steps);
     settle_all(c);
@@ -519,7 +522,7 @@ static void run(const struct course *c, uint64_t seed)
     for (int i = 0; i < 2; i++)
         cn_mux_finish(&ends[i].mux);
     if (c->cut) /* CLOSE may be lost too */
-        walk(c, c->steps / 10);
+        walk(&closing, c->steps / 10);
     settle_all(c);
     for (int i = 0; i < 2; i++) {
         for (uint32_t id = 1; id < FLOW_COUNT_MAX; id++) {
