@@ -344,7 +344,6 @@ enum cn_err cn_mux_input(struct cn_mux *mux, const uint8_t *plain, size_t size, 
         if (err != CN_OK || frame.type == CN_FRAME_PADDING)
             break;
         err = is_expected(mux, &frame) ? take_frame(mux, &frame) : CN_E_UNEXPECTED;
-        if (err != CN_OK) __builtin_printf("FRAME %d stream %u size %zu off %lu err %d\n", frame.type, frame.stream, frame.size, (unsigned long)frame.offset, err);
     }
     return err;
 }

@@ -34,6 +34,7 @@ static void forget_connection(struct cn_mux *mux, struct cn_stream *s)
     s->tx_sent = s->tx.begin;
     s->tx_fin_sent = s->tx_fin_received;
     s->named = false;
+    s->rx_durable_due &= !s->reset;
     cn_schedule_remove(&s->turn);
     cn_list_remove(&s->in_control);
     cn_list_remove(&s->in_news);

@@ -444,18 +444,21 @@ static void settle_all(const struct course *c)
 
     for (int idle = 0; idle < 8;) {
         bool moved = false;
+        bool heard = false;
         uint64_t due_ms = now_ms + CN_MUX_PING_MS;
 
         for (int i = 0; i < 2; i++) {
             moved |= work(i, c);
             while (line_say(i))
                 ;
-            while (line_hear(1 - i))
+            while (line_hear(1 - i)) {
+                heard = true;
                 moved |= work(1 - i, c);
+            }
         }
         assert_false(moved && slept); /* what only a PING has stirred was stuck */
         idle = moved ? 0 : idle + 1;
-        if (moved)
+        if (moved || (heard && !slept))
             continue;
         for (int i = 0; i < 2; i++) {
             end_check(&ends[i]);
