@@ -666,16 +666,14 @@ static void carry(struct cn_call *call, struct cn_now now)
         call->mux.patience_ms = CN_MUX_PATIENCE_MS;
 }
 
-/* Events that lend octets of the record in hand come first: the owner looks before the next. */
-static void running_step(struct cn_call *call, struct cn_now now)
+static bool running_step(struct cn_call *call, struct cn_now now)
 {
     struct cn_session *session = &call->secrets->session;
 
-    while (cn_session_step(session, now)) {
-        carry(call, now);
-        if (call->mux.borrower || session->state == CN_SESSION_FAILED)
-            break;
-    }
+    if (!cn_session_step(session, now))
+        return false;
+    carry(call, now);
+    return true;
 }
 
 /* A partner that is silent where it should not be, and one that is not so any more. */
@@ -693,9 +691,15 @@ static void running_process(struct cn_call *call, struct cn_now now)
 {
     struct cn_session *session = &call->secrets->session;
 
-    running_step(call, now);
-    if (!call->mux.borrower && session->state < CN_SESSION_CLOSED && line_read(call, now))
-        running_step(call, now);
+    /* events that lend octets of the record in hand come first: the owner looks before the next */
+    while (running_step(call, now)) {
+        if (call->mux.borrower || session->state == CN_SESSION_FAILED)
+            break;
+    }
+    if (!call->mux.borrower && session->state < CN_SESSION_CLOSED && line_read(call, now)) {
+        while (!call->mux.borrower && running_step(call, now))
+            ;
+    }
     tell_states(call, now);
     if (session->state != CN_SESSION_FAILED)
         line_write(call, now);
