@@ -34,7 +34,7 @@ struct cn_cli {
     struct cn_home *home; /* open while a command runs */
     bool json, quiet, verbose;
     bool fresh, replace, yes, keep, overwrite, no_input, answer, qr, remove, passphrase, gitignore,
-        compress;
+        compress, commands, transcript, no_transcript, show_transcript;
     const char *output;    /* -o */
     const char *directory; /* -d */
     const char *rsa;
@@ -63,8 +63,6 @@ struct cn_option {
     size_t field;      /* offset in struct cn_cli */
     const char *help;
 };
-
-enum { CN_OPTION_COUNT_MAX = 8 };
 
 /* What a command that has verbs does, by its first argument. */
 struct cn_verb {
@@ -111,11 +109,17 @@ const struct cn_option *cn_options_common(void);
 /* message.c: all that goes to standard error. */
 void cn_say(const struct cn_cli *cli, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* unless --quiet */
+void cn_tell(const char *format, ...)
+    __attribute__((format(printf, 1, 2))); /* also then: it is a question, or an answer */
 void cn_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cn_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cn_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cn_misuse(const struct cn_cli *cli, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* CN_EXIT_USAGE */
+/* From now on all of these go there, each a line without its end, safe to be shown; NULL: to
+ * standard error again. */
+typedef void cn_message_shower(void *context, const char *line);
+void cn_messages_to(cn_message_shower *show, void *context);
 /* What went wrong while doing `what`, with the home's detail and the usual hint; the exit code. */
 int cn_fail(const struct cn_cli *cli, enum cn_err err, const char *what);
 /* Whether err is about a file of ours, of whose absence cn_fail says what to do, and not about a

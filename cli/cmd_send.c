@@ -33,7 +33,7 @@ static const struct {
 };
 
 /* The detail names what was wrong. */
-static int not_to_send(struct cn_cli *cli, enum cn_err err)
+int cn_send_cannot(struct cn_cli *cli, enum cn_err err)
 {
     const struct cn_detail *detail = cn_home_detail(cli->home);
 
@@ -82,7 +82,7 @@ static int run(struct cn_cli *cli)
         excludes[i] = cli->given[i].value;
     err = cn_sending_open(&t.sending, cli->home, &send);
     if (err != CN_OK)
-        return not_to_send(cli, err);
+        return cn_send_cannot(cli, err);
     cn_transferring_tell(&t);
     code = cn_dial(cli, &t.dial, CN_CALL_FILE, true, false);
     if (code == CN_EXIT_DONE)
