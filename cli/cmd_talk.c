@@ -33,14 +33,7 @@ static const struct cn_option options[] = {
 
 static void take_event(struct cn_talking *t, const struct cn_event *event)
 {
-    char text[CN_LINE_TEXT_SIZE];
-
-    if (cn_dial_line(t->cli, &t->dial, event, text)) {
-        if (t->note)
-            t->note(t->note_context, text);
-        else
-            cn_say(t->cli, "%s", text);
-    }
+    (void)cn_dial_tell_line(t->cli, &t->dial, event);
     if (event->type == CN_EVENT_CLOSED) {
         t->closed = true;
         t->closed_err = event->err;

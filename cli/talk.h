@@ -15,8 +15,6 @@ struct cn_talking {
     struct cn_dial dial;  /* its call NULL: an agent has it, and we have agent_fd */
     int agent_fd;         /* borrowed */
     struct cn_talk *talk; /* NULL: the call was over before it began */
-    void (*note)(void *context, const char *text); /* shows what the line does; NULL: it is said */
-    void *note_context;
     struct cn_talk_files files;
     struct cn_transcript *transcript; /* NULL: none is kept */
     bool closed;

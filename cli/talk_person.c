@@ -406,14 +406,6 @@ static void events_take(struct person *p)
     }
 }
 
-static void line_note(void *context, const char *text)
-{
-    struct person *p = context;
-
-    note(p, "%s", text);
-    cn_terminal_flush(p->terminal);
-}
-
 /* The prompt tells how far they are. */
 static void files_process(struct person *p)
 {
@@ -430,8 +422,6 @@ static void files_process(struct person *p)
 
 static void talk(struct person *p)
 {
-    p->t->note = line_note;
-    p->t->note_context = p;
     while (cn_talking_go_on(p->t)) {
         struct pollfd polled[CN_TALKING_DESCRIPTOR_COUNT];
 
