@@ -257,6 +257,12 @@ def test_a_call(v):
     for text in ("chain", "resume", "exporter"):
         assert v[text] == derived(text.encode())
     assert v["call_id"] == derived(b"call id", size=32)
+    for text, secret in (("resumed", "resume"), ("rehandshake", "chain")):  # 6.5, 6.7
+        s = sha256.extract(pair_secret(v, cards["a"], cards["b"]), (SECRET, v[secret]))
+        assert v[f"{text}_prologue_key"] == sha256.expand(s, [label(b"prologue key")], 32)
+        assert v[f"{text}_chain_key"] == sha256.expand(s, [label(b"chain key")], 32)
+        items = [label(b"tag"), (NAME, b"resume"), (NUMBER, struct.pack(">Q", 490000))]
+        assert v[f"{text}_tag_490000"] == sha256.expand(sha256.expand(s, [label(b"tag key")], 32), items, 32)
     for me, _, role in ends:
         traffic = derived(b"traffic", role)
         assert v[f"{me}_traffic"] == traffic
