@@ -13,6 +13,7 @@
 
 #include "connect.h"
 #include "home.h"
+#include "network.h"
 #include "secret.h"
 #include "session.h"
 #include "verdict.h"
@@ -66,6 +67,7 @@ struct cn_call {
     bool quiet;                /* it was told that the partner is */
     bool confirming;           /* all is done here; only that the partner knows is missing */
     int socket;                /* -1: none */
+    int network;               /* tells of changes, once open; -1: nothing does */
     struct cn_connect connect; /* while CONNECTING */
     size_t address_index;      /* of the fingerprint's: where the line goes */
     size_t first_address;      /* likewise: where the next one is tried first */
@@ -133,6 +135,9 @@ static void end(struct cn_call *call, enum cn_err err)
     if (call->state == CALL_OVER)
         return;
     line_close(call);
+    if (call->network >= 0)
+        close(call->network);
+    call->network = -1;
     call->state = CALL_OVER;
     call->error = err;
     tell(call, CN_EVENT_CLOSED, err);
@@ -187,7 +192,7 @@ enum cn_err cn_call_open_any(struct cn_call **call, struct cn_home *home,
     if (!c)
         return CN_E_MEMORY;
     c->home = home;
-    c->socket = -1;
+    c->socket = c->network = -1;
     c->connect = (struct cn_connect)CN_CONNECT_NONE;
     c->secrets = cn_secret_take(sizeof *c->secrets);
     err = c->secrets ? secrets_load(c, home, wants, count) : CN_E_MEMORY;
@@ -214,6 +219,8 @@ void cn_call_free(struct cn_call *call)
     if (!call)
         return;
     line_close(call);
+    if (call->network >= 0)
+        close(call->network);
     if (call->secrets) {
         cn_session_wipe(&call->secrets->session);
         cn_secret_give(call->secrets, sizeof *call->secrets);
@@ -662,8 +669,10 @@ static void carry(struct cn_call *call, struct cn_now now)
     if (cn_pair_resume(&s->resumed, cn_home_crypto(call->home), call->met->pair,
                        &s->session.keys.resume) != CN_OK)
         call->resume_ms = 0;
-    if (call->resume_ms != 0)
-        call->mux.patience_ms = CN_MUX_PATIENCE_MS;
+    if (call->resume_ms == 0)
+        return;
+    call->mux.patience_ms = CN_MUX_PATIENCE_MS;
+    call->network = cn_network_watch();
 }
 
 static bool running_step(struct cn_call *call, struct cn_now now)
@@ -731,12 +740,28 @@ static void check_wait(struct cn_call *call, struct cn_now now)
         end(call, CN_E_UNREACHABLE);
 }
 
+/* The network of this machine has changed: what could not be reached may be, now; and a line that
+ * stood may be dead. */
+static void network_changed(struct cn_call *call, struct cn_now now)
+{
+    if (call->lost && call->state == CALL_PAUSED) {
+        call->retry_delay_ms = RETRY_MS_MIN;
+        call->retry_ms = now.ms;
+    } else if (call->state == CALL_RUNNING && !cn_network_has_address_of(call->socket)) {
+        cn_session_ended(&call->secrets->session);
+    } else if (call->state == CALL_RUNNING) {
+        call->mux.ping_due_ms = now.ms;
+    }
+}
+
 void cn_call_process(struct cn_call *call)
 {
     struct cn_now now = now_get();
 
     if (call->state == CALL_OVER)
         return;
+    if (cn_network_changed(call->network))
+        network_changed(call, now);
     if (call->state == CALL_PAUSED && now.ms >= call->retry_ms)
         connecting_begin(call, now);
     else if (call->state == CALL_CONNECTING)
@@ -752,10 +777,10 @@ void cn_call_process(struct cn_call *call)
 
 /* --- waiting -------------------------------------------------------------------------------- */
 
-_Static_assert((int)CN_CONNECT_AT_ONCE_MAX <= (int)CN_CALL_DESCRIPTORS_MAX,
+_Static_assert((int)CN_CONNECT_AT_ONCE_MAX + 1 <= (int)CN_CALL_DESCRIPTORS_MAX,
                "as cyphernet.h promises");
 
-size_t cn_call_descriptors(struct cn_call *call, struct pollfd *descriptors, size_t max)
+static size_t line_descriptors(struct cn_call *call, struct pollfd *descriptors, size_t max)
 {
     short wanted = POLLIN;
     size_t left;
@@ -771,6 +796,15 @@ size_t cn_call_descriptors(struct cn_call *call, struct pollfd *descriptors, siz
     }
     descriptors[0] = (struct pollfd) { call->socket, wanted, 0 };
     return 1;
+}
+
+size_t cn_call_descriptors(struct cn_call *call, struct pollfd *descriptors, size_t max)
+{
+    size_t count = line_descriptors(call, descriptors, max);
+
+    if (call->network >= 0 && count < max)
+        descriptors[count++] = (struct pollfd) { call->network, POLLIN, 0 };
+    return count;
 }
 
 /* Whole octets wait in the session, which no poll will tell about. */

@@ -320,8 +320,8 @@ CN_API CN_MUST_USE enum cn_err cn_call_open_any(struct cn_call **call, struct cn
 CN_API void cn_call_free(struct cn_call *call);
 
 /* Give room for so many. While the server is called several of its addresses may be tried at once,
- * and names looked up; an open call has one. */
-enum { CN_CALL_DESCRIPTORS_MAX = 8 };
+ * and names looked up; an open call has its line, and one that tells of changes of the network. */
+enum { CN_CALL_DESCRIPTORS_MAX = 9 };
 /* Fill up to max entries with descriptors to wait for; the count. */
 CN_API size_t cn_call_descriptors(struct cn_call *call, struct pollfd *descriptors, size_t max);
 /* Milliseconds until cn_call_process is due whatever the descriptors do; -1: never. */
