@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/asking.h"
 #include "terminal.h"
 
 static const struct cn_option options[] = {
@@ -99,6 +100,8 @@ bool cn_talking_wait(struct cn_talking *talking, struct pollfd *polled)
     cn_talk_files_descriptors(&talking->files, files);
     if (ms < 0 || (files_ms >= 0 && files_ms < ms))
         ms = files_ms;
+    if (talking->closed) /* by the end of what an agent passes on: nothing more comes */
+        ms = 0;
     if (poll(polled, CN_TALKING_DESCRIPTOR_COUNT, ms) >= 0 || errno == EINTR || errno == EAGAIN)
         return true;
     cn_error("poll: %s", strerror(errno));
@@ -218,6 +221,18 @@ static int directory_check(struct cn_cli *cli)
     return err == CN_OK ? CN_EXIT_DONE : cn_receive_cannot(cli, err);
 }
 
+/* An agent may hold a call of NAME already. True: it did, and that was the talk. */
+static bool attached(struct cn_cli *cli, int *code)
+{
+    int fd = cn_asking_attach(cli, cli->arguments[0]);
+
+    if (fd < 0)
+        return false;
+    *code = cn_talk_attached(cli, cli->arguments[0], fd);
+    close(fd);
+    return true;
+}
+
 static int run(struct cn_cli *cli)
 {
     struct cn_talking t = { .cli = cli,
@@ -230,6 +245,8 @@ static int run(struct cn_cli *cli)
     if (cli->show_transcript)
         return cn_talk_transcript_show(cli);
     code = directory_check(cli);
+    if (code == CN_EXIT_DONE && attached(cli, &code))
+        return code;
     if (code == CN_EXIT_DONE)
         code = cn_talk_transcript_open(&t);
     if (code == CN_EXIT_DONE)

@@ -41,7 +41,7 @@ int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service
 int cn_dial_take(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event);
 /* An event of an open call's line: it is silent, lost, or there again. False: another event. Else
  * text says it, in one line, and --events and --json were told. */
-enum { CN_LINE_TEXT_SIZE = 256, CN_RESUME_FILES_S = 7 * 86400 };
+enum { CN_LINE_TEXT_SIZE = 256, CN_RESUME_S = 3600, CN_RESUME_FILES_S = 7 * 86400 };
 bool cn_dial_line(const struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event,
                   char text[CN_LINE_TEXT_SIZE]);
 /* The same, and the text is said. */
@@ -61,6 +61,8 @@ void cn_tell_notices(struct cn_cli *cli, const struct cn_dial *dial);
 /* The last event: done, or why not, for an exit code. cn_dial says it itself when it fails. */
 void cn_dial_over(const struct cn_cli *cli, const struct cn_dial *dial, int code);
 void cn_dial_end(struct cn_dial *dial);
+/* Whether the system has room for another call: descriptors and memory. */
+bool cn_has_room(void);
 /* An errno that says that there are no more descriptors, or no memory: it may go well later. */
 bool cn_is_shortage(int system_error);
 

@@ -63,7 +63,7 @@ struct cn_call {
     bool resuming;             /* sessions are not the call's first */
     bool lost;                 /* the line is, and another is sought until lost_until_ms */
     uint64_t lost_until_ms;    /* UINT64_MAX: without limit */
-    int64_t resume_ms;         /* the owner's */
+    uint32_t resume_s;         /* how long the owner would seek; once open, the partner too */
     bool quiet;                /* it was told that the partner is */
     bool confirming;           /* all is done here; only that the partner knows is missing */
     int socket;                /* -1: none */
@@ -265,9 +265,10 @@ static void retry(struct cn_call *call, enum cn_err err, struct cn_now now)
 static void session_begin(struct cn_call *call, struct cn_now now)
 {
     struct cn_session *session = &call->secrets->session;
-    const struct cn_session_setup setup = session->setup;
+    struct cn_session_setup setup = session->setup;
     enum cn_err err;
 
+    setup.resume_s = call->resume_s;
     cn_session_wipe(session); /* an earlier one may have come as far as its keys */
     err = cn_session_start(session, &setup, now);
     call->told = CN_SESSION_HELLO;
@@ -524,14 +525,14 @@ static void lose(struct cn_call *call, enum cn_err err, uint64_t most_ms, struct
 
 static uint64_t resume_most_ms(const struct cn_call *call)
 {
-    return call->resume_ms < 0 ? UINT64_MAX : (uint64_t)call->resume_ms;
+    return call->resume_s == UINT32_MAX ? UINT64_MAX : (uint64_t)call->resume_s * 1000;
 }
 
 /* What goes wrong on the way is no reason to give up a call; what the partner itself does is. */
 static bool is_loss(const struct cn_call *call, enum cn_err err)
 {
-    return call->resume_ms != 0 && (err == CN_E_INTERRUPTED || err == CN_E_HUNG_UP ||
-                                    err == CN_E_TIMEOUT || err == CN_E_AUTH);
+    return call->resume_s != 0 && (err == CN_E_INTERRUPTED || err == CN_E_HUNG_UP ||
+                                   err == CN_E_TIMEOUT || err == CN_E_AUTH);
 }
 
 /* A session of a call that is open: of one that is lost, whatever is no failure of ours, and no
@@ -605,7 +606,7 @@ static void leaving_process(struct cn_call *call, struct cn_now now)
 /* Both have said CLOSE. That the partner knows so too is known when it has closed its side. */
 static void confirm(struct cn_call *call, struct cn_now now)
 {
-    if (call->resume_ms == 0) {
+    if (call->resume_s == 0) {
         end(call, CN_OK);
         return;
     }
@@ -666,10 +667,12 @@ static void carry(struct cn_call *call, struct cn_now now)
     cn_mux_set_role(&call->mux, call->met->pair->role);
     cn_session_carry(&s->session, &call->mux, now);
     s->exporter = s->session.keys.exporter;
+    if (s->session.keys.limits.resume_s < call->resume_s)
+        call->resume_s = s->session.keys.limits.resume_s;
     if (cn_pair_resume(&s->resumed, cn_home_crypto(call->home), call->met->pair,
                        &s->session.keys.resume) != CN_OK)
-        call->resume_ms = 0;
-    if (call->resume_ms == 0)
+        call->resume_s = 0;
+    if (call->resume_s == 0)
         return;
     call->mux.patience_ms = CN_MUX_PATIENCE_MS;
     call->network = cn_network_watch();
@@ -895,11 +898,10 @@ enum cn_err cn_call_wait(struct cn_call *call, int timeout_ms, struct cn_event *
 
 /* --- the rest ------------------------------------------------------------------------------- */
 
-void cn_call_set_resume(struct cn_call *call, int64_t resume_ms)
+void cn_call_set_resume(struct cn_call *call, uint32_t seconds)
 {
-    call->resume_ms = resume_ms;
-    if (call->open)
-        call->mux.patience_ms = resume_ms ? CN_MUX_PATIENCE_MS : CN_MUX_PATIENCE_MS_MAX;
+    if (!call->open)
+        call->resume_s = seconds;
 }
 
 void cn_call_finish(struct cn_call *call)

@@ -51,7 +51,7 @@ void cn_mux_wipe(struct cn_mux *mux)
 
 struct cn_call_limits cn_mux_limits(void)
 {
-    return (struct cn_call_limits) { CN_MUX_STREAM_COUNT_MAX, CN_MUX_WINDOW_SIZE };
+    return (struct cn_call_limits) { CN_MUX_STREAM_COUNT_MAX, CN_MUX_WINDOW_SIZE, 0 };
 }
 
 void cn_mux_begin(struct cn_mux *mux, const struct cn_call_limits *theirs, uint64_t now_ms)

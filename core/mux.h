@@ -109,7 +109,7 @@ void cn_mux_wipe(struct cn_mux *mux);
 /* Before the first stream: another role than at init, when it was not known with whom the call is.
  */
 void cn_mux_set_role(struct cn_mux *mux, enum cn_role role);
-/* What we tell the partner in F2. */
+/* What we tell the partner in F2, but for how long the call is to go on. */
 struct cn_call_limits cn_mux_limits(void);
 /* The handshake is done: what the partner told us. */
 void cn_mux_begin(struct cn_mux *mux, const struct cn_call_limits *theirs, uint64_t now_ms);

@@ -269,7 +269,7 @@ static bool is_held(const struct cn_session *s, uint64_t now_ms)
 static struct cn_handshake_setup handshake_setup(const struct cn_session *s,
                                                  const struct cn_want *want)
 {
-    return (struct cn_handshake_setup) {
+    struct cn_handshake_setup setup = {
         .crypto = s->setup.crypto,
         .random = s->setup.random,
         .identity = s->setup.identity,
@@ -278,6 +278,9 @@ static struct cn_handshake_setup handshake_setup(const struct cn_session *s,
         .caller = caller_of(want),
         .limits = cn_mux_limits(),
     };
+
+    setup.limits.resume_s = s->setup.resume_s;
+    return setup;
 }
 
 /* READY and the prologue behind it. */

@@ -60,6 +60,7 @@ struct cn_session_setup {
     const struct cn_identity *identity;
     const struct cn_fingerprint *fingerprint;
     const struct cn_want *want;
+    uint32_t resume_s; /* for how long we would go on after the connection is lost; 0: not at all */
     size_t want_count; /* 1 or more; CN_E_LIMIT once the verdict allows fewer */
 };
 

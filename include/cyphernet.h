@@ -276,10 +276,6 @@ enum cn_event_type {
     CN_EVENT_READABLE,  /* stream has octets, its end, or its reset */
     CN_EVENT_WRITABLE,  /* stream takes octets again after it took none */
     CN_EVENT_PROGRESS,  /* the partner has received or made durable more of stream */
-    CN_EVENT_QUIET,     /* the partner should have said something, and has not for two seconds */
-    CN_EVENT_HEARD,     /* now it has */
-    CN_EVENT_LOST,      /* err: why the line of an open call was lost; it goes on by itself */
-    CN_EVENT_RESUMED,   /* it does, on another line: nothing is lost, doubled or out of order */
     /* The last. CN_OK: both ends said so. CN_E_CANCELLED: cn_call_cancel, here; CN_E_REFUSED:
      * there, with that reason; CN_E_INTERRUPTED: the line was lost, or the partner gave up for
      * another reason. Before OPEN: CN_E_TIMEOUT: the partner did not come in time; CN_E_ADMISSION;
@@ -289,7 +285,11 @@ enum cn_event_type {
     CN_EVENT_CLOSED,
     /* Before CONNECTED, or before CLOSED or RETRY if we were refused: the operator has told us
      * something, or somebody in his name (err: why it was refused); see cn_call_admission_note. */
-    CN_EVENT_NOTICE
+    CN_EVENT_NOTICE,
+    CN_EVENT_QUIET,  /* the partner should have said something, and has not for two seconds */
+    CN_EVENT_HEARD,  /* now it has */
+    CN_EVENT_LOST,   /* err: why the line of an open call was lost; it goes on by itself */
+    CN_EVENT_RESUMED /* it does, on another line: nothing is lost, doubled or out of order */
 };
 
 struct cn_event {
@@ -335,11 +335,11 @@ CN_API bool cn_call_next_event(struct cn_call *call, struct cn_event *event);
 CN_API CN_MUST_USE enum cn_err cn_call_wait(struct cn_call *call, int timeout_ms,
                                             struct cn_event *event);
 
-/* For how long to go on if the line of the open call is lost: 0, as at first: not at all; -1:
- * without limit. Meanwhile streams take what fits, and nothing is lost, doubled or out of order. A
- * call that is done may wait, 10 minutes at most, to tell a partner who has lost its line that it
- * is. */
-CN_API void cn_call_set_resume(struct cn_call *call, int64_t resume_ms);
+/* Before OPEN: for how many seconds to go on if the line of the open call is lost; 0, as at first:
+ * not at all; UINT32_MAX: without limit. The two ends take the shorter time. Meanwhile streams take
+ * what fits, and nothing is lost, doubled or out of order. A call that is done may wait, 10 minutes
+ * at most, to tell a partner who has lost its line that it is. */
+CN_API void cn_call_set_resume(struct cn_call *call, uint32_t seconds);
 /* Say that all is done: what was received has been dealt with. The call closes, with CN_OK at both
  * ends, when both have said so, all streams are finished or reset both ways, and all sent octets
  * are received. */

@@ -245,7 +245,7 @@ def test_a_call(v):
     for me, peer, role in ends:
         key = h.expand(ck1, [label(b"answer"), (ROLE, role), (HASH, h1)], 32)
         plain = aead(key).decrypt(bytes(12), v[f"{me}_f2"], h1)
-        assert plain[1088:1100] == struct.pack(">IQ", 4096, 1 << 20) and not any(plain[1100:])
+        assert plain[1088:1104] == struct.pack(">IQI", 4096, 1 << 20, 3600) and not any(plain[1104:])
         m[me] = decapsulated(v[f"{peer}_pq_ephemeral_seed"], plain[:1088])
         assert v[f"{me}_m"] == m[me] and len(plain) == 1264
     h2 = h((HASH, h1), (MESSAGE, v["a_f2"]), (MESSAGE, v["b_f2"]))

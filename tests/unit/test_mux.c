@@ -840,7 +840,7 @@ static bool told_writable(int end, const struct cn_stream *stream)
 
 static void writing_is_told_of_when_the_memory_of_the_call_comes_back(void **state)
 {
-    static const struct cn_call_limits wide = { 16, UINT64_MAX };
+    static const struct cn_call_limits wide = { 16, UINT64_MAX, 0 };
     struct cn_stream *busy, *waiting, *late;
 
     (void)state;

@@ -155,7 +155,7 @@ static void call_tell(const struct cn_suite *suite)
     struct cn_resume_secret chain;
 
     for (int i = 0; i < 2; i++) {
-        two[i].setup.limits = (struct cn_call_limits) { 4096, 1 << 20 };
+        two[i].setup.limits = (struct cn_call_limits) { 4096, 1 << 20, 3600 };
         assert_err(
             cn_tag_make(&crypto, &two[i].me.pair.tag_key, CN_SERVICE_FILE, epoch, two[i].setup.tag),
             CN_OK);
