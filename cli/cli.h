@@ -34,7 +34,7 @@ struct cn_cli {
     struct cn_home *home; /* open while a command runs */
     bool json, quiet, verbose;
     bool fresh, replace, yes, keep, overwrite, no_input, answer, qr, remove, passphrase, gitignore,
-        compress, commands, transcript, no_transcript, show_transcript;
+        compress, later, check, commands, transcript, no_transcript, show_transcript;
     const char *output;    /* -o */
     const char *directory; /* -d */
     const char *rsa;
@@ -51,6 +51,8 @@ struct cn_cli {
     char **words; /* COMMAND and its arguments, up to a NULL; NULL: none */
     int told_expiry;
     bool told_unlocked;
+    bool asked_agent; /* to leave us what this command does, as long as this stands: */
+    int agent_fd;     /* -1: there is none */
 };
 
 /* Where an option puts its value: a bool, or a const char *; or, if what the value is called ends
@@ -88,8 +90,8 @@ struct cn_command {
 
 extern const struct cn_command cn_cmd_init, cn_cmd_request, cn_cmd_join, cn_cmd_contact,
     cn_cmd_pipe, cn_cmd_talk, cn_cmd_send, cn_cmd_receive, cn_cmd_forward, cn_cmd_serve,
-    cn_cmd_connect, cn_cmd_passphrase, cn_cmd_backup, cn_cmd_restore, cn_cmd_doctor, cn_cmd_version,
-    cn_cmd_help, cn_cmd_complete;
+    cn_cmd_connect, cn_cmd_agent, cn_cmd_queue, cn_cmd_passphrase, cn_cmd_backup, cn_cmd_restore,
+    cn_cmd_doctor, cn_cmd_version, cn_cmd_help, cn_cmd_complete;
 
 /* main.c: all commands, the last without a name; and one of them by name, or NULL. */
 extern const struct cn_command *const cn_commands[];

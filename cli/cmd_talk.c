@@ -7,6 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/asking.h"
 #include "terminal.h"
 
 static const struct cn_option options[] = {
@@ -97,6 +98,8 @@ bool cn_talking_wait(struct cn_talking *talking, struct pollfd *polled)
     cn_talk_files_descriptors(&talking->files, files);
     if (ms < 0 || (files_ms >= 0 && files_ms < ms))
         ms = files_ms;
+    if (talking->closed) /* by the end of what an agent passes on: nothing more comes */
+        ms = 0;
     if (poll(polled, CN_TALKING_DESCRIPTOR_COUNT, ms) >= 0 || errno == EINTR || errno == EAGAIN)
         return true;
     cn_error("poll: %s", strerror(errno));
@@ -181,22 +184,20 @@ int cn_talking_run(struct cn_talking *talking)
     return t->code;
 }
 
-int cn_talk_attached(struct cn_cli *cli, const char *name, int fd)
+int cn_talk_attached(struct cn_talking *talking, int fd)
 {
-    struct cn_talking t = { .cli = cli, .dial = { .name = name, .events_fd = -1 }, .agent_fd = fd };
+    struct cn_talking *t = talking;
     struct cn_contact_info info;
-    enum cn_err err;
-    int code = cn_talk_transcript_open(&t);
+    enum cn_err err = cn_talk_open_descriptor(&t->talk, fd);
 
-    if (code != CN_EXIT_DONE)
-        return code;
-    if (cn_contact_show(cli->home, name, &info) == CN_OK)
-        memcpy(t.dial.my_name, info.made_for, sizeof t.dial.my_name);
-    err = cn_talk_open_descriptor(&t.talk, fd);
+    t->agent_fd = fd;
+    t->dial.events_fd = -1;
+    if (cn_contact_show(t->cli->home, t->dial.name, &info) == CN_OK)
+        memcpy(t->dial.my_name, info.made_for, sizeof t->dial.my_name);
     if (err == CN_OK)
-        return cn_talking_run(&t);
-    cn_transcript_close(t.transcript);
-    return cn_fail(cli, err, "talking");
+        return cn_talking_run(t);
+    cn_transcript_close(t->transcript);
+    return cn_fail(t->cli, err, "talking");
 }
 
 /* Whether files that come could be stored: before anybody is called. */
@@ -216,6 +217,18 @@ static int directory_check(struct cn_cli *cli)
     return err == CN_OK ? CN_EXIT_DONE : cn_receive_cannot(cli, err);
 }
 
+/* An agent may hold a call of NAME already. True: it did, and that was the talk. */
+static bool attached(struct cn_talking *t, int *code)
+{
+    int fd = cn_asking_attach(t->cli, t->dial.name);
+
+    if (fd < 0)
+        return false;
+    *code = cn_talk_attached(t, fd);
+    close(fd);
+    return true;
+}
+
 static int run(struct cn_cli *cli)
 {
     struct cn_talking t = { .cli = cli,
@@ -230,6 +243,8 @@ static int run(struct cn_cli *cli)
     code = directory_check(cli);
     if (code == CN_EXIT_DONE)
         code = cn_talk_transcript_open(&t);
+    if (code == CN_EXIT_DONE && attached(&t, &code))
+        return code;
     if (code == CN_EXIT_DONE)
         code = cn_dial(cli, &t.dial, CN_CALL_TALK, false, cli->answer);
     if (code != CN_EXIT_DONE) {
