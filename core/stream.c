@@ -503,6 +503,8 @@ void cn_stream_take_reset(struct cn_stream *stream, uint32_t code)
         cn_stream_reset_heard(stream);
         return;
     }
+    if (stream->over) /* what both have confirmed stays so */
+        return;
     abandon(stream, code);
     tell(stream, CN_EVENT_READABLE);
 }
@@ -523,13 +525,12 @@ static enum cn_err take_reset(struct cn_stream *stream, const struct cn_frame *f
     return CN_OK;
 }
 
-/* What was under way when we gave it up, unless the partner has, too; or nothing that could change
- * what both have confirmed. */
+/* What was under way when one of us gave it up, or both had confirmed all. */
 static bool is_late(const struct cn_stream *stream, const struct cn_frame *frame)
 {
-    if (stream->reset)
-        return frame->type != CN_FRAME_RESET;
-    return stream->over && frame->type != CN_FRAME_DURABLE;
+    if (frame->type == CN_FRAME_RESET)
+        return false;
+    return stream->reset || (stream->over && frame->type != CN_FRAME_DURABLE);
 }
 
 enum cn_err cn_stream_take(struct cn_stream *stream, const struct cn_frame *frame)
