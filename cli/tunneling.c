@@ -189,6 +189,7 @@ void cn_tunneling_tell(struct cn_tunneling *t)
             tell_json(t, &e, "listening");
             break;
         case CN_TUNNEL_EVENT_OPENED:
+            t->opened++;
             if (t->cli->verbose)
                 cn_say(t->cli, "connected with %s", e.address);
             tell_json(t, &e, "opened");
