@@ -200,7 +200,7 @@ static void line_set(struct cn_agent *agent, struct cn_agent_line *line,
 {
     struct cn_agent_want *copy;
 
-    if (wants_equal(line, want, count) && !agent->reopen)
+    if (!want || count == 0 || (wants_equal(line, want, count) && !agent->reopen))
         return;
     copy = malloc(count * sizeof copy[0]);
     if (!copy)
@@ -232,6 +232,11 @@ static void lines_share(struct cn_agent *agent, const struct wants *wants)
         line_set(agent, &agent->line[i], wants->want + begin, size);
     }
     agent->reopen = false;
+    if (wants->count == 0 && !agent->told_waiting)
+        cn_say(agent->cli,
+               "there is nothing to wait for: no rule answers a contact, and nothing is "
+               "queued");
+    agent->told_waiting |= wants->count == 0;
 }
 
 /* --- contacts ------------------------------------------------------------------------------- */
@@ -255,6 +260,7 @@ static void contacts_read(struct cn_agent *agent)
     agent->contact_count = count;
     agent->unusable = unusable;
     agent->wants_stale = agent->reopen = true;
+    agent->told_waiting = false;
 }
 
 /* --- rounds --------------------------------------------------------------------------------- */
@@ -264,7 +270,7 @@ static void wants_update(struct cn_agent *agent)
     struct wants wants;
 
     agent->wants_stale = agent->control.changed = false;
-    if (wants_make(agent, &wants))
+    if (wants_make(agent, &wants)) /* else as they are */
         lines_share(agent, &wants);
     agent->wants_due_ms = cn_pending_due_ms(agent);
     free(wants.want);
