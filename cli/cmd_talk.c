@@ -26,6 +26,7 @@ static const struct cn_option options[] = {
       "show what was kept, and call nobody" },
     { "wait", 0, "SECONDS", offsetof(struct cn_cli, wait),
       "give up when the partner has not come by then (600)" },
+    CN_OPTION_RESUME("3600"),
     { NULL, 0, NULL, 0, NULL },
 };
 
@@ -33,6 +34,7 @@ static const struct cn_option options[] = {
 
 static void take_event(struct cn_talking *t, const struct cn_event *event)
 {
+    (void)cn_dial_tell_line(t->cli, &t->dial, event);
     if (event->type == CN_EVENT_CLOSED) {
         t->closed = true;
         t->closed_err = event->err;

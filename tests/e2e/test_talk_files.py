@@ -23,7 +23,7 @@ def screens():
     opened = []
 
     def start(world, person, *words, **options):
-        opened.append(Screen(world, person, "talk", *words, "--wait", "30", **options))
+        opened.append(Screen(world, person, "talk", *words, "--wait", "30", "--resume-for", "0", **options))
         return opened[-1]
 
     yield start

@@ -21,7 +21,7 @@ def screens(world):
     opened = []
 
     def start(person, *words, **options):
-        opened.append(Screen(world, person, "talk", *words, "--wait", "30", **options))
+        opened.append(Screen(world, person, "talk", *words, "--wait", "30", "--resume-for", "0", **options))
         return opened[-1]
 
     yield start
