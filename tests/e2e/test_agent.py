@@ -330,9 +330,9 @@ def test_a_talk_that_is_held_is_taken_by_the_user(world, words):
 
 
 def test_nothing_is_delivered_before_somebody_has_it(world):
-    waiting(world, world.bob, "[ann]\ntalk = hold\n")
+    waiting(world, world.bob, "[ann]\ntalk = hold\npipe = cat\n")
     ann = held(world, "--json", stdin=b"one\n")
-    world.start(world.ann, "pipe", "bob", wait=1, stdin=b"").end(6)  # time for the octets to arrive, and more
+    world.start(world.ann, "pipe", "bob", stdin=b"x").end(0)  # meanwhile the agent has looked at all its calls
     assert b"delivered" not in ann.got()
     bob = world.start(world.bob, "talk", "ann", stdin=subprocess.PIPE)
     hears(ann, b'"event":"delivered"')
