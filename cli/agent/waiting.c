@@ -7,6 +7,7 @@
 #include "dial.h"
 
 enum {
+    AGENT_RESUME_S = 600, /* a place among its calls is not kept for longer */
     DELAY_MS_MIN = 500,
     DELAY_DOUBLINGS_MAX = 9, /* four minutes */
     STEADY_MS = 10000        /* a line that stood for so long begins the delays anew */
@@ -169,6 +170,7 @@ static void line_open(struct cn_agent *agent, struct cn_agent_line *line)
         err = cn_call_open_any(&c->call, agent->cli->home, wants, line->want_count, -1);
     free(wants);
     if (err == CN_OK) {
+        cn_call_set_resume(c->call, AGENT_RESUME_S);
         line->call = c;
         return;
     }
@@ -402,6 +404,10 @@ static void event_take(struct cn_agent *agent, struct cn_agent_line *line,
         closed(agent, line, event->err);
         break;
     case CN_EVENT_NONE:
+    case CN_EVENT_QUIET:
+    case CN_EVENT_HEARD:
+    case CN_EVENT_LOST:
+    case CN_EVENT_RESUMED:
     case CN_EVENT_CONNECTED:
     case CN_EVENT_OPEN:
     case CN_EVENT_STREAM:

@@ -342,6 +342,20 @@ def test_nothing_is_delivered_before_somebody_has_it(world):
     bob.end(0)
 
 
+def test_a_talk_that_is_taken_is_kept_as_any_other(world):
+    """But files are for whoever has the call."""
+    waiting(world, world.bob, "[ann]\ntalk = hold\n")
+    ann = held(world, stdin=b"one\n")
+    bob = world.start(world.bob, "talk", "ann", "--transcript", "--commands", stdin=b"/send x\ntwo\n")
+    hears(ann, b"bob: two\n")
+    ann.stdin.close()
+    ann.end(0)
+    bob.end(0)
+    assert "the agent has the call" in bob.said()
+    said = world.bob.ok("talk", "--show-transcript", "ann").stdout
+    assert "ann: one\n" in said and "bob: two\n" in said
+
+
 def test_much_that_was_said_meanwhile_is_all_there(world):
     """More than the agent keeps itself."""
     waiting(world, world.bob, "[ann]\ntalk = hold\n")
