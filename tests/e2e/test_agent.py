@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -15,6 +16,8 @@ from agents import agent, arrived, asked, came_of, forgotten, given, history, ru
 from cn_helper import exchange
 from ctl_helper import BUILD
 from live import LIMIT, until
+from proxy import Proxy
+from test_resume import Cutter
 from tunnels import Tunnels, answer_to, ports
 
 
@@ -473,6 +476,22 @@ def test_it_comes_back_to_a_server_that_was_away(own, source, target):
     own.serve()
     own.start(ann, "send", "bob", given(source, "a", b"x")).end(0)
     assert list(arrived(target)) == ["a"]
+
+
+def test_its_calls_outlive_their_lines(own):
+    own.serve()
+    proxy = Proxy(own.port)
+    try:
+        ann, bob = (proxy.before(one) for one in own.pair())
+        waiting(own, bob, "[ann]\npipe = cat\n")
+        proxy.change = Cutter(5, 400_000, 1)
+        content = random.Random(1).randbytes(5_000_000)
+        piping = own.start(ann, "pipe", "bob", stdin=content, resume=60)
+        piping.end(0)
+        assert piping.got() == content and proxy.change.left == 0
+        came_of(bob, "pipe", "done")
+    finally:
+        proxy.close()
 
 
 def test_it_waits_for_a_server_that_is_not_there_yet(own, source, target):
