@@ -202,6 +202,25 @@ def test_many_calls_at_once(world, tmp_path):
     came_of(world.bob, "pipe", "done", count=20)
 
 
+def test_one_contact_leaves_room_for_others(own, source, target):
+    own.serve()
+    ann, bob = own.pair()
+    carl = own.person("carl")
+    exchange(carl, bob)
+    waiting(own, bob, f"[ann]\npipe = cat\n[carl]\nreceive = {target}\n")
+    calls = [own.start(ann, "pipe", "bob", stdin=subprocess.PIPE) for _ in range(1)]
+    for _ in range(31):
+        calls[-1].says("connected with bob")
+        calls.append(own.start(ann, "pipe", "bob", stdin=subprocess.PIPE))
+    calls[-1].says("connected with bob")
+    more = own.start(ann, "pipe", "bob", stdin=b"")
+    more.says("waiting for bob")
+    own.start(carl, "send", "bob", given(source, "c", b"x")).end(0)
+    assert "connected" not in more.said()
+    calls[0].stdin.close()
+    more.end(0)
+
+
 def test_two_agents(world, source, target):
     waiting(world, world.bob, f"[ann]\nreceive = {target}\n")
     agent(world, world.ann, "")
