@@ -274,7 +274,7 @@ static void shorten(int *timeout_ms, int due_ms)
 
 size_t cn_tunneling_descriptors(struct cn_tunneling *t, struct pollfd *descriptors, int *timeout_ms)
 {
-    size_t count = cn_call_descriptors(t->dial.call, descriptors, 1);
+    size_t count = cn_call_descriptors(t->dial.call, descriptors, CN_CALL_DESCRIPTORS_MAX);
     uint64_t now_ms = cn_connect_clock_ms();
 
     if (t->leave_ms != 0)

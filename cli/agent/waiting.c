@@ -49,6 +49,15 @@ static bool delivery_begins(const struct cn_agent *agent, const char *contact)
     return false;
 }
 
+static size_t calls_of(const struct cn_agent *agent, const char *contact)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < agent->call_count; i++)
+        count += strcmp(agent->call[i]->contact, contact) == 0;
+    return count;
+}
+
 static bool contact_wants(struct cn_agent *agent, struct wants *wants,
                           const struct cn_contact_info *info)
 {
@@ -71,7 +80,8 @@ static bool wants_make(struct cn_agent *agent, struct wants *wants)
     for (size_t i = 0; i < agent->contact_count; i++) {
         const struct cn_contact_info *info = &agent->contact[i];
 
-        if (info->err != CN_OK || !info->offered || !info->accepted || agent->unusable[i])
+        if (info->err != CN_OK || !info->offered || !info->accepted || agent->unusable[i] ||
+            calls_of(agent, info->name) >= CN_AGENT_CALLS_EACH_MAX)
             continue;
         if (!contact_wants(agent, wants, info))
             return false;
@@ -357,7 +367,7 @@ static void joined(struct cn_agent *agent, struct cn_agent_line *line)
     c->caller = cn_call_is_caller(c->call);
     snprintf(c->contact, sizeof c->contact, "%s", cn_call_contact(c->call));
     agent->call[agent->call_count++] = c;
-    agent->wants_stale |= c->caller; /* there may be nothing else to be delivered */
+    agent->wants_stale = true; /* there may be nothing else to be delivered, or no more room */
     line->call = NULL;
     line->since_ms = 0;
 }
