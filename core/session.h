@@ -88,7 +88,7 @@ struct cn_session {
     struct cn_record send;
     struct cn_record receive;
     struct cn_rehandshake rehandshake; /* once OPEN */
-    struct cn_mux *mux; /* borrowed, from cn_session_carry on */
+    struct cn_mux *mux;                /* borrowed, from cn_session_carry on */
 
     size_t in_begin; /* what has come and is not dealt with: in[in_begin..in_end) */
     size_t in_end;
