@@ -73,8 +73,8 @@ void cn_dial_over(const struct cn_cli *cli, const struct cn_dial *dial, int code
 
 void cn_span_text(int64_t seconds, char out[CN_SPAN_TEXT_SIZE])
 {
-    const char *unit = "seconds";
     int64_t n = seconds < 0 ? -seconds : seconds;
+    const char *unit = n == 1 ? "second" : "seconds";
 
     if (n >= 2 * 86400) {
         n /= 86400;
@@ -197,10 +197,12 @@ int cn_dial_ended(struct cn_cli *cli, struct cn_dial *dial, enum cn_err err)
 
 static void resumed_text(const struct cn_dial *dial, char text[CN_LINE_TEXT_SIZE])
 {
+    const int64_t seconds = (int64_t)(cn_connect_clock_ms() - dial->lost_ms + 500) / 1000;
     char span[CN_SPAN_TEXT_SIZE];
 
-    cn_span_text((int64_t)(cn_connect_clock_ms() - dial->lost_ms + 500) / 1000, span);
-    snprintf(text, CN_LINE_TEXT_SIZE, "resumed after %s, nothing is lost", span);
+    cn_span_text(seconds, span);
+    snprintf(text, CN_LINE_TEXT_SIZE, "resumed%s%s, nothing is lost", seconds > 0 ? " after " : "",
+             seconds > 0 ? span : "");
 }
 
 bool cn_dial_line(const struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event,

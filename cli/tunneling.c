@@ -216,7 +216,7 @@ static void begin(struct cn_tunneling *t)
     enum cn_err err = cn_tunnel_begin(t->tunnel, t->dial.call);
 
     t->begun = true;
-    if (err == CN_OK)
+    if (err == CN_OK || err == CN_E_UNEXPECTED) /* it is over already: its end says why */
         return;
     cn_error("beginning the tunnel: %s", cn_err_text(err));
     t->code = CN_EXIT_FAILED;

@@ -483,12 +483,6 @@ static bool admission_is_renewed(const struct cn_call *call)
            call->note.notices & CN_NOTICE_RENEWED;
 }
 
-/* How an open call ends that does not go on. */
-static enum cn_err interruption(enum cn_err err)
-{
-    return cn_err_blame(err) == CN_BLAME_SYSTEM ? err : CN_E_INTERRUPTED;
-}
-
 /* The next sessions are for this call alone. */
 static enum cn_err resume_prepare(struct cn_call *call)
 {
@@ -535,21 +529,29 @@ static bool is_loss(const struct cn_call *call, enum cn_err err)
                                    err == CN_E_TIMEOUT || err == CN_E_AUTH);
 }
 
+/* That no other line helps against. */
+static bool is_ours(enum cn_err err)
+{
+    return err == CN_E_CRYPTO || err == CN_E_RANDOM || err == CN_E_MEMORY;
+}
+
 /* A session of a call that is open: of one that is lost, whatever is no failure of ours, and no
  * refusal, is tried again. */
 static void open_failed(struct cn_call *call, enum cn_err err, struct cn_now now)
 {
+    const bool again = admission_is_renewed(call) || (err != CN_E_ADMISSION && !is_ours(err));
+
     if (close_told(&call->mux))
         end(call, closed_error(call->mux.close_received_code));
-    else if (call->lost && !call->secrets->session.verdict_known && connecting_elsewhere(call, now))
+    else if (call->lost && !call->secrets->session.verdict_known && !is_ours(err) &&
+             connecting_elsewhere(call, now))
         return;
-    else if (call->lost && (admission_is_renewed(call) ||
-                            (cn_err_blame(err) != CN_BLAME_SYSTEM && err != CN_E_ADMISSION)))
+    else if (call->lost && again)
         retry(call, err, now);
     else if (!call->lost && is_loss(call, err))
         lose(call, err, resume_most_ms(call), now);
     else
-        end(call, interruption(err));
+        end(call, is_ours(err) ? err : CN_E_INTERRUPTED);
 }
 
 /* A session that failed: is it over, or tried again? */

@@ -131,10 +131,14 @@ def test_a_line_that_falls_silent_is_told_of_and_replaced(line, idle):
     assert events
 
 
-def test_a_server_that_dies_and_comes_back(tmp_path):
+@pytest.mark.parametrize("front", [False, True], ids=["alone", "behind another that still listens"])
+def test_a_server_that_dies_and_comes_back(tmp_path, front):
     world = World(tmp_path).serve()
+    proxy = Proxy(world.port)
     try:
         ann, bob = world.pair()
+        if front:
+            ann, bob = proxy.before(ann), proxy.before(bob)
         there = random.Random(4).randbytes(20_000_000)
         reader, writer = os.pipe()
         sends = world.start(ann, "pipe", bob.name, stdin=reader, resume=RESUME)
@@ -157,6 +161,7 @@ def test_a_server_that_dies_and_comes_back(tmp_path):
         assert takes.got() == there
     finally:
         world.close()
+        proxy.close()
 
 
 def test_who_does_not_come_back_is_waited_for_no_longer_than_was_said(line):

@@ -283,6 +283,22 @@ def test_who_leaves_refuses_what_is_offered(two, source, target):
     assert list(target.iterdir()) == []
 
 
+def test_nobody_can_answer_behind_the_end_of_a_plain_terminal(world, screens, source, target):
+    one = screens(world, world.ann, "bob")
+    other = screens(world, world.bob, "ann", "-d", target, name="dumb")
+    one.shows("Ctrl-D ends the call")
+    files(source)
+    for number, answer in enumerate(["/accept\n", "\x04"]):
+        one.type(f"/send {source}/dir" + ENTER)
+        until(lambda: other.running.said().count("/accept takes it, into") == number + 1, "it is offered")
+        other.type(answer)
+        one.says(["sent 3 of 3", "bob does not want it"][number])
+    one.type(f"/send {source}/dir" + ENTER)
+    until(lambda: one.text().count("bob does not want it") == 2, "nor later")
+    assert same(source, target, "dir/one", "dir/two")
+    leave(one, other)
+
+
 def test_conflicts(world, screens, source, target):
     one = screens(world, world.ann, "bob")
     other = screens(world, world.bob, "ann", "-d", target, "--yes", "--on-conflict", "rename")
