@@ -62,15 +62,18 @@ static int receive_call(struct cn_cli *cli, const struct cn_receiving_options *r
 {
     struct cn_transferring t = {
         .cli = cli,
-        .dial = { .name = cli->arguments[0], .partner_command = "send" },
+        .dial = { .name = cli->arguments[0], .partner_command = "send", .events_fd = -1 },
         .asks = receive->ask,
     };
     enum cn_err err = cn_receiving_open(&t.receiving, cli->home, receive);
     int code;
 
     *was_open = false;
-    if (err != CN_OK)
-        return not_to_receive(cli, err);
+    if (err != CN_OK) {
+        code = not_to_receive(cli, err);
+        cn_dial_over(cli, &t.dial, code);
+        return code;
+    }
     code = cn_dial(cli, &t.dial, CN_CALL_FILE, false, true);
     *was_open = t.dial.is_open;
     if (code == CN_EXIT_DONE)
@@ -89,8 +92,13 @@ static int run(struct cn_cli *cli)
     bool was_open;
     int code;
 
-    if (!conflict_read(cli, &receive.conflict))
-        return cn_misuse(cli, "--on-conflict wants skip, rename or overwrite");
+    if (!conflict_read(cli, &receive.conflict)) {
+        const struct cn_dial dial = { .name = receive.contact, .events_fd = -1 };
+
+        code = cn_misuse(cli, "--on-conflict wants skip, rename or overwrite");
+        cn_dial_over(cli, &dial, code);
+        return code;
+    }
     do { /* what keeps one call from beginning would keep the next from it, without end */
         code = receive_call(cli, &receive, &was_open);
     } while (cli->keep && was_open &&

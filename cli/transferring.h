@@ -14,9 +14,10 @@ struct cn_transferring {
     struct cn_receiving *receiving; /* the other is NULL */
     struct cn_progress progress;
     struct cn_signals signals;
-    int interrupted; /* the signal that asks to stop, or 0 */
-    bool asks;       /* receiving: the user is to be asked */
-    bool is_asking;  /* the answer is awaited on standard input */
+    int interrupted;  /* the signal that asks to stop, or 0 */
+    bool sends_input; /* standard input is among what is sent */
+    bool asks;        /* receiving: the user is to be asked */
+    bool is_asking;   /* the answer is awaited on standard input */
     uint64_t stored, unchanged, refused, failed;
     uint64_t stored_size;
     bool has_problems;
