@@ -376,7 +376,7 @@ static bool take_more(struct cn_receiving *r, uint32_t size, bool *wait)
     }
     a->at += size;
     a->current_at = a->at;
-    a->moved += size;
+    a->moved += a->data.type == CN_DATA_HOLE ? 0 : size;
     cn_receiving_count(r, file, size);
     return true;
 }

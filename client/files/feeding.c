@@ -399,7 +399,7 @@ static void runs_say(struct cn_sending *s, struct cn_sending_slot *slot,
         from = r->packed;
     }
     say(f, &data, from);
-    f->moved += data.size;
+    f->moved += data.type == CN_DATA_HOLE ? 0 : data.size;
     f->current_at += data.size;
     cn_sending_count(s, file, data.size);
     slot->run_at++;

@@ -359,13 +359,11 @@ static void judge(struct cn_receiving *r, uint32_t index)
         return;
     }
     errno = 0;
-    if (file->entry.type == CN_ENTRY_DIRECTORY) {
+    err = cn_place_judge(r->place, &file->entry, &file->there);
+    if (err == CN_OK && file->entry.type == CN_ENTRY_DIRECTORY) /* it gets its time in the end */
         err = cn_place_make_directory(r->place, &file->entry);
-    } else {
-        err = cn_place_judge(r->place, &file->entry, &file->there);
-        if (err == CN_OK && !file->there.is_same)
-            err = cn_place_make_link(r->place, &file->entry);
-    }
+    else if (err == CN_OK && !file->there.is_same)
+        err = cn_place_make_link(r->place, &file->entry);
     if (err != CN_OK)
         cn_judging_failed(r, index, err, errno);
     else if (file->there.is_same)

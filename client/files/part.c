@@ -311,8 +311,7 @@ static bool part_keep(struct cn_part *part)
     if (!can_go_on(part) || part->fd < 0)
         return false;
     (void)fchmod(part->fd, 0600); /* what was sealed could not be opened for writing again */
-    if (part->reserved)
-        (void)ftruncate(part->fd, (off_t)part->written);
+    part->reserved = part->reserved && ftruncate(part->fd, (off_t)part->written) != 0;
     progress_note(part);
     return part->has_journal && part->noted > 0;
 }

@@ -214,8 +214,10 @@ static enum cn_err judge_existing(struct cn_place *place, int parent, const char
 {
     enum cn_place_policy policy = place->options.policy;
 
-    if (entry->type == CN_ENTRY_DIRECTORY)
-        return S_ISDIR(st->st_mode) ? CN_OK : CN_E_EXISTS;
+    if (entry->type == CN_ENTRY_DIRECTORY) {
+        there->is_same = S_ISDIR(st->st_mode);
+        return there->is_same ? CN_OK : CN_E_EXISTS;
+    }
     there->is_same = is_same(place, parent, last, entry, st);
     there_set(there, st);
     if (!there->is_same && policy == CN_PLACE_RENAME)
@@ -338,6 +340,8 @@ enum cn_err cn_place_align(struct cn_place *place, const struct cn_entry *entry,
     const struct stat st = { .st_mtim = there->mtime };
     const bool is_link = entry->type == CN_ENTRY_LINK;
 
+    if (entry->type == CN_ENTRY_DIRECTORY) /* see cn_place_finish */
+        return CN_OK;
     if (times_agree(place, &st, entry) &&
         (is_link || mode_wanted(place, entry, there->mode) == (there->mode & 07777)))
         return CN_OK;

@@ -79,11 +79,10 @@ CN_MUST_USE enum cn_err cn_place_open(struct cn_place **place, const char *path,
 void cn_place_close(struct cn_place *place);
 
 /* Whether an entry may come. there->is_same: a file of this name, size and time is there (as exact
- * as the file system keeps it), or the same link: it need not be sent; whatever the policy. If that
- * is to rename, what has got a number before counts, too.
- * CN_E_FORMAT: not a valid entry; CN_E_NAME: a name of our temporary files; CN_E_EXISTS;
- * CN_E_SYSTEM, errno ENOENT: the directory that it is in has not come, ELOOP or ENOTDIR: that is no
- * directory. */
+ * as the file system keeps it), the same link, or a directory: it need not be sent; whatever the
+ * policy. If that is to rename, what has got a number before counts, too. CN_E_FORMAT: not a valid
+ * entry; CN_E_NAME: a name of our temporary files; CN_E_EXISTS; CN_E_SYSTEM, errno ENOENT: the
+ * directory that it is in has not come, ELOOP or ENOTDIR: that is no directory. */
 CN_MUST_USE enum cn_err cn_place_judge(struct cn_place *place, const struct cn_entry *entry,
                                        struct cn_there *there);
 /* Open what is there under the name, or under that with there->number, to compare it; *fd is the

@@ -109,7 +109,8 @@ static void put(struct cn_trail *t, const char *text, size_t size)
     if (t->fd < 0)
         return;
     if (write(t->fd, text, size) != (ssize_t)size) {
-        (void)ftruncate(t->fd, (off_t)t->size);
+        if (ftruncate(t->fd, (off_t)t->size) != 0)
+            t->size = CN_TRAIL_SIZE_MAX; /* nothing more is written */
         return;
     }
     t->size += size;

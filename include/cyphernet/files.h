@@ -97,7 +97,7 @@ struct cn_transfer_progress {
     uint64_t over_count;  /* of these */
     uint64_t size;        /* octets of all files, as was offered; UINT64_MAX: one's are not known */
     uint64_t done;        /* of these: over there, there before, or not to come */
-    uint64_t moved;       /* octets of files that have gone over the line */
+    uint64_t moved;       /* octets of files that have gone over the line; without holes */
     uint64_t file_size;   /* of the file under way; UINT64_MAX: unknown */
     uint64_t file_done;
     const char *file; /* its path, or NULL; valid until the next use of the transfer */
