@@ -16,6 +16,7 @@
 #include "secret.h"
 #include "session.h"
 #include "verdict.h"
+#include "wants.h"
 
 enum {
     RETRY_MS_MIN = 100,
@@ -40,7 +41,6 @@ struct call_secrets {
     struct cn_identity identity;
     struct cn_fingerprint fingerprint;
     struct cn_fingerprint next; /* that the next line begins with: a notice has changed it */
-    struct cn_pair pair;
     struct cn_session session;
     struct cn_proxy_setting proxy;
 };
@@ -48,10 +48,9 @@ struct call_secrets {
 struct cn_call {
     struct cn_home *home; /* borrowed */
     struct call_secrets *secrets;
+    struct cn_wants wants;
     enum call_state state;
-    enum cn_err error; /* once OVER */
-    bool verified;
-    bool caller;
+    enum cn_err error;         /* once OVER */
     bool open;                 /* some session got that far */
     int socket;                /* -1: none */
     struct cn_connect connect; /* while CONNECTING */
@@ -67,6 +66,7 @@ struct cn_call {
     uint64_t first_until_ms; /* until then only a failure says that the server cannot be reached */
     enum cn_err failure;     /* why the last line was lost; CN_OK once one waits */
     unsigned handshake_failures;
+    size_t want_count_max;      /* that the server allows; 0: not known yet */
     bool has_next;              /* secrets->next */
     bool notices_taken;         /* of this session's verdict */
     enum cn_session_state told; /* the session state that events were made for */
@@ -127,15 +127,8 @@ static void end(struct cn_call *call, enum cn_err err)
 
 /* --- opening -------------------------------------------------------------------------------- */
 
-static const enum cn_service services[] = {
-    [CN_CALL_TALK] = CN_SERVICE_TALK,
-    [CN_CALL_PIPE] = CN_SERVICE_PIPE,
-    [CN_CALL_FILE] = CN_SERVICE_FILE,
-    [CN_CALL_FORWARD] = CN_SERVICE_FORWARD,
-};
-
 static enum cn_err secrets_load(struct cn_call *call, struct cn_home *home,
-                                const struct cn_call_options *options)
+                                const struct cn_call_want *wants, size_t count)
 {
     struct call_secrets *s = call->secrets;
     enum cn_err err = cn_home_fingerprint(home, &s->fingerprint);
@@ -145,18 +138,11 @@ static enum cn_err secrets_load(struct cn_call *call, struct cn_home *home,
     if (err == CN_OK)
         err = cn_home_proxy(home, &s->proxy);
     if (err == CN_OK)
-        err = cn_contact_pair(home, options->contact, &s->pair, &call->verified);
+        err = cn_wants_load(&call->wants, home, &s->identity, &s->fingerprint, wants, count);
     return err;
 }
 
-static bool is_caller(const struct cn_call *call, const struct cn_call_options *options)
-{
-    if (cn_service_symmetric(services[options->service]))
-        return call->secrets->pair.role == CN_ROLE_A;
-    return options->caller;
-}
-
-static void session_setup(struct cn_call *call, const struct cn_call_options *options)
+static void session_setup(struct cn_call *call)
 {
     struct call_secrets *s = call->secrets;
 
@@ -165,43 +151,47 @@ static void session_setup(struct cn_call *call, const struct cn_call_options *op
         .random = cn_home_random(call->home),
         .identity = &s->identity,
         .fingerprint = &s->fingerprint,
-        .want = { { &s->pair, services[options->service], call->caller, call } },
-        .want_count = 1,
+        .want = call->wants.want,
+        .want_count = call->wants.count,
     };
 }
 
 enum cn_err cn_call_open(struct cn_call **call, struct cn_home *home,
                          const struct cn_call_options *options)
 {
-    struct cn_call *c;
+    const struct cn_call_want want = { options->contact, options->service, options->caller };
+
+    return cn_call_open_any(call, home, &want, 1, options->wait_ms);
+}
+
+enum cn_err cn_call_open_any(struct cn_call **call, struct cn_home *home,
+                             const struct cn_call_want *wants, size_t count, int64_t wait_ms)
+{
+    struct cn_call *c = calloc(1, sizeof *c);
     struct cn_now now;
     enum cn_err err;
 
-    if (!options->contact || options->service < CN_CALL_TALK || options->service > CN_CALL_FORWARD)
-        return CN_E_USAGE;
-    c = calloc(1, sizeof *c);
     if (!c)
         return CN_E_MEMORY;
     c->home = home;
     c->socket = -1;
     c->connect = (struct cn_connect)CN_CONNECT_NONE;
     c->secrets = cn_secret_take(sizeof *c->secrets);
-    err = c->secrets ? secrets_load(c, home, options) : CN_E_MEMORY;
+    err = c->secrets ? secrets_load(c, home, wants, count) : CN_E_MEMORY;
     if (err != CN_OK) {
         cn_call_free(c);
         return err;
     }
-    c->caller = is_caller(c, options);
     c->first_address = cn_home_last_address(home, &c->secrets->fingerprint);
     c->note.not_after = c->secrets->fingerprint.certificate.not_after;
-    c->note.unlocked = cn_secret_unlocked(c->secrets) != 0;
+    c->note.unlocked = cn_secret_unlocked(c->secrets) || cn_secret_unlocked(c->wants.wanted);
     now = now_get();
-    c->wait_until_ms = options->wait_ms < 0 ? UINT64_MAX : now.ms + (uint64_t)options->wait_ms;
+    c->wait_until_ms = wait_ms < 0 ? UINT64_MAX : now.ms + (uint64_t)wait_ms;
     c->first_until_ms = now.ms + FIRST_ANSWER_MS;
     c->retry_delay_ms = RETRY_MS_MIN;
     c->state = CALL_PAUSED; /* connecting is due at once */
-    session_setup(c, options);
-    cn_mux_init(&c->mux, &heap, c->secrets->pair.role);
+    session_setup(c);
+    cn_mux_init(&c->mux, &heap, CN_ROLE_A); /* or B: with whom it is, is not known yet */
     *call = c;
     return CN_OK;
 }
@@ -215,6 +205,7 @@ void cn_call_free(struct cn_call *call)
         cn_session_wipe(&call->secrets->session);
         cn_secret_give(call->secrets, sizeof *call->secrets);
     }
+    cn_wants_wipe(&call->wants);
     if (call->mux.memory)
         cn_mux_wipe(&call->mux);
     cn_wipe(call, sizeof *call);
@@ -394,6 +385,7 @@ static void note_verdict(struct cn_call *call, struct cn_now now)
         return;
     if (!call->notices_taken)
         take_notices(call);
+    call->want_count_max = cn_want_count_max(&session->verdict);
     call->note.clock_ahead_s = (int64_t)now.utc_s - (int64_t)session->verdict.server_time;
     call->note.refusal = (int)cn_refusal_of(session->verdict.verdict);
 }
@@ -487,7 +479,7 @@ static void session_failed(struct cn_call *call, struct cn_now now)
     } else if (admission_is_renewed(call)) {
         retry(call, err, now);
     } else if (err == CN_E_ADMISSION || err == CN_E_CRYPTO || err == CN_E_RANDOM ||
-               err == CN_E_MEMORY) {
+               err == CN_E_MEMORY || (err == CN_E_LIMIT && !shaking)) {
         end(call, err);
     } else if (!session->verdict_known && connecting_elsewhere(call, now)) {
         return;
@@ -539,26 +531,39 @@ static void running_end(struct cn_call *call, struct cn_now now)
         end(call, CN_OK);
 }
 
+/* The partner is proven: the call begins. */
+static void running_open(struct cn_call *call, struct cn_now now)
+{
+    struct cn_session *session = &call->secrets->session;
+
+    cn_mux_set_role(&call->mux, session->joined->pair->role);
+    cn_session_carry(session, &call->mux, now);
+    call->open = true;
+}
+
+static bool running_step(struct cn_call *call, struct cn_now now)
+{
+    struct cn_session *session = &call->secrets->session;
+
+    if (!cn_session_step(session, now))
+        return false;
+    if (session->state == CN_SESSION_OPEN && !session->mux)
+        running_open(call, now);
+    return true;
+}
+
 static void running_process(struct cn_call *call, struct cn_now now)
 {
     struct cn_session *session = &call->secrets->session;
 
     /* events that lend octets of the record in hand come first: the owner looks before the next */
-    while (cn_session_step(session, now)) {
-        if (session->state == CN_SESSION_OPEN && !session->mux) {
-            cn_session_carry(session, &call->mux, now);
-            call->open = true;
-        }
+    while (running_step(call, now)) {
         if (call->mux.borrower || session->state == CN_SESSION_FAILED)
             break;
     }
     if (!call->mux.borrower && session->state < CN_SESSION_CLOSED && line_read(call, now)) {
-        while (!call->mux.borrower && cn_session_step(session, now)) {
-            if (session->state == CN_SESSION_OPEN && !session->mux) {
-                cn_session_carry(session, &call->mux, now);
-                call->open = true;
-            }
-        }
+        while (!call->mux.borrower && running_step(call, now))
+            ;
     }
     tell_states(call, now);
     if (session->state != CN_SESSION_FAILED)
@@ -726,9 +731,36 @@ void cn_call_cancel(struct cn_call *call, enum cn_err why)
     call->leave_ms = now_get().ms + LEAVE_MS;
 }
 
+/* The one that it was joined for, or the only one; NULL: it is not known yet. */
+static const struct cn_want *met(const struct cn_call *call)
+{
+    return call->wants.count == 1 ? call->wants.want : call->secrets->session.joined;
+}
+
+const char *cn_call_contact(const struct cn_call *call)
+{
+    const struct cn_want *want = met(call);
+
+    return want ? cn_wants_wanted(want)->contact : NULL;
+}
+
+enum cn_call_service cn_call_service(const struct cn_call *call)
+{
+    const struct cn_want *want = met(call);
+
+    return want ? cn_wants_service(want) : 0;
+}
+
+size_t cn_call_wants_max(const struct cn_call *call)
+{
+    return call->want_count_max;
+}
+
 const char *cn_call_suite(const struct cn_call *call)
 {
-    return call->secrets->pair.suite->name;
+    const struct cn_want *want = met(call);
+
+    return want ? want->pair->suite->name : NULL;
 }
 
 const char *cn_call_server(const struct cn_call *call)
@@ -738,12 +770,16 @@ const char *cn_call_server(const struct cn_call *call)
 
 bool cn_call_is_caller(const struct cn_call *call)
 {
-    return call->caller;
+    const struct cn_want *want = met(call);
+
+    return want && cn_want_calls(want);
 }
 
 bool cn_call_verified(const struct cn_call *call)
 {
-    return call->verified;
+    const struct cn_want *want = met(call);
+
+    return want && cn_wants_wanted(want)->verified;
 }
 
 const struct cn_admission_note *cn_call_admission_note(const struct cn_call *call)
@@ -754,10 +790,11 @@ const struct cn_admission_note *cn_call_admission_note(const struct cn_call *cal
 enum cn_err cn_call_export(const struct cn_call *call, uint8_t out[32])
 {
     const struct cn_item label = CN_LABEL("export");
-    const struct cn_suite *suite = call->secrets->pair.suite;
+    const struct cn_suite *suite;
 
     if (!call->open)
         return CN_E_UNEXPECTED;
+    suite = met(call)->pair->suite;
     return cn_expand(cn_home_crypto(call->home), suite->hash,
                      call->secrets->session.keys.exporter.bytes, cn_hash_size(suite->hash), &label,
                      1, out, 32);

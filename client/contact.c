@@ -467,28 +467,29 @@ enum cn_err cn_contact_remove(struct cn_home *home, const char *name)
 /* --- for calls ------------------------------------------------------------------------------ */
 
 /* Both cards are there, and for the server that we would dial. */
-static enum cn_err callable_check(struct cn_home *home, const char *name,
-                                  const struct cn_contact *contact)
+static enum cn_err callable_check(const struct cn_contact *contact,
+                                  const struct cn_fingerprint *fingerprint)
 {
-    bool stale = false;
-    enum cn_err err;
-
     if (!contact->has_mine || !contact->has_theirs)
-        return cn_home_fail(home, CN_E_ABSENT, 0, name);
-    err = mine_stale(home, contact, &stale);
-    return err == CN_OK && stale ? cn_home_fail(home, CN_E_SERVER, 0, name) : err;
+        return CN_E_ABSENT;
+    return elsewhere(&contact->mine, fingerprint) ? CN_E_SERVER : CN_OK;
 }
 
-enum cn_err cn_contact_pair(struct cn_home *home, const char *name, struct cn_pair *pair,
+enum cn_err cn_contact_pair(struct cn_home *home, const char *name,
+                            const struct cn_identity *identity,
+                            const struct cn_fingerprint *fingerprint, struct cn_pair *pair,
                             bool *verified)
 {
     struct cn_contact contact;
     enum cn_err err = cn_contact_load(home, name, &contact);
 
-    if (err == CN_OK)
-        err = callable_check(home, name, &contact);
-    if (err == CN_OK)
-        err = pair_make(home, name, &contact, pair);
+    if (err == CN_OK) {
+        err = callable_check(&contact, fingerprint);
+        if (err == CN_OK)
+            err = cn_pair_create(pair, &home->crypto, identity, &contact.mine, &contact.theirs);
+        if (err != CN_OK)
+            err = cn_home_fail(home, err, 0, name);
+    }
     *verified = err == CN_OK && contact.verified;
     cn_contact_wipe(&contact);
     return err;

@@ -113,9 +113,11 @@ CN_MUST_USE enum cn_err cn_home_secret_files(struct cn_home *home, char ***files
 /* The names of all contacts, in order; for cn_contact_names_free. */
 CN_MUST_USE enum cn_err cn_contact_names(struct cn_home *home, char ***names, size_t *count);
 void cn_contact_names_free(char **names, size_t count);
-/* CN_E_ABSENT: no such contact, or not both cards are there; CN_E_SERVER: they are for a server
- * that was left. */
+/* What a call with it takes; identity and fingerprint are the home's. CN_E_ABSENT: no such contact,
+ * or not both cards are there; CN_E_SERVER: they are for a server that was left. */
 CN_MUST_USE enum cn_err cn_contact_pair(struct cn_home *home, const char *name,
+                                        const struct cn_identity *identity,
+                                        const struct cn_fingerprint *fingerprint,
                                         struct cn_pair *pair, bool *verified);
 /* Whether any contact's cards are for another server than this. */
 CN_MUST_USE enum cn_err cn_contact_other_server(struct cn_home *home,

@@ -9,12 +9,10 @@ void cn_mux_init(struct cn_mux *mux, const struct cn_memory *memory, enum cn_rol
 {
     *mux = (struct cn_mux) {
         .memory = memory,
-        .role = role,
-        .next_id = role == CN_ROLE_A ? 1 : 2,
-        .their_next_id = role == CN_ROLE_A ? 2 : 1,
         .rtt_ms = UINT64_MAX,
         .ping_due_ms = UINT64_MAX,
     };
+    cn_mux_set_role(mux, role);
     cn_pool_init(&mux->rx_pool, memory, CN_MUX_RX_SIZE_MAX, 0);
     cn_pool_init(&mux->tx_pool, memory, CN_MUX_TX_SIZE_MAX, CN_MUX_TX_RESERVE_SIZE);
     cn_list_init(&mux->all);
@@ -24,6 +22,14 @@ void cn_mux_init(struct cn_mux *mux, const struct cn_memory *memory, enum cn_rol
     cn_list_init(&mux->starved);
     cn_list_init(&mux->leaving);
     cn_schedule_init(&mux->schedule);
+}
+
+void cn_mux_set_role(struct cn_mux *mux, enum cn_role role)
+{
+    assert(mux->held_count == 0);
+    mux->role = role;
+    mux->next_id = role == CN_ROLE_A ? 1 : 2;
+    mux->their_next_id = role == CN_ROLE_A ? 2 : 1;
 }
 
 void cn_mux_wipe(struct cn_mux *mux)

@@ -89,6 +89,9 @@ struct cn_mux_record {
 /* memory is borrowed for the life of the mux. */
 void cn_mux_init(struct cn_mux *mux, const struct cn_memory *memory, enum cn_role role);
 void cn_mux_wipe(struct cn_mux *mux);
+/* Before the first stream: another role than at init, when it was not known with whom the call is.
+ */
+void cn_mux_set_role(struct cn_mux *mux, enum cn_role role);
 /* What we tell the partner in F2. */
 struct cn_call_limits cn_mux_limits(void);
 /* The handshake is done: what the partner told us. */

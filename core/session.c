@@ -14,6 +14,7 @@ static void fail(struct cn_session *s, enum cn_err err)
     cn_handshake_wipe(&s->handshake);
     cn_record_wipe(&s->send);
     cn_record_wipe(&s->receive);
+    s->list_sent = s->list_count = 0;
     if (s->state != CN_SESSION_OPEN)
         cn_call_keys_wipe(&s->keys);
     s->state = CN_SESSION_FAILED;
@@ -60,7 +61,7 @@ enum cn_err cn_session_start(struct cn_session *session, const struct cn_session
     uint8_t ephemeral[CN_X25519_SIZE];
     enum cn_err err;
 
-    assert(setup->want_count > 0 && setup->want_count <= CN_SESSION_WANT_COUNT_MAX);
+    assert(setup->want_count > 0);
     memset(session, 0, offsetof(struct cn_session, in));
     session->setup = *setup;
     session->heard_ms = now.ms;
@@ -79,19 +80,26 @@ enum cn_err cn_session_start(struct cn_session *session, const struct cn_session
 
 /* --- waiting --------------------------------------------------------------------------------- */
 
+bool cn_want_calls(const struct cn_want *want)
+{
+    return cn_service_symmetric(want->service) ? want->pair->role == CN_ROLE_A : want->caller;
+}
+
+size_t cn_want_count_max(const struct cn_admission_verdict *verdict)
+{
+    size_t count = verdict->tag_count_max / CN_TAG_EPOCH_COUNT_MAX;
+
+    return count > 0 ? count : 1;
+}
+
 static enum cn_mode mode_of(const struct cn_want *want)
 {
-    bool caller =
-        cn_service_symmetric(want->service) ? want->pair->role == CN_ROLE_A : want->caller;
-
-    return caller ? CN_MODE_OUTPUT : CN_MODE_INPUT;
+    return cn_want_calls(want) ? CN_MODE_OUTPUT : CN_MODE_INPUT;
 }
 
 static enum cn_role caller_of(const struct cn_want *want)
 {
-    bool me = mode_of(want) == CN_MODE_OUTPUT;
-
-    return me ? want->pair->role : cn_role_other(want->pair->role);
+    return cn_want_calls(want) ? want->pair->role : cn_role_other(want->pair->role);
 }
 
 /* A random number below range; 0 if range is. */
@@ -106,28 +114,38 @@ static enum cn_err jitter(struct cn_session *s, uint64_t range, uint64_t *out)
     return err;
 }
 
-/* REGISTER or UPDATE with every want's tags of the epochs that hold now. */
-static enum cn_err send_entries(struct cn_session *s, enum cn_admission_type type, uint64_t utc_s)
+/* REGISTER or UPDATE with every want's tags of the epochs that hold now: list_step sends it. */
+static void list_begin(struct cn_session *s, enum cn_admission_type type, uint64_t utc_s)
 {
-    struct cn_admission_message m = { .type = type };
-    enum cn_err err = CN_OK;
-
-    _Static_assert((int)CN_SESSION_WANT_COUNT_MAX * (int)CN_TAG_EPOCH_COUNT_MAX <=
-                       (int)CN_ADMISSION_ENTRY_COUNT_MAX,
-                   "one message holds them");
     s->epoch_count = cn_tag_epochs(utc_s, s->epoch);
     s->update_due_ms = UINT64_MAX;
-    for (size_t i = 0; i < s->setup.want_count; i++) {
-        const struct cn_want *want = &s->setup.want[i];
+    s->list_type = type;
+    s->list_sent = 0;
+    s->list_count = s->setup.want_count * s->epoch_count;
+}
 
-        for (size_t k = 0; err == CN_OK && k < s->epoch_count; k++) {
-            struct cn_entry *entry = &m.entry[m.entry_count++];
+/* Nothing else may be said before the rest of it, but for READY: PROTOCOL.md 3.3. */
+static bool list_is_begun(const struct cn_session *s)
+{
+    return s->list_sent < s->list_count;
+}
 
-            entry->mode = mode_of(want);
-            err = cn_tag_make(s->setup.crypto, &want->pair->tag_key, want->service, s->epoch[k],
-                              entry->tag);
-        }
+/* Its next message. */
+static enum cn_err list_step(struct cn_session *s)
+{
+    struct cn_admission_message m = { .type = s->list_type };
+    enum cn_err err = CN_OK;
+
+    while (err == CN_OK && list_is_begun(s) && m.entry_count < CN_ADMISSION_ENTRY_COUNT_MAX) {
+        const struct cn_want *want = &s->setup.want[s->list_sent / s->epoch_count];
+        uint64_t epoch = s->epoch[s->list_sent % s->epoch_count];
+        struct cn_entry *entry = &m.entry[m.entry_count++];
+
+        entry->mode = mode_of(want);
+        err = cn_tag_make(s->setup.crypto, &want->pair->tag_key, want->service, epoch, entry->tag);
+        s->list_sent++;
     }
+    m.more = list_is_begun(s);
     if (err == CN_OK)
         err = send_message(s, &m);
     cn_wipe(&m, sizeof m);
@@ -167,12 +185,13 @@ static enum cn_err step_tags(struct cn_session *s, struct cn_now now, bool *done
     if (now.ms < s->update_due_ms)
         return CN_OK;
     *done = true;
-    return send_entries(s, CN_ADMISSION_UPDATE, now.utc_s);
+    list_begin(s, CN_ADMISSION_UPDATE, now.utc_s);
+    return CN_OK;
 }
 
 static uint64_t tags_deadline_ms(const struct cn_session *s, struct cn_now now)
 {
-    if (s->state != CN_SESSION_WAITING)
+    if (s->state != CN_SESSION_WAITING || list_is_begun(s))
         return UINT64_MAX;
     if (!tags_hold(s, now.utc_s))
         return s->update_due_ms != UINT64_MAX ? s->update_due_ms : now.ms;
@@ -199,11 +218,11 @@ static enum cn_err take_verdict(struct cn_session *s, const uint8_t *in, struct 
     s->verdict_known = true;
     if (s->verdict.verdict != CN_VERDICT_ADMITTED)
         return CN_E_ADMISSION;
+    if (s->setup.want_count > cn_want_count_max(&s->verdict))
+        return CN_E_LIMIT;
     enter(s, CN_SESSION_REGISTER, now.ms + CN_SESSION_ANSWER_TIMEOUT_MS);
-    err = send_entries(s, CN_ADMISSION_REGISTER, now.utc_s);
-    if (err == CN_OK)
-        err = plan_keep_alive(s, now.ms);
-    return err;
+    list_begin(s, CN_ADMISSION_REGISTER, now.utc_s);
+    return plan_keep_alive(s, now.ms);
 }
 
 static const struct cn_want *want_of(struct cn_session *s, const struct cn_entry *entry,
@@ -265,6 +284,7 @@ static enum cn_err take_joined(struct cn_session *s, const struct cn_entry *entr
     setup.service = want->service;
     setup.caller = caller_of(want);
     memcpy(setup.tag, entry->tag, sizeof setup.tag);
+    s->list_sent = s->list_count; /* what is left of an UPDATE has no meaning any more */
     err = send_message(s, &ready);
     if (err != CN_OK)
         return err;
@@ -292,13 +312,15 @@ static enum cn_err take_admission(struct cn_session *s, const uint8_t *in, struc
     s->heard_ms = now.ms;
     switch (m.type) {
     case CN_ADMISSION_WAITING:
-        if (s->state != CN_SESSION_REGISTER)
+        if (s->state != CN_SESSION_REGISTER || list_is_begun(s))
             return CN_E_UNEXPECTED;
         enter(s, CN_SESSION_WAITING, UINT64_MAX);
         return CN_OK;
     case CN_ADMISSION_KEEP_ALIVE: /* no answer to REGISTER */
         return s->state == CN_SESSION_WAITING ? CN_OK : CN_E_UNEXPECTED;
     case CN_ADMISSION_JOINED:
+        if (s->state == CN_SESSION_REGISTER && list_is_begun(s))
+            return CN_E_UNEXPECTED;
         if (s->state == CN_SESSION_REGISTER)
             enter(s, CN_SESSION_WAITING, UINT64_MAX);
         return take_joined(s, &m.entry[0], now);
@@ -496,16 +518,25 @@ static bool is_waiting(const struct cn_session *s)
     return s->state == CN_SESSION_REGISTER || s->state == CN_SESSION_WAITING;
 }
 
+/* When a server that has said nothing is given up. */
+static uint64_t silence_until_ms(const struct cn_session *s)
+{
+    return s->heard_ms + (uint64_t)s->verdict.keep_alive_s * 1000 * CN_SESSION_KEEP_ALIVE_GRACE;
+}
+
 static enum cn_err step_waiting(struct cn_session *s, struct cn_now now, bool *done)
 {
     const struct cn_admission_message alive = { .type = CN_ADMISSION_KEEP_ALIVE };
-    uint64_t silence_ms = (uint64_t)s->verdict.keep_alive_s * 1000 * CN_SESSION_KEEP_ALIVE_GRACE;
     enum cn_err err = CN_OK;
 
-    if (now.ms >= s->heard_ms + silence_ms)
+    if (now.ms >= silence_until_ms(s))
         return CN_E_TIMEOUT;
+    if (list_is_begun(s))
+        return CN_OK;
     if (s->state == CN_SESSION_WAITING)
         err = step_tags(s, now, done);
+    if (list_is_begun(s))
+        return err;
     if (err == CN_OK && now.ms >= s->keep_alive_due_ms) {
         err = send_message(s, &alive);
         if (err == CN_OK)
@@ -558,7 +589,9 @@ uint64_t cn_session_deadline_ms(const struct cn_session *session, struct cn_now 
 
     if (session->state >= CN_SESSION_CLOSED)
         return UINT64_MAX;
-    if (is_waiting(session)) {
+    if (is_waiting(session) && list_is_begun(session)) {
+        other = silence_until_ms(session);
+    } else if (is_waiting(session)) {
         other = tags_deadline_ms(session, now);
         if (session->keep_alive_due_ms < other)
             other = session->keep_alive_due_ms;
@@ -574,6 +607,12 @@ uint64_t cn_session_deadline_ms(const struct cn_session *session, struct cn_now 
 
 const uint8_t *cn_session_output(struct cn_session *session, size_t *size, struct cn_now now)
 {
+    while (list_is_begun(session) && session->out_end < CN_SESSION_LIST_OUT_SIZE) {
+        enum cn_err err = list_step(session);
+
+        if (err != CN_OK)
+            fail(session, err);
+    }
     while (session->state == CN_SESSION_OPEN && session->mux &&
            sizeof session->out - session->out_end >= CN_RECORD_SIZE_MAX &&
            cn_mux_output(session->mux, now.ms, &session->record)) {

@@ -1,8 +1,8 @@
 /* session.h - one connection of one end of a call, from hello to CLOSE. PROTOCOL.md 3, 5, 6
  *
- * Pure: octets from the server in, octets for it out, with the time of each step. It registers what
- * its owner wants, is joined, shakes hands, and then carries the owner's mux. When the connection
- * is lost the owner makes another session. */
+ * Pure: octets from the server in, octets for it out, with the time of each step. It registers all
+ * that its owner wants, is joined for one of them, shakes hands, and then carries the owner's mux.
+ * When the connection is lost the owner makes another session. */
 #ifndef CN_SESSION_H
 #define CN_SESSION_H
 
@@ -13,9 +13,10 @@
 #include "tag.h"
 
 enum {
-    CN_SESSION_WANT_COUNT_MAX = 8,
     CN_SESSION_IN_SIZE = 4 * CN_RECORD_SIZE_MAX,
     CN_SESSION_OUT_SIZE = 4 * CN_RECORD_SIZE_MAX,
+    CN_SESSION_LIST_OUT_SIZE =
+        CN_RECORD_SIZE_MAX, /* of it for REGISTER and UPDATE: READY finds room whatever waits */
     CN_SESSION_ANSWER_TIMEOUT_MS =
         30000,                      /* from the verdict's request, or from JOINED, to Finish */
     CN_SESSION_KEEP_ALIVE_GRACE = 3 /* times the interval without a word: the line is dead */
@@ -34,6 +35,12 @@ struct cn_want {
     void *user; /* the owner's */
 };
 
+/* Whether this end is the one who calls. */
+bool cn_want_calls(const struct cn_want *want);
+/* How many wants a server that said so lets one line have: each takes a tag, and near the hour two.
+ * One is always allowed. */
+size_t cn_want_count_max(const struct cn_admission_verdict *verdict);
+
 enum cn_session_state {
     CN_SESSION_HELLO = 0, /* sent; the verdict is awaited */
     CN_SESSION_REGISTER,  /* sent; WAITING is awaited */
@@ -51,8 +58,8 @@ struct cn_session_setup {
     const struct cn_random *random;
     const struct cn_identity *identity;
     const struct cn_fingerprint *fingerprint;
-    struct cn_want want[CN_SESSION_WANT_COUNT_MAX];
-    size_t want_count; /* 1 or more */
+    const struct cn_want *want;
+    size_t want_count; /* 1 or more; CN_E_LIMIT once the verdict allows fewer */
 };
 
 struct cn_session {
@@ -69,7 +76,10 @@ struct cn_session {
     uint64_t heard_ms;
     uint64_t epoch[CN_TAG_EPOCH_COUNT_MAX]; /* whose tags are registered */
     size_t epoch_count;
-    uint64_t update_due_ms; /* UINT64_MAX: they are the right ones, as far as is known */
+    enum cn_admission_type list_type; /* REGISTER or UPDATE: entries, of which */
+    size_t list_sent;                 /* so many are in out, or were, */
+    size_t list_count;                /* of so many */
+    uint64_t update_due_ms;           /* UINT64_MAX: they are the right ones, as far as is known */
     const struct cn_want *joined;
     struct cn_handshake handshake;
     struct cn_call_keys keys;
@@ -104,7 +114,8 @@ bool cn_session_step(struct cn_session *session, struct cn_now now);
 /* The server closed its side, or the connection broke. */
 void cn_session_ended(struct cn_session *session);
 
-/* What is to be sent: *size octets. Makes records of what the mux has, when there is room. */
+/* What is to be sent: *size octets. Makes records of what the mux has, or messages of what is to be
+ * registered, when there is room. */
 const uint8_t *cn_session_output(struct cn_session *session, size_t *size, struct cn_now now);
 void cn_session_sent(struct cn_session *session, size_t size);
 

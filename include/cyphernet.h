@@ -245,6 +245,16 @@ CN_API CN_MUST_USE enum cn_err cn_contact_remove(struct cn_home *home, const cha
 /* A call meets only one for the same service. TALK and PIPE are alike at both ends. */
 enum cn_call_service { CN_CALL_TALK = 1, CN_CALL_PIPE = 2, CN_CALL_FILE = 3, CN_CALL_FORWARD = 4 };
 
+/* What a call would be. */
+struct cn_call_want {
+    const char *contact; /* copied */
+    enum cn_call_service service;
+    bool caller; /* FILE and FORWARD: who sends or forwards; ignored for TALK and PIPE */
+};
+
+/* So many may be waited for on one line, if the server allows them: cn_call_wants_max. */
+enum { CN_CALL_WANTS_MAX = 4096 };
+
 struct cn_call_options {
     const char *contact; /* copied */
     enum cn_call_service service;
@@ -259,7 +269,7 @@ enum cn_event_type {
     CN_EVENT_CONNECTED, /* the server admitted us; see cn_call_admission_note */
     CN_EVENT_WAITING,   /* for the partner */
     CN_EVENT_RETRY,     /* err: why the line was lost; trying again by itself */
-    CN_EVENT_JOINED,    /* with somebody; nothing is proven yet */
+    CN_EVENT_JOINED,    /* with somebody; nothing is proven yet. The line waits for nobody else */
     CN_EVENT_OPEN,      /* the partner is authentic; streams may be used */
     CN_EVENT_STREAM,    /* the partner opened stream */
     CN_EVENT_READABLE,  /* stream has octets, its end, or its reset */
@@ -269,7 +279,8 @@ enum cn_event_type {
      * there, with that reason; CN_E_INTERRUPTED: the line was lost, or the partner gave up for
      * another reason. Before OPEN: CN_E_TIMEOUT: the partner did not come in time; CN_E_ADMISSION;
      * CN_E_UNREACHABLE, CN_E_HUNG_UP: the server; CN_E_PROXY: the proxy before it; CN_E_AUTH: see
-     * wait_ms. CN_E_CRYPTO, CN_E_RANDOM, CN_E_MEMORY: here. */
+     * wait_ms; CN_E_LIMIT: one line may not wait for so many, see cn_call_wants_max. CN_E_CRYPTO,
+     * CN_E_RANDOM, CN_E_MEMORY: here. */
     CN_EVENT_CLOSED,
     /* Before CONNECTED, or before CLOSED or RETRY if we were refused: the operator has told us
      * something, or somebody in his name (err: why it was refused); see cn_call_admission_note. */
@@ -289,6 +300,17 @@ struct cn_event {
  * password; CN_E_MEMORY; errors of reading files. */
 CN_API CN_MUST_USE enum cn_err cn_call_open(struct cn_call **call, struct cn_home *home,
                                             const struct cn_call_options *options);
+/* The same on one line to the server for all of these, 1 to CN_CALL_WANTS_MAX: whoever comes first
+ * has the call. From JOINED on cn_call_contact and cn_call_service tell who it is, and for the
+ * others another call has to be opened; that may be done then, before OPEN, so that nobody who
+ * joins and says nothing keeps the others out. After RETRY this one waits for all again, and
+ * whichever of the two registers later takes the place of the other (CN_REFUSAL_REPLACED): free one
+ * of them. Takes 3 KiB of locked memory for each contact. Errors are those of cn_call_open;
+ * CN_E_USAGE also: none, or too many. One contact that cannot be called (detail names it) fails it.
+ */
+CN_API CN_MUST_USE enum cn_err cn_call_open_any(struct cn_call **call, struct cn_home *home,
+                                                const struct cn_call_want *wants, size_t count,
+                                                int64_t wait_ms);
 /* Ends at once whatever is going on, wipes and frees; NULL is fine. Streams go with it. */
 CN_API void cn_call_free(struct cn_call *call);
 
@@ -316,6 +338,14 @@ CN_API void cn_call_finish(struct cn_call *call);
  * CN_EVENT_CLOSED, which takes five seconds at most, or free: then the partner may not hear it. */
 CN_API void cn_call_cancel(struct cn_call *call, enum cn_err why);
 
+/* With whom, and for what, the call is. Of several that it waits for, known from JOINED on, and
+ * until the line is dialled again; NULL and 0 before, as cn_call_suite, and false as the two that
+ * follow it. Valid until the call is freed. */
+CN_API const char *cn_call_contact(const struct cn_call *call);
+CN_API enum cn_call_service cn_call_service(const struct cn_call *call);
+/* How many of them the server lets one line wait for, as it said last; 0: it has not said yet. More
+ * have to be shared out among several calls. A server with its defaults says 512. */
+CN_API size_t cn_call_wants_max(const struct cn_call *call);
 CN_API const char *cn_call_suite(const struct cn_call *call); /* static */
 /* Where the line to the server goes, for messages: an address of cn_admission_info, and through
  * which proxy, if any. Empty before CONNECTED; valid until the next use of the call. */

@@ -725,6 +725,21 @@ static void a_buffer_that_is_too_small_is_told(void **state)
     assert_int_equal(size, sizeof small);
 }
 
+static enum cn_err pair_of(struct cn_home *h, const char *name, struct cn_pair *pair,
+                           bool *verified)
+{
+    struct cn_fingerprint fingerprint;
+    struct cn_identity identity;
+    enum cn_err err;
+
+    assert_err(cn_home_fingerprint(h, &fingerprint), CN_OK);
+    assert_err(cn_home_identity(h, &identity), CN_OK);
+    err = cn_contact_pair(h, name, &identity, &fingerprint, pair, verified);
+    cn_fingerprint_wipe(&fingerprint);
+    cn_identity_wipe(&identity);
+    return err;
+}
+
 /* What call.c dials with: alike at both ends, and only once both cards are there. */
 static void a_pair_needs_both_cards(void **state)
 {
@@ -738,22 +753,22 @@ static void a_pair_needs_both_cards(void **state)
     (void)state;
     join(home, 1);
     bob = other_open("bob", 2);
-    assert_err(cn_contact_pair(home, "bob", &one, &verified), CN_E_ABSENT);
+    assert_err(pair_of(home, "bob", &one, &verified), CN_E_ABSENT);
     assert_false(verified);
     size = offer(home, "bob", mine);
-    assert_err(cn_contact_pair(home, "bob", &one, &verified), CN_E_ABSENT);
+    assert_err(pair_of(home, "bob", &one, &verified), CN_E_ABSENT);
     assert_string_equal(cn_home_detail(home)->about, "bob");
     assert_err(cn_contact_accept(bob, "ann", mine, size, false), CN_OK);
-    assert_err(cn_contact_pair(bob, "ann", &two, &verified), CN_OK);
+    assert_err(pair_of(bob, "ann", &two, &verified), CN_OK);
     size = offer(bob, "ann", theirs);
     assert_err(cn_contact_accept(home, "bob", theirs, size, false), CN_OK);
-    assert_err(cn_contact_pair(home, "bob", &one, &verified), CN_OK);
+    assert_err(pair_of(home, "bob", &one, &verified), CN_OK);
     assert_false(verified);
     assert_memory_equal(&one.tag_key, &two.tag_key, sizeof one.tag_key);
     assert_memory_equal(&one.chain_key, &two.chain_key, sizeof one.chain_key);
     assert_string_equal(one.safety, two.safety);
     assert_err(cn_contact_verify(home, "bob"), CN_OK);
-    assert_err(cn_contact_pair(home, "bob", &one, &verified), CN_OK);
+    assert_err(pair_of(home, "bob", &one, &verified), CN_OK);
     assert_true(verified);
     cn_home_close(bob);
 }
@@ -850,8 +865,8 @@ static void a_notice_is_stored_and_contacts_stay_good(void **state)
     assert_memory_equal(again, mine, size);
     size = offer(bob, "ann", theirs);
     assert_err(cn_contact_accept(home, "bob", theirs, size, false), CN_OK);
-    assert_err(cn_contact_pair(home, "bob", &one, &verified), CN_OK);
-    assert_err(cn_contact_pair(bob, "ann", &two, &verified), CN_OK);
+    assert_err(pair_of(home, "bob", &one, &verified), CN_OK);
+    assert_err(pair_of(bob, "ann", &two, &verified), CN_OK);
     assert_string_equal(one.safety, two.safety);
     cn_home_notices(home, notice, notice_size, &f, &taken); /* the same again */
     assert_err(taken.err, CN_OK);

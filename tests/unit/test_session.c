@@ -10,9 +10,10 @@
 
 enum {
     KEEP_ALIVE_S = 60,
-    ASK_SIZE = 5000,    /* octets that the first end sends in the call below */
-    REPLY_SIZE = 300,   /* and what comes back */
-    LINE_SIZE = 1 << 19 /* octets that a line of the server holds */
+    ASK_SIZE = 5000,     /* octets that the first end sends in the call below */
+    REPLY_SIZE = 300,    /* and what comes back */
+    LINE_SIZE = 1 << 19, /* octets that a line of the server holds */
+    MANY = 2500          /* wants: more tags than out may have messages for at once */
 };
 
 static const uint64_t epoch_start_s = 500000ULL * CN_TAG_EPOCH_S;
@@ -36,6 +37,7 @@ struct octets {
 
 struct side {
     struct cn_fingerprint fingerprint;
+    struct cn_want want[MANY];
     struct cn_session_setup setup;
     struct cn_session session;
     struct cn_mux mux;
@@ -49,7 +51,11 @@ struct side {
     /* the server's side */
     enum at at;
     struct cn_admission_line line;
-    struct cn_admission_message registered; /* the last REGISTER or UPDATE */
+    struct cn_entry registered[MANY * CN_TAG_EPOCH_COUNT_MAX]; /* of the last REGISTER or UPDATE */
+    size_t registered_count;
+    struct cn_entry listed[MANY * CN_TAG_EPOCH_COUNT_MAX]; /* of which more are to come */
+    size_t listed_count;
+    bool more;
     unsigned heard[CN_ADMISSION_TYPE_COUNT];
     struct side *partner;
     struct octets in;
@@ -112,11 +118,12 @@ static void side_start(struct side *s, const struct subscriber *who, uint8_t num
     s->flip_at = s->cut_at = UINT64_MAX;
     s->asks = number % 2 == 0;
     cn_mux_init(&s->mux, &heap, who->pair.role);
+    s->want[0] = (struct cn_want) { &who->pair, CN_SERVICE_TALK, false, NULL };
     s->setup = (struct cn_session_setup) { .crypto = &crypto,
                                            .random = &seeded,
                                            .identity = &who->identity,
                                            .fingerprint = &s->fingerprint,
-                                           .want = { { &who->pair, CN_SERVICE_TALK, false, NULL } },
+                                           .want = s->want,
                                            .want_count = 1 };
     assert_err(cn_session_start(&s->session, &s->setup, now), CN_OK);
 }
@@ -194,11 +201,11 @@ static const struct cn_entry *match(const struct side *s, const struct side *t)
 {
     const struct cn_entry *best = NULL;
 
-    for (size_t i = 0; i < s->registered.entry_count; i++) {
-        const struct cn_entry *e = &s->registered.entry[i];
+    for (size_t i = 0; i < s->registered_count; i++) {
+        const struct cn_entry *e = &s->registered[i];
 
-        for (size_t k = 0; k < t->registered.entry_count; k++) {
-            const struct cn_entry *f = &t->registered.entry[k];
+        for (size_t k = 0; k < t->registered_count; k++) {
+            const struct cn_entry *f = &t->registered[k];
             bool meets = e->mode != f->mode && memcmp(e->tag, f->tag, CN_TAG_SIZE) == 0;
 
             if ((meets || joins_anybody) && (!best || memcmp(e->tag, best->tag, CN_TAG_SIZE) < 0))
@@ -235,23 +242,43 @@ static void server_hello(struct side *s, const uint8_t *in)
     s->at = AT_REGISTER;
 }
 
+/* Entries, in as many messages as it takes, with no other between. */
+static void server_entries(struct side *s, const struct cn_admission_message *m)
+{
+    if (!s->more)
+        s->listed_count = 0;
+    assert_in_range(s->listed_count + m->entry_count, 1, COUNT(s->listed));
+    memcpy(s->listed + s->listed_count, m->entry, m->entry_count * sizeof m->entry[0]);
+    s->listed_count += m->entry_count;
+    s->more = m->more;
+    if (m->more || s->at == AT_READY)
+        return;
+    memcpy(s->registered, s->listed, s->listed_count * sizeof s->listed[0]);
+    s->registered_count = s->listed_count;
+    if (m->type == CN_ADMISSION_UPDATE)
+        return;
+    s->at = AT_WAITING;
+    server_join(s);
+    if (s->at == AT_WAITING)
+        tell_type(s, CN_ADMISSION_WAITING);
+}
+
 static void server_message(struct side *s, const uint8_t *in)
 {
     struct cn_admission_message m;
 
     assert_err(cn_admission_open(&s->line, &crypto, in, &m), CN_OK);
     s->heard[m.type]++;
+    if (s->more && s->at != AT_READY)
+        assert_int_equal(m.type,
+                         s->at == AT_REGISTER ? CN_ADMISSION_REGISTER : CN_ADMISSION_UPDATE);
     switch ((int)m.type) {
     case CN_ADMISSION_REGISTER:
         assert_int_equal(s->at, AT_REGISTER);
-        s->registered = m;
-        s->at = AT_WAITING;
-        server_join(s);
-        if (s->at == AT_WAITING)
-            tell_type(s, CN_ADMISSION_WAITING);
+        server_entries(s, &m);
         break;
     case CN_ADMISSION_UPDATE:
-        s->registered = m;
+        server_entries(s, &m);
         break;
     case CN_ADMISSION_KEEP_ALIVE:
         tell_type(s, CN_ADMISSION_KEEP_ALIVE);
@@ -552,7 +579,7 @@ static void being_joined_under_a_tag_that_is_not_mine_is_refused(void **state)
 
         begin(NULL);
         wait_alone(&sides[0]);
-        entry = sides[0].registered.entry[0];
+        entry = sides[0].registered[0];
         if (i == 0)
             entry.tag[31] ^= 1;
         else if (i == 1)
@@ -893,13 +920,14 @@ static void keep_alives_come_after_three_quarters_of_the_interval_to_all_of_it(v
 
 static void assert_registered(const struct side *s, uint64_t first, size_t count)
 {
-    assert_int_equal(s->registered.entry_count, count);
-    for (size_t i = 0; i < count; i++) {
+    assert_int_equal(s->registered_count, s->setup.want_count * count);
+    for (size_t i = 0; i < s->registered_count; i++) {
         uint8_t tag[CN_TAG_SIZE];
 
-        assert_err(cn_tag_make(&crypto, &people[0].pair.tag_key, CN_SERVICE_TALK, first + i, tag),
+        assert_err(cn_tag_make(&crypto, &people[0].pair.tag_key, s->setup.want[i / count].service,
+                               first + i % count, tag),
                    CN_OK);
-        assert_memory_equal(s->registered.entry[i].tag, tag, sizeof tag);
+        assert_memory_equal(s->registered[i].tag, tag, sizeof tag);
     }
 }
 
@@ -1000,7 +1028,7 @@ static void a_join_that_an_update_crossed_is_taken(void **state)
 
     (void)state;
     wait_alone(&sides[0]);
-    old = sides[0].registered.entry[0];
+    old = sides[0].registered[0];
     idle(&sides[0], 3600); /* the tag of the epoch before is no longer registered */
     assert_registered(&sides[0], epoch_start_s / CN_TAG_EPOCH_S + 1, 1);
     tell_joined(&sides[0], &old);
@@ -1026,17 +1054,16 @@ static void the_want_that_was_met_is_the_one_joined(void **state)
 
     (void)state;
     for (size_t met = 0; met < COUNT(services); met++) {
-        struct cn_session_setup *setup = &sides[0].setup;
+        struct cn_want *want = sides[0].want;
 
         begin(NULL);
         for (size_t i = 0; i < COUNT(services); i++) { /* would call and be called */
-            setup->want[2 * i] =
-                (struct cn_want) { &people[0].pair, services[i], true, &services[i] };
-            setup->want[2 * i + 1] =
+            want[2 * i] = (struct cn_want) { &people[0].pair, services[i], true, &services[i] };
+            want[2 * i + 1] =
                 (struct cn_want) { &people[0].pair, services[i], false, &services[i] };
         }
-        setup->want_count = CN_SESSION_WANT_COUNT_MAX;
-        sides[1].setup.want[0].service = services[met];
+        sides[0].setup.want_count = 2 * COUNT(services);
+        sides[1].want[0].service = services[met];
         for (int i = 0; i < 2; i++)
             assert_err(cn_session_start(&sides[i].session, &sides[i].setup, now), CN_OK);
         run_call(SIZE_MAX);
@@ -1052,13 +1079,214 @@ static void two_who_both_call_do_not_meet(void **state)
 {
     (void)state;
     for (int i = 0; i < 2; i++) {
-        sides[i].setup.want[0].service = CN_SERVICE_FILE;
-        sides[i].setup.want[0].caller = true;
+        sides[i].want[0].service = CN_SERVICE_FILE;
+        sides[i].want[0].caller = true;
         assert_err(cn_session_start(&sides[i].session, &sides[i].setup, now), CN_OK);
     }
     run_pair(sides, SIZE_MAX);
     for (int i = 0; i < 2; i++)
         assert_int_equal(sides[i].session.state, CN_SESSION_WAITING);
+}
+
+/* --- many wants on one line ------------------------------------------------------------------ */
+
+/* Side 0 anew, with so many wants: to pipe with its partner, but for the last, which is a talk. */
+static void start_with(size_t count)
+{
+    struct side *s = &sides[0];
+
+    for (size_t i = 0; i < count; i++)
+        s->want[i] = (struct cn_want) { &people[0].pair, CN_SERVICE_PIPE, false, NULL };
+    s->want[count - 1].service = CN_SERVICE_TALK;
+    s->setup.want_count = count;
+    verdict.tag_count_max = (uint16_t)(count * CN_TAG_EPOCH_COUNT_MAX);
+    assert_err(cn_session_start(&s->session, &s->setup, now), CN_OK);
+}
+
+static void lists_longer_than_a_message_come_in_several(void **state)
+{
+    static const size_t counts[] = { 29, 30, 31, 60, 61, 1000, MANY };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(counts); i++) {
+        struct side *s = &sides[0];
+
+        begin(NULL);
+        start_with(counts[i]);
+        run_pair(s, SIZE_MAX); /* with side 1, which meets the last */
+        assert_int_equal(s->registered_count, counts[i]);
+        assert_int_equal(s->heard[CN_ADMISSION_REGISTER],
+                         (counts[i] + CN_ADMISSION_ENTRY_COUNT_MAX - 1) /
+                             CN_ADMISSION_ENTRY_COUNT_MAX);
+        run_call(SIZE_MAX);
+        for (int k = 0; k < 2; k++)
+            assert_int_equal(sides[k].session.state, CN_SESSION_CLOSED);
+        assert_ptr_equal(s->session.joined, &s->want[counts[i] - 1]);
+    }
+}
+
+static void a_server_that_allows_fewer_is_told_nothing(void **state)
+{
+    struct side *s = &sides[0];
+
+    (void)state;
+    start_with(100);
+    verdict.tag_count_max = 199;
+    (void)side_send(s);
+    server_step(s);
+    (void)side_receive(s, SIZE_MAX);
+    assert_failed(s, CN_E_LIMIT);
+    assert_true(s->session.verdict_known);
+    assert_int_equal(cn_want_count_max(&s->session.verdict), 99);
+    assert_false(side_send(s));
+}
+
+static void one_want_is_always_allowed(void **state)
+{
+    (void)state;
+    verdict.tag_count_max = 1;
+    wait_alone(&sides[0]);
+    assert_int_equal(cn_want_count_max(&verdict), 1);
+}
+
+static void tags_of_many_change_around_the_hour(void **state)
+{
+    const uint64_t epoch = epoch_start_s / CN_TAG_EPOCH_S;
+    struct side *s = &sides[0];
+
+    (void)state;
+    start_with(100);
+    wait_alone(s);
+    assert_registered(s, epoch, 1);
+    idle(s, 2030);
+    assert_int_equal(s->heard[CN_ADMISSION_UPDATE], 7);
+    assert_registered(s, epoch, 2);
+    idle(s, 1201);
+    assert_int_equal(s->heard[CN_ADMISSION_UPDATE], 7 + 4);
+    assert_registered(s, epoch + 1, 1);
+    assert_false(s->more);
+    assert_in_range(s->heard[CN_ADMISSION_KEEP_ALIVE], 50, 80);
+}
+
+/* Side 0 waits with MANY wants, and its line takes no octet while its tags change. */
+static void block_in_update(void)
+{
+    struct side *s = &sides[0];
+    size_t size;
+
+    start_with(MANY);
+    while (s->session.state < CN_SESSION_WAITING) {
+        (void)side_send(s);
+        server_step(s);
+        (void)side_receive(s, SIZE_MAX);
+    }
+    now.utc_s += 2030;
+    for (int i = 0; i < 31; i++) {
+        now.ms += 1000;
+        while (cn_session_step(&s->session, now))
+            ;
+    }
+    (void)cn_session_output(&s->session, &size, now);
+    assert_int_equal(size, CN_SESSION_LIST_OUT_SIZE); /* and no more, as there is no room */
+}
+
+static void a_line_that_takes_nothing_is_given_up_and_not_asked_all_the_time(void **state)
+{
+    struct side *s = &sides[0];
+    uint64_t heard_ms;
+
+    (void)state;
+    block_in_update();
+    heard_ms = s->session.heard_ms;
+    while (s->session.state == CN_SESSION_WAITING) { /* no KEEP_ALIVE comes between */
+        assert_true(cn_session_deadline_ms(&s->session, now) > now.ms);
+        now.ms = cn_session_deadline_ms(&s->session, now);
+        (void)cn_session_step(&s->session, now);
+    }
+    assert_failed(s, CN_E_TIMEOUT);
+    assert_true(now.ms == heard_ms + 3ULL * KEEP_ALIVE_S * 1000);
+    assert_int_equal(s->heard[CN_ADMISSION_UPDATE], 0);
+}
+
+static void a_line_that_takes_again_gets_the_rest_and_then_keep_alives(void **state)
+{
+    struct side *s = &sides[0];
+
+    (void)state;
+    block_in_update();
+    now.ms += KEEP_ALIVE_S * 1000;
+    assert_false(cn_session_step(&s->session, now));
+    idle(s, 200);
+    assert_registered(s, now.utc_s / CN_TAG_EPOCH_S, 2);
+    assert_in_range(s->heard[CN_ADMISSION_KEEP_ALIVE], 3, 6);
+}
+
+static void being_joined_amid_an_update_goes_well(void **state)
+{
+    struct side *s = &sides[0];
+
+    (void)state;
+    block_in_update();
+    assert_err(cn_session_start(&sides[1].session, &sides[1].setup, now), CN_OK);
+    for (int i = 0; i < 2; i++) {
+        (void)side_send(&sides[1]);
+        server_step(&sides[1]);
+        (void)side_receive(&sides[1], SIZE_MAX);
+    }
+    assert_int_equal(sides[1].session.state, CN_SESSION_PROLOGUE);
+    (void)side_receive(s, SIZE_MAX);
+    assert_int_equal(s->session.state, CN_SESSION_PROLOGUE);
+    run_call(SIZE_MAX);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(sides[i].session.state, CN_SESSION_CLOSED);
+    /* what was in out, and no more */
+    assert_int_equal(s->heard[CN_ADMISSION_UPDATE], CN_SESSION_LIST_OUT_SIZE / CN_ADMISSION_SIZE);
+    assert_true(s->more);
+}
+
+static void an_answer_before_all_is_registered_is_refused(void **state)
+{
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        struct cn_admission_message joined = { .type = CN_ADMISSION_JOINED, .entry_count = 1 };
+        struct side *s = &sides[0];
+
+        begin(NULL);
+        start_with(MANY);
+        (void)side_send(s);
+        server_step(s);
+        (void)side_receive(s, SIZE_MAX);
+        (void)side_send(s); /* a part */
+        server_step(s);
+        assert_true(s->more);
+        joined.entry[0] = s->listed[0];
+        if (i == 0)
+            tell(s, &joined);
+        else
+            tell_type(s, CN_ADMISSION_WAITING);
+        (void)side_receive(s, SIZE_MAX);
+        assert_failed(s, CN_E_UNEXPECTED);
+        assert_false(side_send(s));
+    }
+}
+
+static void being_refused_amid_a_list_is_heard(void **state)
+{
+    struct side *s = &sides[0];
+
+    (void)state;
+    start_with(MANY);
+    (void)side_send(s);
+    server_step(s);
+    (void)side_receive(s, SIZE_MAX);
+    (void)side_send(s);
+    server_step(s);
+    tell(s, &(struct cn_admission_message) { .type = CN_ADMISSION_REFUSED,
+                                             .reason = CN_VERDICT_OVER_LIMIT });
+    (void)side_receive(s, SIZE_MAX);
+    assert_failed(s, CN_E_ADMISSION);
+    assert_int_equal(s->session.verdict.verdict, CN_VERDICT_OVER_LIMIT);
+    assert_false(side_send(s));
 }
 
 /* Sides 0 and 1 anew, of which one has an RSA key. */
@@ -1249,6 +1477,15 @@ int main(void)
         TEST(ends_whose_clocks_differ_by_minutes_meet_around_the_hour),
         TEST(the_want_that_was_met_is_the_one_joined),
         TEST(two_who_both_call_do_not_meet),
+        TEST(lists_longer_than_a_message_come_in_several),
+        TEST(a_server_that_allows_fewer_is_told_nothing),
+        TEST(one_want_is_always_allowed),
+        TEST(tags_of_many_change_around_the_hour),
+        TEST(a_line_that_takes_nothing_is_given_up_and_not_asked_all_the_time),
+        TEST(a_line_that_takes_again_gets_the_rest_and_then_keep_alives),
+        TEST(being_joined_amid_an_update_goes_well),
+        TEST(an_answer_before_all_is_registered_is_refused),
+        TEST(being_refused_amid_a_list_is_heard),
         TEST(with_rsa_messages_leave_when_time_tells_no_size),
         TEST(a_prologue_that_comes_early_lets_nothing_out_early),
         TEST(a_clock_that_begins_at_0_is_a_clock),
