@@ -192,12 +192,13 @@ static void the_last_of_a_pool_is_for_small_chunks(void **state)
     size_t size;
 
     (void)state;
-    cn_pool_init(&pool, &memory, 8 * BIG, 4 * CN_CHUNK_SIZE_MIN);
+    /* of the size that would leave less than that to the last but one of 64 KiB */
+    cn_pool_init(&pool, &memory, 8 * BIG + 3 * CN_CHUNK_SIZE_MIN, 4 * CN_CHUNK_SIZE_MIN);
     cn_buffer_init(&b, &pool);
     while (pool.size_max - pool.used_size >= BIG)
         assert_err(cn_buffer_append(&b, model, SMALL), CN_OK);
     while (cn_buffer_reserve(&b, &size)) { /* to the last */
-        assert_true(size < 64 * 1024 || pool.size_max - pool.used_size >= 4 * CN_CHUNK_SIZE_MIN);
+        assert_true(size < 32 * 1024 || pool.size_max - pool.used_size >= 4 * CN_CHUNK_SIZE_MIN);
         cn_buffer_commit(&b, size);
     }
     assert_true(pool.size_max - pool.used_size < CN_CHUNK_SIZE_MIN);
