@@ -388,6 +388,7 @@ void cn_judging_differs(struct cn_receiving *r, uint32_t index)
 
     r->done -= file->counted;
     file->counted = 0;
+    cn_content_wipe(&file->content);
     cn_receiving_set_state(r, file, CN_RECEIVING_TOLD);
     if (r->again_count++ == 0)
         r->again_first = index;
