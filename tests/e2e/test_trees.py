@@ -15,7 +15,7 @@ import termios
 
 import pytest
 
-from ctl_helper import BUILD
+from ctl_helper import BUILD, preload
 from live import until
 
 MIB = 1 << 20
@@ -705,6 +705,25 @@ def test_a_sender_whose_partner_decides_says_what_it_waits_for(world, source, ta
     taking.answer("y\n")
     giving.end(0)
     assert taking.end() == 0
+
+
+def test_a_disk_that_is_slow_is_told_of_and_stops_nobody(world, source, target):
+    """Also when all has come, and what has come is stored."""
+    make(source, {b"a": b"a"})
+    (world.bob.home / "journals").mkdir(0o700, exist_ok=True)
+    slow = target.parent / "slow"
+    taking = world.start(world.bob, "receive", "ann", "-d", target, "--json",
+                         env={**preload("slow_disk.so", target.parent), "SLOW_DISK_FILE": str(slow)})
+    taking.says("waiting for ann")
+    slow.touch()
+    giving = world.start(world.ann, "send", "bob", source / "a")
+    taking.says("nothing moves: waiting for the disk here")
+    giving.says("nothing moves: waiting for the receiver's disk")
+    assert {"v": 1, "event": "stall", "reason": "disk"} in events_of(taking)
+    slow.unlink()
+    giving.end(0)
+    taking.end(0)
+    assert os.listdir(target) == ["a"]
 
 
 def test_what_is_offered_as_json(world, source, target):
