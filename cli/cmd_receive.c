@@ -17,10 +17,11 @@ static const struct cn_option options[] = {
       "go on waiting for further calls, until interrupted" },
     { "wait", 0, "SECONDS", offsetof(struct cn_cli, wait),
       "give up when the partner has not come by then (no limit)" },
+    CN_OPTION_RESUME("604800, a week"),
     { NULL, 0, NULL, 0, NULL },
 };
 
-static bool conflict_read(struct cn_cli *cli, enum cn_receiving_conflict *conflict)
+bool cn_conflict_read(struct cn_cli *cli, enum cn_receiving_conflict *conflict)
 {
     static const char *const words[] = {
         [CN_CONFLICT_SKIP] = "skip",
@@ -43,7 +44,7 @@ static bool conflict_read(struct cn_cli *cli, enum cn_receiving_conflict *confli
 }
 
 /* The directory is looked at before anybody is called. */
-static int not_to_receive(struct cn_cli *cli, enum cn_err err)
+int cn_receive_cannot(struct cn_cli *cli, enum cn_err err)
 {
     const struct cn_detail *detail = cn_home_detail(cli->home);
 
@@ -62,7 +63,10 @@ static int receive_call(struct cn_cli *cli, const struct cn_receiving_options *r
 {
     struct cn_transferring t = {
         .cli = cli,
-        .dial = { .name = cli->arguments[0], .partner_command = "send", .events_fd = -1 },
+        .dial = { .name = cli->arguments[0],
+                  .partner_command = "send",
+                  .resume_s = CN_RESUME_FILES_S,
+                  .events_fd = -1 },
         .asks = receive->ask,
     };
     enum cn_err err = cn_receiving_open(&t.receiving, cli->home, receive);
@@ -70,7 +74,7 @@ static int receive_call(struct cn_cli *cli, const struct cn_receiving_options *r
 
     *was_open = false;
     if (err != CN_OK) {
-        code = not_to_receive(cli, err);
+        code = cn_receive_cannot(cli, err);
         cn_dial_over(cli, &t.dial, code);
         return code;
     }
@@ -92,7 +96,7 @@ static int run(struct cn_cli *cli)
     bool was_open;
     int code;
 
-    if (!conflict_read(cli, &receive.conflict)) {
+    if (!cn_conflict_read(cli, &receive.conflict)) {
         const struct cn_dial dial = { .name = receive.contact, .events_fd = -1 };
 
         code = cn_misuse(cli, "--on-conflict wants skip, rename or overwrite");

@@ -5,13 +5,16 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/asking.h"
 #include "connect.h"
 
 enum { SHARED_MS_MIN = 50, SHARED_MS_MAX = 5000 }; /* before one that was replaced comes back */
+enum { CALL_DESCRIPTOR_COUNT = 8 }; /* that one takes to come to wait, with some to spare */
 enum {
     CALLER_WAIT_S = 600,
     CLOCK_TEXT_SIZE = CN_SPAN_TEXT_SIZE + 16,
@@ -195,6 +198,50 @@ int cn_dial_ended(struct cn_cli *cli, struct cn_dial *dial, enum cn_err err)
     return cn_fail(cli, err, "the call failed");
 }
 
+static void resumed_text(const struct cn_dial *dial, char text[CN_LINE_TEXT_SIZE])
+{
+    char span[CN_SPAN_TEXT_SIZE];
+
+    cn_span_text((int64_t)(cn_connect_clock_ms() - dial->lost_ms + 500) / 1000, span);
+    snprintf(text, CN_LINE_TEXT_SIZE, "resumed after %s, nothing is lost", span);
+}
+
+bool cn_dial_line(const struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event,
+                  char text[CN_LINE_TEXT_SIZE])
+{
+    switch ((int)event->type) {
+    case CN_EVENT_QUIET:
+        snprintf(text, CN_LINE_TEXT_SIZE, "nothing is heard of %s", dial->name);
+        cn_dial_event(cli, dial, "quiet", "");
+        return true;
+    case CN_EVENT_HEARD:
+        snprintf(text, CN_LINE_TEXT_SIZE, "%s is heard again", dial->name);
+        cn_dial_event(cli, dial, "heard", "");
+        return true;
+    case CN_EVENT_LOST:
+        dial->lost_ms = cn_connect_clock_ms();
+        snprintf(text, CN_LINE_TEXT_SIZE, "the line to %s is lost; reconnecting", dial->name);
+        cn_dial_event(cli, dial, "lost", "");
+        return true;
+    case CN_EVENT_RESUMED:
+        resumed_text(dial, text);
+        cn_dial_event(cli, dial, "resumed", "");
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool cn_dial_tell_line(const struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event)
+{
+    char text[CN_LINE_TEXT_SIZE];
+
+    if (!cn_dial_line(cli, dial, event, text))
+        return false;
+    cn_say(cli, "%s", text);
+    return true;
+}
+
 static void opened(struct cn_cli *cli, struct cn_dial *dial)
 {
     dial->is_open = true;
@@ -259,6 +306,12 @@ int cn_dial_take(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event
     case CN_EVENT_WRITABLE:
     case CN_EVENT_PROGRESS:
         break;
+    case CN_EVENT_QUIET:
+    case CN_EVENT_HEARD:
+    case CN_EVENT_LOST:
+    case CN_EVENT_RESUMED:
+        (void)cn_dial_tell_line(cli, dial, event);
+        break;
     }
     return CN_EXIT_DONE;
 }
@@ -286,6 +339,16 @@ static bool wait_time(struct cn_cli *cli, bool answer, int64_t *ms)
 {
     *ms = answer ? -1 : (int64_t)CALLER_WAIT_S * 1000;
     return !cli->wait || cn_seconds(cli->wait, ms);
+}
+
+/* CN_EXIT_DONE, or what is wrong has been said. */
+static int times_read(struct cn_cli *cli, bool answer, int64_t *wait_ms, int64_t *resume_ms)
+{
+    if (!wait_time(cli, answer, wait_ms))
+        return cn_misuse(cli, "--wait wants a number of seconds");
+    if (cli->resume_for && !cn_seconds(cli->resume_for, resume_ms))
+        return cn_misuse(cli, "--resume-for wants a number of seconds");
+    return CN_EXIT_DONE;
 }
 
 /* Of one that dials again: what is left of the time that it had at first. */
@@ -320,6 +383,24 @@ bool cn_is_shortage(int system_error)
     return system_error == EMFILE || system_error == ENFILE || system_error == ENOMEM;
 }
 
+bool cn_has_room(void)
+{
+    int fd[CALL_DESCRIPTOR_COUNT];
+    int count = 0;
+    int error = 0;
+
+    while (count < CALL_DESCRIPTOR_COUNT && error == 0) {
+        fd[count] = eventfd(0, EFD_CLOEXEC);
+        if (fd[count] >= 0)
+            count++;
+        else
+            error = errno;
+    }
+    while (count > 0)
+        close(fd[--count]);
+    return !cn_is_shortage(error);
+}
+
 static bool is_shortage(const struct cn_cli *cli, enum cn_err err)
 {
     return err == CN_E_MEMORY ||
@@ -330,6 +411,7 @@ int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service
                   bool caller, bool answer)
 {
     struct cn_call_options options = { dial->name, service, caller, 0 };
+    int64_t resume_ms = (dial->resume_s ? dial->resume_s : CN_RESUME_S) * 1000;
     struct cn_contact_info info;
     enum cn_err err;
     int code = cn_dial_events(cli, dial);
@@ -337,14 +419,16 @@ int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service
     if (code != CN_EXIT_DONE)
         return code;
     dial->patient = answer;
-    if (!wait_time(cli, answer, &options.wait_ms)) {
-        code = cn_misuse(cli, "--wait wants a number of seconds");
+    code = times_read(cli, answer, &options.wait_ms, &resume_ms);
+    if (code != CN_EXIT_DONE) {
         cn_dial_over(cli, dial, code);
         return code;
     }
     if (dial->shared)
         wait_shorten(dial, &options.wait_ms);
     cn_tell_expiry(cli);
+    if (service != CN_CALL_FORWARD || !caller) /* which no agent waits for */
+        cn_asking_leave(cli, dial->name, service, caller);
     err = cn_call_open(&dial->call, cli->home, &options);
     dial->is_starved = err != CN_OK && dial->can_starve && is_shortage(cli, err);
     if (dial->is_starved)
@@ -354,6 +438,7 @@ int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service
         cn_dial_over(cli, dial, code);
         return code;
     }
+    cn_call_set_resume(dial->call, (uint32_t)((resume_ms + 999) / 1000));
     if (cn_call_admission_note(dial->call)->unlocked && !cli->told_unlocked)
         cn_warn(CN_WARN_UNLOCKED);
     if (cn_contact_show(cli->home, dial->name, &info) == CN_OK)

@@ -189,6 +189,7 @@ void cn_tunneling_tell(struct cn_tunneling *t)
             tell_json(t, &e, "listening");
             break;
         case CN_TUNNEL_EVENT_OPENED:
+            t->opened++;
             if (t->cli->verbose)
                 cn_say(t->cli, "connected with %s", e.address);
             tell_json(t, &e, "opened");
@@ -230,6 +231,8 @@ static void take_event(struct cn_tunneling *t, const struct cn_event *event)
         return;
     cn_tunneling_tell(t); /* what became of connections goes before the end of the call */
     t->closed |= event->type == CN_EVENT_CLOSED;
+    if (t->dial.is_open && cn_dial_tell_line(t->cli, &t->dial, event))
+        return;
     if (t->dial.is_open && event->type != CN_EVENT_CLOSED)
         return;
     code = t->dial.is_open ? cn_dial_ended(t->cli, &t->dial, event->err)
