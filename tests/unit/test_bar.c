@@ -123,5 +123,5 @@ int main(void)
         cmocka_unit_test(a_text_is_cut_between_characters),
     };
 
-    return cmocka_run_group_tests_name("bar", tests, NULL, NULL);
+    return cmocka_run_group_tests_name("bar", tests, crypto_setup, crypto_teardown);
 }
