@@ -41,6 +41,7 @@ void cn_mux_wipe(struct cn_mux *mux)
 
     if (!mux)
         return;
+    cn_mux_share_extra(mux, NULL);
     while ((link = cn_list_first(&mux->all)))
         cn_stream_drop(STREAM(link, in_all));
     mux->borrower = NULL;
