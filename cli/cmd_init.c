@@ -2,39 +2,23 @@
 
 #include <stddef.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "passphrase.h"
 
 static const struct cn_option options[] = {
-    { "rsa", 0, "BITS", offsetof(struct cn_cli, rsa),
-      "RSA of 2048, 3072, 4096 or 8192 bits instead of X25519" },
+    { "rsa", 0, "2048|3072|4096|8192", offsetof(struct cn_cli, rsa),
+      "an RSA key of so many bits instead of X25519" },
     { "passphrase", 0, NULL, offsetof(struct cn_cli, passphrase),
       "seal it under a passphrase, which is asked for" },
     { NULL, 0, NULL, 0, NULL },
 };
 
-static bool bits_of(const char *text, unsigned *bits)
-{
-    static const char *const sizes[] = { "2048", "3072", "4096", "8192" };
-
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        if (strcmp(text, sizes[i]) == 0) {
-            *bits = (unsigned)strtoul(text, NULL, 10);
-            return true;
-        }
-    }
-    return false;
-}
-
 static int run(struct cn_cli *cli)
 {
-    unsigned bits = 0;
+    unsigned bits = cli->rsa ? (unsigned)strtoul(cli->rsa, NULL, 10) : 0;
     const char *kind;
     enum cn_err err;
 
-    if (cli->rsa && !bits_of(cli->rsa, &bits))
-        return cn_misuse(cli, "RSA keys have 2048, 3072, 4096 or 8192 bits");
     if (cli->passphrase && cn_home_identity_kind(cli->home, &kind) == CN_E_ABSENT) {
         int code = cn_passphrase_set(cli);
 
@@ -58,7 +42,7 @@ static int run(struct cn_cli *cli)
 
 const struct cn_command cn_cmd_init = {
     .name = "init",
-    .usage = "init [--rsa BITS] [--passphrase]",
+    .usage = "init [--rsa 2048|3072|4096|8192] [--passphrase]",
     .summary = "Make your identity: the keys that your contacts know you by",
     .help = "`cyphernet join` makes the default one (X25519 and ML-KEM-768) if there is none.\n",
     .options = options,
