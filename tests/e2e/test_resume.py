@@ -87,6 +87,22 @@ def test_a_pipe_loses_nothing_however_often_its_line_is_cut(line, times, size):
     assert proxy.change.left == 0
 
 
+def test_files_in_a_talk_go_on_when_its_line_is_cut(line, tmp_path):
+    world, proxy, ann, bob = line
+    content = random.Random(5).randbytes(10_000_000)
+    (tmp_path / "big").write_bytes(content)
+    (tmp_path / "target").mkdir()
+    said = f"before\n/send {tmp_path}/big\nafter\n".encode()
+    proxy.change = Cutter(5, 1_000_000, 5)
+    one = world.start(ann, "talk", "bob", "--commands", stdin=said, resume=RESUME)
+    other = world.start(bob, "talk", "ann", "--yes", "-d", tmp_path / "target", resume=RESUME)
+    one.end(0)
+    other.end(0)
+    assert (tmp_path / "target" / "big").read_bytes() == content
+    assert [line.split(": ")[1] for line in other.got().decode().splitlines()] == ["before", "after"]
+    assert "nothing is lost" in one.said() and proxy.change.left == 0
+
+
 def test_a_record_that_was_changed_on_the_way_costs_a_line_and_nothing_else(line):
     world, proxy, ann, bob = line
     there = random.Random(3).randbytes(3_000_000)
