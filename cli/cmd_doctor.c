@@ -6,6 +6,8 @@
 #include <sys/resource.h>
 #include <time.h>
 
+#include "agent/asking.h"
+#include "agent/queue.h"
 #include "dial.h"
 #include "home.h"
 #include "passphrase.h"
@@ -306,6 +308,31 @@ static void check_contacts(struct report *report)
     free(contacts);
 }
 
+/* Of who has nothing to do with it nothing is said. */
+static void check_agent(struct report *report)
+{
+    struct cn_delivery *list = NULL;
+    size_t count = 0, failed = 0;
+    bool there = cn_asking_is_there(report->cli);
+    enum cn_err err = cn_queue_list(report->cli->home, &list, &count);
+
+    if (err != CN_OK) {
+        tell_failure(report, "queue", err);
+        return;
+    }
+    for (size_t i = 0; i < count; i++)
+        failed += list[i].failed[0] != '\0';
+    cn_queue_free(list, count);
+    if (!there && count > failed)
+        tell(report, "agent", CN_EXIT_FAILED, "systemctl --user enable --now cyphernet-agent",
+             "not running, and %zu deliveries wait", count - failed);
+    else if (there)
+        tell(report, "agent", CN_EXIT_DONE, NULL, "running; %zu deliveries wait", count - failed);
+    if (failed > 0)
+        tell(report, "queue", CN_EXIT_DONE, "`cyphernet queue` says why",
+             "%zu deliveries cannot be made", failed);
+}
+
 static int run(struct cn_cli *cli)
 {
     struct report report = { cli, CN_EXIT_DONE };
@@ -316,6 +343,7 @@ static int run(struct cn_cli *cli)
     check_identity(&report);
     check_preferences(&report);
     check_contacts(&report);
+    check_agent(&report);
     check_admission(&report);
     return report.code;
 }

@@ -98,6 +98,14 @@ def test_what_is_cancelled_is_gone(pair, tmp_path):
     assert f"nothing is queued as '{one}'" in ann.bad(1, "queue", "cancel", one)
 
 
+def test_the_doctor_sees_what_waits_for_no_agent(pair, tmp_path):
+    ann, _ = pair
+    assert "agent" not in ann.run("doctor").stdout
+    queued(ann, tmp_path)
+    [line] = [line for line in ann.run("doctor").stdout.splitlines() if " agent " in line]
+    assert line.startswith("BAD") and "not running, and 1 deliveries wait" in line and "systemctl" in line
+
+
 @pytest.mark.parametrize("name", ["", "../identity", "identity", "abc", "\x1b[2J"])
 def test_nothing_else_is_cancelled(ann, name):
     assert "nothing is queued as" in ann.bad(1, "queue", "cancel", name)

@@ -596,6 +596,7 @@ def test_the_socket_is_the_users_alone(world):
     agent(world, world.bob, "")
     assert (world.bob.home / "agent.socket").stat().st_mode & 0o777 == 0o600
     assert asked(world.bob, b"1 here\n") == b"ok\n"
+    assert "running; 0 deliveries wait" in world.bob.ok("doctor").stdout
 
 
 @pytest.mark.parametrize(
