@@ -1,31 +1,15 @@
 #include "cli.h"
 
 #include <stddef.h>
-#include <stdlib.h>
-#include <string.h>
 
 #include "passphrase.h"
 
 static const struct cn_option options[] = {
-    { "rsa", 0, "BITS", offsetof(struct cn_cli, rsa),
-      "RSA of 2048, 3072, 4096 or 8192 bits instead of X25519" },
+    { "rsa", 0, "BITS", offsetof(struct cn_cli, rsa), CN_RSA_HELP },
     { "passphrase", 0, NULL, offsetof(struct cn_cli, passphrase),
       "seal it under a passphrase, which is asked for" },
     { NULL, 0, NULL, 0, NULL },
 };
-
-static bool bits_of(const char *text, unsigned *bits)
-{
-    static const char *const sizes[] = { "2048", "3072", "4096", "8192" };
-
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        if (strcmp(text, sizes[i]) == 0) {
-            *bits = (unsigned)strtoul(text, NULL, 10);
-            return true;
-        }
-    }
-    return false;
-}
 
 static int run(struct cn_cli *cli)
 {
@@ -33,8 +17,8 @@ static int run(struct cn_cli *cli)
     const char *kind;
     enum cn_err err;
 
-    if (cli->rsa && !bits_of(cli->rsa, &bits))
-        return cn_misuse(cli, "RSA keys have 2048, 3072, 4096 or 8192 bits");
+    if (cli->rsa && !cn_rsa_bits(cli->rsa, &bits))
+        return cn_misuse(cli, "%s", CN_RSA_MISUSE);
     if (cli->passphrase && cn_home_identity_kind(cli->home, &kind) == CN_E_ABSENT) {
         int code = cn_passphrase_set(cli);
 

@@ -37,6 +37,8 @@ int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service servi
 int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service service,
                   bool caller, bool answer);
 int cn_dial_take(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event);
+/* CN_EVENT_CARDS of an open call, whose other events are somebody else's. */
+void cn_dial_cards(struct cn_cli *cli, const struct cn_dial *dial, enum cn_err err);
 /* Say why an open call ended with err; the exit code. */
 int cn_dial_ended(struct cn_cli *cli, struct cn_dial *dial, enum cn_err err);
 /* An event for --events and --json: one JSON object a line. extra: further members, ",\"k\":1", or

@@ -279,6 +279,10 @@ static void tell_kept(struct cn_transferring *t)
 static void take_call_event(struct cn_transferring *t, const struct cn_event *event)
 {
     engine_take(t, event);
+    if (event->type == CN_EVENT_CARDS) {
+        cn_progress_clear(&t->progress);
+        cn_dial_cards(t->cli, &t->dial, event->err);
+    }
     if (event->type != CN_EVENT_CLOSED)
         return;
     t->closed = true;

@@ -111,6 +111,11 @@ static void side_wipe(struct side *s)
     s->delivered = 0;
 }
 
+static struct cn_want want_of(const struct subscriber *who, enum cn_service service, void *user)
+{
+    return (struct cn_want) { &who->pair, &who->identity, service, false, false, user };
+}
+
 static void side_start(struct side *s, const struct subscriber *who, uint8_t number)
 {
     side_wipe(s);
@@ -118,10 +123,9 @@ static void side_start(struct side *s, const struct subscriber *who, uint8_t num
     s->flip_at = s->cut_at = UINT64_MAX;
     s->asks = number % 2 == 0;
     cn_mux_init(&s->mux, &heap, who->pair.role);
-    s->want[0] = (struct cn_want) { &who->pair, CN_SERVICE_TALK, false, NULL };
+    s->want[0] = want_of(who, CN_SERVICE_TALK, NULL);
     s->setup = (struct cn_session_setup) { .crypto = &crypto,
                                            .random = &seeded,
-                                           .identity = &who->identity,
                                            .fingerprint = &s->fingerprint,
                                            .want = s->want,
                                            .want_count = 1 };
@@ -1058,9 +1062,8 @@ static void the_want_that_was_met_is_the_one_joined(void **state)
 
         begin(NULL);
         for (size_t i = 0; i < COUNT(services); i++) { /* would call and be called */
-            want[2 * i] = (struct cn_want) { &people[0].pair, services[i], true, &services[i] };
-            want[2 * i + 1] =
-                (struct cn_want) { &people[0].pair, services[i], false, &services[i] };
+            want[2 * i] = want[2 * i + 1] = want_of(&people[0], services[i], &services[i]);
+            want[2 * i].caller = true;
         }
         sides[0].setup.want_count = 2 * COUNT(services);
         sides[1].want[0].service = services[met];
@@ -1096,7 +1099,7 @@ static void start_with(size_t count)
     struct side *s = &sides[0];
 
     for (size_t i = 0; i < count; i++)
-        s->want[i] = (struct cn_want) { &people[0].pair, CN_SERVICE_PIPE, false, NULL };
+        s->want[i] = want_of(&people[0], CN_SERVICE_PIPE, NULL);
     s->want[count - 1].service = CN_SERVICE_TALK;
     s->setup.want_count = count;
     verdict.tag_count_max = (uint16_t)(count * CN_TAG_EPOCH_COUNT_MAX);
