@@ -563,15 +563,15 @@ static bool look(struct cn_call *call, struct cn_now now)
     return true;
 }
 
-/* Events that lend octets of the record in hand come first: the owner looks before the next. */
-static void running_step(struct cn_call *call, struct cn_now now)
+static bool running_step(struct cn_call *call, struct cn_now now)
 {
     struct cn_session *session = &call->secrets->session;
 
-    while (!call->mux.borrower && cn_session_step(session, now)) {
-        if (session->state == CN_SESSION_OPEN && !session->mux)
-            running_open(call, now);
-    }
+    if (!cn_session_step(session, now))
+        return false;
+    if (session->state == CN_SESSION_OPEN && !session->mux)
+        running_open(call, now);
+    return true;
 }
 
 static void running_process(struct cn_call *call, struct cn_now now)
@@ -582,9 +582,15 @@ static void running_process(struct cn_call *call, struct cn_now now)
         cn_handing_step(&call->secrets->handing, now.ms);
     else if (look(call, now))
         return;
-    running_step(call, now);
-    if (!call->mux.borrower && session->state < CN_SESSION_CLOSED && line_read(call, now))
-        running_step(call, now);
+    /* events that lend octets of the record in hand come first: the owner looks before the next */
+    while (running_step(call, now)) {
+        if (call->mux.borrower || session->state == CN_SESSION_FAILED)
+            break;
+    }
+    if (!call->mux.borrower && session->state < CN_SESSION_CLOSED && line_read(call, now)) {
+        while (!call->mux.borrower && running_step(call, now))
+            ;
+    }
     tell_states(call, now);
     if (session->state != CN_SESSION_FAILED)
         line_write(call, now);

@@ -1292,6 +1292,72 @@ static void being_refused_amid_a_list_is_heard(void **state)
     assert_false(side_send(s));
 }
 
+/* Side 0 anew, with wants for both services, some of them late. */
+static void start_late(bool first, bool second)
+{
+    struct side *s = &sides[0];
+
+    s->want[0] = want_of(&people[0], CN_SERVICE_TALK, NULL);
+    s->want[1] = want_of(&people[0], CN_SERVICE_PIPE, NULL);
+    s->want[0].late = first;
+    s->want[1].late = second;
+    s->setup.want_count = 2;
+    assert_err(cn_session_start(&s->session, &s->setup, now), CN_OK);
+}
+
+static void what_is_late_is_registered_after_a_while(void **state)
+{
+    const uint64_t epoch = epoch_start_s / CN_TAG_EPOCH_S;
+    struct side *s = &sides[0];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        uint64_t until_ms;
+
+        begin(NULL);
+        start_late(i == 0, i == 1);
+        until_ms = now.ms + CN_SESSION_LATE_MS;
+        wait_alone(s);
+        assert_int_equal(s->registered_count, 1);
+        assert_true(cn_session_deadline_ms(&s->session, now) == until_ms);
+        idle(s, CN_SESSION_LATE_MS / 1000 - 1);
+        assert_int_equal(s->heard[CN_ADMISSION_UPDATE], 0);
+        idle(s, 1);
+        assert_int_equal(s->heard[CN_ADMISSION_UPDATE], 1);
+        assert_registered(s, epoch, 1);
+        assert_true(cn_session_deadline_ms(&s->session, now) > now.ms + 1000);
+        idle(s, 2100); /* they stay when the hour comes */
+        assert_registered(s, epoch, 2);
+    }
+}
+
+static void if_all_are_late_none_is(void **state)
+{
+    struct side *s = &sides[0];
+
+    (void)state;
+    start_late(true, true);
+    wait_alone(s);
+    assert_registered(s, epoch_start_s / CN_TAG_EPOCH_S, 1);
+    idle(s, 60);
+    assert_int_equal(s->heard[CN_ADMISSION_UPDATE], 0);
+}
+
+static void who_comes_before_is_met_under_what_is_not_late(void **state)
+{
+    (void)state;
+    start_late(true, false); /* side 1 would talk */
+    run_pair(sides, SIZE_MAX);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(sides[i].session.state, CN_SESSION_WAITING);
+    sides[1].want[0].service = CN_SERVICE_PIPE;
+    assert_err(cn_session_start(&sides[1].session, &sides[1].setup, now), CN_OK);
+    sides[1].at = AT_HELLO;
+    run_call(SIZE_MAX);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(sides[i].session.state, CN_SESSION_CLOSED);
+}
+
 /* Sides 0 and 1 anew, of which one has an RSA key. */
 static void rsa_start(void)
 {
@@ -1489,6 +1555,9 @@ int main(void)
         TEST(being_joined_amid_an_update_goes_well),
         TEST(an_answer_before_all_is_registered_is_refused),
         TEST(being_refused_amid_a_list_is_heard),
+        TEST(what_is_late_is_registered_after_a_while),
+        TEST(if_all_are_late_none_is),
+        TEST(who_comes_before_is_met_under_what_is_not_late),
         TEST(with_rsa_messages_leave_when_time_tells_no_size),
         TEST(a_prologue_that_comes_early_lets_nothing_out_early),
         TEST(a_clock_that_begins_at_0_is_a_clock),
