@@ -1159,7 +1159,7 @@ static void tags_of_many_change_around_the_hour(void **state)
 
     (void)state;
     start_with(100);
-    run_until(s, CN_SESSION_WAITING);
+    wait_alone(s);
     assert_registered(s, epoch, 1);
     idle(s, 2030);
     assert_int_equal(s->heard[CN_ADMISSION_UPDATE], 7);
