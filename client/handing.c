@@ -10,7 +10,7 @@
 
 static void handed_end(struct cn_handed *handed, uint32_t code)
 {
-    if (cn_stream_state(handed->stream) == CN_STREAM_OPEN && code != CN_HANDING_GIVEN_UP)
+    if (cn_stream_state(handed->stream) != CN_STREAM_RESET && code != CN_HANDING_GIVEN_UP)
         cn_stream_reset(handed->stream, code);
     cn_stream_release(handed->stream);
     handed->stream = NULL;
@@ -58,10 +58,19 @@ static enum cn_err receive_card(const struct cn_handing *h, struct cn_handed *ha
     return cn_card_decode(card, cn_home_crypto(h->home), handed->in + 2, size);
 }
 
-/* The partner has given it up, or ended it where something should still come. */
-static bool is_cut(const struct cn_handed *handed)
+/* Nothing more comes. */
+static bool is_over(const struct cn_handed *handed)
 {
     return cn_stream_state(handed->stream) != CN_STREAM_OPEN;
+}
+
+/* Why, if it was not whole. */
+static enum cn_err cut_why(const struct cn_handed *handed)
+{
+    if (cn_stream_state(handed->stream) == CN_STREAM_ENDED)
+        return CN_E_FORMAT;
+    return cn_stream_reset_code(handed->stream) == CN_HANDING_GIVEN_UP ? CN_E_CANCELLED
+                                                                       : CN_E_REFUSED;
 }
 
 static void tell(struct cn_handing *h, enum cn_err err)
@@ -91,7 +100,7 @@ static void mine_look(struct cn_handing *h)
     if (err == CN_OK)
         err = cn_rotation_answered(h->home, h->contact, h->pair, &h->mine.card, &theirs);
     cn_card_wipe(&theirs);
-    if (err == CN_E_MORE && !is_cut(&h->mine))
+    if (err == CN_E_MORE && !is_over(&h->mine))
         return;
     if (err == CN_OK) {
         cn_stream_finish(h->mine.stream);
@@ -100,8 +109,7 @@ static void mine_look(struct cn_handing *h)
         return;
     }
     if (err == CN_E_MORE)
-        err = cn_stream_reset_code(h->mine.stream) == CN_HANDING_GIVEN_UP ? CN_E_CANCELLED
-                                                                          : CN_E_REFUSED;
+        err = cut_why(&h->mine);
     if (err != CN_E_CANCELLED && err != CN_E_ABSENT) /* it is made up for in the next call */
         tell(h, err);
     handed_end(&h->mine, cn_err_blame(err) == CN_BLAME_PEER ? CN_HANDING_BAD : CN_HANDING_FAILED);
@@ -124,8 +132,10 @@ static void theirs_answer(struct cn_handing *h)
     struct cn_card mine = { 0 };
     enum cn_err err = receive_card(h, &h->theirs, &h->theirs.card);
 
-    if (err == CN_E_MORE && !is_cut(&h->theirs))
+    if (err == CN_E_MORE && !is_over(&h->theirs))
         return;
+    if (err == CN_E_MORE)
+        err = cut_why(&h->theirs);
     if (err == CN_OK)
         err = cn_rotation_take(h->home, h->contact, h->pair, &h->theirs.card, &mine);
     if (err == CN_OK && !send_card(&h->theirs, &mine))
@@ -136,7 +146,7 @@ static void theirs_answer(struct cn_handing *h)
         h->theirs.taken = true;
         return;
     }
-    if (err != CN_E_MORE && err != CN_E_ABSENT)
+    if (err != CN_E_CANCELLED && err != CN_E_ABSENT)
         tell(h, err);
     handed_end(&h->theirs, cn_err_blame(err) == CN_BLAME_PEER ? CN_HANDING_BAD : CN_HANDING_FAILED);
 }
@@ -154,7 +164,7 @@ static void theirs_end(struct cn_handing *h)
         if (err != CN_E_ABSENT)
             tell(h, err);
         handed_end(&h->theirs, CN_HANDING_GIVEN_UP);
-    } else if (is_cut(&h->theirs)) {
+    } else if (is_over(&h->theirs)) {
         handed_end(&h->theirs, CN_HANDING_GIVEN_UP);
     }
 }
@@ -195,7 +205,7 @@ bool cn_handing_take(struct cn_handing *handing, struct cn_stream *stream, enum 
         theirs_answer(handing);
     if (stream == handing->theirs.stream && handing->theirs.taken)
         theirs_end(handing);
-    if (stream == handing->mine.stream && handing->mine.taken && is_cut(&handing->mine))
+    if (stream == handing->mine.stream && handing->mine.taken && is_over(&handing->mine))
         handed_end(&handing->mine, CN_HANDING_GIVEN_UP);
     return true;
 }

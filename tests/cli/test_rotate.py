@@ -1,4 +1,4 @@
-"""Changing the identity: what is told, refused and kept. Calls that move contacts are in tests/e2e/test_rotate.py."""
+"""Changing the identity: what is told, refused and kept. Calls that move contacts are in tests/e2e/test_moving_on.py."""
 
 import json
 
