@@ -252,15 +252,17 @@ enum cn_err cn_home_identities(struct cn_home *home, struct cn_identities *ident
 {
     enum cn_err err = cn_home_identity(home, &identities->now);
 
-    identities->has_next = false;
+    identities->has_next = identities->next_is_now = false;
     if (err != CN_OK)
         return err;
     err = cn_home_identity_read(home, CN_IDENTITY_NEXT_FILE, &identities->next);
-    if (err == CN_OK) /* the same: it has taken the place of the old one, but for this file */
-        identities->has_next =
-            memcmp(identities->next.id, identities->now.id, sizeof identities->now.id) != 0;
-    else if (err != CN_E_ABSENT)
+    if (err == CN_OK) {
+        identities->next_is_now =
+            memcmp(identities->next.id, identities->now.id, sizeof identities->now.id) == 0;
+        identities->has_next = !identities->next_is_now;
+    } else if (err != CN_E_ABSENT) {
         cn_identity_wipe(&identities->now);
+    }
     return err == CN_E_ABSENT ? CN_OK : err;
 }
 

@@ -82,6 +82,7 @@ struct cn_identities {
     struct cn_identity now;
     struct cn_identity next;
     bool has_next;
+    bool next_is_now; /* it has taken the place of the old one, but its file is still there */
 };
 void cn_identities_wipe(struct cn_identities *identities);
 /* CN_E_ABSENT: not even the first. */

@@ -39,36 +39,33 @@ static enum cn_err old_visit(struct cn_home *home, const char *name,
     return needs_old(context, contact) ? cn_home_fail(home, CN_E_EXISTS, 0, NULL) : CN_OK;
 }
 
-/* The new identity takes the old one's place. Interrupted between the two, both files hold it. */
-static enum cn_err old_replace(struct cn_home *home, const struct cn_identities *identities)
+static enum cn_err next_unlink(struct cn_home *home)
 {
     char path[PATH_MAX];
-    enum cn_err err = cn_home_identity_store(home, CN_IDENTITY_FILE, &identities->next);
 
     cn_home_path(home, CN_IDENTITY_NEXT_FILE, path);
-    if (err == CN_OK && unlink(path) != 0 && errno != ENOENT)
-        err = cn_home_fail(home, CN_E_SYSTEM, errno, path);
-    if (err == CN_OK)
-        cn_file_sync_directory_of(path);
-    return err;
+    if (unlink(path) != 0 && errno != ENOENT)
+        return cn_home_fail(home, CN_E_SYSTEM, errno, path);
+    cn_file_sync_directory_of(path);
+    return CN_OK;
 }
 
-/* If no contact needs the old identity any more, it goes. */
+/* If no contact needs the old identity any more, the new one takes its place. */
 static enum cn_err settle(struct cn_home *home)
 {
     struct cn_identities identities = { 0 };
     enum cn_err err = cn_home_identities(home, &identities);
-    enum cn_err needed = CN_OK;
 
     if (err == CN_OK && identities.has_next) {
-        needed = cn_contact_visit(home, NULL, old_visit, &identities);
-        if (needed == CN_OK)
-            err = old_replace(home, &identities);
-        else if (needed != CN_E_EXISTS)
-            err = needed;
+        err = cn_contact_visit(home, NULL, old_visit, &identities);
+        if (err == CN_OK)
+            err = cn_home_identity_store(home, CN_IDENTITY_FILE, &identities.next);
+        identities.next_is_now = err == CN_OK;
     }
+    if (identities.next_is_now) /* now, or before we were interrupted */
+        err = next_unlink(home);
     cn_identities_wipe(&identities);
-    return err;
+    return err == CN_E_EXISTS ? CN_OK : err;
 }
 
 void cn_rotation_settle(struct cn_home *home)
@@ -183,8 +180,9 @@ enum cn_err cn_rotation_opened(struct cn_home *home, const char *name, const str
         err = cn_contact_store(home, name, &at.contact);
         *moved = err == CN_OK;
     }
-    if (*moved)
-        err = settle(home);
+    if (err == CN_OK && (at.identities.next_is_now ||
+                         (at.identities.has_next && !needs_old(&at.identities, &at.contact))))
+        err = settle(home); /* it may have been the last, now or before we were interrupted */
     if (err == CN_OK && !is_pair_now(&at, pair))
         err = CN_E_ABSENT;
     if (err == CN_OK && at.contact.next_held) { /* and does not use it: put back from a backup? */
@@ -307,8 +305,6 @@ enum cn_err cn_home_rotate(struct cn_home *home, unsigned rsa_bits)
     cn_home_path(home, CN_IDENTITY_NEXT_FILE, path);
     if (err == CN_OK && identities.has_next)
         err = cn_home_fail(home, CN_E_EXISTS, 0, path);
-    else if (err == CN_OK && unlink(path) != 0 && errno != ENOENT) /* it has moved already */
-        err = cn_home_fail(home, CN_E_SYSTEM, errno, path);
     if (err == CN_OK)
         err = cn_home_identity_make(home, CN_IDENTITY_NEXT_FILE, kind);
     if (err == CN_OK)
