@@ -308,11 +308,14 @@ _Static_assert(sizeof((struct cn_contact_info *)0)->words >= CN_SAFETY_WORDS_SIZ
 
 static enum cn_contact_moving moving_of(struct cn_home *home, const struct cn_contact *contact)
 {
+    const struct cn_detail detail = home->detail;
     struct cn_identities identities;
     enum cn_contact_moving moving = CN_MOVING_NOT;
 
-    if (cn_home_identities(home, &identities) != CN_OK)
+    if (cn_home_identities(home, &identities) != CN_OK) {
+        home->detail = detail; /* whoever needs them will tell */
         return moving;
+    }
     moving = cn_rotation_moving(&identities, contact);
     cn_identities_wipe(&identities);
     return moving;

@@ -251,6 +251,7 @@ void cn_identities_wipe(struct cn_identities *identities)
 enum cn_err cn_home_identities(struct cn_home *home, struct cn_identities *identities)
 {
     enum cn_err err = cn_home_identity(home, &identities->now);
+    const struct cn_detail detail = home->detail;
 
     identities->has_next = identities->next_is_now = false;
     if (err != CN_OK)
@@ -263,7 +264,10 @@ enum cn_err cn_home_identities(struct cn_home *home, struct cn_identities *ident
     } else if (err != CN_E_ABSENT) {
         cn_identity_wipe(&identities->now);
     }
-    return err == CN_E_ABSENT ? CN_OK : err;
+    if (err != CN_E_ABSENT)
+        return err;
+    home->detail = detail; /* that there is none is no failure */
+    return CN_OK;
 }
 
 const struct cn_identity *cn_identities_of(const struct cn_identities *identities,
