@@ -34,7 +34,8 @@ struct cn_cli {
     struct cn_home *home; /* open while a command runs */
     bool json, quiet, verbose;
     bool fresh, replace, yes, keep, overwrite, no_input, answer, qr, remove, passphrase, gitignore,
-        compress, status, finish;
+        compress, later, check, commands, transcript, no_transcript, show_transcript, status,
+        finish;
     const char *output;    /* -o */
     const char *directory; /* -d */
     const char *rsa;
@@ -51,6 +52,8 @@ struct cn_cli {
     char **words; /* COMMAND and its arguments, up to a NULL; NULL: none */
     int told_expiry;
     bool told_unlocked;
+    bool asked_agent; /* to leave us what this command does, as long as this stands: */
+    int agent_fd;     /* -1: there is none */
 };
 
 /* Where an option puts its value: a bool, or a const char *; or, if what the value is called ends
@@ -62,8 +65,6 @@ struct cn_option {
     size_t field;      /* offset in struct cn_cli */
     const char *help;
 };
-
-enum { CN_OPTION_COUNT_MAX = 8 };
 
 /* What a command that has verbs does, by its first argument. */
 struct cn_verb {
@@ -90,8 +91,8 @@ struct cn_command {
 
 extern const struct cn_command cn_cmd_init, cn_cmd_request, cn_cmd_join, cn_cmd_contact,
     cn_cmd_pipe, cn_cmd_talk, cn_cmd_send, cn_cmd_receive, cn_cmd_forward, cn_cmd_serve,
-    cn_cmd_connect, cn_cmd_passphrase, cn_cmd_backup, cn_cmd_restore, cn_cmd_rotate, cn_cmd_doctor,
-    cn_cmd_version, cn_cmd_help, cn_cmd_complete;
+    cn_cmd_connect, cn_cmd_agent, cn_cmd_queue, cn_cmd_passphrase, cn_cmd_backup, cn_cmd_restore,
+    cn_cmd_rotate, cn_cmd_doctor, cn_cmd_version, cn_cmd_help, cn_cmd_complete;
 
 /* main.c: all commands, the last without a name; and one of them by name, or NULL. */
 extern const struct cn_command *const cn_commands[];
@@ -110,11 +111,17 @@ const struct cn_option *cn_options_common(void);
 /* message.c: all that goes to standard error. */
 void cn_say(const struct cn_cli *cli, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* unless --quiet */
+void cn_tell(const char *format, ...)
+    __attribute__((format(printf, 1, 2))); /* also then: it is a question, or an answer */
 void cn_warn(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cn_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void cn_hint(const char *format, ...) __attribute__((format(printf, 1, 2)));
 int cn_misuse(const struct cn_cli *cli, const char *format, ...)
     __attribute__((format(printf, 2, 3))); /* CN_EXIT_USAGE */
+/* From now on all of these go there, each a line without its end, safe to be shown; NULL: to
+ * standard error again. */
+typedef void cn_message_shower(void *context, const char *line);
+void cn_messages_to(cn_message_shower *show, void *context);
 /* What went wrong while doing `what`, with the home's detail and the usual hint; the exit code. */
 int cn_fail(const struct cn_cli *cli, enum cn_err err, const char *what);
 /* Whether err is about a file of ours, of whose absence cn_fail says what to do, and not about a

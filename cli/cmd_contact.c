@@ -1,5 +1,7 @@
 #include "cli.h"
 
+#include <cyphernet/transcript.h>
+
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
@@ -324,9 +326,14 @@ static int rename_contact(struct cn_cli *cli)
 
 static int remove_contact(struct cn_cli *cli)
 {
+    bool kept = cn_transcript_exists(cli->home, cli->arguments[1]);
     enum cn_err err = cn_contact_remove(cli->home, cli->arguments[1]);
 
-    return err == CN_OK ? CN_EXIT_DONE : cn_contact_failed(cli, err, "removing");
+    if (err != CN_OK)
+        return cn_contact_failed(cli, err, "removing");
+    if (kept)
+        cn_say(cli, "the transcript of talks with %s is removed, too", cli->arguments[1]);
+    return CN_EXIT_DONE;
 }
 
 static const struct cn_verb verbs[] = {
@@ -368,7 +375,8 @@ const struct cn_command cn_cmd_contact = {
             "  contact list [--json]\n"
             "  contact show NAME [--json]\n"
             "  contact rename OLD NEW\n"
-            "  contact remove NAME\n",
+            "  contact remove NAME                              and the transcript of talks with "
+            "NAME\n",
     .options = options,
     .arguments_min = 1,
     .arguments_max = 3,

@@ -1,7 +1,6 @@
 /* cmd_pipe.c - cyphernet pipe: standard input to the partner's standard output, both ways; or those
  * of a command. PROTOCOL.md 7.2 */
-#include "command_run.h"
-#include "dial.h"
+#include "piping.h"
 #include "signals.h"
 
 #include <errno.h>
@@ -9,20 +8,12 @@
 #include <poll.h>
 #include <stddef.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 enum {
-    PIPE_STREAM_KIND = 1,
     PIPE_SIZE = 1024 * 1024, /* asked for our ends of local pipes */
-    TERMINAL_WRITE_SIZE = 1024,
-    BUSY_ROUNDS = 8,
-    RESET_OUTPUT_FAILED = 1, /* codes of the service: PROTOCOL.md 7.2 */
-    RESET_OUTPUT_FULL = 2,
-    RESET_INPUT_FAILED = 3,
-    RESET_COMMAND_FAILED = 4
+    BUSY_ROUNDS = 8
 };
 
 static const struct cn_option options[] = {
@@ -35,28 +26,7 @@ static const struct cn_option options[] = {
     { NULL, 0, NULL, 0, NULL },
 };
 
-struct piping {
-    struct cn_cli *cli;
-    struct cn_dial dial;
-    struct cn_stream *stream; /* NULL until it is opened by either end */
-    int in, out;              /* -1: ended */
-    bool out_is_pipe, out_is_socket, out_is_terminal;
-    bool in_is_file, in_never_blocks;
-    bool in_ready, out_ready;
-    bool out_unread; /* whoever read our output has gone */
-    unsigned busy;   /* rounds since we last looked at the descriptors */
-    bool finished;
-    bool closed;
-    const char *command; /* what is run in place of our own ends; NULL: nothing */
-    struct cn_child child;
-    struct cn_signals signals;
-    bool command_stirs; /* it has ended, or there is a signal for us */
-    bool command_done;  /* it has ended, and well */
-    bool out_broken;    /* it has closed its input */
-    int code;
-};
-
-static void ends_open(struct piping *p)
+static void ends_open(struct cn_piping *p)
 {
     struct stat st;
 
@@ -82,347 +52,75 @@ static void ends_open(struct piping *p)
         p->out = cn_own_end(p->out, O_WRONLY);
 }
 
-static void give_up(struct piping *p, uint32_t code, enum cn_err why)
+/* Wait for the call and the two ends, and for signals if we are to end a command. *busy: rounds
+ * since we last looked at the descriptors. False: it is over. */
+static bool wait_for_any(struct cn_piping *p, const struct cn_signals *signals, unsigned *busy)
 {
-    if (p->stream)
-        cn_stream_reset(p->stream, code);
-    cn_call_cancel(p->dial.call, why);
-    p->code = CN_EXIT_FAILED;
-}
+    struct pollfd polled[1 + CN_PIPING_DESCRIPTOR_COUNT] = { { signals ? signals->fd : -1, POLLIN,
+                                                               0 } };
+    int timeout_ms = -1;
+    int number = 0;
+    size_t count;
 
-/* All that can come has come; of a command only if it has ended well, too: one that fails must not
- * look complete at the far end. */
-static bool input_is_over(const struct piping *p)
-{
-    return p->in < 0 && (!p->command || p->command_done);
-}
-
-static void input_ended(struct piping *p)
-{
-    p->in = -1;
-    if (input_is_over(p))
-        cn_stream_finish(p->stream);
-}
-
-static void read_once(struct piping *p, uint8_t *to, size_t room)
-{
-    ssize_t got = read(p->in, to, room);
-
-    /* there may be more; of a file the end is sought at once, so that it goes with the last octets
-     */
-    p->in_ready = p->in_is_file || (p->in_never_blocks && got == (ssize_t)room);
-    if (got > 0) {
-        cn_stream_commit(p->stream, (size_t)got);
-    } else if (got == 0 || errno == EBADF) { /* EBADF: closed before we began */
-        input_ended(p);
-    } else if (errno != EAGAIN && errno != EINTR) {
-        cn_error("%s: %s", p->command ? p->command : "standard input", strerror(errno));
-        p->in = -1;
-        give_up(p, RESET_INPUT_FAILED, CN_E_SYSTEM);
+    if (cn_call_timeout_ms(p->dial.call) == 0 && p->out_ready && ++*busy < BUSY_ROUNDS)
+        return true; /* more is here already */
+    *busy = 0;
+    count = 1 + cn_piping_descriptors(p, polled + 1, &timeout_ms);
+    if (poll(polled, count, timeout_ms) < 0) {
+        if (errno == EINTR || errno == EAGAIN)
+            return true;
+        cn_error("poll: %s", strerror(errno));
+        p->code = CN_EXIT_FAILED;
+        return false;
     }
-}
-
-/* Read straight into the stream, as long as there is room and something to read. */
-static void pump_in(struct piping *p)
-{
-    while (p->in >= 0 && p->in_ready) {
-        size_t room;
-        uint8_t *to = cn_stream_reserve(p->stream, &room);
-
-        if (!to)
-            return;
-        read_once(p, to, room);
-    }
-}
-
-static ssize_t put(const struct piping *p, const uint8_t *from, size_t size)
-{
-    if (p->out_is_socket)
-        return send(p->out, from, size, MSG_DONTWAIT | MSG_NOSIGNAL);
-    if (p->out_is_terminal && size > TERMINAL_WRITE_SIZE) /* else a slow one would hold us */
-        size = TERMINAL_WRITE_SIZE;
-    return write(p->out, from, size);
-}
-
-/* The command has ended well, but closed its input before it had all. */
-static void command_judge(struct piping *p)
-{
-    if (!p->command_done || !p->out_broken || p->code != CN_EXIT_DONE)
-        return;
-    cn_error("%s: it ended without taking all that came", p->command);
-    give_up(p, RESET_OUTPUT_FAILED, CN_E_SYSTEM);
-}
-
-static void output_failed(struct piping *p)
-{
-    bool full = errno == ENOSPC || errno == EDQUOT || errno == EFBIG;
-
-    p->out_broken = true;
-    if (p->command) { /* how it ends says more */
-        p->out = -1;
-        command_judge(p);
-        return;
-    }
-    cn_error("standard output: %s", strerror(errno));
-    if (full)
-        cn_hint("make room on the disk; what has been written so far is not complete");
-    p->out = -1;
-    give_up(p, full ? RESET_OUTPUT_FULL : RESET_OUTPUT_FAILED, CN_E_SYSTEM);
-}
-
-/* Write what has arrived. */
-static void pump_out(struct piping *p)
-{
-    size_t size;
-    const uint8_t *from;
-
-    while (p->out >= 0 && p->out_ready && (from = cn_stream_peek(p->stream, &size))) {
-        ssize_t done = put(p, from, size);
-
-        if (done >= 0) {
-            cn_stream_consume(p->stream, (size_t)done);
-            p->out_ready = (size_t)done == size && !p->out_is_terminal;
-        } else if (errno == EAGAIN || errno == EINTR) {
-            p->out_ready = false;
-        } else {
-            output_failed(p);
-        }
-    }
-}
-
-/* The partner has given the stream up, and with it the call. */
-static void reset_taken(struct piping *p)
-{
-    static const char *const texts[] = {
-        "gave up",
-        [RESET_OUTPUT_FAILED] = "could not write what you sent",
-        [RESET_OUTPUT_FULL] = "could not write what you sent: the disk there is full",
-        [RESET_INPUT_FAILED] = "could not read its input; what arrived here is not complete",
-        [RESET_COMMAND_FAILED] = "ran a command that failed; what arrived here is not complete",
-    };
-    uint32_t code = cn_stream_reset_code(p->stream);
-
-    cn_error("%s %s", p->dial.name, texts[code < sizeof texts / sizeof texts[0] ? code : 0]);
-    cn_hint("what was not confirmed may be missing at the other end; call again");
-    cn_call_cancel(p->dial.call, CN_E_CANCELLED);
-    p->code = CN_EXIT_INTERRUPTED;
-}
-
-/* The partner's end has been read: whoever reads our output shall see an end too. */
-static void output_ended(struct piping *p)
-{
-    int own = p->out;
-
-    p->out = -1;
-    if (p->command) {
-        close(own);
-        p->child.input = -1;
-        return;
-    }
-    if (own >= 0 && own != STDOUT_FILENO)
-        close(own);
-    if (close(STDOUT_FILENO) != 0 && errno != EBADF)
-        output_failed(p);
-    (void)open("/dev/null", O_RDONLY); /* no other file shall become standard output */
-}
-
-static void check_done(struct piping *p)
-{
-    enum cn_stream_state state = cn_stream_state(p->stream);
-
-    if (state == CN_STREAM_ENDED && p->out >= 0)
-        output_ended(p);
-    if (state == CN_STREAM_ENDED && input_is_over(p) && !p->finished && p->code == CN_EXIT_DONE) {
-        p->finished = true;
-        cn_call_finish(p->dial.call);
-    }
-}
-
-static void take_event(struct piping *p, const struct cn_event *event)
-{
-    switch (event->type) {
-    case CN_EVENT_STREAM:
-        if (!p->stream && cn_stream_kind(event->stream) == PIPE_STREAM_KIND)
-            p->stream = event->stream;
-        else
-            cn_stream_release(event->stream); /* resets it */
-        break;
-    case CN_EVENT_READABLE:
-        if (cn_stream_state(event->stream) == CN_STREAM_RESET && p->code == CN_EXIT_DONE)
-            reset_taken(p);
-        break;
-    case CN_EVENT_CARDS:
-        cn_dial_cards(p->cli, &p->dial, event->err);
-        break;
-    case CN_EVENT_CLOSED:
-        p->closed = true;
-        if (p->code == CN_EXIT_DONE)
-            p->code = cn_dial_ended(p->cli, &p->dial, event->err);
-        break;
-    case CN_EVENT_NONE:
-    case CN_EVENT_CONNECTED:
-    case CN_EVENT_WAITING:
-    case CN_EVENT_RETRY:
-    case CN_EVENT_JOINED:
-    case CN_EVENT_OPEN:
-    case CN_EVENT_WRITABLE:
-    case CN_EVENT_PROGRESS:
-    case CN_EVENT_NOTICE:
-        break;
-    }
-}
-
-/* The command has ended: well, or so that the partner has to know. */
-static void command_took(struct piping *p)
-{
-    int status;
-
-    if (!cn_child_took(&p->child, &status))
-        return;
-    p->command_done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
-    if (p->command_done) {
-        command_judge(p);
-        return;
-    }
-    if (p->code != CN_EXIT_DONE)
-        return;
-    if (WIFSIGNALED(status))
-        cn_error("%s: ended by signal %d", p->command, WTERMSIG(status));
-    else
-        cn_error("%s: failed, with exit code %d", p->command, WEXITSTATUS(status));
-    give_up(p, RESET_COMMAND_FAILED, CN_E_SYSTEM);
-}
-
-/* Signals to us come before the end that they may have brought the command, too. */
-static void command_look(struct piping *p)
-{
-    int number = cn_signals_take(&p->signals);
-
-    p->command_stirs = false;
-    if (number > 0) {
+    cn_piping_polled(p, polled + 1);
+    /* signals to us come before the end that they may have brought the command, too */
+    if (signals && (polled[0].revents || p->command_ended))
+        number = cn_signals_take(signals);
+    if (number > 0)
         p->code = 128 + number;
-        p->closed = true;
-        return;
-    }
-    command_took(p);
+    return number == 0;
 }
 
-/* Wait for the call, the input if there is room for it, the output if there is something for it. */
-static int wait_for_any(struct piping *p)
+static void carry(struct cn_piping *p, const struct cn_signals *signals)
 {
-    struct pollfd polled[CN_CALL_DESCRIPTORS_MAX + 4];
-    size_t count = cn_call_descriptors(p->dial.call, polled, CN_CALL_DESCRIPTORS_MAX);
-    size_t size = 0;
-    int in_at = -1, out_at = -1, command_at = -1;
-    int timeout_ms = cn_call_timeout_ms(p->dial.call);
+    unsigned busy = 0;
+    bool going = true;
 
-    if (timeout_ms == 0 && p->out_ready && ++p->busy < BUSY_ROUNDS)
-        return 0; /* more is here already */
-    p->busy = 0;
-    if (p->stream && p->in >= 0 && !p->in_ready && cn_stream_reserve(p->stream, &size)) {
-        in_at = (int)count;
-        polled[count++] = (struct pollfd) { p->in, POLLIN, 0 };
-    }
-    if (p->stream && p->out >= 0 && !p->out_unread) {
-        bool wanted = cn_stream_peek(p->stream, &size) != NULL;
-
-        out_at = (int)count;
-        polled[count++] = (struct pollfd) { p->out, wanted && !p->out_ready ? POLLOUT : 0, 0 };
-        if (wanted && p->out_ready)
-            timeout_ms = 0;
-    }
-    if (p->command) { /* before there is a stream nobody could be told how it has ended */
-        command_at = (int)count;
-        polled[count++] = (struct pollfd) { p->signals.fd, POLLIN, 0 };
-        polled[count++] = (struct pollfd) { p->stream ? p->child.ended : -1, POLLIN, 0 };
-    }
-    if (poll(polled, count, timeout_ms) < 0)
-        return errno == EINTR || errno == EAGAIN ? 0 : -1;
-    if (command_at >= 0)
-        p->command_stirs = polled[command_at].revents || polled[command_at + 1].revents;
-    if (in_at >= 0 && polled[in_at].revents)
-        p->in_ready = true;
-    if (out_at >= 0 && polled[out_at].revents & (POLLOUT | POLLERR | POLLHUP))
-        p->out_ready = true;
-    /* no harm if nothing more comes but the end: `pipe NAME | tar x` */
-    if (out_at >= 0 && polled[out_at].revents & POLLERR && p->out_is_pipe)
-        p->out_unread = p->out_ready = true;
-    return 0;
-}
-
-static void pump(struct piping *p)
-{
-    if (!p->stream || p->code != CN_EXIT_DONE)
-        return;
-    if (cn_stream_state(p->stream) == CN_STREAM_RESET)
-        return;
-    pump_out(p);
-    if (p->in >= 0)
-        pump_in(p);
-    check_done(p);
-}
-
-static void piping_run(struct piping *p)
-{
-    p->out_ready = !p->out_is_terminal;
-    if (cn_call_is_caller(p->dial.call))
-        cn_dial_stream(&p->dial, PIPE_STREAM_KIND, &p->stream, &p->code);
-    while (!p->closed) {
-        struct cn_event event;
-
-        cn_call_process(p->dial.call);
-        while (!p->closed && cn_call_next_event(p->dial.call, &event))
-            take_event(p, &event);
-        if (p->command_stirs && !p->closed)
-            command_look(p);
-        if (p->closed)
-            break;
-        if (p->stream && input_is_over(p) && p->code == CN_EXIT_DONE)
-            cn_stream_finish(p->stream);
-        pump(p);
-        if (wait_for_any(p) != 0) {
-            cn_error("poll: %s", strerror(errno));
-            p->code = CN_EXIT_FAILED;
-            return;
-        }
+    cn_piping_begin(p);
+    while (going && !p->closed) {
+        cn_piping_process(p);
+        going = p->closed || wait_for_any(p, signals, &busy);
     }
 }
 
-static void own_ends_run(struct piping *p)
+static void own_ends_run(struct cn_piping *p)
 {
     ends_open(p);
-    piping_run(p);
+    carry(p, NULL);
 }
 
 /* The command is run when the partner is there, and never outlives us. */
-static void command_run(struct piping *p, const char *path)
+static void command_run(struct cn_piping *p, const char *path)
 {
-    int error;
+    struct cn_signals signals;
 
-    p->command = p->cli->words[0];
-    if (!cn_signals_catch(&p->signals)) {
+    if (!cn_signals_catch(&signals)) {
         cn_error("beginning: %s", strerror(errno));
         p->code = CN_EXIT_FAILED;
         return;
     }
-    error = cn_child_start(&p->child, path, p->cli->words, &p->signals.before);
-    p->in = p->child.output;
-    p->out = p->child.input;
-    p->in_never_blocks = p->out_is_pipe = true;
-    if (error != 0) {
-        cn_error("%s: %s", p->command, strerror(error));
-        give_up(p, RESET_COMMAND_FAILED, CN_E_SYSTEM);
-    }
-    piping_run(p);
+    cn_piping_command(p, path, p->cli->words, &signals.before);
+    carry(p, &signals);
     cn_child_end(&p->child);
-    cn_signals_release(&p->signals);
+    cn_signals_release(&signals);
 }
 
 static int run(struct cn_cli *cli)
 {
-    struct piping p = { .cli = cli,
-                        .child = CN_CHILD_NONE,
-                        .dial = { .name = cli->arguments[0], .partner_command = "pipe" } };
+    struct cn_piping p = { .cli = cli,
+                           .child = CN_CHILD_NONE,
+                           .dial = { .name = cli->arguments[0], .partner_command = "pipe" } };
     char path[PATH_MAX];
     int code;
 

@@ -20,7 +20,7 @@ static const struct cn_option options[] = {
     { NULL, 0, NULL, 0, NULL },
 };
 
-static bool conflict_read(struct cn_cli *cli, enum cn_receiving_conflict *conflict)
+bool cn_conflict_read(struct cn_cli *cli, enum cn_receiving_conflict *conflict)
 {
     static const char *const words[] = {
         [CN_CONFLICT_SKIP] = "skip",
@@ -43,7 +43,7 @@ static bool conflict_read(struct cn_cli *cli, enum cn_receiving_conflict *confli
 }
 
 /* The directory is looked at before anybody is called. */
-static int not_to_receive(struct cn_cli *cli, enum cn_err err)
+int cn_receive_cannot(struct cn_cli *cli, enum cn_err err)
 {
     const struct cn_detail *detail = cn_home_detail(cli->home);
 
@@ -70,7 +70,7 @@ static int receive_call(struct cn_cli *cli, const struct cn_receiving_options *r
 
     *was_open = false;
     if (err != CN_OK)
-        return not_to_receive(cli, err);
+        return cn_receive_cannot(cli, err);
     code = cn_dial(cli, &t.dial, CN_CALL_FILE, false, true);
     *was_open = t.dial.is_open;
     if (code == CN_EXIT_DONE)
@@ -89,7 +89,7 @@ static int run(struct cn_cli *cli)
     bool was_open;
     int code;
 
-    if (!conflict_read(cli, &receive.conflict))
+    if (!cn_conflict_read(cli, &receive.conflict))
         return cn_misuse(cli, "--on-conflict wants skip, rename or overwrite");
     do { /* what keeps one call from beginning would keep the next from it, without end */
         code = receive_call(cli, &receive, &was_open);

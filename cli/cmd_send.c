@@ -1,8 +1,16 @@
 /* cmd_send.c - cyphernet send: files and directories to the partner, who runs `receive`. */
 #include "transferring.h"
 
+#include <errno.h>
+#include <limits.h>
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "agent/asking.h"
+#include "agent/queue.h"
 
 static const struct cn_option options[] = {
     { "exclude", 0, "GLOB", offsetof(struct cn_cli, repeated),
@@ -11,6 +19,8 @@ static const struct cn_option options[] = {
       "leave out what .gitignore files name, and .git" },
     { "compress", 0, NULL, offsetof(struct cn_cli, compress),
       "compress files of which a sample shows that it pays" },
+    { "later", 0, NULL, offsetof(struct cn_cli, later),
+      "the agent delivers it as soon as the partner is there" },
     { "name", 0, "NAME", offsetof(struct cn_cli, input_name),
       "what standard input is called there (stdin)" },
     { "wait", 0, "SECONDS", offsetof(struct cn_cli, wait),
@@ -32,7 +42,7 @@ static const struct {
 };
 
 /* The detail names what was wrong. */
-static int not_to_send(struct cn_cli *cli, enum cn_err err)
+int cn_send_cannot(struct cn_cli *cli, enum cn_err err)
 {
     const struct cn_detail *detail = cn_home_detail(cli->home);
 
@@ -56,6 +66,102 @@ static int not_to_send(struct cn_cli *cli, enum cn_err err)
     return CN_EXIT_FAILED;
 }
 
+/* --- later ---------------------------------------------------------------------------------- */
+
+/* Absolute, and else as it was given. NULL: no memory, or no working directory (errno). */
+static char *absolute_make(const char *path)
+{
+    char here[PATH_MAX];
+    char *made = NULL;
+
+    if (path[0] == '/')
+        return strdup(path);
+    if (!getcwd(here, sizeof here))
+        return NULL;
+    return asprintf(&made, "%s/%s", here, path) < 0 ? NULL : made;
+}
+
+/* Whoever is to get it must be one who can be called. */
+static int contact_check(struct cn_cli *cli)
+{
+    struct cn_dial dial = { .name = cli->arguments[0], .partner_command = "receive" };
+    int code;
+
+    cli->asked_agent = true; /* nothing is called now */
+    code = cn_dial_start(cli, &dial, CN_CALL_FILE, true, false);
+    cn_dial_end(&dial);
+    return code;
+}
+
+static int queue_put(struct cn_cli *cli, struct cn_delivery *delivery)
+{
+    enum cn_err err = cn_queue_add(cli->home, delivery);
+
+    if (err == CN_E_LIMIT) {
+        cn_error("the queue is full, or this is too long for it");
+        cn_hint("`cyphernet queue` lists what is there");
+        return CN_EXIT_FAILED;
+    }
+    if (err != CN_OK)
+        return cn_fail(cli, err, "writing the queue");
+    cn_say(cli, "queued as %s; %s gets it as soon as both are there", delivery->id,
+           delivery->contact);
+    if (cli->json)
+        printf("{\"v\":1,\"event\":\"queued\",\"id\":\"%s\",\"contact\":\"%s\"}\n", delivery->id,
+               delivery->contact);
+    if (!cn_asking_is_there(cli)) {
+        cn_warn("no agent is running, and it is the agent that delivers");
+        cn_hint("systemctl --user enable --now cyphernet-agent, or `cyphernet agent`");
+    }
+    return CN_EXIT_DONE;
+}
+
+/* What would be found wrong when it is sent is found now. */
+static int later_check(struct cn_cli *cli, const struct cn_sending_options *send)
+{
+    struct cn_transferring t = { .cli = cli };
+    enum cn_err err;
+
+    for (size_t i = 0; i < send->path_count; i++) {
+        if (strcmp(send->paths[i], "-") == 0)
+            return cn_misuse(cli, "standard input cannot be sent later");
+    }
+    err = cn_sending_open(&t.sending, cli->home, send);
+    if (err != CN_OK)
+        return cn_send_cannot(cli, err);
+    cn_transferring_tell(&t);
+    cn_transferring_end(&t);
+    return contact_check(cli);
+}
+
+static int later(struct cn_cli *cli, const struct cn_sending_options *send)
+{
+    struct cn_delivery delivery = { .when_s = (uint64_t)time(NULL),
+                                    .gitignore = send->gitignore,
+                                    .compress = send->compress,
+                                    .excludes = send->excludes,
+                                    .exclude_count = send->exclude_count };
+    char **paths = calloc(send->path_count, sizeof paths[0]);
+    int code = later_check(cli, send);
+    bool made = paths != NULL;
+
+    for (size_t i = 0; made && i < send->path_count; i++)
+        made = (paths[i] = absolute_make(send->paths[i])) != NULL;
+    delivery.paths = (const char *const *)paths;
+    delivery.path_count = send->path_count;
+    snprintf(delivery.contact, sizeof delivery.contact, "%s", cli->arguments[0]);
+    if (code == CN_EXIT_DONE && !made) {
+        cn_error("the paths: %s", strerror(errno));
+        code = CN_EXIT_FAILED;
+    }
+    if (code == CN_EXIT_DONE)
+        code = queue_put(cli, &delivery);
+    for (size_t i = 0; paths && i < send->path_count; i++)
+        free(paths[i]);
+    free(paths);
+    return code;
+}
+
 static int run(struct cn_cli *cli)
 {
     const char *excludes[CN_GIVEN_COUNT_MAX];
@@ -77,9 +183,11 @@ static int run(struct cn_cli *cli)
 
     for (size_t i = 0; i < cli->given_count; i++)
         excludes[i] = cli->given[i].value;
+    if (cli->later)
+        return later(cli, &send);
     err = cn_sending_open(&t.sending, cli->home, &send);
     if (err != CN_OK)
-        return not_to_send(cli, err);
+        return cn_send_cannot(cli, err);
     cn_transferring_tell(&t);
     code = cn_dial(cli, &t.dial, CN_CALL_FILE, true, false);
     if (code == CN_EXIT_DONE)
@@ -91,12 +199,12 @@ static int run(struct cn_cli *cli)
 const struct cn_command cn_cmd_send = {
     .name = "send",
     .usage = "send NAME PATH... [--exclude GLOB] [--gitignore] [--compress] [--name NAME] "
-             "[--wait SECONDS]",
+             "[--wait SECONDS] [--later]",
     .summary = "Send files and directories to NAME, who runs `cyphernet receive`",
     .help =
         "Exit code 0 means that the partner has everything, whole, verified and on disk. Links\n"
         "are kept as links; '-' is standard input. What is there already is not sent again, and\n"
-        "what was interrupted goes on where it was.\n",
+        "what was interrupted goes on where it was. With --later it is queued for the agent.\n",
     .options = options,
     .arguments_min = 2,
     .arguments_max = -1,

@@ -10,15 +10,12 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/eventfd.h>
-#include <unistd.h>
 
 #include "connect.h"
 
 enum {
     CALL_COUNT_MAX = 64,
-    CALL_DESCRIPTOR_COUNT = 8, /* that one takes to come to wait, with some to spare */
-    STARVED_MS = 1000          /* before it is tried again */
+    STARVED_MS = 1000 /* before it is tried again */
 };
 
 static const struct cn_option options[] = {
@@ -69,25 +66,6 @@ static void served_free(struct served *call)
     free(call);
 }
 
-/* The system has room for another call. */
-static bool is_room(void)
-{
-    int fd[CALL_DESCRIPTOR_COUNT];
-    int count = 0;
-    int error = 0;
-
-    while (count < CALL_DESCRIPTOR_COUNT && error == 0) {
-        fd[count] = eventfd(0, EFD_CLOEXEC);
-        if (fd[count] >= 0)
-            count++;
-        else
-            error = errno;
-    }
-    while (count > 0)
-        close(fd[--count]);
-    return !cn_is_shortage(error);
-}
-
 /* Not yet: whoever comes then waits until there is room. */
 static void starve(struct serving *s)
 {
@@ -122,7 +100,7 @@ static int served_start(struct serving *s, struct served *call)
 
 static void call_add(struct serving *s)
 {
-    struct served *call = !s->started || is_room() ? calloc(1, sizeof *call) : NULL;
+    struct served *call = !s->started || cn_has_room() ? calloc(1, sizeof *call) : NULL;
     int code;
 
     if (!call && s->started) {

@@ -168,14 +168,21 @@ bool cn_child_took(struct cn_child *child, int *status)
     return true;
 }
 
+void cn_child_signal(const struct cn_child *child, int number)
+{
+    if (child->pid <= 0)
+        return;
+    (void)kill(child->pid, number);
+    (void)kill(child->pid, SIGCONT);
+}
+
 void cn_child_end(struct cn_child *child)
 {
     struct pollfd p = { child->ended, POLLIN, 0 };
     int status;
 
     if (child->pid > 0) {
-        (void)kill(child->pid, SIGTERM);
-        (void)kill(child->pid, SIGCONT); /* one that is stopped would not hear it */
+        cn_child_signal(child, SIGTERM);
         if (poll(&p, 1, END_MS) != 1)
             (void)kill(child->pid, SIGKILL);
         reap(child->pid, &status);

@@ -28,6 +28,8 @@ bool cn_child_find(const char *program, char path[PATH_MAX]);
 int cn_child_start(struct cn_child *child, const char *path, char **words, const sigset_t *before);
 /* True: it has ended, with *status as waitpid has it. */
 bool cn_child_took(struct cn_child *child, int *status);
+/* One that is stopped goes on, so that it hears it. Harmless if there is none. */
+void cn_child_signal(const struct cn_child *child, int number);
 /* End it if it has not ended, before it could take the end of what we sent for an end of all, and
  * close. Harmless if there is none. */
 void cn_child_end(struct cn_child *child);

@@ -7,9 +7,9 @@
 #include <termios.h>
 #include <unistd.h>
 
-enum { ANSWER_SIZE_MAX = 1024, ITEM_COUNT_MAX = 256 };
+enum { ANSWER_SIZE_MAX = 1024, ITEM_TEXT_SIZE = 1280 };
 
-static void say_json(struct cn_transferring *t, const struct cn_transfer_offer *offer)
+void cn_consent_say_json(struct cn_transferring *t, const struct cn_transfer_offer *offer)
 {
     char extra[160];
 
@@ -20,7 +20,8 @@ static void say_json(struct cn_transferring *t, const struct cn_transfer_offer *
     cn_dial_event(t->cli, &t->dial, "offer", extra);
 }
 
-static void item_line(const struct cn_transferring *t, size_t index)
+/* "  1  notes/  3 files, 12.3 kB", safe to be shown. */
+static void item_text(const struct cn_transferring *t, size_t index, char *out, size_t out_size)
 {
     struct cn_transfer_item item;
     char name[1100], size[32], files[64] = "";
@@ -29,11 +30,23 @@ static void item_line(const struct cn_transferring *t, size_t index)
     cn_printable(name, sizeof name, item.name, strlen(item.name));
     if (item.kind == CN_TRANSFER_DIRECTORY)
         snprintf(files, sizeof files, "%llu files, ", (unsigned long long)item.file_count);
-    fprintf(stderr, "  %3zu  %s%s  %s%s\n", index + 1, name,
-            item.kind == CN_TRANSFER_DIRECTORY ? "/" : "", files,
-            item.kind == CN_TRANSFER_LINK ? "a link"
-            : item.size == UINT64_MAX     ? "size unknown"
-                                          : cn_size_text(size, (double)item.size));
+    snprintf(out, out_size, "  %3zu  %s%s  %s%s", index + 1, name,
+             item.kind == CN_TRANSFER_DIRECTORY ? "/" : "", files,
+             item.kind == CN_TRANSFER_LINK ? "a link"
+             : item.size == UINT64_MAX     ? "size unknown"
+                                           : cn_size_text(size, (double)item.size));
+}
+
+void cn_consent_items_tell(const struct cn_transferring *t, const struct cn_transfer_offer *offer)
+{
+    char text[ITEM_TEXT_SIZE];
+
+    for (size_t i = 0; i < offer->told_count; i++) {
+        item_text(t, i, text, sizeof text);
+        cn_tell("%s", text);
+    }
+    if (offer->item_count > offer->told_count)
+        cn_tell("       and %zu more", offer->item_count - offer->told_count);
 }
 
 static void question(const struct cn_transferring *t)
@@ -51,8 +64,12 @@ static void show(struct cn_transferring *t, const struct cn_transfer_offer *offe
            cn_size_text(size, (double)offer->size));
     if (!t->asks)
         return;
-    for (size_t i = 0; i < offer->told_count; i++)
-        item_line(t, i);
+    for (size_t i = 0; i < offer->told_count; i++) {
+        char text[ITEM_TEXT_SIZE];
+
+        item_text(t, i, text, sizeof text);
+        fprintf(stderr, "%s\n", text);
+    }
     if (offer->item_count > offer->told_count)
         fprintf(stderr, "       and %zu more\n", offer->item_count - offer->told_count);
 }
@@ -63,7 +80,7 @@ void cn_consent_ask(struct cn_transferring *t)
 
     if (!cn_receiving_offer(t->receiving, &offer))
         return;
-    say_json(t, &offer);
+    cn_consent_say_json(t, &offer);
     if (t->asks)
         (void)tcflush(STDIN_FILENO, TCIFLUSH); /* what was typed before is no answer */
     show(t, &offer);
@@ -87,7 +104,7 @@ static bool range_read(const char *text, unsigned long *from, unsigned long *to)
 }
 
 /* Numbers of items with blanks or commas between. */
-static bool picks_read(char *text, size_t count, bool wanted[ITEM_COUNT_MAX])
+bool cn_consent_picks_read(char *text, size_t count, bool wanted[CN_CONSENT_ITEM_COUNT_MAX])
 {
     bool any = false;
     char *rest = NULL;
@@ -117,7 +134,7 @@ static void refuse(struct cn_transferring *t)
 static void answer(struct cn_transferring *t, char *text)
 {
     struct cn_transfer_offer offer;
-    bool wanted[ITEM_COUNT_MAX] = { false };
+    bool wanted[CN_CONSENT_ITEM_COUNT_MAX] = { false };
 
     if (!cn_receiving_offer(t->receiving, &offer))
         return;
@@ -127,7 +144,7 @@ static void answer(struct cn_transferring *t, char *text)
     }
     if (strcmp(text, "y") == 0 || strcmp(text, "yes") == 0) {
         cn_receiving_decide(t->receiving, NULL, 0);
-    } else if (picks_read(text, offer.told_count, wanted)) {
+    } else if (cn_consent_picks_read(text, offer.told_count, wanted)) {
         cn_receiving_decide(t->receiving, wanted, offer.told_count);
     } else {
         question(t);

@@ -5,13 +5,16 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/random.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "agent/asking.h"
 #include "connect.h"
 
 enum { SHARED_MS_MIN = 50, SHARED_MS_MAX = 5000 }; /* before one that was replaced comes back */
+enum { CALL_DESCRIPTOR_COUNT = 8 }; /* that one takes to come to wait, with some to spare */
 enum { CALLER_WAIT_S = 600, CLOCK_TEXT_SIZE = CN_SPAN_TEXT_SIZE + 16 };
 
 void cn_dial_event(const struct cn_cli *cli, const struct cn_dial *dial, const char *event,
@@ -341,6 +344,24 @@ bool cn_is_shortage(int system_error)
     return system_error == EMFILE || system_error == ENFILE || system_error == ENOMEM;
 }
 
+bool cn_has_room(void)
+{
+    int fd[CALL_DESCRIPTOR_COUNT];
+    int count = 0;
+    int error = 0;
+
+    while (count < CALL_DESCRIPTOR_COUNT && error == 0) {
+        fd[count] = eventfd(0, EFD_CLOEXEC);
+        if (fd[count] >= 0)
+            count++;
+        else
+            error = errno;
+    }
+    while (count > 0)
+        close(fd[--count]);
+    return !cn_is_shortage(error);
+}
+
 static bool is_shortage(const struct cn_cli *cli, enum cn_err err)
 {
     return err == CN_E_MEMORY ||
@@ -363,6 +384,8 @@ int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service
     if (dial->shared)
         wait_shorten(dial, &options.wait_ms);
     cn_tell_expiry(cli);
+    if (service != CN_CALL_FORWARD || !caller) /* which no agent waits for */
+        cn_asking_leave(cli, dial->name, service, caller);
     err = cn_call_open(&dial->call, cli->home, &options);
     dial->is_starved = err != CN_OK && dial->can_starve && is_shortage(cli, err);
     if (dial->is_starved)

@@ -53,6 +53,8 @@ void cn_tell_notices(struct cn_cli *cli, const struct cn_dial *dial);
 /* The last event: done, or why not, for an exit code. cn_dial says it itself when it fails. */
 void cn_dial_over(const struct cn_cli *cli, const struct cn_dial *dial, int code);
 void cn_dial_end(struct cn_dial *dial);
+/* Whether the system has room for another call: descriptors and memory. */
+bool cn_has_room(void);
 /* An errno that says that there are no more descriptors, or no memory: it may go well later. */
 bool cn_is_shortage(int system_error);
 

@@ -8,12 +8,22 @@
 
 enum { TEXT_SIZE_MAX = 6144, MARKS_MAX = 4 /* more of them climb over the lines above */ };
 
+/* Where they go while a terminal is ours; NULL: to standard error. */
+static cn_message_shower *shower;
+static void *shower_context;
+
+void cn_messages_to(cn_message_shower *show, void *context)
+{
+    shower = show;
+    shower_context = context;
+}
+
 static void put(const char *kind, const char *format, va_list args)
     __attribute__((format(printf, 2, 0)));
 
 static void put(const char *kind, const char *format, va_list args)
 {
-    char text[TEXT_SIZE_MAX], safe[TEXT_SIZE_MAX];
+    char text[TEXT_SIZE_MAX], safe[TEXT_SIZE_MAX], line[TEXT_SIZE_MAX + 32];
     int size = vsnprintf(text, sizeof text, format, args);
 
     if (size < 0)
@@ -21,7 +31,21 @@ static void put(const char *kind, const char *format, va_list args)
     if ((size_t)size >= sizeof text)
         size = (int)sizeof text - 1;
     /* paths and the like may hold anything: one message stays one line */
-    fprintf(stderr, "cyphernet: %s%s\n", kind, cn_printable(safe, sizeof safe, text, (size_t)size));
+    snprintf(line, sizeof line, "cyphernet: %s%s", kind,
+             cn_printable(safe, sizeof safe, text, (size_t)size));
+    if (shower)
+        shower(shower_context, line);
+    else
+        fprintf(stderr, "%s\n", line);
+}
+
+void cn_tell(const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    put("", format, args);
+    va_end(args);
 }
 
 void cn_say(const struct cn_cli *cli, const char *format, ...)

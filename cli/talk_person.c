@@ -1,22 +1,17 @@
 /* talk_person.c - a conversation of a person at a terminal. */
 #include <poll.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 
+#include "rows.h"
 #include "talk.h"
 #include "terminal.h"
 #include "utf8.h"
 
-enum {
-    NOTE_SIZE = 512,
-    SAFE_SIZE = 5 * CN_TALK_TEXT_SIZE_MAX + 1 /* a text whose every octet may be escaped */
-};
+enum { SAFE_SIZE = 5 * CN_TALK_TEXT_SIZE_MAX + 1 /* a text whose every octet may be escaped */ };
 
-/* Before every line of a text but the first, and before a text that is nobody's yet. */
-#define MARGIN "         | "
-#define TAB    "    "
+#define TAB "    "
 
 struct person {
     struct cn_talking *t;
@@ -29,84 +24,90 @@ struct person {
     uint64_t said, delivered, read; /* lines of ours */
     uint64_t heard;                 /* lines of the partner's that are on the terminal */
     bool leaves, told_not_utf8, is_broken;
-    int signal; /* that asked us to end; 0 */
+    int signal;                           /* that asked us to end; 0 */
+    char state[CN_TALK_FILES_STATE_SIZE]; /* of files, as the prompt shows it */
     char safe[SAFE_SIZE];
 };
 
 /* --- what is shown -------------------------------------------------------------------------- */
 
-static void note(struct person *p, const char *format, ...) __attribute__((format(printf, 2, 3)));
-
-/* A word of ours, as cn_say has it. */
-static void note(struct person *p, const char *format, ...)
+static struct cn_rows rows_of(struct person *p)
 {
-    char text[NOTE_SIZE], safe[NOTE_SIZE];
-    va_list args;
-    int size;
+    return (struct cn_rows) { cn_terminal_above(p->terminal), cn_terminal_columns(), 0 };
+}
 
-    va_start(args, format);
-    size = vsnprintf(text, sizeof text, format, args);
-    va_end(args);
-    if (size < 0)
-        return;
-    cn_terminal_print(p->terminal, "cyphernet: ");
-    cn_terminal_print(p->terminal, cn_printable(safe, sizeof safe, text, strlen(text)));
-    cn_terminal_print(p->terminal, "\n");
+/* What is said otherwise on standard error. */
+static void message_show(void *context, const char *line)
+{
+    struct cn_rows rows = rows_of(context);
+
+    cn_rows_put(&rows, line);
+    cn_rows_end(&rows);
 }
 
 /* One line of somebody's text, with blanks for its tabs. */
-static void text_show(struct person *p, const char *text, size_t size)
+static void text_show(struct person *p, struct cn_rows *rows, const char *text, size_t size)
 {
     while (size > 0) {
         const char *tab = memchr(text, '\t', size);
         size_t piece = tab ? (size_t)(tab - text) : size;
 
-        cn_terminal_print(p->terminal, cn_printable(p->safe, sizeof p->safe, text, piece));
+        cn_rows_put(rows, cn_printable(p->safe, sizeof p->safe, text, piece));
         if (tab)
-            cn_terminal_print(p->terminal, TAB);
+            cn_rows_put(rows, TAB);
         text += piece + (tab != NULL);
         size -= piece + (tab != NULL);
     }
 }
 
 /* Every line but the first begins with a margin: none can look like the head of another text. */
-static void lines_show(struct person *p, const char *text, size_t size)
+static void lines_show(struct person *p, struct cn_rows *rows, const char *text, size_t size)
 {
     const char *end;
 
     while ((end = memchr(text, '\n', size))) {
-        text_show(p, text, (size_t)(end - text));
-        cn_terminal_print(p->terminal, "\n" MARGIN);
+        text_show(p, rows, text, (size_t)(end - text));
+        cn_rows_next(rows);
         size -= (size_t)(end - text) + 1;
         text = end + 1;
     }
-    text_show(p, text, size);
-    cn_terminal_print(p->terminal, "\n");
+    text_show(p, rows, text, size);
+    cn_rows_end(rows);
+}
+
+/* A text that is nobody's yet. */
+static void draft_show(struct person *p, const char *text, size_t size)
+{
+    struct cn_rows rows = rows_of(p);
+
+    cn_rows_begin(&rows, CN_ROWS_MARGIN, 0);
+    lines_show(p, &rows, text, size);
 }
 
 static void said_show(struct person *p, const char *name, const char *text, size_t size)
 {
     bool colour = cn_terminal_has_colour(p->terminal);
+    const char *dim = colour ? "\033[2m" : "", *plain = colour ? "\033[0m" : "";
+    struct cn_rows rows = rows_of(p);
     char head[128], when[16] = "";
     time_t now = time(NULL);
     struct tm tm;
 
     if (localtime_r(&now, &tm))
         strftime(when, sizeof when, "%H:%M:%S", &tm);
-    snprintf(head, sizeof head, "%s[%s]%s %s: ", colour ? "\033[2m" : "", when,
-             colour ? "\033[0m" : "", name);
-    cn_terminal_print(p->terminal, head);
-    lines_show(p, text, size);
+    snprintf(head, sizeof head, "%s[%s]%s %s: ", dim, when, plain, name);
+    cn_rows_begin(&rows, head, strlen(dim) + strlen(plain));
+    lines_show(p, &rows, text, size);
 }
 
 /* What became of our last line, or what Enter would do. */
 static void prompt_set(struct person *p)
 {
-    char text[96];
+    char text[96 + CN_TALK_FILES_STATE_SIZE];
     int dim = 0;
 
     if (p->leaves) {
-        snprintf(text, sizeof text, "ending ... ");
+        snprintf(text, sizeof text, "%sending ... ", p->state);
     } else if (p->held_size > 0 && !p->is_unsaid) {
         snprintf(text, sizeof text, "%zu lines pasted; Enter sends, Ctrl-U drops them > ",
                  p->held_line_count + 1);
@@ -116,8 +117,8 @@ static void prompt_set(struct person *p)
                            : p->delivered >= p->said ? "delivered "
                                                      : "sent ";
 
-        snprintf(text, sizeof text, "%s> ", mark);
-        dim = (int)strlen(mark);
+        snprintf(text, sizeof text, "%s%s> ", p->state, mark);
+        dim = (int)(strlen(p->state) + strlen(mark));
     }
     cn_terminal_prompt(p->terminal, text, (size_t)dim);
 }
@@ -144,16 +145,21 @@ static bool held_add(struct person *p, const char *text, size_t size)
 static void leave(struct person *p)
 {
     p->leaves = true;
+    cn_talk_files_leave(&p->t->files);
+    if (cn_talk_files_is_busy(&p->t->files))
+        cn_tell("the call ends when the files that are under way have arrived; Ctrl-C gives it up");
     cn_talk_leave(p->t->talk, true);
     prompt_set(p);
 }
 
-static void help(struct person *p)
+static void help(void)
 {
     static const char *const lines[] = {
         "Enter         sends what you typed; pasted lines go as one text",
         "Ctrl-D, /quit end the call",
-        "/send PATH    tells how to send a file",
+        "/send PATH    sends files or directories; quote blanks in names",
+        "/accept       takes what is offered; /accept 1 3: some of it",
+        "/refuse       does not; /cancel gives up files that are under way",
         "//text        sends /text",
         "Up, Down      what you said before; other keys are those of emacs",
         "sent >        your last text is on its way",
@@ -162,7 +168,7 @@ static void help(struct person *p)
     };
 
     for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++)
-        note(p, "%s", lines[i]);
+        cn_tell("%s", lines[i]);
 }
 
 static void command(struct person *p, const char *line)
@@ -170,18 +176,16 @@ static void command(struct person *p, const char *line)
     if (strcmp(line, "/quit") == 0) {
         leave(p);
     } else if (strcmp(line, "/help") == 0) {
-        help(p);
-    } else if (strncmp(line, "/send", 5) == 0 && (!line[5] || line[5] == ' ')) {
-        note(p, "in another terminal: cyphernet send %s PATH", p->t->dial.name);
-    } else {
-        note(p, "there is no command %.64s; /help lists them, and // begins a text with /", line);
+        help();
+    } else if (!cn_talk_files_command(&p->t->files, line)) {
+        cn_tell("there is no command %.64s; /help lists them, and // begins a text with /", line);
     }
 }
 
 /* Say what is held, if there is room. */
 static void held_say(struct person *p)
 {
-    enum cn_err err = cn_talk_say(p->t->talk, p->held, p->held_size, &p->said);
+    enum cn_err err = cn_talking_say(p->t, p->held, p->held_size, &p->said);
 
     p->is_unsaid = err == CN_E_FULL;
     if (p->is_unsaid)
@@ -189,7 +193,7 @@ static void held_say(struct person *p)
     if (err == CN_OK)
         said_show(p, p->t->dial.my_name[0] ? p->t->dial.my_name : "me", p->held, p->held_size);
     else
-        note(p, "not sent: %s", cn_err_text(err));
+        cn_tell("not sent: %s", cn_err_text(err));
     held_drop(p);
 }
 
@@ -198,7 +202,7 @@ static bool must_wait(struct person *p)
 {
     if (p->is_unsaid) {
         cn_terminal_beep(p->terminal);
-        note(p, "your last text could not be sent yet; try again");
+        cn_tell("your last text could not be sent yet; try again");
     }
     return p->is_unsaid;
 }
@@ -224,7 +228,7 @@ static void entered(struct person *p)
         size--;
     }
     if (!held_add(p, line, size)) {
-        note(p, "too long: a text has at most %d octets; send it as a file", CN_TALK_TEXT_SIZE_MAX);
+        cn_tell("too long: a text has at most %d octets; send it as a file", CN_TALK_TEXT_SIZE_MAX);
         cn_terminal_line_insert(p->terminal, line, size);
         return;
     }
@@ -249,15 +253,14 @@ static void pasted(struct person *p, const char *text, size_t size)
     line = strdup(cn_terminal_line_take(p->terminal, &line_size, &before));
     if (!line || !held_add(p, line, before) || !held_add(p, text, whole)) {
         p->held_size = held_before;
-        note(p, "too long: a text has at most %d octets; send it as a file", CN_TALK_TEXT_SIZE_MAX);
+        cn_tell("too long: a text has at most %d octets; send it as a file", CN_TALK_TEXT_SIZE_MAX);
         cn_terminal_line_insert(p->terminal, line ? line : "", line_size);
         free(line);
         return;
     }
     for (size_t i = held_before; i < p->held_size; i++)
         p->held_line_count += p->held[i] == '\n';
-    cn_terminal_print(p->terminal, MARGIN);
-    lines_show(p, p->held + held_before, p->held_size - held_before - 1);
+    draft_show(p, p->held + held_before, p->held_size - held_before - 1);
     cn_terminal_line_insert(p->terminal, text + whole, size - whole);
     cn_terminal_line_insert(p->terminal, line + before, line_size - before);
     free(line);
@@ -268,7 +271,7 @@ static void refuse(struct person *p, const char *why)
 {
     cn_terminal_beep(p->terminal);
     if (!p->told_not_utf8)
-        note(p, "%s", why);
+        cn_tell("%s", why);
     p->told_not_utf8 = true;
 }
 
@@ -279,7 +282,7 @@ static void signalled(struct person *p, int number)
         return;
     p->t->closed |= p->signal != 0;
     p->signal = number;
-    cn_call_cancel(p->t->dial.call, CN_E_CANCELLED);
+    cn_talking_cancel(p->t, CN_E_CANCELLED);
 }
 
 static void typed(struct person *p, const struct cn_terminal_event *event)
@@ -302,7 +305,7 @@ static void typed(struct person *p, const struct cn_terminal_event *event)
         refuse(p, "that is not UTF-8, and was dropped: set your terminal to UTF-8");
         return;
     case CN_TERMINAL_TOO_LONG:
-        note(p, "too long: a text has at most %d octets; send it as a file", CN_TALK_TEXT_SIZE_MAX);
+        cn_tell("too long: a text has at most %d octets; send it as a file", CN_TALK_TEXT_SIZE_MAX);
         break;
     case CN_TERMINAL_KEY:
     case CN_TERMINAL_NONE:
@@ -331,25 +334,30 @@ static void keys_take(struct person *p)
 
 /* --- what arrives --------------------------------------------------------------------------- */
 
-/* What was being typed cannot be said any more; it stays to be read. */
-static void hung_up(struct person *p)
+/* What was being typed cannot be said any more; it stays to be read, and copied. */
+static void unsaid_show(struct person *p)
 {
     size_t size, before;
-    const char *line;
+    const char *line = cn_terminal_line_take(p->terminal, &size, &before);
 
-    if (!p->leaves && !p->t->cli->quiet)
-        note(p, "%s has left", p->t->dial.name);
-    line = cn_terminal_line_take(p->terminal, &size, &before);
-    if (p->held_size + size > 0 && !p->leaves) {
-        note(p, "what you typed was not sent:");
-        cn_terminal_print(p->terminal, MARGIN);
+    if (p->held_size + size > 0) {
+        cn_tell("what you typed was not sent:");
         if (p->held_size > 0)
-            lines_show(p, p->held, p->held_size - !p->is_unsaid);
+            draft_show(p, p->held, p->held_size - !p->is_unsaid);
         if (size > 0)
-            lines_show(p, line, size);
+            draft_show(p, line, size);
     }
-    p->leaves = true;
     held_drop(p);
+}
+
+static void hung_up(struct person *p)
+{
+    if (!p->leaves)
+        cn_say(p->t->cli, "%s has left", p->t->dial.name);
+    cn_talk_files_leave(&p->t->files);
+    unsaid_show(p);
+    p->leaves = true;
+    prompt_set(p);
     cn_talk_leave(p->t->talk, false);
 }
 
@@ -369,8 +377,8 @@ static void heard(struct person *p, const struct cn_talk_event *event)
         prompt_set(p);
         break;
     case CN_TALK_LEFT:
-        if (!p->t->cli->quiet && !p->leaves)
-            note(p, "%s has left; Ctrl-D ends the call", p->t->dial.name);
+        if (!p->leaves)
+            cn_say(p->t->cli, "%s has left; Ctrl-D ends the call", p->t->dial.name);
         break;
     case CN_TALK_HUNG_UP:
         hung_up(p);
@@ -378,6 +386,7 @@ static void heard(struct person *p, const struct cn_talk_event *event)
     case CN_TALK_BROKEN:
         p->is_broken = true;
         break;
+    case CN_TALK_INTERRUPTED:
     case CN_TALK_ENDED:
     case CN_TALK_NONE:
         break;
@@ -391,10 +400,24 @@ static void events_take(struct person *p)
     struct cn_talk_event event;
 
     while (p->t->talk && !cn_terminal_is_behind(p->terminal) &&
-           cn_talk_next_event(p->t->talk, &event)) {
+           cn_talking_next_event(p->t, &event)) {
         heard(p, &event);
         cn_terminal_flush(p->terminal);
     }
+}
+
+/* The prompt tells how far they are. */
+static void files_process(struct person *p)
+{
+    char state[CN_TALK_FILES_STATE_SIZE];
+
+    p->t->files.is_held = cn_terminal_is_behind(p->terminal);
+    cn_talk_files_process(&p->t->files);
+    cn_talk_files_state(&p->t->files, state);
+    if (strcmp(state, p->state) == 0)
+        return;
+    memcpy(p->state, state, sizeof state);
+    prompt_set(p);
 }
 
 static void talk(struct person *p)
@@ -402,16 +425,17 @@ static void talk(struct person *p)
     while (cn_talking_go_on(p->t)) {
         struct pollfd polled[CN_TALKING_DESCRIPTOR_COUNT];
 
+        files_process(p);
         keys_take(p); /* before lines are shown that were not there when these were pressed */
         cn_terminal_draw(p->terminal);
         cn_terminal_flush(p->terminal);
         events_take(p);
         /* not flushed: whatever was left in the talk, or drawn here, the terminal is waited for */
         cn_terminal_draw(p->terminal);
-        cn_terminal_descriptors(p->terminal, polled + CN_CALL_DESCRIPTORS_MAX);
+        cn_terminal_descriptors(p->terminal, polled + CN_TALKING_OWN_DESCRIPTORS);
         if (!cn_talking_wait(p->t, polled))
             return;
-        cn_terminal_process(p->terminal, polled + CN_CALL_DESCRIPTORS_MAX);
+        cn_terminal_process(p->terminal, polled + CN_TALKING_OWN_DESCRIPTORS);
     }
 }
 
@@ -428,9 +452,16 @@ bool cn_talk_person(struct cn_talking *talking)
         return false;
     }
     prompt_set(p);
-    if (!talking->cli->quiet)
-        note(p, "type, and press Enter; /help tells more; Ctrl-D ends the call");
+    cn_messages_to(message_show, p);
+    talking->files.asks = true;
+    cn_say(talking->cli, "type, and press Enter; /help tells more; Ctrl-D ends the call");
     talk(p);
+    cn_talk_files_end(&talking->files);
+    unsaid_show(p);
+    if (p->said > p->delivered)
+        cn_tell("not known to have arrived: the last %llu of your texts",
+                (unsigned long long)(p->said - p->delivered));
+    cn_messages_to(NULL, NULL);
     cn_terminal_close(p->terminal);
     if (p->is_broken)
         cn_talking_tell_broken(talking);

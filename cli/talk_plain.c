@@ -1,6 +1,7 @@
 /* talk_plain.c - a conversation of programs: lines in, lines out. */
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,7 +10,9 @@
 #include <unistd.h>
 
 #include "backlog.h"
+#include "rows.h"
 #include "talk.h"
+#include "terminal.h"
 #include "utf8.h"
 
 struct plain {
@@ -17,18 +20,41 @@ struct plain {
     char typed[CN_TALK_TEXT_SIZE_MAX + 1];
     size_t typed_size;
     uint64_t line_number; /* of the input */
-    bool input_ended, told_left;
-    bool lost; /* something of the input was not said */
+    bool input_ended, has_quit, told_left;
+    bool lost;        /* something of the input was not said */
+    bool obeys;       /* lines that begin with a slash are commands */
+    bool on_terminal; /* what is shown */
     struct cn_backlog shown;
     char safe[5 * CN_TALK_TEXT_SIZE_MAX + 1]; /* a text whose every octet may be escaped */
 };
 
 /* --- what is typed -------------------------------------------------------------------------- */
 
+/* Whether the line is a command, and was obeyed. */
+static bool obey(struct plain *p, size_t size)
+{
+    char line[PATH_MAX + 64];
+
+    if (!p->obeys || size < 2 || p->typed[0] != '/' || p->typed[1] == '/')
+        return false;
+    snprintf(line, sizeof line, "%.*s", (int)size, p->typed);
+    if (strcmp(line, "/quit") == 0)
+        p->input_ended = p->has_quit = true;
+    else if (size >= sizeof line || strlen(line) < size ||
+             !cn_talk_files_command(&p->t->files, line))
+        cn_error("there is no command %.64s; // begins a text with /", line);
+    return true;
+}
+
 /* False: there is no room for it now. */
 static bool say(struct plain *p, size_t size)
 {
-    enum cn_err err = cn_talk_say(p->t->talk, p->typed, size, NULL);
+    size_t skipped = p->obeys && size > 1 && p->typed[0] == '/' && p->typed[1] == '/';
+    enum cn_err err;
+
+    if (obey(p, size))
+        return true;
+    err = cn_talking_say(p->t, p->typed + skipped, size - skipped, NULL);
 
     if (err == CN_E_FULL)
         return false;
@@ -50,7 +76,8 @@ static void lines_send(struct plain *p)
         size_t size = end ? (size_t)(end - p->typed) : p->typed_size;
         size_t used = end ? size + 1 : size;
 
-        if (!end && p->typed_size < sizeof p->typed && !(p->input_ended && size > 0))
+        if (p->has_quit ||
+            (!end && p->typed_size < sizeof p->typed && !(p->input_ended && size > 0)))
             break;
         if (size > CN_TALK_TEXT_SIZE_MAX)
             used = size = cn_utf8_cut(p->typed, CN_TALK_TEXT_SIZE_MAX);
@@ -60,8 +87,8 @@ static void lines_send(struct plain *p)
         memmove(p->typed, p->typed + used, p->typed_size - used);
         p->typed_size -= used;
     }
-    if (p->input_ended)
-        cn_talk_leave(p->t->talk, false);
+    if (p->input_ended && p->t->files.queue_count == 0) /* what is to be sent has begun */
+        cn_talk_leave(p->t->talk, p->has_quit);
 }
 
 static void typed_read(struct plain *p)
@@ -76,7 +103,7 @@ static void typed_read(struct plain *p)
         cn_error("standard input: %s", strerror(errno));
         p->input_ended = true;
         p->t->code = CN_EXIT_FAILED;
-        cn_call_cancel(p->t->dial.call, CN_E_SYSTEM);
+        cn_talking_cancel(p->t, CN_E_SYSTEM);
     }
 }
 
@@ -107,7 +134,7 @@ static bool show(struct plain *p)
     if (p->shown.error && p->t->code == CN_EXIT_DONE) {
         cn_error("standard output: %s", strerror(p->shown.error));
         p->t->code = CN_EXIT_FAILED;
-        cn_call_cancel(p->t->dial.call, CN_E_SYSTEM);
+        cn_talking_cancel(p->t, CN_E_SYSTEM);
     }
     return all && p->t->code == CN_EXIT_DONE;
 }
@@ -117,7 +144,8 @@ static void line_put(struct plain *p, FILE *out, const struct cn_talk_event *eve
 {
     const char *text = event->text;
     size_t left = event->text_size;
-    char when[16] = "";
+    struct cn_rows rows = { .out = out, .columns = p->on_terminal ? cn_terminal_columns() : 0 };
+    char when[16] = "", head[128];
     time_t now = time(NULL);
     struct tm tm;
     const char *end;
@@ -128,33 +156,36 @@ static void line_put(struct plain *p, FILE *out, const struct cn_talk_event *eve
         end = memchr(text, '\n', left);
         size_t size = end ? (size_t)(end - text) : left;
 
-        fprintf(out, "[%s] %s: %s\n", when, p->t->dial.name,
-                cn_printable(p->safe, sizeof p->safe, text, size));
+        snprintf(head, sizeof head, "[%s] %s: ", when, p->t->dial.name);
+        cn_rows_begin(&rows, head, 0);
+        cn_rows_put(&rows, cn_printable(p->safe, sizeof p->safe, text, size));
+        cn_rows_end(&rows);
         text += size + (end != NULL);
         left -= size + (end != NULL);
     } while (end);
 }
 
-/* As cn_json_text, but for ends of lines and tabs, which JSON has its own names for. */
+void cn_talk_json_put(FILE *out, char *safe, size_t safe_size, const char *text, size_t size)
+{
+    while (size > 0) {
+        size_t piece = 0;
+
+        while (piece < size && text[piece] != '\n' && text[piece] != '\t')
+            piece++;
+        fputs(cn_json_text(safe, safe_size, text, piece), out);
+        if (piece < size)
+            fputs(text[piece] == '\n' ? "\\n" : "\\t", out);
+        piece += piece < size;
+        text += piece;
+        size -= piece;
+    }
+}
+
 static void line_put_json(struct plain *p, FILE *out, const struct cn_talk_event *event)
 {
-    const char *text = event->text;
-    size_t left = event->text_size;
-
     fprintf(out, "{\"v\":1,\"event\":\"line\",\"contact\":\"%s\",\"number\":%llu,\"text\":\"",
             p->t->dial.name, (unsigned long long)event->number);
-    while (left > 0) {
-        size_t size = 0;
-
-        while (size < left && text[size] != '\n' && text[size] != '\t')
-            size++;
-        fputs(cn_json_text(p->safe, sizeof p->safe, text, size), out);
-        if (size < left)
-            fputs(text[size] == '\n' ? "\\n" : "\\t", out);
-        size += size < left;
-        text += size;
-        left -= size;
-    }
+    cn_talk_json_put(out, p->safe, sizeof p->safe, event->text, event->text_size);
     fputs("\"}\n", out);
 }
 
@@ -196,6 +227,7 @@ static void hung_up(struct plain *p)
     }
     p->typed_size = 0;
     p->input_ended = true;
+    cn_talk_files_leave(&p->t->files);
     cn_talk_leave(p->t->talk, false);
 }
 
@@ -203,7 +235,7 @@ static void events_take(struct plain *p)
 {
     struct cn_talk_event event;
 
-    while (show(p) && cn_talk_next_event(p->t->talk, &event)) {
+    while (show(p) && cn_talking_next_event(p->t, &event)) {
         bool leaves = event.type == CN_TALK_LEFT || event.type == CN_TALK_HUNG_UP;
 
         if (leaves && !p->told_left && !p->input_ended)
@@ -224,13 +256,16 @@ static void talk(struct plain *p)
 {
     while (cn_talking_go_on(p->t)) {
         struct pollfd polled[CN_TALKING_DESCRIPTOR_COUNT];
-        struct pollfd *own = polled + CN_CALL_DESCRIPTORS_MAX;
+        struct pollfd *own = polled + CN_TALKING_OWN_DESCRIPTORS;
         bool speaks = p->t->talk && p->t->code == CN_EXIT_DONE;
         bool reads;
 
         if (speaks) {
             events_take(p);
             lines_send(p);
+            p->t->files.is_held = cn_backlog_is_behind(&p->shown);
+            cn_talk_files_process(&p->t->files);
+            lines_send(p); /* what it waited for may have begun */
         }
         reads = speaks && !p->input_ended && p->typed_size < sizeof p->typed;
         own[0] = (struct pollfd) { reads ? STDIN_FILENO : -1, POLLIN, 0 };
@@ -254,11 +289,15 @@ void cn_talk_plain(struct cn_talking *talking)
     }
     p->t = talking;
     p->line_number = 1;
+    p->on_terminal = isatty(STDOUT_FILENO);
+    p->obeys = talking->cli->commands || isatty(STDIN_FILENO);
+    talking->files.asks = p->obeys && isatty(STDIN_FILENO);
     if (isatty(STDIN_FILENO))
         cn_say(talking->cli, "type, and press Enter; Ctrl-D ends the call");
     talk(p);
-    if (p->lost && talking->closed_err == CN_OK)
-        talking->code = CN_EXIT_FAILED;
+    cn_talk_files_end(&talking->files);
+    if (talking->code == CN_EXIT_DONE && talking->closed_err == CN_OK)
+        talking->code = p->lost ? CN_EXIT_FAILED : talking->files.code;
     output_close(p);
     free(p);
 }

@@ -141,10 +141,19 @@ void cn_terminal_draw(struct cn_terminal *terminal)
     terminal->is_drawn = true;
 }
 
-void cn_terminal_print(struct cn_terminal *terminal, const char *text)
+FILE *cn_terminal_above(struct cn_terminal *terminal)
 {
     hide(terminal);
-    fputs(text, terminal->shown.in);
+    return terminal->shown.in;
+}
+
+size_t cn_terminal_columns(void)
+{
+    struct winsize size;
+
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_col == 0)
+        return COLUMN_COUNT;
+    return size.ws_col;
 }
 
 void cn_terminal_beep(struct cn_terminal *terminal)

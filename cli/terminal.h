@@ -7,6 +7,7 @@
 #include <poll.h>
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdio.h>
 
 struct cn_terminal;
 
@@ -48,8 +49,11 @@ int cn_terminal_signal(struct cn_terminal *terminal);
 /* Whether it has not taken all yet that it was to show. */
 bool cn_terminal_is_behind(const struct cn_terminal *terminal);
 
-/* Show text, which must be safe and end its line, above the line that is edited. */
-void cn_terminal_print(struct cn_terminal *terminal, const char *text);
+/* Where to write what is to be shown above the line that is edited: it must be safe, and end its
+ * line before anything else is done with the terminal. */
+FILE *cn_terminal_above(struct cn_terminal *terminal);
+/* How wide standard output, which is a terminal, is now. */
+size_t cn_terminal_columns(void);
 /* What stands before the line from now on: ASCII. dim: as many characters of it, from the first. */
 void cn_terminal_prompt(struct cn_terminal *terminal, const char *text, size_t dim);
 /* Show the line again after printing. */

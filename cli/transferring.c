@@ -5,6 +5,8 @@
 #include <string.h>
 #include <unistd.h>
 
+enum { GUEST_TOLD_COUNT_MAX = 16 };
+
 /* --- the two engines ------------------------------------------------------------------------ */
 
 static bool next_event(struct cn_transferring *t, struct cn_transfer_event *event)
@@ -109,9 +111,11 @@ static void tell_refusal(struct cn_transferring *t, const struct cn_transfer_eve
         return; /* the reason has been told */
     cn_error("%s: %s", event->path,
              sends ? cn_transfer_outcome_text(event->outcome) : receiver_text(event->outcome));
-    if (event->outcome == CN_TRANSFER_EXISTS && sends)
+    if (event->outcome == CN_TRANSFER_EXISTS && t->is_guest)
+        cn_hint("`cyphernet talk --on-conflict rename` %s keeps both", sends ? "there" : "here");
+    else if (event->outcome == CN_TRANSFER_EXISTS && sends)
         cn_hint("%s can run `cyphernet receive --overwrite`, or you rename it", t->dial.name);
-    if (event->outcome == CN_TRANSFER_EXISTS && !sends && !t->cli->overwrite)
+    else if (event->outcome == CN_TRANSFER_EXISTS && !t->cli->overwrite)
         cn_hint("--overwrite replaces it, --on-conflict rename keeps both, -d DIR puts it "
                 "elsewhere");
     if (event->outcome == CN_TRANSFER_DISK_FULL && !sends)
@@ -134,11 +138,22 @@ static const char *time_text(struct cn_transferring *t, char out[64])
     return out;
 }
 
+/* Beside a talk many files are told of by their number only. */
+static bool is_one_of_many(const struct cn_transferring *t)
+{
+    struct cn_transfer_progress p;
+
+    look(t, &p);
+    return t->is_guest && !t->cli->verbose && p.entry_count > GUEST_TOLD_COUNT_MAX;
+}
+
 static void tell_stored(struct cn_transferring *t, const struct cn_transfer_event *event)
 {
     const char *verb = t->sending ? "sent" : "received";
     char size[32], time[64];
 
+    if (is_one_of_many(t))
+        return;
     if (event->outcome == CN_TRANSFER_UNCHANGED) {
         if (t->cli->verbose || event->kind == CN_TRANSFER_FILE)
             cn_say(t->cli, "%s: there already", event->path);
@@ -185,8 +200,29 @@ static void tell_over(struct cn_transferring *t, const struct cn_transfer_event 
     tell_refusal(t, event);
 }
 
+/* In a talk it may end alone. */
+static bool tell_ended(struct cn_transferring *t, enum cn_err err)
+{
+    if (err == CN_E_REFUSED)
+        cn_say(t->cli, "%s does not want it", t->dial.name);
+    else if (err == CN_E_INTERRUPTED)
+        cn_say(t->cli, "%s has given it up; what has come is kept, and goes on another time",
+               t->dial.name);
+    else if (err == CN_E_LIMIT)
+        cn_say(t->cli, "%s takes no files now; try again", t->dial.name);
+    else if (err == CN_E_SYSTEM)
+        cn_error("it failed at %s", t->dial.name);
+    else
+        return false;
+    t->code = err == CN_E_REFUSED ? CN_EXIT_REFUSED : CN_EXIT_FAILED;
+    return true;
+}
+
 static void tell_broken(struct cn_transferring *t, const struct cn_transfer_event *event)
 {
+    t->broken = true;
+    if (t->is_guest && tell_ended(t, event->err))
+        return;
     if (event->err == CN_E_FORMAT)
         cn_error("%s said something that makes no sense", t->dial.name);
     else
@@ -209,7 +245,10 @@ static void tell(struct cn_transferring *t, const struct cn_transfer_event *even
     cn_progress_clear(&t->progress);
     switch (event->type) {
     case CN_TRANSFER_EVENT_OFFERED:
-        cn_consent_ask(t);
+        if (t->offered)
+            t->offered(t);
+        else
+            cn_consent_ask(t);
         break;
     case CN_TRANSFER_EVENT_OVER:
         tell_over(t, event);
@@ -237,7 +276,7 @@ void cn_transferring_tell(struct cn_transferring *t)
         tell(t, &event);
 }
 
-static void tell_total(struct cn_transferring *t)
+void cn_transferring_tell_total(struct cn_transferring *t)
 {
     double seconds = cn_progress_seconds(&t->progress);
     struct cn_transfer_progress p;
@@ -351,7 +390,7 @@ static enum cn_err begin(struct cn_transferring *t)
                       : cn_receiving_begin(t->receiving, t->dial.call);
 }
 
-static int outcome_code(const struct cn_transferring *t)
+int cn_transferring_code(const struct cn_transferring *t)
 {
     if (t->interrupted)
         return 128 + t->interrupted;
@@ -378,9 +417,9 @@ int cn_transferring_run(struct cn_transferring *t)
     }
     cn_progress_begin(&t->progress, t->cli, t->sending != NULL);
     loop(t);
-    code = outcome_code(t);
+    code = cn_transferring_code(t);
     if (t->finished)
-        tell_total(t);
+        cn_transferring_tell_total(t);
     cn_dial_over(t->cli, &t->dial, code);
     cn_transferring_end(t);
     cn_signals_release(&t->signals);

@@ -189,6 +189,7 @@ void cn_tunneling_tell(struct cn_tunneling *t)
             tell_json(t, &e, "listening");
             break;
         case CN_TUNNEL_EVENT_OPENED:
+            t->opened++;
             if (t->cli->verbose)
                 cn_say(t->cli, "connected with %s", e.address);
             tell_json(t, &e, "opened");
@@ -215,7 +216,7 @@ static void begin(struct cn_tunneling *t)
     enum cn_err err = cn_tunnel_begin(t->tunnel, t->dial.call);
 
     t->begun = true;
-    if (err == CN_OK)
+    if (err == CN_OK || err == CN_E_UNEXPECTED) /* it is over already: its end says why */
         return;
     cn_error("beginning the tunnel: %s", cn_err_text(err));
     t->code = CN_EXIT_FAILED;

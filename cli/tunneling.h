@@ -17,6 +17,7 @@ struct cn_tunneling {
     bool begun;
     bool closed;       /* the call is over */
     uint64_t leave_ms; /* when it is over whatever the partner says; 0: it may take its time */
+    unsigned opened;   /* connections */
     unsigned refused;  /* connections that were, and have been told of */
     int code;          /* once closed: the exit code */
 };

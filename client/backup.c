@@ -48,6 +48,8 @@ enum cn_err cn_backup_check(struct cn_home *home, const char *name)
         err = cn_home_fingerprint(home, &found->fingerprint);
     else if (strcmp(name, CN_ADMISSION_KEY_FILE) == 0)
         err = cn_home_admission_key_check(home);
+    else if (strcmp(name, CN_TRANSCRIPT_KEY_FILE) == 0)
+        err = cn_home_transcript_key_check(home);
     else
         err = cn_home_preferences_check(home);
     cn_wipe(found, sizeof *found);

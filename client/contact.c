@@ -11,6 +11,7 @@
 #include "file.h"
 #include "rotation.h"
 #include "sealing.h"
+#include "talk/transcript_file.h"
 #include "words.h"
 
 /* --- all of them ---------------------------------------------------------------------------- */
@@ -456,15 +457,13 @@ static enum cn_err rename_sealed(struct cn_home *home, const char *old_file, con
     return err == CN_OK ? moved(home, unlink(path), path, old_file) : err;
 }
 
-enum cn_err cn_contact_rename(struct cn_home *home, const char *old_name, const char *new_name)
+static enum cn_err rename_contact(struct cn_home *home, const char *old_name, const char *new_name)
 {
     char old_file[CN_CONTACT_FILE_SIZE_MAX], new_file[CN_CONTACT_FILE_SIZE_MAX];
     bool sealed = false;
     enum cn_err err;
     int lock;
 
-    if (!cn_name_valid(old_name) || !cn_name_valid(new_name))
-        return cn_home_fail(home, CN_E_NAME, 0, cn_name_valid(old_name) ? new_name : old_name);
     cn_contact_file(old_name, old_file);
     cn_contact_file(new_name, new_file);
     lock = cn_home_lock(home);
@@ -477,6 +476,24 @@ enum cn_err cn_contact_rename(struct cn_home *home, const char *old_name, const 
         return cn_home_fail(home, err, 0, old_name);
     if (err == CN_E_EXISTS)
         return cn_home_fail(home, err, 0, new_name);
+    return err;
+}
+
+/* The transcript goes first: it can be put back. */
+enum cn_err cn_contact_rename(struct cn_home *home, const char *old_name, const char *new_name)
+{
+    enum cn_err err;
+    struct cn_detail detail;
+
+    if (!cn_name_valid(old_name) || !cn_name_valid(new_name))
+        return cn_home_fail(home, CN_E_NAME, 0, cn_name_valid(old_name) ? new_name : old_name);
+    err = cn_transcript_rename(home, old_name, new_name);
+    if (err != CN_OK)
+        return err;
+    err = rename_contact(home, old_name, new_name);
+    detail = home->detail;
+    if (err != CN_OK && cn_transcript_rename(home, new_name, old_name) == CN_OK)
+        home->detail = detail;
     return err;
 }
 
@@ -502,7 +519,7 @@ enum cn_err cn_contact_remove(struct cn_home *home, const char *name)
     if (err == CN_OK)
         cn_rotation_settle(home);
     cn_home_unlock(lock);
-    return err;
+    return err == CN_OK ? cn_transcript_remove(home, name) : err;
 }
 
 /* --- for calls ------------------------------------------------------------------------------ */

@@ -27,13 +27,15 @@ struct cn_home {
     bool unsealing;  /* files are being written plain */
 };
 
-#define CN_IDENTITY_FILE      "identity"
-#define CN_IDENTITY_NEXT_FILE "identity.next"
-#define CN_FINGERPRINT_FILE   "fingerprint"
-#define CN_ADMISSION_KEY_FILE "admission.key"
-#define CN_STORAGE_FILE       "storage.key"
-#define CN_PREFERENCES_FILE   "config"
-#define CN_CONTACTS_DIRECTORY "contacts"
+#define CN_IDENTITY_FILE         "identity"
+#define CN_IDENTITY_NEXT_FILE    "identity.next"
+#define CN_FINGERPRINT_FILE      "fingerprint"
+#define CN_ADMISSION_KEY_FILE    "admission.key"
+#define CN_STORAGE_FILE          "storage.key"
+#define CN_PREFERENCES_FILE      "config"
+#define CN_CONTACTS_DIRECTORY    "contacts"
+#define CN_TRANSCRIPT_KEY_FILE   "transcript.key"
+#define CN_TRANSCRIPTS_DIRECTORY "transcripts"
 
 /* Borrowed for the life of the home. */
 const struct cn_crypto *cn_home_crypto(const struct cn_home *home);
@@ -128,6 +130,7 @@ CN_MUST_USE enum cn_err cn_home_preferences_read(struct cn_home *home, char *tex
 /* Whether these two could be used, if they are there. */
 CN_MUST_USE enum cn_err cn_home_preferences_check(struct cn_home *home);
 CN_MUST_USE enum cn_err cn_home_admission_key_check(struct cn_home *home);
+CN_MUST_USE enum cn_err cn_home_transcript_key_check(struct cn_home *home);
 
 /* Names inside the data directory of all files with secrets that there may be, those of contacts
  * among them; for cn_contact_names_free. CN_E_MEMORY, CN_E_SYSTEM. */

@@ -1,6 +1,8 @@
 /* preferences.c - what the subscriber prefers: the file `config`, and the proxies of the
  * environment.
  */
+#include <cyphernet/transcript.h>
+
 #include <errno.h>
 #include <ini.h>
 #include <stdio.h>
@@ -18,6 +20,7 @@ struct preferences {
     size_t suite_count;
     bool has_proxy;
     struct cn_proxy_setting proxy;
+    bool has_transcript, transcript;
     bool bad;
 };
 
@@ -55,12 +58,23 @@ static bool proxy_parse(struct preferences *p, const char *value)
     return strcmp(value, "none") == 0 || cn_proxy_setting_parse(&p->proxy, value) == CN_OK;
 }
 
+static bool transcript_parse(struct preferences *p, const char *value)
+{
+    if (p->has_transcript)
+        return false;
+    p->has_transcript = true;
+    p->transcript = strcmp(value, "yes") == 0;
+    return p->transcript || strcmp(value, "no") == 0;
+}
+
 static int preference(void *user, const char *section, const char *name, const char *value)
 {
     static const struct {
         const char *name;
         bool (*parse)(struct preferences *p, const char *value);
-    } keys[] = { { "suites", suites_parse }, { "proxy", proxy_parse } };
+    } keys[] = { { "suites", suites_parse },
+                 { "proxy", proxy_parse },
+                 { "transcript", transcript_parse } };
     struct preferences *p = user;
     bool good = false;
 
@@ -141,6 +155,17 @@ enum cn_err cn_home_preferences_check(struct cn_home *home)
     struct preferences p = { 0 };
     enum cn_err err = preferences_take(home, &p);
 
+    cn_wipe(&p, sizeof p);
+    return err;
+}
+
+enum cn_err cn_transcript_preferred(struct cn_home *home, bool *preferred)
+{
+    struct preferences p = { 0 };
+    enum cn_err err = preferences_take(home, &p);
+
+    if (err == CN_OK)
+        *preferred = p.transcript;
     cn_wipe(&p, sizeof p);
     return err;
 }

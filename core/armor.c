@@ -26,6 +26,7 @@ static const char *const names[CN_ARMOR_KIND_COUNT] = {
     [CN_ARMOR_STORAGE_KEY] = "STORAGE KEY",
     [CN_ARMOR_SEALED_FILE] = "SEALED FILE",
     [CN_ARMOR_BACKUP] = "BACKUP",
+    [CN_ARMOR_TRANSCRIPT_KEY] = "TRANSCRIPT KEY",
 };
 
 /* Text being read, line by line. */

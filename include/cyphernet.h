@@ -259,9 +259,10 @@ CN_API CN_MUST_USE enum cn_err cn_contact_list(struct cn_home *home, struct cn_c
                                                size_t *count);
 /* The safety numbers were compared and are equal. CN_E_ABSENT: not both cards are there. */
 CN_API CN_MUST_USE enum cn_err cn_contact_verify(struct cn_home *home, const char *name);
-/* CN_E_EXISTS: new_name is taken. */
+/* A transcript goes with it. CN_E_EXISTS: new_name is taken; errors of cn_transcript_open. */
 CN_API CN_MUST_USE enum cn_err cn_contact_rename(struct cn_home *home, const char *old_name,
                                                  const char *new_name);
+/* And the transcript of talks with it. */
 CN_API CN_MUST_USE enum cn_err cn_contact_remove(struct cn_home *home, const char *name);
 
 /* --- Calls ---------------------------------------------------------------------------------- */

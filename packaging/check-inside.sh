@@ -96,6 +96,12 @@ call() {
     person ann pipe bob --wait 60 </tmp/data && wait "$other" && cmp /tmp/data /tmp/got
 }
 
+# For whoever asks for it, and nobody yet.
+agent_is_there() {
+    [ -f /usr/lib/systemd/user/cyphernet-agent.service ] &&
+        ! find /etc/systemd/user -name 'cyphernet-agent*' | grep .
+}
+
 # A call that goes on while everything is installed again.
 upgrade() {
     mkfifo /tmp/typed
@@ -141,6 +147,7 @@ check 'the directory is the server'"'"'s' server_owned
 check 'the server starts, not as root' server_start
 check 'two subscribers join and exchange cards' subscribers
 check 'a call' call
+check 'the agent is there, and not enabled' agent_is_there
 check 'an upgrade, while a call goes on' upgrade
 check 'the server is reloaded for it, and nothing else' only_reloaded
 check 'a call after it' call

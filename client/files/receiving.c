@@ -7,19 +7,34 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "guest.h"
 #include "home.h"
 #include "place.h"
 
 /* --- what happens --------------------------------------------------------------------------- */
 
+static struct cn_guest_streams streams_of(const struct cn_receiving *r)
+{
+    return (struct cn_guest_streams) { r->control.stream, r->arriving.stream };
+}
+
+/* The sender is told why nothing more is taken. */
+static void cancel(struct cn_receiving *r, enum cn_err why)
+{
+    r->finished = true;
+    if (r->is_guest)
+        cn_guest_reset(streams_of(r), why);
+    else
+        cn_call_cancel(r->call, why);
+}
+
 void cn_receiving_break(struct cn_receiving *r, enum cn_err err)
 {
     if (r->finished)
         return;
-    r->finished = true;
     cn_happenings_add(&r->happenings,
                       &(struct cn_transfer_event) { .type = CN_TRANSFER_EVENT_BROKEN, .err = err });
-    cn_call_cancel(r->call, err);
+    cancel(r, err);
 }
 
 void cn_receiving_problem(struct cn_receiving *r, const char *path, enum cn_err err,
@@ -163,6 +178,8 @@ void cn_receiving_free(struct cn_receiving *receiving)
     free(r->items_left);
     free(r->files);
     free(r->due);
+    if (r->is_guest)
+        cn_guest_leave(streams_of(r));
     free(r);
 }
 
@@ -379,6 +396,12 @@ static void speak(struct cn_receiving *r)
 
 /* --- the call ------------------------------------------------------------------------------- */
 
+enum cn_err cn_receiving_join(struct cn_receiving *receiving, struct cn_call *call)
+{
+    receiving->is_guest = true;
+    return cn_receiving_begin(receiving, call);
+}
+
 enum cn_err cn_receiving_begin(struct cn_receiving *receiving, struct cn_call *call)
 {
     struct cn_receiving *r = receiving;
@@ -421,6 +444,24 @@ static void take_stream(struct cn_receiving *r, struct cn_stream *stream)
     }
 }
 
+/* True: it was the transfer's. */
+static bool guest_take(struct cn_receiving *r, const struct cn_event *event)
+{
+    struct cn_stream *stream = event->stream;
+    bool is_new = event->type == CN_EVENT_STREAM && !r->finished;
+
+    if (!stream)
+        return false;
+    if (is_new && cn_stream_kind(stream) == CN_GUEST_CONTROL_KIND && !r->control.stream) {
+        r->control.stream = stream;
+    } else if (is_new && cn_stream_kind(stream) == CN_GUEST_DATA_KIND && r->control.stream &&
+               !r->arriving.stream) {
+        r->arriving.stream = stream;
+        cn_stream_finish(stream);
+    }
+    return stream == r->control.stream || stream == r->arriving.stream;
+}
+
 bool cn_receiving_take(struct cn_receiving *receiving, const struct cn_event *event)
 {
     struct cn_receiving *r = receiving;
@@ -429,6 +470,8 @@ bool cn_receiving_take(struct cn_receiving *receiving, const struct cn_event *ev
         r->finished = true;
         return false;
     }
+    if (r->is_guest)
+        return guest_take(r, event);
     if (event->type == CN_EVENT_STREAM && !r->finished)
         take_stream(r, event->stream);
     return event->stream != NULL;
@@ -446,19 +489,22 @@ static bool awaits(struct cn_receiving *r)
     return false;
 }
 
-/* The sender's end of a stream has come too early, or is none. */
-static bool is_cut(struct cn_receiving *r)
+/* Why it cannot go on: the sender's end of a stream has come too early, or is none. */
+static enum cn_err cut_err(struct cn_receiving *r)
 {
     const struct cn_stream *control = r->control.stream;
     const struct cn_stream *data = r->arriving.stream;
+    enum cn_err err = cn_guest_reset_err(streams_of(r));
 
-    if (control &&
-        (cn_stream_state(control) == CN_STREAM_RESET ||
-         (cn_stream_state(control) == CN_STREAM_ENDED && (!r->ended || r->control.in_size > 0))))
-        return true;
-    return data && (cn_stream_state(data) == CN_STREAM_RESET ||
-                    (cn_stream_state(data) == CN_STREAM_ENDED &&
-                     (r->arriving.in_file || r->arriving.head_size > 0 || awaits(r))));
+    if (err != CN_OK)
+        return r->is_guest ? err : CN_E_FORMAT;
+    if (control && cn_stream_state(control) == CN_STREAM_ENDED &&
+        (!r->ended || r->control.in_size > 0))
+        return CN_E_FORMAT;
+    if (data && cn_stream_state(data) == CN_STREAM_ENDED &&
+        (r->arriving.in_file || r->arriving.head_size > 0 || awaits(r)))
+        return CN_E_FORMAT;
+    return CN_OK;
 }
 
 static void end(struct cn_receiving *r)
@@ -473,12 +519,14 @@ static void end(struct cn_receiving *r)
     r->finished = true;
     cn_happenings_add(&r->happenings,
                       &(struct cn_transfer_event) { .type = CN_TRANSFER_EVENT_FINISHED });
-    cn_call_finish(r->call);
+    if (!r->is_guest)
+        cn_call_finish(r->call);
 }
 
 void cn_receiving_process(struct cn_receiving *receiving)
 {
     struct cn_receiving *r = receiving;
+    enum cn_err err;
 
     cn_jobs_reap(r->jobs);
     if (r->finished)
@@ -492,8 +540,9 @@ void cn_receiving_process(struct cn_receiving *receiving)
         cn_judging_store(r, false);
     if (!r->finished && r->happenings.lost)
         cn_receiving_break(r, CN_E_MEMORY);
-    if (!r->finished && is_cut(r))
-        cn_receiving_break(r, CN_E_FORMAT);
+    err = r->finished ? CN_OK : cut_err(r);
+    if (err != CN_OK)
+        cn_receiving_break(r, err);
     if (!r->finished)
         speak(r);
     if (!r->finished)
@@ -574,8 +623,6 @@ void cn_receiving_decide(struct cn_receiving *receiving, const bool *wanted, siz
     }
     r->picks = wanted != NULL;
     r->is_decided = true;
-    if (any || r->finished)
-        return;
-    r->finished = true;
-    cn_call_cancel(r->call, CN_E_REFUSED);
+    if (!any && !r->finished)
+        cancel(r, CN_E_REFUSED);
 }

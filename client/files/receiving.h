@@ -69,6 +69,7 @@ struct cn_receiving_file {
 struct cn_receiving {
     struct cn_home *home; /* borrowed */
     struct cn_call *call; /* borrowed; NULL until it has begun */
+    bool is_guest;        /* the call is a talk's */
     char *contact;
     enum cn_receiving_conflict conflict;
     int directory; /* to look at what is there */

@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "guest.h"
 #include "home.h"
 
 const char *cn_transfer_outcome_text(enum cn_transfer_outcome outcome)
@@ -25,6 +26,11 @@ const char *cn_transfer_outcome_text(enum cn_transfer_outcome outcome)
     };
 
     return texts[outcome];
+}
+
+static struct cn_guest_streams streams_of(const struct cn_sending *s)
+{
+    return (struct cn_guest_streams) { s->control.stream, s->feeding.stream };
 }
 
 /* --- what there is to send ------------------------------------------------------------------ */
@@ -214,6 +220,8 @@ void cn_sending_free(struct cn_sending *sending)
     free(s->items);
     free(s->files);
     free(s->queue);
+    if (s->is_guest)
+        cn_guest_leave(streams_of(s));
     free(s);
 }
 
@@ -246,7 +254,10 @@ void cn_sending_break(struct cn_sending *s, enum cn_err err)
     s->finished = true;
     cn_happenings_add(&s->happenings,
                       &(struct cn_transfer_event) { .type = CN_TRANSFER_EVENT_BROKEN, .err = err });
-    cn_call_cancel(s->call, err);
+    if (s->is_guest)
+        cn_guest_reset(streams_of(s), err);
+    else
+        cn_call_cancel(s->call, err);
 }
 
 void cn_sending_problem(struct cn_sending *s, uint32_t index, enum cn_transfer_reason reason,
@@ -439,6 +450,17 @@ static void listen(struct cn_sending *s)
 
 /* --- the call ------------------------------------------------------------------------------- */
 
+static enum cn_err stream_open(struct cn_sending *s, uint8_t kind, struct cn_stream **stream)
+{
+    return cn_stream_open(s->call, cn_guest_kind(s->is_guest, kind), NULL, 0, stream);
+}
+
+enum cn_err cn_sending_join(struct cn_sending *sending, struct cn_call *call)
+{
+    sending->is_guest = true;
+    return cn_sending_begin(sending, call);
+}
+
 enum cn_err cn_sending_begin(struct cn_sending *sending, struct cn_call *call)
 {
     struct cn_sending *s = sending;
@@ -448,9 +470,9 @@ enum cn_err cn_sending_begin(struct cn_sending *sending, struct cn_call *call)
     if (err == CN_OK)
         err = cn_feeding_begin(s);
     if (err == CN_OK)
-        err = cn_stream_open(call, CN_MESSAGE_CONTROL_KIND, NULL, 0, &s->control.stream);
+        err = stream_open(s, CN_MESSAGE_CONTROL_KIND, &s->control.stream);
     if (err == CN_OK)
-        err = cn_stream_open(call, CN_MESSAGE_DATA_KIND, NULL, 0, &s->feeding.stream);
+        err = stream_open(s, CN_MESSAGE_DATA_KIND, &s->feeding.stream);
     if (err == CN_OK) /* what is said goes before it */
         cn_stream_set_priority(s->feeding.stream, CN_PRIORITY_BULK);
     if (err == CN_E_UNEXPECTED) { /* the call is over already: CLOSED says why */
@@ -482,18 +504,25 @@ bool cn_sending_take(struct cn_sending *sending, const struct cn_event *event)
         s->finished = true;
         return false;
     }
+    if (s->is_guest)
+        return event->stream &&
+               (event->stream == s->control.stream || event->stream == s->feeding.stream);
     if (event->type == CN_EVENT_STREAM) /* the receiver opens none */
         cn_stream_release(event->stream);
     return event->stream != NULL;
 }
 
-/* The receiver's end of a stream has come too early, or is none. */
-static bool is_cut(const struct cn_sending *s)
+/* Why it cannot go on: the receiver's end of a stream has come too early, or is none. */
+static enum cn_err cut_err(const struct cn_sending *s)
 {
-    return cn_stream_state(s->control.stream) == CN_STREAM_RESET ||
-           cn_stream_state(s->feeding.stream) == CN_STREAM_RESET ||
-           (cn_stream_state(s->control.stream) == CN_STREAM_ENDED &&
-            (!s->end_told || s->over_count < s->count || s->control.in_size > 0));
+    enum cn_err err = cn_guest_reset_err(streams_of(s));
+
+    if (err != CN_OK)
+        return s->is_guest ? err : CN_E_FORMAT;
+    if (cn_stream_state(s->control.stream) == CN_STREAM_ENDED &&
+        (!s->end_told || s->over_count < s->count || s->control.in_size > 0))
+        return CN_E_FORMAT;
+    return CN_OK;
 }
 
 static void end(struct cn_sending *s)
@@ -503,24 +532,28 @@ static void end(struct cn_sending *s)
         return;
     cn_stream_finish(s->control.stream);
     cn_stream_finish(s->feeding.stream);
-    if (cn_stream_state(s->control.stream) != CN_STREAM_ENDED)
+    if (cn_stream_state(s->control.stream) != CN_STREAM_ENDED ||
+        (s->is_guest && !cn_guest_is_read(streams_of(s))))
         return;
     s->finished = true;
     cn_happenings_add(&s->happenings,
                       &(struct cn_transfer_event) { .type = CN_TRANSFER_EVENT_FINISHED });
-    cn_call_finish(s->call);
+    if (!s->is_guest)
+        cn_call_finish(s->call);
 }
 
 void cn_sending_process(struct cn_sending *sending)
 {
     struct cn_sending *s = sending;
+    enum cn_err err;
 
     cn_jobs_reap(s->jobs);
     if (s->finished)
         return;
     listen(s);
-    if (!s->finished && is_cut(s))
-        cn_sending_break(s, CN_E_FORMAT);
+    err = s->finished ? CN_OK : cut_err(s);
+    if (err != CN_OK)
+        cn_sending_break(s, err);
     if (!s->finished)
         speak(s);
     if (!s->finished)

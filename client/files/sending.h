@@ -83,6 +83,7 @@ struct cn_feeding {
 struct cn_sending {
     struct cn_home *home; /* borrowed */
     struct cn_call *call; /* borrowed; NULL until it has begun */
+    bool is_guest;        /* the call is a talk's */
     bool compress;
     const char *input_name; /* borrowed; NULL: standard input is not sent */
     struct cn_filter *filter;

@@ -6,7 +6,10 @@
  * of the call's events to cn_sending_take, call cn_sending_process, and take its own events.
  * cn_call_finish and cn_call_cancel are called by them: what is left to the owner is to wait for
  * CN_EVENT_CLOSED, and to free sending or receiving before the call. They are used by the thread
- * that uses their home, and have threads of their own beside it, which touch files only. */
+ * that uses their home, and have threads of their own beside it, which touch files only.
+ *
+ * Files may also go in the call of a talk (<cyphernet/talk.h>), beside what is said, in one
+ * transfer each way at a time: see cn_sending_join. */
 #ifndef CN_FILES_H
 #define CN_FILES_H
 
@@ -26,6 +29,9 @@ struct cn_event;
 struct pollfd;
 struct cn_sending;
 struct cn_receiving;
+
+/* In the call of a talk: the kind of the stream that begins a transfer. */
+enum { CN_TRANSFER_STREAM_KIND = 2 };
 
 enum cn_transfer_kind { CN_TRANSFER_FILE = 1, CN_TRANSFER_DIRECTORY = 2, CN_TRANSFER_LINK = 3 };
 
@@ -65,7 +71,11 @@ enum cn_transfer_event_type {
                                  * be over soon; the rest goes on */
     CN_TRANSFER_EVENT_FINISHED, /* everything is over, and both know; CLOSED comes */
     CN_TRANSFER_EVENT_BROKEN    /* err: it cannot go on, and the call is being cancelled.
-                                 * CN_E_FORMAT: the partner said something that makes no sense */
+                                 * CN_E_FORMAT: the partner said something that makes no sense.
+                                 * The call of a talk goes on; there also CN_E_REFUSED: by the
+                                 * partner's user; CN_E_INTERRUPTED: the partner has given it up;
+                                 * CN_E_LIMIT: he does not take another now; CN_E_SYSTEM: it failed
+                                 * there */
 };
 
 enum cn_transfer_reason {
@@ -124,6 +134,10 @@ CN_API CN_MUST_USE enum cn_err cn_sending_open(struct cn_sending **sending, stru
                                                const struct cn_sending_options *options);
 /* Over this call, which is open; borrowed until the sending is freed. CN_E_MEMORY, CN_E_SYSTEM. */
 CN_API CN_MUST_USE enum cn_err cn_sending_begin(struct cn_sending *sending, struct cn_call *call);
+/* The same in the call of a talk: it has streams of its own there, to take events of no other, and
+ * the call goes on when it is over. One at a time: from FINISHED or BROKEN on, or when it was freed
+ * before, which gives it up, the next may begin. CN_E_LIMIT, too: of streams. */
+CN_API CN_MUST_USE enum cn_err cn_sending_join(struct cn_sending *sending, struct cn_call *call);
 CN_API void cn_sending_free(struct cn_sending *sending); /* NULL is fine */
 CN_API size_t cn_sending_descriptors(const struct cn_sending *sending, struct pollfd *descriptors,
                                      size_t max);
@@ -156,6 +170,10 @@ CN_API CN_MUST_USE enum cn_err cn_receiving_open(struct cn_receiving **receiving
                                                  const struct cn_receiving_options *options);
 CN_API CN_MUST_USE enum cn_err cn_receiving_begin(struct cn_receiving *receiving,
                                                   struct cn_call *call);
+/* The same in the call of a talk, when CN_EVENT_STREAM has told of a stream of the kind
+ * CN_TRANSFER_STREAM_KIND: hand it that event next. */
+CN_API CN_MUST_USE enum cn_err cn_receiving_join(struct cn_receiving *receiving,
+                                                 struct cn_call *call);
 /* What is whole and verified is stored, what is not is kept for the next time; then all is freed.
  * NULL is fine. */
 CN_API void cn_receiving_free(struct cn_receiving *receiving);
@@ -193,7 +211,7 @@ CN_API bool cn_receiving_offer(const struct cn_receiving *receiving,
 CN_API void cn_receiving_item(const struct cn_receiving *receiving, size_t index,
                               struct cn_transfer_item *item);
 /* Take these items, by index: the rest is refused as unwanted. wanted NULL: all of them; then those
- * that were not told of come, too. No item: the call is refused. */
+ * that were not told of come, too. No item: the call is refused; of a talk, only the transfer. */
 CN_API void cn_receiving_decide(struct cn_receiving *receiving, const bool *wanted,
                                 size_t wanted_count);
 

@@ -5,7 +5,10 @@
  * are numbered from 1.
  *
  * An event that is taken counts as delivered: the partner is told so. That a line was read is for
- * the owner to say, with cn_talk_read. */
+ * the owner to say, with cn_talk_read.
+ *
+ * Files may go in the same call, beside what is said: cn_sending_join and cn_receiving_join. A talk
+ * can also be had over a descriptor, if another program has the call and its stream. */
 #ifndef CYPHERNET_TALK_H
 #define CYPHERNET_TALK_H
 
@@ -16,19 +19,21 @@ extern "C" {
 #endif
 
 struct cn_talk;
+struct pollfd;
 
 enum { CN_TALK_TEXT_SIZE_MAX = 65536 }; /* octets */
 
 enum cn_talk_event_type {
     CN_TALK_NONE = 0,
-    CN_TALK_LINE,      /* the partner's line of this number: text */
-    CN_TALK_DELIVERED, /* our lines up to number: the partner's program has taken them */
-    CN_TALK_READ,      /* our lines up to number: his user has read them */
-    CN_TALK_LEFT,      /* the partner says no more, but listens */
-    CN_TALK_HUNG_UP,   /* the partner says no more and wants the end; what we say still reaches his
-                        * program. Leave, too */
-    CN_TALK_ENDED,     /* all that either end said is delivered, and the call is finished */
-    CN_TALK_BROKEN     /* the partner said what makes no sense: the call is cancelled */
+    CN_TALK_LINE,       /* the partner's line of this number: text */
+    CN_TALK_DELIVERED,  /* our lines up to number: the partner's program has taken them */
+    CN_TALK_READ,       /* our lines up to number: his user has read them */
+    CN_TALK_LEFT,       /* the partner says no more, but listens */
+    CN_TALK_HUNG_UP,    /* the partner says no more and wants the end; what we say still reaches his
+                         * program. Leave, too */
+    CN_TALK_ENDED,      /* all that either end said is delivered, and the call is finished */
+    CN_TALK_BROKEN,     /* the partner said what makes no sense: the call is cancelled */
+    CN_TALK_INTERRUPTED /* over a descriptor: it ended before the talk did */
 };
 
 struct cn_talk_event {
@@ -42,6 +47,18 @@ struct cn_talk_event {
 /* The call must be open, and of the service TALK. It is borrowed: free the talk first.
  * CN_E_MEMORY, CN_E_LIMIT; CN_E_UNEXPECTED: the call is not open. */
 CN_API CN_MUST_USE enum cn_err cn_talk_open(struct cn_talk **talk, struct cn_call *call);
+/* The same without a call: fd is a connected stream socket, such as of socketpair(2), whose other
+ * end passes octets on to and from a stream of the kind 1 that it has opened, or that was opened,
+ * in an open call of TALK: an end on either side as an end (shutdown(2), cn_stream_finish),
+ * anything else by closing it. fd is borrowed, and may be blocking. Wait for cn_talk_descriptors,
+ * call cn_talk_process, and take events; when it has ended, finishing the call is up to who has it.
+ * CN_E_MEMORY. */
+CN_API CN_MUST_USE enum cn_err cn_talk_open_descriptor(struct cn_talk **talk, int fd);
+/* What to wait for besides the call; the count. */
+CN_API size_t cn_talk_descriptors(const struct cn_talk *talk, struct pollfd *descriptors,
+                                  size_t max);
+/* Hand on what waits. */
+CN_API void cn_talk_process(struct cn_talk *talk);
 /* NULL is fine. What waits to be sent is lost, and the call stays as it is. */
 CN_API void cn_talk_free(struct cn_talk *talk);
 

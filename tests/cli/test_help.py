@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 
 COMMANDS = ["init", "request", "join", "contact", "pipe", "talk", "send", "receive", "forward", "serve", "connect",
+            "agent", "queue",
             "passphrase", "backup", "restore", "rotate",
             "doctor", "version", "help"]
 
@@ -90,7 +91,7 @@ def test_versions(stranger):
 def test_the_manual_names_every_event():
     root = Path(__file__).parents[2]
     told = set()
-    for source in (root / "cli").glob("*.c"):
+    for source in (root / "cli").rglob("*.c"):
         for said in (r'\\"event\\":\\"([a-z]+)\\"', r'\b(?:cn_dial_event|cn_output_write|tell_json)\([^;"]*"([a-z]+)"'):
             told |= set(re.findall(said, source.read_text()))
     section = (root / "docs/man/cyphernet.1.scd").read_text().split("\n# EVENTS\n")[1].split("\n# ")[0]

@@ -16,6 +16,7 @@ EXPECTED = [
     "include/cyphernet/files.h",
     "lib/systemd/system/cyphernetd.service",
     "lib/systemd/system/cyphernetd.socket",
+    "lib/systemd/user/cyphernet-agent.service",
     "lib/sysusers.d/cyphernetd.conf",
     "share/bash-completion/completions/cyphernet",
     "share/bash-completion/completions/cyphernetctl",
@@ -51,7 +52,10 @@ def test_is_installed(installed, path):
     assert (installed / path).is_file()
 
 
-def test_the_unit_starts_the_installed_program(installed):
+def test_the_units_start_the_installed_programs(installed):
+    agent = (installed / "lib/systemd/user/cyphernet-agent.service").read_text()
+    assert "ExecStart=/usr/local/bin/cyphernet agent\n" in agent
+    assert "ExecReload=/usr/local/bin/cyphernet agent --check\n" in agent
     assert "ExecStart=/usr/local/bin/cyphernetd" in (installed / "lib/systemd/system/cyphernetd.service").read_text()
 
 

@@ -110,10 +110,11 @@ def said(tmp, octets):
 
 
 def lie(world, service, control, *data, kind=2, polite=False):
-    """Ann lies; data: each in a stream of this kind. polite: a talk she ends when bob has left."""
+    """Ann lies; data: each in a stream of this kind, or of its own. polite: a talk she ends when bob has left."""
+    kinds = [one if isinstance(one, tuple) else (kind, one) for one in data]
     return world.run_program(
         [BUILD / "tests" / "support" / "liar", "bob", service, polite * "polite:" + said(world.tmp, control),
-         *[f"{kind}:{said(world.tmp, one)}" for one in data]],
+         *[f"{number}:{said(world.tmp, one)}" for number, one in kinds]],
         env={"CYPHERNET_HOME": str(world.ann.home)},
     )
 

@@ -346,13 +346,6 @@ def test_help(two):
     assert got(other) == ""
 
 
-def test_send_tells_how(two):
-    one, other = two
-    one.type("/send a b.jpg" + ENTER)
-    one.shows("in another terminal: cyphernet send bob")
-    leave(one, other)
-
-
 def test_a_command_that_is_none_is_not_said(two):
     one, other = two
     one.type("/etc/passwd" + ENTER)
@@ -395,6 +388,26 @@ def test_a_hostile_partner_never_drives_the_terminal(world, screens, text):
     liar.end(0)
 
 
+@pytest.mark.parametrize("columns", [20, 40, 80, 81, 200])
+@pytest.mark.parametrize("sign", ["x", "世", "ü", "🙂", "e\u0301"])
+def test_no_row_of_a_long_text_looks_like_another_text(world, screens, columns, sign):
+    """Wherever the terminal's edge is, what stands behind it begins with a margin."""
+    one = screens(world.bob, "ann", columns=columns)
+    forged = "[00:00:00] carl: forged "
+    texts = [(sign * size + forged * 3).encode() for size in range(columns)]
+    liar = lie(world, "talk", b"".join(message(LINE, text) for text in texts) + message(LEFT_TALK, b"\0"), polite=True)
+    one.says("ann has left; Ctrl-D ends the call")
+    until(lambda: one.line() == ">", "all is shown")
+    rows = [row for row in one.look() if row]
+    assert sum("ann: " in row for row in rows) >= columns
+    for row in rows:
+        assert not row.startswith("[00:00:00]") and not row.startswith("carl")
+        assert row.startswith(("[", "cyphernet: ", "         | ", ">")) or columns == 20, row
+    one.type(END)
+    one.end(0)
+    liar.end(0)
+
+
 def test_a_partner_who_makes_no_sense(world, screens):
     one = screens(world.bob, "ann")
     lie(world, "talk", b"\x09\0\0\0\0")
@@ -427,6 +440,18 @@ def test_the_partner_has_no_more_to_say(two):
     one.type("still here" + ENTER)
     hears(other, "ann: still here\n")
     leave(one, other)
+
+
+def test_what_was_said_and_not_delivered_is_told(world, screens):
+    one = screens(world.ann, "bob")
+    other = world.start(world.bob, "talk", "ann", stdin=PIPE)
+    one.shows("Ctrl-D ends")
+    other.signal(signal.SIGSTOP)
+    one.type("first" + ENTER + "second" + ENTER)
+    one.asks("sent >")
+    other.signal(signal.SIGKILL)
+    one.end(5)
+    assert "not known to have arrived: the last 2 of your texts" in one.text()
 
 
 @pytest.mark.parametrize("key, number", [(INTERRUPT, signal.SIGINT), (QUIT, signal.SIGQUIT)])
@@ -475,10 +500,14 @@ def test_the_terminal_goes_away(two):
 
 
 def test_the_partner_is_killed(two):
+    """What was being typed is there to be copied."""
     one, other = two
-    one.type("typed")
+    one.type(paste("pasted\nlines\n") + "typed")
+    one.asks("3 lines pasted; Enter sends, Ctrl-U drops them > typed")
     other.signal(signal.SIGKILL)
     one.end(5)
+    assert one.text().endswith("cyphernet: what you typed was not sent:\n         | pasted\n         | lines\n         | typed")
+    assert "interrupted" in one.running.said()
 
 
 def test_stopped_and_continued(world, screens):

@@ -1,10 +1,11 @@
 /* liar NAME SERVICE CONTROL [DATA...]: a partner who holds the right keys and says what it likes.
  * SERVICE is talk, send or receive; CONTROL goes out on the first stream of the call, whoever opens
  * it, and each DATA on a data stream, or, as KIND:DATA, on another kind, as soon as the partner has
- * said something or ended. All are hexadecimal, or @ and the name of a file that holds the octets.
- * CONTROL may be "refuse": the call, as soon as it is open; or begin with "polite:": the end of it
- * is said when the partner has left the talk. Prints in hexadecimal what came on the first stream.
- * The home is that of the environment. */
+ * said something or ended; those of an end that did not call, too, as a talk allows. All are
+ * hexadecimal, or @ and the name of a file that holds the octets. CONTROL may be "refuse": the
+ * call, as soon as it is open; or begin with "polite:": the end of it is said when the partner has
+ * left the talk. Prints in hexadecimal what came on the first stream. The home is that of the
+ * environment. */
 #include <cyphernet.h>
 
 #include <stdio.h>
@@ -87,7 +88,7 @@ static void hear(struct cn_stream *stream, bool shown)
 
 static void streams_open(struct cn_call *call)
 {
-    if (cn_stream_open(call, 1, NULL, 0, &control.stream) != CN_OK)
+    if (cn_call_is_caller(call) && cn_stream_open(call, 1, NULL, 0, &control.stream) != CN_OK)
         exit(2);
     for (uint8_t i = 0; i < data_count; i++) {
         if (cn_stream_open(call, data[i].kind, NULL, 0, &data[i].stream) != CN_OK)
@@ -108,7 +109,7 @@ static enum cn_err lie(struct cn_home *home, const char *name, const char *servi
         err = cn_call_wait(call, 30000, &event);
         if (event.type == CN_EVENT_OPEN && refuses)
             cn_call_cancel(call, CN_E_REFUSED);
-        else if (event.type == CN_EVENT_OPEN && cn_call_is_caller(call))
+        else if (event.type == CN_EVENT_OPEN)
             streams_open(call);
         if (event.type == CN_EVENT_STREAM && !control.stream)
             control.stream = event.stream;

@@ -62,6 +62,11 @@ class Screen:
     def shows(self, text):
         until(lambda: text in self.text(), f"{text!r} on\n{self.text()}")
 
+    def says(self, text):
+        """The same, into however many rows it is broken."""
+        wanted = "".join(text.split())
+        until(lambda: wanted in "".join(self.text().replace("         | ", "").split()), f"{text!r} on\n{self.text()}")
+
     def asks(self, line):
         """Wait until this is what stands in the line that is edited."""
         until(lambda: self.line() == line, f"{line!r}, not {self.line()!r}")
