@@ -545,13 +545,13 @@ static void cards_that_are_not_the_contacts_to_give_are_refused(void **state)
     const struct cn_identity mallory = identity_of(2), ann = identity_of(0), bob = identity_of(1);
     const struct cn_contact of_bob = contact_of(0, 1);
     const struct cn_card cards[] = {
-        card_of(&ann, 1, NULL),                     /* hers */
-        card_of(&bob, 1, NULL),                     /* bob's keys */
-        of_bob.theirs,                              /* bob's card */
-        card_of(&mallory, 2, NULL),                 /* another server's */
-        card_of(&mallory, 1, of_bob.mine.card_id),  /* it answers what bob has got */
-        card_of(&mallory, 1, (const uint8_t *)"x"), /* or nothing that anybody has */
-        contact_of(0, 2).theirs,                    /* the one that is held */
+        card_of(&ann, 1, NULL),                           /* hers */
+        card_of(&bob, 1, NULL),                           /* bob's keys */
+        of_bob.theirs,                                    /* bob's card */
+        card_of(&mallory, 2, NULL),                       /* another server's */
+        card_of(&mallory, 1, of_bob.mine.card_id),        /* it answers what bob has got */
+        card_of(&mallory, 1, (const uint8_t *)"nobodys"), /* or nothing that anybody has */
+        contact_of(0, 2).theirs,                          /* the one that is held */
     };
 
     (void)state;
