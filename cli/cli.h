@@ -40,6 +40,7 @@ struct cn_cli {
     const char *directory; /* -d */
     const char *rsa;
     const char *wait;
+    const char *resume_for;
     const char *events;
     const char *conflict;
     const char *input_name;

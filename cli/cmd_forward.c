@@ -17,6 +17,7 @@ static const struct cn_option options[] = {
       "a SOCKS 5 proxy here; NAME connects, and looks names up" },
     { "wait", 0, "SECONDS", offsetof(struct cn_cli, wait),
       "give up when the partner has not come by then (600)" },
+    CN_OPTION_RESUME("3600"),
     { NULL, 0, NULL, 0, NULL },
 };
 

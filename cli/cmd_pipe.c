@@ -22,6 +22,7 @@ static const struct cn_option options[] = {
       "send nothing: take the input as ended" },
     { "wait", 0, "SECONDS", offsetof(struct cn_cli, wait),
       "give up when the partner has not come by then (600)" },
+    CN_OPTION_RESUME("3600"),
     { "events", 0, "FD", offsetof(struct cn_cli, events), "JSON events to this descriptor" },
     { NULL, 0, NULL, 0, NULL },
 };

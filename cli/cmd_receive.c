@@ -17,6 +17,7 @@ static const struct cn_option options[] = {
       "go on waiting for further calls, until interrupted" },
     { "wait", 0, "SECONDS", offsetof(struct cn_cli, wait),
       "give up when the partner has not come by then (no limit)" },
+    CN_OPTION_RESUME("604800, a week"),
     { NULL, 0, NULL, 0, NULL },
 };
 
@@ -62,7 +63,9 @@ static int receive_call(struct cn_cli *cli, const struct cn_receiving_options *r
 {
     struct cn_transferring t = {
         .cli = cli,
-        .dial = { .name = cli->arguments[0], .partner_command = "send" },
+        .dial = { .name = cli->arguments[0],
+                  .partner_command = "send",
+                  .resume_s = CN_RESUME_FILES_S },
         .asks = receive->ask,
     };
     enum cn_err err = cn_receiving_open(&t.receiving, cli->home, receive);

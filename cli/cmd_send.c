@@ -25,6 +25,7 @@ static const struct cn_option options[] = {
       "what standard input is called there (stdin)" },
     { "wait", 0, "SECONDS", offsetof(struct cn_cli, wait),
       "give up when the partner has not come by then (600)" },
+    CN_OPTION_RESUME("604800, a week"),
     { NULL, 0, NULL, 0, NULL },
 };
 
@@ -176,7 +177,9 @@ static int run(struct cn_cli *cli)
     };
     struct cn_transferring t = {
         .cli = cli,
-        .dial = { .name = cli->arguments[0], .partner_command = "receive" },
+        .dial = { .name = cli->arguments[0],
+                  .partner_command = "receive",
+                  .resume_s = CN_RESUME_FILES_S },
     };
     enum cn_err err;
     int code;

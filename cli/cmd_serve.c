@@ -22,6 +22,7 @@ static const struct cn_option options[] = {
     { "allow", 0, "HOST:PORT", offsetof(struct cn_cli, repeated),
       "NAME may connect to it from here" },
     { "allow-listen", 0, "PORT", offsetof(struct cn_cli, repeated), "NAME may listen at it here" },
+    CN_OPTION_RESUME("3600"),
     { NULL, 0, NULL, 0, NULL },
 };
 

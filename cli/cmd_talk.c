@@ -26,6 +26,7 @@ static const struct cn_option options[] = {
       "show what was kept, and call nobody" },
     { "wait", 0, "SECONDS", offsetof(struct cn_cli, wait),
       "give up when the partner has not come by then (600)" },
+    CN_OPTION_RESUME("3600"),
     { NULL, 0, NULL, 0, NULL },
 };
 
@@ -33,6 +34,7 @@ static const struct cn_option options[] = {
 
 static void take_event(struct cn_talking *t, const struct cn_event *event)
 {
+    (void)cn_dial_tell_line(t->cli, &t->dial, event);
     if (event->type == CN_EVENT_CLOSED) {
         t->closed = true;
         t->closed_err = event->err;
@@ -184,22 +186,20 @@ int cn_talking_run(struct cn_talking *talking)
     return t->code;
 }
 
-int cn_talk_attached(struct cn_cli *cli, const char *name, int fd)
+int cn_talk_attached(struct cn_talking *talking, int fd)
 {
-    struct cn_talking t = { .cli = cli, .dial = { .name = name, .events_fd = -1 }, .agent_fd = fd };
+    struct cn_talking *t = talking;
     struct cn_contact_info info;
-    enum cn_err err;
-    int code = cn_talk_transcript_open(&t);
+    enum cn_err err = cn_talk_open_descriptor(&t->talk, fd);
 
-    if (code != CN_EXIT_DONE)
-        return code;
-    if (cn_contact_show(cli->home, name, &info) == CN_OK)
-        memcpy(t.dial.my_name, info.made_for, sizeof t.dial.my_name);
-    err = cn_talk_open_descriptor(&t.talk, fd);
+    t->agent_fd = fd;
+    t->dial.events_fd = -1;
+    if (cn_contact_show(t->cli->home, t->dial.name, &info) == CN_OK)
+        memcpy(t->dial.my_name, info.made_for, sizeof t->dial.my_name);
     if (err == CN_OK)
-        return cn_talking_run(&t);
-    cn_transcript_close(t.transcript);
-    return cn_fail(cli, err, "talking");
+        return cn_talking_run(t);
+    cn_transcript_close(t->transcript);
+    return cn_fail(t->cli, err, "talking");
 }
 
 /* Whether files that come could be stored: before anybody is called. */
@@ -220,13 +220,13 @@ static int directory_check(struct cn_cli *cli)
 }
 
 /* An agent may hold a call of NAME already. True: it did, and that was the talk. */
-static bool attached(struct cn_cli *cli, int *code)
+static bool attached(struct cn_talking *t, int *code)
 {
-    int fd = cn_asking_attach(cli, cli->arguments[0]);
+    int fd = cn_asking_attach(t->cli, t->dial.name);
 
     if (fd < 0)
         return false;
-    *code = cn_talk_attached(cli, cli->arguments[0], fd);
+    *code = cn_talk_attached(t, fd);
     close(fd);
     return true;
 }
@@ -243,10 +243,10 @@ static int run(struct cn_cli *cli)
     if (cli->show_transcript)
         return cn_talk_transcript_show(cli);
     code = directory_check(cli);
-    if (code == CN_EXIT_DONE && attached(cli, &code))
-        return code;
     if (code == CN_EXIT_DONE)
         code = cn_talk_transcript_open(&t);
+    if (code == CN_EXIT_DONE && attached(&t, &code))
+        return code;
     if (code == CN_EXIT_DONE)
         code = cn_dial(cli, &t.dial, CN_CALL_TALK, false, cli->answer);
     if (code != CN_EXIT_DONE) {

@@ -73,8 +73,8 @@ void cn_dial_over(const struct cn_cli *cli, const struct cn_dial *dial, int code
 
 void cn_span_text(int64_t seconds, char out[CN_SPAN_TEXT_SIZE])
 {
-    const char *unit = "seconds";
     int64_t n = seconds < 0 ? -seconds : seconds;
+    const char *unit = n == 1 ? "second" : "seconds";
 
     if (n >= 2 * 86400) {
         n /= 86400;
@@ -195,6 +195,52 @@ int cn_dial_ended(struct cn_cli *cli, struct cn_dial *dial, enum cn_err err)
     return cn_fail(cli, err, "the call failed");
 }
 
+static void resumed_text(const struct cn_dial *dial, char text[CN_LINE_TEXT_SIZE])
+{
+    const int64_t seconds = (int64_t)(cn_connect_clock_ms() - dial->lost_ms + 500) / 1000;
+    char span[CN_SPAN_TEXT_SIZE];
+
+    cn_span_text(seconds, span);
+    snprintf(text, CN_LINE_TEXT_SIZE, "resumed%s%s, nothing is lost", seconds > 0 ? " after " : "",
+             seconds > 0 ? span : "");
+}
+
+bool cn_dial_line(const struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event,
+                  char text[CN_LINE_TEXT_SIZE])
+{
+    switch ((int)event->type) {
+    case CN_EVENT_QUIET:
+        snprintf(text, CN_LINE_TEXT_SIZE, "nothing is heard of %s", dial->name);
+        cn_dial_event(cli, dial, "quiet", "");
+        return true;
+    case CN_EVENT_HEARD:
+        snprintf(text, CN_LINE_TEXT_SIZE, "%s is heard again", dial->name);
+        cn_dial_event(cli, dial, "heard", "");
+        return true;
+    case CN_EVENT_LOST:
+        dial->lost_ms = cn_connect_clock_ms();
+        snprintf(text, CN_LINE_TEXT_SIZE, "the line to %s is lost; reconnecting", dial->name);
+        cn_dial_event(cli, dial, "lost", "");
+        return true;
+    case CN_EVENT_RESUMED:
+        resumed_text(dial, text);
+        cn_dial_event(cli, dial, "resumed", "");
+        return true;
+    default:
+        return false;
+    }
+}
+
+bool cn_dial_tell_line(const struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event)
+{
+    char text[CN_LINE_TEXT_SIZE];
+
+    if (!cn_dial_line(cli, dial, event, text))
+        return false;
+    cn_say(cli, "%s", text);
+    return true;
+}
+
 static void opened(struct cn_cli *cli, struct cn_dial *dial)
 {
     dial->is_open = true;
@@ -282,6 +328,12 @@ int cn_dial_take(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event
     case CN_EVENT_READABLE:
     case CN_EVENT_WRITABLE:
     case CN_EVENT_PROGRESS:
+        break;
+    case CN_EVENT_QUIET:
+    case CN_EVENT_HEARD:
+    case CN_EVENT_LOST:
+    case CN_EVENT_RESUMED:
+        (void)cn_dial_tell_line(cli, dial, event);
         break;
     }
     return CN_EXIT_DONE;
@@ -372,6 +424,7 @@ int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service
                   bool caller, bool answer)
 {
     struct cn_call_options options = { dial->name, service, caller, 0 };
+    int64_t resume_ms = (dial->resume_s ? dial->resume_s : CN_RESUME_S) * 1000;
     struct cn_contact_info info;
     enum cn_err err;
     int code = cn_dial_events(cli, dial);
@@ -381,6 +434,8 @@ int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service
     dial->patient = answer;
     if (!wait_time(cli, answer, &options.wait_ms))
         return cn_misuse(cli, "--wait wants a number of seconds");
+    if (cli->resume_for && !cn_seconds(cli->resume_for, &resume_ms))
+        return cn_misuse(cli, "--resume-for wants a number of seconds");
     if (dial->shared)
         wait_shorten(dial, &options.wait_ms);
     cn_tell_expiry(cli);
@@ -395,6 +450,7 @@ int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service
         cn_dial_over(cli, dial, code);
         return code;
     }
+    cn_call_set_resume(dial->call, (uint32_t)((resume_ms + 999) / 1000));
     if (cn_call_admission_note(dial->call)->unlocked && !cli->told_unlocked)
         cn_warn(CN_WARN_UNLOCKED);
     if (cn_contact_show(cli->home, dial->name, &info) == CN_OK)

@@ -18,6 +18,8 @@ struct cn_dial {
     bool shared; /* several of my programs may call at once: one that another takes the place of
                   * dials again */
     uint64_t wait_until_ms; /* while it does; 0: at first */
+    int64_t resume_s;       /* how long a line that is lost is sought again; 0: an hour */
+    uint64_t lost_ms;       /* since then it is; of the last one that was */
     bool again;             /* not the first of its kind: that it waits is not said */
     bool can_starve;        /* a start for which the system has no room is for its owner to tell,
                              * and to try again */
@@ -39,6 +41,14 @@ int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service
 int cn_dial_take(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event);
 /* CN_EVENT_CARDS of an open call, whose other events are somebody else's. */
 void cn_dial_cards(struct cn_cli *cli, const struct cn_dial *dial, enum cn_err err);
+/* An event of an open call's line: it is silent, lost, or there again. False: another event. Else
+ * text says it, in one line, and --events and --json were told. */
+enum { CN_LINE_TEXT_SIZE = 256, CN_RESUME_S = 3600, CN_RESUME_FILES_S = 7 * 86400 };
+bool cn_dial_line(const struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event,
+                  char text[CN_LINE_TEXT_SIZE]);
+/* The same, and the text is said. */
+bool cn_dial_tell_line(const struct cn_cli *cli, struct cn_dial *dial,
+                       const struct cn_event *event);
 /* Say why an open call ended with err; the exit code. */
 int cn_dial_ended(struct cn_cli *cli, struct cn_dial *dial, enum cn_err err);
 /* An event for --events and --json: one JSON object a line. extra: further members, ",\"k\":1", or
@@ -57,6 +67,13 @@ void cn_dial_end(struct cn_dial *dial);
 bool cn_has_room(void);
 /* An errno that says that there are no more descriptors, or no memory: it may go well later. */
 bool cn_is_shortage(int system_error);
+
+/* Option of commands that have calls. */
+#define CN_OPTION_RESUME(default_text) \
+    { \
+        "resume-for", 0, "SECONDS", offsetof(struct cn_cli, resume_for), \
+            "go on if the line is lost and found again by then (" default_text ")" \
+    }
 
 /* A clock that differs by so much is told of. */
 enum { CN_CLOCK_OFF_S = 300, CN_SPAN_TEXT_SIZE = 64 };

@@ -209,6 +209,12 @@ static void take_event(struct cn_piping *p, const struct cn_event *event)
     case CN_EVENT_PROGRESS:
     case CN_EVENT_NOTICE:
         break;
+    case CN_EVENT_QUIET:
+    case CN_EVENT_HEARD:
+    case CN_EVENT_LOST:
+    case CN_EVENT_RESUMED:
+        (void)cn_dial_tell_line(p->cli, &p->dial, event);
+        break;
     }
 }
 

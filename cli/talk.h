@@ -46,9 +46,10 @@ void cn_talking_tell_broken(struct cn_talking *talking);
 
 /* Carry it on to its end, for whoever is there; the exit code. All has been said. */
 int cn_talking_run(struct cn_talking *talking);
-/* The same with an agent that has the call with NAME: fd is a connected stream socket, behind which
- * it passes on what goes over the talk's stream (cn_talk_open_descriptor). fd is borrowed. */
-int cn_talk_attached(struct cn_cli *cli, const char *name, int fd);
+/* The same, of one that has not begun, with an agent that has the call: fd is a connected stream
+ * socket, behind which it passes on what goes over the talk's stream (cn_talk_open_descriptor). It
+ * is borrowed. */
+int cn_talk_attached(struct cn_talking *talking, int fd);
 
 /* talk_plain.c: lines from standard input, lines to standard output. */
 void cn_talk_plain(struct cn_talking *talking);

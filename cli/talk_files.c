@@ -189,10 +189,13 @@ static void offered(struct cn_transferring *t)
     if (!cn_receiving_offer(t->receiving, &offer))
         return;
     cn_consent_say_json(t, &offer);
-    cn_tell("%s offers %llu files, %s", t->dial.name, (unsigned long long)offer.file_count,
-            cn_size_text(size, (double)offer.size));
-    if (t->cli->yes)
+    cn_size_text(size, (double)offer.size);
+    if (t->cli->yes) {
+        cn_say(t->cli, "%s offers %llu files, %s", t->dial.name,
+               (unsigned long long)offer.file_count, size);
         return;
+    }
+    cn_tell("%s offers %llu files, %s", t->dial.name, (unsigned long long)offer.file_count, size);
     cn_consent_items_tell(t, &offer);
     if (!f->asks) {
         cn_tell("refused: with --yes it would have been taken");
@@ -379,11 +382,11 @@ bool cn_talk_files_take(struct cn_talk_files *files, const struct cn_event *even
         return false;
     if (f->receives && !f->is_held) /* the last may have ended, and not be looked at yet */
         in_process(f);
-    if (!f->receives && !f->is_held) {
+    if (!f->receives && !f->is_held && !f->has_left) {
         in_begin(f, event);
         return true;
     }
-    cn_stream_reset(event->stream, cn_err_close_code(CN_E_LIMIT));
+    cn_stream_reset(event->stream, cn_err_close_code(f->has_left ? CN_E_REFUSED : CN_E_LIMIT));
     cn_stream_release(event->stream);
     return true;
 }
@@ -460,13 +463,20 @@ void cn_talk_files_begin(struct cn_talk_files *files, struct cn_talking *talking
     *files = (struct cn_talk_files) { .talking = talking };
 }
 
-void cn_talk_files_leave(struct cn_talk_files *files)
+void cn_talk_files_unattended(struct cn_talk_files *files)
 {
-    queue_drop(files);
+    files->asks = false;
     if (!files->receives || !files->in.is_asking)
         return;
     refuse(files);
     in_over(files);
+}
+
+void cn_talk_files_leave(struct cn_talk_files *files)
+{
+    files->has_left = true;
+    queue_drop(files);
+    cn_talk_files_unattended(files);
 }
 
 void cn_talk_files_end(struct cn_talk_files *files)

@@ -15,6 +15,7 @@ struct cn_talk_files {
     bool asks;                  /* somebody is there to answer, or has by --yes */
     bool is_held;               /* what is to be said has no room: nothing is, and none begins */
     bool is_answerable;         /* what is asked has been shown before this round */
+    bool has_left;              /* its user has: what is offered now is refused */
     bool sends, receives;       /* something is under way */
     struct cn_transferring out, in;
     wordexp_t words;                            /* what out sends, while it does */
@@ -36,6 +37,8 @@ void cn_talk_files_descriptors(const struct cn_talk_files *files, struct pollfd 
 int cn_talk_files_timeout_ms(const struct cn_talk_files *files);
 /* Whether something is under way, or about to be. */
 bool cn_talk_files_is_busy(const struct cn_talk_files *files);
+/* Nobody can answer any more: what is offered is refused. */
+void cn_talk_files_unattended(struct cn_talk_files *files);
 /* The user leaves: nothing new begins, and what is offered is refused. */
 void cn_talk_files_leave(struct cn_talk_files *files);
 /* "sending 45%, 1.2 MB/s | ", ASCII; empty if nothing is under way. Returns out. */

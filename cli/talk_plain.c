@@ -99,6 +99,7 @@ static void typed_read(struct plain *p)
         p->typed_size += (size_t)got;
     } else if (got == 0 || errno == EBADF) {
         p->input_ended = true;
+        cn_talk_files_unattended(&p->t->files);
     } else if (errno != EINTR && errno != EAGAIN) {
         cn_error("standard input: %s", strerror(errno));
         p->input_ended = true;

@@ -185,9 +185,9 @@ static int cannot_show(struct cn_cli *cli, enum cn_err err)
     const struct cn_detail *detail = cn_home_detail(cli->home);
     const char *name = cli->arguments[0];
 
-    if (err == CN_E_ABSENT && cn_transcript_exists(cli->home, name)) {
-        cn_error("the transcript with %s cannot be read: its key, `transcript.key`, is not there",
-                 name);
+    if (err == CN_E_ABSENT && strchr(detail->about, '/')) {
+        cn_error("the transcript with %s cannot be read: its key, %s, is not there", name,
+                 detail->about);
         cn_hint("restore it from a backup");
         return CN_EXIT_FAILED;
     }

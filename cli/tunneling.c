@@ -233,6 +233,8 @@ static void take_event(struct cn_tunneling *t, const struct cn_event *event)
     t->closed |= event->type == CN_EVENT_CLOSED;
     if (t->dial.is_open && event->type == CN_EVENT_CARDS)
         cn_dial_cards(t->cli, &t->dial, event->err);
+    if (t->dial.is_open && cn_dial_tell_line(t->cli, &t->dial, event))
+        return;
     if (t->dial.is_open && event->type != CN_EVENT_CLOSED)
         return;
     code = t->dial.is_open ? cn_dial_ended(t->cli, &t->dial, event->err)
@@ -274,7 +276,7 @@ static void shorten(int *timeout_ms, int due_ms)
 
 size_t cn_tunneling_descriptors(struct cn_tunneling *t, struct pollfd *descriptors, int *timeout_ms)
 {
-    size_t count = cn_call_descriptors(t->dial.call, descriptors, 1);
+    size_t count = cn_call_descriptors(t->dial.call, descriptors, CN_CALL_DESCRIPTORS_MAX);
     uint64_t now_ms = cn_connect_clock_ms();
 
     if (t->leave_ms != 0)

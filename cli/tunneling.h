@@ -6,7 +6,7 @@
 
 struct pollfd;
 
-enum { CN_TUNNELING_DESCRIPTOR_COUNT = 2 };
+enum { CN_TUNNELING_DESCRIPTOR_COUNT = CN_CALL_DESCRIPTORS_MAX + 1 };
 
 struct cn_tunneling {
     struct cn_cli *cli;

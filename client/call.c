@@ -14,6 +14,7 @@
 #include "connect.h"
 #include "handing.h"
 #include "home.h"
+#include "network.h"
 #include "secret.h"
 #include "session.h"
 #include "verdict.h"
@@ -22,9 +23,11 @@
 enum {
     RETRY_MS_MIN = 100,
     RETRY_MS_MAX = 30000,
-    STEADY_MS = 10000,      /* a line that stood for so long begins the delays anew */
-    LOOK_MS = 10000,        /* another program may take cards while we wait */
-    LEAVE_MS = 5000,        /* after cancelling, for the partner to hear why */
+    STEADY_MS = 10000, /* a line that stood for so long begins the delays anew */
+    LOOK_MS = 10000,   /* another program may take cards while we wait */
+    LEAVE_MS = 5000,   /* after cancelling, for the partner to hear why */
+    QUIET_MS = 1500,   /* after a PING, which goes out after a second without an acknowledgement */
+    CONFIRM_MS = 600000,    /* to tell a partner whose line was lost that all is done */
     FIRST_ANSWER_MS = 6000, /* the server's, however short the wait: it may take 5 s to hang up */
     HANDSHAKE_FAILURE_COUNT_MAX = 5, /* who does not wait for ever gives up after so many */
     EVENT_COUNT_MAX = 8              /* of the call itself, not yet taken */
@@ -35,6 +38,7 @@ enum call_state {
     CALL_RUNNING,    /* a session is on the line */
     CALL_PAUSED,     /* until retry_ms */
     CALL_LEAVING,    /* our CLOSE is on its way; until the partner has it, or leave_ms */
+    CALL_CONFIRMING, /* both have said CLOSE: until the partner is known to know, or leave_ms */
     CALL_OVER
 };
 
@@ -42,6 +46,8 @@ enum call_state {
 struct call_secrets {
     struct cn_fingerprint fingerprint;
     struct cn_fingerprint next; /* that the next line begins with: a notice has changed it */
+    struct cn_pair resumed;     /* once open: with the keys of this call alone */
+    struct cn_exporter_secret exporter; /* likewise */
     struct cn_session session;
     struct cn_handing handing; /* once open */
     struct cn_proxy_setting proxy;
@@ -51,10 +57,19 @@ struct cn_call {
     struct cn_home *home; /* borrowed */
     struct call_secrets *secrets;
     struct cn_wants wants;
+    const struct cn_want *met; /* once open: which of them it is */
+    struct cn_want again;      /* when it resumes */
     enum call_state state;
     enum cn_err error;         /* once OVER */
     bool open;                 /* some session got that far */
+    bool resuming;             /* sessions are not the call's first */
+    bool lost;                 /* the line is, and another is sought until lost_until_ms */
+    uint64_t lost_until_ms;    /* UINT64_MAX: without limit */
+    uint32_t resume_s;         /* how long the owner would seek; once open, the partner too */
+    bool quiet;                /* it was told that the partner is */
+    bool confirming;           /* all is done here; only that the partner knows is missing */
     int socket;                /* -1: none */
+    int network;               /* tells of changes, once open; -1: nothing does */
     struct cn_connect connect; /* while CONNECTING */
     size_t address_index;      /* of the fingerprint's: where the line goes */
     size_t first_address;      /* likewise: where the next one is tried first */
@@ -123,6 +138,9 @@ static void end(struct cn_call *call, enum cn_err err)
     if (call->state == CALL_OVER)
         return;
     line_close(call);
+    if (call->network >= 0)
+        close(call->network);
+    call->network = -1;
     call->state = CALL_OVER;
     call->error = err;
     tell(call, CN_EVENT_CLOSED, err);
@@ -161,7 +179,7 @@ enum cn_err cn_call_open_any(struct cn_call **call, struct cn_home *home,
     if (!c)
         return CN_E_MEMORY;
     c->home = home;
-    c->socket = -1;
+    c->socket = c->network = -1;
     c->connect = (struct cn_connect)CN_CONNECT_NONE;
     c->secrets = cn_secret_take(sizeof *c->secrets);
     err = c->secrets ? secrets_load(c, home, wants, count) : CN_E_MEMORY;
@@ -187,6 +205,8 @@ void cn_call_free(struct cn_call *call)
     if (!call)
         return;
     line_close(call);
+    if (call->network >= 0)
+        close(call->network);
     if (call->secrets) {
         cn_session_wipe(&call->secrets->session);
         cn_secret_give(call->secrets, sizeof *call->secrets);
@@ -200,8 +220,7 @@ void cn_call_free(struct cn_call *call)
 
 /* --- connecting ----------------------------------------------------------------------------- */
 
-/* Lost before the partner was proven: wait a little, and a little longer each time, and dial again.
- */
+/* Wait a little, and a little longer each time, and dial again. */
 static void retry(struct cn_call *call, enum cn_err err, struct cn_now now)
 {
     uint8_t random[2] = { 0, 0 };
@@ -225,21 +244,23 @@ static void retry(struct cn_call *call, enum cn_err err, struct cn_now now)
     call->retry_ms = now.ms + delay_ms;
     call->state = CALL_PAUSED;
     call->failure = err;
-    tell(call, CN_EVENT_RETRY, err);
+    if (!call->open)
+        tell(call, CN_EVENT_RETRY, err);
 }
 
 static void session_begin(struct cn_call *call, struct cn_now now)
 {
     struct cn_session *session = &call->secrets->session;
-    const struct cn_session_setup setup = {
+    struct cn_session_setup setup = {
         .crypto = cn_home_crypto(call->home),
         .random = cn_home_random(call->home),
         .fingerprint = &call->secrets->fingerprint,
-        .want = call->wants.want,
-        .want_count = call->wants.count,
+        .want = call->resuming ? &call->again : call->wants.want,
+        .want_count = call->resuming ? 1 : call->wants.count,
     };
     enum cn_err err;
 
+    setup.resume_s = call->resume_s;
     cn_session_wipe(session); /* an earlier one may have come as far as its keys */
     err = cn_session_start(session, &setup, now);
     call->told = CN_SESSION_HELLO;
@@ -292,7 +313,7 @@ static bool wants_renew(struct cn_call *call)
 {
     struct cn_wants fresh;
 
-    if (!cn_wants_look(&call->wants, call->home, &call->secrets->fingerprint, &fresh))
+    if (call->open || !cn_wants_look(&call->wants, call->home, &call->secrets->fingerprint, &fresh))
         return false;
     line_close(call);
     cn_session_wipe(&call->secrets->session);
@@ -434,7 +455,8 @@ static void tell_states(struct cn_call *call, struct cn_now now)
             note_verdict(call, now);
             note_address(call);
         }
-        tell(call, rows[i].event, CN_OK);
+        if (!call->resuming)
+            tell(call, rows[i].event, CN_OK);
     }
     call->told = state;
     if (state >= CN_SESSION_WAITING)
@@ -468,6 +490,77 @@ static bool admission_is_renewed(const struct cn_call *call)
            call->note.notices & CN_NOTICE_RENEWED;
 }
 
+/* The next sessions are for this call alone. */
+static enum cn_err resume_prepare(struct cn_call *call)
+{
+    struct call_secrets *s = call->secrets;
+
+    call->again = (struct cn_want) { .pair = &s->resumed,
+                                     .identity = call->met->identity,
+                                     .service = CN_SERVICE_RESUME,
+                                     .caller = cn_want_calls(call->met) };
+    call->resuming = true;
+    return cn_mux_settle(&call->mux); /* what is lent lies in the session */
+}
+
+/* The line of a call that is open is lost, and nothing else: it goes on on another. */
+static void lose(struct cn_call *call, enum cn_err err, uint64_t most_ms, struct cn_now now)
+{
+    enum cn_err failed = resume_prepare(call);
+
+    if (failed != CN_OK) {
+        end(call, failed);
+        return;
+    }
+    /* perhaps the line is only slow; a few of them show it */
+    call->mux.patience_ms = call->mux.moved ? CN_MUX_PATIENCE_MS : 2 * call->mux.patience_ms;
+    if (call->mux.patience_ms > CN_MUX_PATIENCE_MS_MAX)
+        call->mux.patience_ms = CN_MUX_PATIENCE_MS_MAX;
+    call->quiet = false;
+    call->lost = true;
+    call->lost_until_ms = most_ms == UINT64_MAX ? UINT64_MAX : now.ms + most_ms;
+    call->retry_delay_ms = RETRY_MS_MIN;
+    retry(call, err, now);
+    tell(call, CN_EVENT_LOST, err);
+}
+
+static uint64_t resume_most_ms(const struct cn_call *call)
+{
+    return call->resume_s == UINT32_MAX ? UINT64_MAX : (uint64_t)call->resume_s * 1000;
+}
+
+/* What goes wrong on the way is no reason to give up a call; what the partner itself does is. */
+static bool is_loss(const struct cn_call *call, enum cn_err err)
+{
+    return call->resume_s != 0 && (err == CN_E_INTERRUPTED || err == CN_E_HUNG_UP ||
+                                   err == CN_E_TIMEOUT || err == CN_E_AUTH);
+}
+
+/* That no other line helps against. */
+static bool is_ours(enum cn_err err)
+{
+    return err == CN_E_CRYPTO || err == CN_E_RANDOM || err == CN_E_MEMORY;
+}
+
+/* A session of a call that is open: of one that is lost, whatever is no failure of ours, and no
+ * refusal, is tried again. */
+static void open_failed(struct cn_call *call, enum cn_err err, struct cn_now now)
+{
+    const bool again = admission_is_renewed(call) || (err != CN_E_ADMISSION && !is_ours(err));
+
+    if (close_told(&call->mux))
+        end(call, closed_error(call->mux.close_received_code));
+    else if (call->lost && !call->secrets->session.verdict_known && !is_ours(err) &&
+             connecting_elsewhere(call, now))
+        return;
+    else if (call->lost && again)
+        retry(call, err, now);
+    else if (!call->lost && is_loss(call, err))
+        lose(call, err, resume_most_ms(call), now);
+    else
+        end(call, is_ours(err) ? err : CN_E_INTERRUPTED);
+}
+
 /* A session that failed: is it over, or tried again? */
 static void session_failed(struct cn_call *call, struct cn_now now)
 {
@@ -479,10 +572,8 @@ static void session_failed(struct cn_call *call, struct cn_now now)
     if (err == CN_E_HUNG_UP)
         (void)cn_home_fail(call->home, err, 0,
                            call->secrets->fingerprint.address[call->address_index]);
-    if (call->open && close_told(&call->mux)) {
-        end(call, closed_error(call->mux.close_received_code));
-    } else if (call->open) {
-        end(call, cn_err_blame(err) == CN_BLAME_SYSTEM ? err : CN_E_INTERRUPTED);
+    if (call->open) {
+        open_failed(call, err, now);
     } else if (admission_is_renewed(call)) {
         retry(call, err, now);
     } else if (err == CN_E_ADMISSION || err == CN_E_CRYPTO || err == CN_E_RANDOM ||
@@ -521,6 +612,35 @@ static void leaving_process(struct cn_call *call, struct cn_now now)
     end(call, CN_E_CANCELLED);
 }
 
+/* Both have said CLOSE. That the partner knows so too is known when it has closed its side. */
+static void confirm(struct cn_call *call, struct cn_now now)
+{
+    if (call->resume_s == 0) {
+        end(call, CN_OK);
+        return;
+    }
+    (void)shutdown(call->socket, SHUT_WR);
+    call->state = CALL_CONFIRMING;
+    call->leave_ms = now.ms + LEAVE_MS;
+}
+
+static void confirming_process(struct cn_call *call, struct cn_now now)
+{
+    uint8_t octet;
+    ssize_t got = recv(call->socket, &octet, sizeof octet, 0);
+    uint64_t most_ms = resume_most_ms(call);
+
+    if (got < 0 && (errno == EAGAIN || errno == EINTR) && now.ms < call->leave_ms)
+        return;
+    if (got >= 0) {
+        end(call, CN_OK);
+        return;
+    }
+    call->leave_ms = 0;
+    call->confirming = true;
+    lose(call, CN_E_INTERRUPTED, most_ms < CONFIRM_MS ? most_ms : CONFIRM_MS, now);
+}
+
 /* The end of a call that was open: said by both, or by one with a reason. */
 static void running_end(struct cn_call *call, struct cn_now now)
 {
@@ -535,19 +655,7 @@ static void running_end(struct cn_call *call, struct cn_now now)
     else if (call->leave_ms != 0 && now.ms >= call->leave_ms)
         end(call, CN_E_CANCELLED);
     else if (cn_mux_is_closed(mux) && left == 0)
-        end(call, CN_OK);
-}
-
-/* The partner is proven: the call begins. */
-static void running_open(struct cn_call *call, struct cn_now now)
-{
-    struct cn_session *session = &call->secrets->session;
-
-    cn_mux_set_role(&call->mux, session->joined->pair->role);
-    cn_session_carry(session, &call->mux, now);
-    call->open = true;
-    cn_handing_begin(&call->secrets->handing, call->home, &call->mux,
-                     cn_wants_wanted(session->joined)->contact, session->joined->pair, now.ms);
+        confirm(call, now);
 }
 
 /* While nobody has come: a line for the pairs that there are now. */
@@ -563,15 +671,56 @@ static bool look(struct cn_call *call, struct cn_now now)
     return true;
 }
 
+/* A session that has just come so far carries the streams. */
+static void carry(struct cn_call *call, struct cn_now now)
+{
+    struct call_secrets *s = call->secrets;
+
+    if (s->session.state != CN_SESSION_OPEN || s->session.mux)
+        return;
+    if (call->resuming) {
+        cn_session_carry(&s->session, &call->mux, now);
+        call->lost = false;
+        tell(call, CN_EVENT_RESUMED, CN_OK);
+        return;
+    }
+    call->met = s->session.joined;
+    call->open = true;
+    cn_mux_set_role(&call->mux, call->met->pair->role);
+    cn_session_carry(&s->session, &call->mux, now);
+    s->exporter = s->session.keys.exporter;
+    cn_handing_begin(&s->handing, call->home, &call->mux, cn_wants_wanted(call->met)->contact,
+                     call->met->pair, now.ms);
+    if (s->session.keys.limits.resume_s < call->resume_s)
+        call->resume_s = s->session.keys.limits.resume_s;
+    if (cn_pair_resume(&s->resumed, cn_home_crypto(call->home), call->met->pair,
+                       &s->session.keys.resume) != CN_OK)
+        call->resume_s = 0;
+    if (call->resume_s == 0)
+        return;
+    call->mux.patience_ms = CN_MUX_PATIENCE_MS;
+    call->network = cn_network_watch();
+}
+
 static bool running_step(struct cn_call *call, struct cn_now now)
 {
     struct cn_session *session = &call->secrets->session;
 
     if (!cn_session_step(session, now))
         return false;
-    if (session->state == CN_SESSION_OPEN && !session->mux)
-        running_open(call, now);
+    carry(call, now);
     return true;
+}
+
+/* A partner that is silent where it should not be, and one that is not so any more. */
+static void tell_quiet(struct cn_call *call, struct cn_now now)
+{
+    const bool quiet = call->secrets->session.state == CN_SESSION_OPEN &&
+                       now.ms >= cn_mux_quiet_ms(&call->mux, QUIET_MS);
+
+    if (quiet != call->quiet)
+        tell(call, quiet ? CN_EVENT_QUIET : CN_EVENT_HEARD, CN_OK);
+    call->quiet = quiet;
 }
 
 static void running_process(struct cn_call *call, struct cn_now now)
@@ -595,6 +744,8 @@ static void running_process(struct cn_call *call, struct cn_now now)
     if (session->state != CN_SESSION_FAILED)
         line_write(call, now);
     if (call->open)
+        tell_quiet(call, now);
+    if (call->open)
         running_end(call, now);
     if (call->state == CALL_RUNNING && session->state == CN_SESSION_FAILED)
         session_failed(call, now);
@@ -606,6 +757,10 @@ static void check_wait(struct cn_call *call, struct cn_now now)
 {
     bool joined = call->state == CALL_RUNNING && call->told >= CN_SESSION_PROLOGUE;
 
+    if (call->lost && now.ms >= call->lost_until_ms)
+        end(call, call->confirming ? CN_OK : CN_E_INTERRUPTED);
+    if (call->lost && call->leave_ms != 0 && now.ms >= call->leave_ms)
+        end(call, CN_E_CANCELLED);
     if (call->state == CALL_OVER || call->open || joined || now.ms < call->wait_until_ms)
         return;
     if (call->told >= CN_SESSION_WAITING && call->failure == CN_OK)
@@ -616,12 +771,28 @@ static void check_wait(struct cn_call *call, struct cn_now now)
         end(call, CN_E_UNREACHABLE);
 }
 
+/* The network of this machine has changed: what could not be reached may be, now; and a line that
+ * stood may be dead. */
+static void network_changed(struct cn_call *call, struct cn_now now)
+{
+    if (call->lost && call->state == CALL_PAUSED) {
+        call->retry_delay_ms = RETRY_MS_MIN;
+        call->retry_ms = now.ms;
+    } else if (call->state == CALL_RUNNING && !cn_network_has_address_of(call->socket)) {
+        cn_session_ended(&call->secrets->session);
+    } else if (call->state == CALL_RUNNING) {
+        call->mux.ping_due_ms = now.ms;
+    }
+}
+
 void cn_call_process(struct cn_call *call)
 {
     struct cn_now now = now_get();
 
     if (call->state == CALL_OVER)
         return;
+    if (cn_network_changed(call->network))
+        network_changed(call, now);
     if (call->state == CALL_PAUSED && now.ms >= call->retry_ms)
         connecting_begin(call, now);
     else if (call->state == CALL_CONNECTING)
@@ -630,15 +801,17 @@ void cn_call_process(struct cn_call *call)
         running_process(call, now);
     if (call->state == CALL_LEAVING)
         leaving_process(call, now);
+    if (call->state == CALL_CONFIRMING)
+        confirming_process(call, now);
     check_wait(call, now);
 }
 
 /* --- waiting -------------------------------------------------------------------------------- */
 
-_Static_assert((int)CN_CONNECT_AT_ONCE_MAX <= (int)CN_CALL_DESCRIPTORS_MAX,
+_Static_assert((int)CN_CONNECT_AT_ONCE_MAX + 1 <= (int)CN_CALL_DESCRIPTORS_MAX,
                "as cyphernet.h promises");
 
-size_t cn_call_descriptors(struct cn_call *call, struct pollfd *descriptors, size_t max)
+static size_t line_descriptors(struct cn_call *call, struct pollfd *descriptors, size_t max)
 {
     short wanted = POLLIN;
     size_t left;
@@ -654,6 +827,15 @@ size_t cn_call_descriptors(struct cn_call *call, struct pollfd *descriptors, siz
     }
     descriptors[0] = (struct pollfd) { call->socket, wanted, 0 };
     return 1;
+}
+
+size_t cn_call_descriptors(struct cn_call *call, struct pollfd *descriptors, size_t max)
+{
+    size_t count = line_descriptors(call, descriptors, max);
+
+    if (call->network >= 0 && count < max)
+        descriptors[count++] = (struct pollfd) { call->network, POLLIN, 0 };
+    return count;
 }
 
 /* Whole octets wait in the session, which no poll will tell about. */
@@ -685,9 +867,13 @@ int cn_call_timeout_ms(const struct cn_call *call)
             due = cn_handing_due_ms(&call->secrets->handing);
         if (call->secrets->session.state == CN_SESSION_WAITING && call->look_ms < due)
             due = call->look_ms;
+        if (call->open && !call->quiet && cn_mux_quiet_ms(&call->mux, QUIET_MS) < due)
+            due = cn_mux_quiet_ms(&call->mux, QUIET_MS);
     }
     if (call->leave_ms != 0 && call->leave_ms < due)
         due = call->leave_ms;
+    if (call->lost && call->lost_until_ms < due)
+        due = call->lost_until_ms;
     if (!call->open && call->wait_until_ms < due)
         due = now.ms < call->wait_until_ms ? call->wait_until_ms : call->first_until_ms;
     if (due == UINT64_MAX)
@@ -765,6 +951,12 @@ enum cn_err cn_call_wait(struct cn_call *call, int timeout_ms, struct cn_event *
 
 /* --- the rest ------------------------------------------------------------------------------- */
 
+void cn_call_set_resume(struct cn_call *call, uint32_t seconds)
+{
+    if (!call->open)
+        call->resume_s = seconds;
+}
+
 void cn_call_finish(struct cn_call *call)
 {
     cn_mux_finish(&call->mux);
@@ -774,8 +966,12 @@ void cn_call_cancel(struct cn_call *call, enum cn_err why)
 {
     unsigned code = cn_err_close_code(why);
 
-    if (!call->open) {
+    if (!call->open || call->state == CALL_OVER) {
         end(call, CN_E_CANCELLED);
+        return;
+    }
+    if (call->confirming || call->state == CALL_CONFIRMING) {
+        end(call, CN_OK);
         return;
     }
     cn_mux_close(&call->mux, code ? code : cn_err_close_code(CN_E_CANCELLED));
@@ -785,7 +981,7 @@ void cn_call_cancel(struct cn_call *call, enum cn_err why)
 /* The one that it was joined for, or the only one; NULL: it is not known yet. */
 static const struct cn_want *met(const struct cn_call *call)
 {
-    const struct cn_want *joined = call->secrets->session.joined;
+    const struct cn_want *joined = call->met ? call->met : call->secrets->session.joined;
 
     return joined || call->wants.asked_count > 1 ? joined : call->wants.want;
 }
@@ -850,9 +1046,8 @@ enum cn_err cn_call_export(const struct cn_call *call, uint8_t out[32])
     if (!call->open)
         return CN_E_UNEXPECTED;
     suite = met(call)->pair->suite;
-    return cn_expand(cn_home_crypto(call->home), suite->hash,
-                     call->secrets->session.keys.exporter.bytes, cn_hash_size(suite->hash), &label,
-                     1, out, 32);
+    return cn_expand(cn_home_crypto(call->home), suite->hash, call->secrets->exporter.bytes,
+                     cn_hash_size(suite->hash), &label, 1, out, 32);
 }
 
 enum cn_err cn_stream_open(struct cn_call *call, uint8_t kind, const void *parameters,
@@ -860,7 +1055,7 @@ enum cn_err cn_stream_open(struct cn_call *call, uint8_t kind, const void *param
 {
     if (kind == 0 || kind == CN_HANDING_KIND || parameters_size > CN_FRAME_PARAMETERS_SIZE_MAX)
         return CN_E_USAGE;
-    if (!call->open || call->state != CALL_RUNNING)
+    if (!call->open || (call->state != CALL_RUNNING && !call->lost))
         return CN_E_UNEXPECTED;
     return cn_mux_open(&call->mux, kind, parameters, parameters_size, stream);
 }

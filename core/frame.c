@@ -5,17 +5,25 @@
 /* What the body of each type is. */
 enum body { NO_SUCH = 0, NOTHING, OFFSET, CODE, KIND_AND_BYTES, OFFSET_AND_BYTES, ANY };
 
+enum whose { OF_STREAM = 0, OF_CALL, OF_EITHER };
+
 static const struct {
     enum body body;
-    bool of_call; /* stream 0, else any other */
+    enum whose whose; /* OF_CALL: stream 0 */
 } types[CN_FRAME_TYPE_COUNT] = {
-    [CN_FRAME_OPEN] = { KIND_AND_BYTES, false }, [CN_FRAME_DATA] = { OFFSET_AND_BYTES, false },
-    [CN_FRAME_RECEIVED] = { OFFSET, false },     [CN_FRAME_DURABLE] = { OFFSET, false },
-    [CN_FRAME_WINDOW] = { OFFSET, false },       [CN_FRAME_FIN] = { OFFSET, false },
-    [CN_FRAME_RESET] = { CODE, false },          [CN_FRAME_PING] = { OFFSET, true },
-    [CN_FRAME_PONG] = { OFFSET, true },          [CN_FRAME_REHANDSHAKE] = { ANY, true },
-    [CN_FRAME_SWITCH] = { NOTHING, true },       [CN_FRAME_RESUME] = { ANY, true },
-    [CN_FRAME_CLOSE] = { CODE, true },
+    [CN_FRAME_OPEN] = { KIND_AND_BYTES, OF_STREAM },
+    [CN_FRAME_DATA] = { OFFSET_AND_BYTES, OF_STREAM },
+    [CN_FRAME_RECEIVED] = { OFFSET, OF_STREAM },
+    [CN_FRAME_DURABLE] = { OFFSET, OF_STREAM },
+    [CN_FRAME_WINDOW] = { OFFSET, OF_STREAM },
+    [CN_FRAME_FIN] = { OFFSET, OF_STREAM },
+    [CN_FRAME_RESET] = { CODE, OF_STREAM },
+    [CN_FRAME_PING] = { OFFSET, OF_CALL },
+    [CN_FRAME_PONG] = { OFFSET, OF_CALL },
+    [CN_FRAME_REHANDSHAKE] = { ANY, OF_CALL },
+    [CN_FRAME_SWITCH] = { NOTHING, OF_CALL },
+    [CN_FRAME_RESUME] = { ANY, OF_EITHER },
+    [CN_FRAME_CLOSE] = { CODE, OF_CALL },
 };
 
 static size_t fixed_size(enum body body)
@@ -52,6 +60,13 @@ void cn_frame_encode(const struct cn_frame *frame, struct cn_writer *w)
         cn_writer_bytes(w, frame->bytes, frame->size);
 }
 
+static bool stream_fits(enum cn_frame_type type, uint32_t stream)
+{
+    enum whose whose = types[type].whose;
+
+    return whose == OF_EITHER || (whose == OF_CALL) == (stream == 0);
+}
+
 static bool body_fits(enum cn_frame_type type, size_t size)
 {
     enum body body = types[type].body;
@@ -82,7 +97,7 @@ enum cn_err cn_frame_decode(struct cn_frame *frame, struct cn_reader *r)
         return CN_E_FORMAT;
     f.type = (enum cn_frame_type)type;
     body = types[type].body;
-    if (types[type].of_call != (f.stream == 0) || !body_fits(f.type, size))
+    if (!stream_fits(f.type, f.stream) || !body_fits(f.type, size))
         return CN_E_FORMAT;
     if (body == OFFSET || body == OFFSET_AND_BYTES)
         f.offset = cn_reader_u64be(r);

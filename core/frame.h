@@ -23,15 +23,16 @@ enum cn_frame_type {
     CN_FRAME_PONG = 9,     /* token (8) of the PING */
     CN_FRAME_REHANDSHAKE = 10,
     CN_FRAME_SWITCH = 11,
-    CN_FRAME_RESUME = 12,
-    CN_FRAME_CLOSE = 13, /* code (4): 0 done, else why not; the last frame of its direction */
+    CN_FRAME_RESUME = 12, /* of a stream: how far it is; of the call: that is all */
+    CN_FRAME_CLOSE = 13,  /* code (4): 0 done, else why not; the last frame of its direction */
     CN_FRAME_TYPE_COUNT
 };
 
 enum {
     CN_FRAME_HEAD_SIZE = 8,
     CN_FRAME_DATA_HEAD_SIZE = CN_FRAME_HEAD_SIZE + 8,
-    CN_FRAME_PARAMETERS_SIZE_MAX = 1024
+    CN_FRAME_PARAMETERS_SIZE_MAX = 1024,
+    CN_FRAME_RESUME_SIZE = 1 + 8 + 8 + 8 + 4 /* octets of the body, at most */
 };
 
 struct cn_frame {
@@ -40,7 +41,8 @@ struct cn_frame {
     uint64_t offset; /* or token */
     uint32_t code;
     uint8_t kind;
-    const uint8_t *bytes; /* OPEN: parameters; DATA: octets; borrowed */
+    const uint8_t
+        *bytes; /* OPEN: parameters; DATA: octets; REHANDSHAKE, RESUME: all of it; borrowed */
     size_t size;
 };
 

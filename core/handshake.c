@@ -356,6 +356,7 @@ static enum cn_err answer_make(struct cn_handshake *hs)
         cn_writer_bytes(&w, ciphertext, sizeof ciphertext);
         cn_writer_u32be(&w, hs->setup.limits.stream_count);
         cn_writer_u64be(&w, hs->setup.limits.window);
+        cn_writer_u32be(&w, hs->setup.limits.resume_s);
         cn_writer_zeros(&w, w.left);
         err = cn_aead_seal(hs->setup.crypto, &call, plain, sizeof plain, hs->answer);
     }
@@ -492,6 +493,7 @@ static enum cn_err answer_open(struct cn_handshake *hs, const uint8_t in[CN_ANSW
         cn_reader_copy(&r, ciphertext, sizeof ciphertext);
         limits->stream_count = cn_reader_u32be(&r);
         limits->window = cn_reader_u64be(&r);
+        limits->resume_s = cn_reader_u32be(&r);
         assert(cn_reader_ok(&r));
         err = cn_kem_decapsulate(&hs->pq_ephemeral, &none, hs->setup.random, ciphertext,
                                  sizeof ciphertext, &their_answer);

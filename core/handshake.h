@@ -29,9 +29,6 @@ struct cn_traffic_secret {
 struct cn_chain_secret {
     uint8_t bytes[CN_HASH_SIZE_MAX];
 };
-struct cn_resume_secret {
-    uint8_t bytes[CN_HASH_SIZE_MAX];
-};
 struct cn_exporter_secret {
     uint8_t bytes[CN_HASH_SIZE_MAX];
 };
@@ -40,6 +37,7 @@ struct cn_exporter_secret {
 struct cn_call_limits {
     uint32_t stream_count; /* streams that the partner may have open at once */
     uint64_t window;       /* octets that it may send on each before it hears WINDOW */
+    uint32_t resume_s;     /* for how long to go on after the connection is lost */
 };
 
 /* What a handshake is about; all but the tag borrowed, until the handshake is wiped. */

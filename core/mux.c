@@ -11,6 +11,7 @@ void cn_mux_init(struct cn_mux *mux, const struct cn_memory *memory, enum cn_rol
         .memory = memory,
         .rtt_ms = UINT64_MAX,
         .ping_due_ms = UINT64_MAX,
+        .patience_ms = CN_MUX_PATIENCE_MS_MAX,
     };
     cn_mux_set_role(mux, role);
     cn_pool_init(&mux->rx_pool, memory, CN_MUX_RX_SIZE_MAX, 0);
@@ -21,6 +22,8 @@ void cn_mux_init(struct cn_mux *mux, const struct cn_memory *memory, enum cn_rol
     cn_list_init(&mux->eventful);
     cn_list_init(&mux->starved);
     cn_list_init(&mux->leaving);
+    cn_list_init(&mux->naming);
+    cn_list_init(&mux->unheard);
     cn_schedule_init(&mux->schedule);
 }
 
@@ -48,7 +51,7 @@ void cn_mux_wipe(struct cn_mux *mux)
 
 struct cn_call_limits cn_mux_limits(void)
 {
-    return (struct cn_call_limits) { CN_MUX_STREAM_COUNT_MAX, CN_MUX_WINDOW_SIZE };
+    return (struct cn_call_limits) { CN_MUX_STREAM_COUNT_MAX, CN_MUX_WINDOW_SIZE, 0 };
 }
 
 void cn_mux_begin(struct cn_mux *mux, const struct cn_call_limits *theirs, uint64_t now_ms)
@@ -70,6 +73,11 @@ static struct cn_stream **stream_find(struct cn_mux *mux, uint32_t id)
     while (*link && (*link)->id != id)
         link = &(*link)->next_by_id;
     return link;
+}
+
+struct cn_stream *cn_mux_find(struct cn_mux *mux, uint32_t id)
+{
+    return *stream_find(mux, id);
 }
 
 /* NULL: no memory, or as many held as it is for. */
@@ -206,7 +214,7 @@ void cn_mux_leaving(struct cn_mux *mux, struct cn_stream *stream)
 
 /* --- input ----------------------------------------------------------------------------------- */
 
-static bool id_is_theirs(const struct cn_mux *mux, uint32_t id)
+bool cn_mux_is_theirs(const struct cn_mux *mux, uint32_t id)
 {
     return (id & 1) == (mux->their_next_id & 1);
 }
@@ -215,7 +223,7 @@ static enum cn_err take_open(struct cn_mux *mux, const struct cn_frame *frame)
 {
     struct cn_stream *stream;
 
-    if (!id_is_theirs(mux, frame->stream) || frame->stream != mux->their_next_id ||
+    if (!cn_mux_is_theirs(mux, frame->stream) || frame->stream != mux->their_next_id ||
         frame->kind == 0 || frame->stream > UINT32_MAX - 2)
         return CN_E_FORMAT;
     if (mux->their_count >= CN_MUX_STREAM_COUNT_MAX)
@@ -234,11 +242,23 @@ static enum cn_err take_open(struct cn_mux *mux, const struct cn_frame *frame)
 static enum cn_err take_of_stream(struct cn_mux *mux, const struct cn_frame *frame)
 {
     struct cn_stream *stream = *stream_find(mux, frame->stream);
-    uint32_t next = id_is_theirs(mux, frame->stream) ? mux->their_next_id : mux->next_id;
+    uint32_t next = cn_mux_is_theirs(mux, frame->stream) ? mux->their_next_id : mux->next_id;
 
+    mux->moved = true;
     if (stream)
         return stream->open_due ? CN_E_FORMAT : cn_stream_take(stream, frame);
     return frame->stream < next ? CN_OK : CN_E_FORMAT;
+}
+
+/* What was said before the PING has been heard. */
+static void resets_heard(struct cn_mux *mux, uint64_t token)
+{
+    struct cn_link *link;
+
+    while ((link = cn_list_first(&mux->unheard)) && STREAM(link, in_unheard)->reset_token <= token)
+        cn_stream_reset_heard(STREAM(link, in_unheard));
+    if (link)
+        mux->ping_due_ms = mux->now_ms;
 }
 
 static void take_pong(struct cn_mux *mux, uint64_t token)
@@ -250,6 +270,7 @@ static void take_pong(struct cn_mux *mux, uint64_t token)
     mux->ping_out = false;
     if (took < mux->rtt_ms)
         mux->rtt_ms = took;
+    resets_heard(mux, token);
 }
 
 /* Whoever is done knows of no open stream: ours have crossed its CLOSE, and nobody will answer. */
@@ -288,14 +309,26 @@ static enum cn_err take_frame(struct cn_mux *mux, const struct cn_frame *frame)
         return CN_OK;
     case CN_FRAME_CLOSE:
         return take_close(mux, frame->code);
+    case CN_FRAME_RESUME:
+        return frame->stream == 0 ? cn_mux_resume_take_end(mux, frame)
+                                  : cn_mux_resume_take(mux, frame);
     case CN_FRAME_REHANDSHAKE: /* their place; refused until both ends can */
     case CN_FRAME_SWITCH:
-    case CN_FRAME_RESUME:
     case CN_FRAME_PADDING:
     case CN_FRAME_TYPE_COUNT:
         break;
     }
     return CN_E_UNEXPECTED;
+}
+
+/* Before an end has said how far it is, it says nothing of a stream. */
+static bool is_expected(const struct cn_mux *mux, const struct cn_frame *frame)
+{
+    if (mux->close_received)
+        return false;
+    return mux->resume == CN_MUX_TALKING || mux->resume_heard || frame->type == CN_FRAME_RESUME ||
+           frame->type == CN_FRAME_PING || frame->type == CN_FRAME_PONG ||
+           frame->type == CN_FRAME_CLOSE;
 }
 
 enum cn_err cn_mux_input(struct cn_mux *mux, const uint8_t *plain, size_t size, uint64_t now_ms)
@@ -310,7 +343,7 @@ enum cn_err cn_mux_input(struct cn_mux *mux, const uint8_t *plain, size_t size, 
         err = cn_frame_decode(&frame, &r);
         if (err != CN_OK || frame.type == CN_FRAME_PADDING)
             break;
-        err = mux->close_received ? CN_E_UNEXPECTED : take_frame(mux, &frame);
+        err = is_expected(mux, &frame) ? take_frame(mux, &frame) : CN_E_UNEXPECTED;
     }
     return err;
 }
@@ -325,15 +358,40 @@ enum cn_err cn_mux_settle(struct cn_mux *mux)
 
 /* --- time and events ------------------------------------------------------------------------- */
 
+/* Of a PING that is out. */
+static uint64_t unanswered_since_ms(const struct cn_mux *mux)
+{
+    return mux->heard_ms > mux->ping_first_ms ? mux->heard_ms : mux->ping_first_ms;
+}
+
+uint64_t cn_mux_quiet_ms(const struct cn_mux *mux, uint64_t for_ms)
+{
+    return mux->ping_out && !mux->close_sent && !mux->close_received
+               ? unanswered_since_ms(mux) + for_ms
+               : UINT64_MAX;
+}
+
 static uint64_t dead_ms(const struct cn_mux *mux)
 {
-    uint64_t since = mux->heard_ms > mux->ping_sent_ms ? mux->heard_ms : mux->ping_sent_ms;
 
     /* whoever has said CLOSE says nothing more, however long the other takes to deal with the rest
      */
-    if (!mux->ping_out || mux->close_sent || mux->close_received)
-        return UINT64_MAX;
-    return since + CN_MUX_SILENCE_MS;
+    return cn_mux_quiet_ms(mux, mux->patience_ms);
+}
+
+uint64_t cn_mux_ping_ms(const struct cn_mux *mux)
+{
+    uint64_t asked_ms =
+        mux->ping_sent_ms > mux->flight.delivered_ms ? mux->ping_sent_ms : mux->flight.delivered_ms;
+    uint64_t due = mux->ping_due_ms;
+
+    if (mux->ping_out) /* once more, lest one that nobody hears decides */
+        return mux->ping_sent_ms > unanswered_since_ms(mux)
+                   ? UINT64_MAX
+                   : unanswered_since_ms(mux) + mux->patience_ms / 2;
+    if (mux->flight.sent > mux->flight.delivered && asked_ms + CN_MUX_UNACKNOWLEDGED_MS < due)
+        due = asked_ms + CN_MUX_UNACKNOWLEDGED_MS;
+    return due;
 }
 
 bool cn_mux_is_dead(const struct cn_mux *mux, uint64_t now_ms)
@@ -349,9 +407,7 @@ uint64_t cn_mux_deadline_ms(const struct cn_mux *mux)
         return deadline;
     if (mux->received_due_ms != 0)
         deadline = mux->received_due_ms < deadline ? mux->received_due_ms : deadline;
-    if (!mux->ping_out && mux->ping_due_ms < deadline)
-        deadline = mux->ping_due_ms;
-    return deadline;
+    return cn_mux_ping_ms(mux) < deadline ? cn_mux_ping_ms(mux) : deadline;
 }
 
 /* Whatever gave memory back, it may be what another stream waits for. */

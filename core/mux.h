@@ -1,4 +1,4 @@
-/* mux.h - the streams of one call, as frames in records. PROTOCOL.md 6.2 to 6.4
+/* mux.h - the streams of one call, as frames in records. PROTOCOL.md 6.2 to 6.5
  *
  * Pure: plaintext of records in, plaintext of records out; time and memory are given. Outlives the
  * connection that carries it, since offsets do. */
@@ -30,8 +30,17 @@ enum {
     CN_MUX_TX_SIZE_MAX = 32 * 1024 * 1024 + CN_MUX_TX_RESERVE_SIZE,
     CN_MUX_RECEIVED_DELAY_MS = 10,
     CN_MUX_PING_MS = 15000,
-    CN_MUX_SILENCE_MS =
-        120000 /* a PING without PONG or anything else for so long: the line is dead */
+    CN_MUX_UNACKNOWLEDGED_MS = 1000, /* before a PING asks whether the partner is there */
+    CN_MUX_PATIENCE_MS = 8000, /* two PINGs without PONG or anything else for so long: the line is
+                                * dead, if another one can be had */
+    CN_MUX_PATIENCE_MS_MAX = 120000 /* if not, or if others were not better */
+};
+
+/* On a connection that is not the call's first the ends say first how far they are. */
+enum cn_mux_resume {
+    CN_MUX_TALKING = 0,
+    CN_MUX_NAMING, /* we say how far our streams are */
+    CN_MUX_NAMED   /* that is said; the partner's is awaited */
 };
 
 struct cn_mux {
@@ -46,6 +55,8 @@ struct cn_mux {
     struct cn_list eventful;      /* of which there is something to be told */
     struct cn_list starved;       /* that found no room to write */
     struct cn_list leaving;       /* with which both sides are done, and that are released */
+    struct cn_list naming;        /* of which is to be said how far they are */
+    struct cn_list unheard;       /* that we have given up, until the partner knows */
     struct cn_schedule schedule;  /* that have data */
     struct cn_flight flight;
     uint64_t rx_extra;                            /* sum of all streams' */
@@ -63,11 +74,17 @@ struct cn_mux {
     uint64_t ping_due_ms;
     uint64_t ping_sent_ms;
     uint64_t ping_token;
+    uint64_t ping_first_ms; /* since then one, or two, are out */
     bool ping_out;
     bool pong_due;
     uint64_t pong_token;
-    uint64_t heard_ms; /* of the last record */
-    uint64_t rtt_ms;   /* smallest so far; UINT64_MAX: unknown */
+    uint64_t heard_ms;    /* of the last record */
+    uint64_t patience_ms; /* CN_MUX_PATIENCE_MS_MAX at first; the owner's to set */
+    bool moved;           /* something of a stream has come on this connection */
+    uint64_t rtt_ms;      /* smallest so far; UINT64_MAX: unknown */
+
+    enum cn_mux_resume resume;
+    bool resume_heard; /* the partner has said all that it says first */
 
     bool finish_wanted; /* the program has dealt with everything */
     bool close_wanted;  /* a code to send at once */
@@ -92,10 +109,13 @@ void cn_mux_wipe(struct cn_mux *mux);
 /* Before the first stream: another role than at init, when it was not known with whom the call is.
  */
 void cn_mux_set_role(struct cn_mux *mux, enum cn_role role);
-/* What we tell the partner in F2. */
+/* What we tell the partner in F2, but for how long the call is to go on. */
 struct cn_call_limits cn_mux_limits(void);
 /* The handshake is done: what the partner told us. */
 void cn_mux_begin(struct cn_mux *mux, const struct cn_call_limits *theirs, uint64_t now_ms);
+
+/* The handshake on another connection is done; nothing is borrowed. */
+void cn_mux_resume(struct cn_mux *mux, uint64_t now_ms);
 
 /* As cn_stream_open of <cyphernet.h>. */
 CN_MUST_USE enum cn_err cn_mux_open(struct cn_mux *mux, uint8_t kind, const void *parameters,
@@ -113,6 +133,11 @@ CN_MUST_USE enum cn_err cn_mux_settle(struct cn_mux *mux);
 CN_MUST_USE bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *record);
 /* Whether a PING has been out for too long without a word from the partner. */
 bool cn_mux_is_dead(const struct cn_mux *mux, uint64_t now_ms);
+/* When the partner, who is asked whether it is there, will not have said anything for so long;
+ * UINT64_MAX: it is not asked. */
+uint64_t cn_mux_quiet_ms(const struct cn_mux *mux, uint64_t for_ms);
+/* When a PING is due; UINT64_MAX: when something else has happened. */
+uint64_t cn_mux_ping_ms(const struct cn_mux *mux);
 /* When it will have something to send or be dead by itself; UINT64_MAX: never. */
 uint64_t cn_mux_deadline_ms(const struct cn_mux *mux);
 
@@ -135,6 +160,16 @@ void cn_mux_eventful(struct cn_mux *mux, struct cn_stream *stream);
 void cn_mux_starved(struct cn_mux *mux, struct cn_stream *stream);
 void cn_mux_over(struct cn_mux *mux, const struct cn_stream *stream);
 void cn_mux_leaving(struct cn_mux *mux, struct cn_stream *stream);
+/* NULL: there is none of that number. */
+struct cn_stream *cn_mux_find(struct cn_mux *mux, uint32_t id);
+/* Whether the partner numbers streams so. */
+bool cn_mux_is_theirs(const struct cn_mux *mux, uint32_t id);
+/* For mux.c and mux_output.c, of mux_resume.c: the bodies of RESUME, of a stream and at the end;
+ * their size. And to take them: CN_E_FORMAT, CN_E_UNEXPECTED. */
+size_t cn_mux_resume_name(struct cn_stream *stream, uint8_t out[CN_FRAME_RESUME_SIZE]);
+size_t cn_mux_resume_end(const struct cn_mux *mux, uint8_t out[CN_FRAME_RESUME_SIZE]);
+CN_MUST_USE enum cn_err cn_mux_resume_take(struct cn_mux *mux, const struct cn_frame *frame);
+CN_MUST_USE enum cn_err cn_mux_resume_take_end(struct cn_mux *mux, const struct cn_frame *frame);
 /* For mux_output.c: take those that are leaving away. */
 void cn_mux_sweep(struct cn_mux *mux);
 

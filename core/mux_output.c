@@ -98,14 +98,24 @@ static void put_offset(struct draft *d, const struct cn_stream *s, enum cn_frame
     put(d, &(struct cn_frame) { .type = type, .stream = s->id, .offset = offset });
 }
 
+/* The next PING's PONG shows that the partner knows that we have given it up. */
+static void await_hearing(struct cn_mux *mux, struct cn_stream *s)
+{
+    s->reset_token = mux->ping_token + 1;
+    cn_list_move(&mux->unheard, &s->in_unheard);
+    mux->ping_due_ms = mux->now_ms;
+}
+
 /* Everything that is due of one stream but data and its end. */
 static void put_control(struct cn_mux *mux, struct draft *d, struct cn_stream *s)
 {
     if (s->open_due)
         put_open(mux, d, s);
-    if (s->reset_due)
+    if (s->reset_due) {
         put(d,
             &(struct cn_frame) { .type = CN_FRAME_RESET, .stream = s->id, .code = s->reset_code });
+        await_hearing(mux, s);
+    }
     s->reset_due = false;
     if (received_due(mux, s)) {
         s->rx_received = cn_stream_expected(s);
@@ -267,6 +277,36 @@ static size_t plain_limit(const struct cn_mux *mux, size_t full)
     return SMALL_PLAIN_SIZE;
 }
 
+/* --- on another connection ------------------------------------------------------------------- */
+
+static void put_resume(struct draft *d, uint32_t stream, const uint8_t *body, size_t size)
+{
+    put(d, &(struct cn_frame) {
+               .type = CN_FRAME_RESUME, .stream = stream, .bytes = body, .size = size });
+}
+
+/* How far the streams are, until the record is full or that is all. */
+static void put_positions(struct cn_mux *mux, struct draft *d)
+{
+    uint8_t body[CN_FRAME_RESUME_SIZE];
+    struct cn_link *link;
+
+    while (has_room(d, CN_FRAME_HEAD_SIZE + sizeof body)) {
+        link = cn_list_first(&mux->naming);
+        if (!link) {
+            put_resume(d, 0, body, cn_mux_resume_end(mux, body));
+            mux->resume = CN_MUX_NAMED;
+            return;
+        }
+        struct cn_stream *s = CN_LIST_MEMBER(link, struct cn_stream, in_naming);
+
+        cn_list_remove(link);
+        put_resume(d, s->id, body, cn_mux_resume_name(s, body));
+        if (s->reset)
+            await_hearing(mux, s);
+    }
+}
+
 /* --- the call -------------------------------------------------------------------------------- */
 
 static bool close_due(const struct cn_mux *mux)
@@ -278,7 +318,7 @@ static bool close_due(const struct cn_mux *mux)
 
 static bool ping_due(const struct cn_mux *mux)
 {
-    return mux->now_ms >= mux->ping_due_ms && !mux->ping_out;
+    return mux->now_ms >= cn_mux_ping_ms(mux);
 }
 
 /* A record with these holds no data, which would make the round trip look longer than it is. */
@@ -290,6 +330,8 @@ static bool put_pings(struct cn_mux *mux, struct draft *d)
         put(d, &(struct cn_frame) { .type = CN_FRAME_PONG, .offset = mux->pong_token });
     mux->pong_due = false;
     if (ping_due(mux)) {
+        if (!mux->ping_out)
+            mux->ping_first_ms = mux->now_ms;
         mux->ping_out = true;
         mux->ping_sent_ms = mux->now_ms;
         mux->ping_due_ms = mux->now_ms + CN_MUX_PING_MS;
@@ -311,7 +353,11 @@ bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *re
     if (mux->close_sent)
         return false;
     record->piece_count = 0;
-    if (!put_pings(mux, &d) && put_all_control(mux, &d)) {
+    if (mux->resume == CN_MUX_NAMED && mux->resume_heard)
+        mux->resume = CN_MUX_TALKING;
+    if (mux->resume == CN_MUX_NAMING) {
+        put_positions(mux, &d);
+    } else if (!put_pings(mux, &d) && mux->resume == CN_MUX_TALKING && put_all_control(mux, &d)) {
         if (!mux->close_wanted)
             put_all_data(mux, &d);
         if (has_room(&d, 0) && close_due(mux)) {

@@ -48,11 +48,26 @@ static enum cn_err key_expand(const struct cn_crypto *crypto, const uint8_t s[CN
     return cn_expand(crypto, CN_SHA256, s, CN_SHA256_SIZE, &label, 1, out, CN_SHA256_SIZE);
 }
 
-/* S = Extract(Extract(label, nonce_A, nonce_B), card_A, card_B, dh), and from it the three keys.
- * dh is empty unless both identities are X25519. */
-static enum cn_err keys_derive(struct cn_pair *pair, const struct cn_crypto *crypto,
-                               const struct cn_card *a, const struct cn_card *b, const uint8_t *dh,
-                               size_t dh_size)
+/* The three keys, of S. */
+static enum cn_err keys_derive(struct cn_pair *pair, const struct cn_crypto *crypto)
+{
+    const uint8_t *s = pair->secret.bytes;
+    enum cn_err err =
+        key_expand(crypto, s, (struct cn_item)CN_LABEL("tag key"), pair->tag_key.bytes);
+
+    if (err == CN_OK)
+        err = key_expand(crypto, s, (struct cn_item)CN_LABEL("prologue key"),
+                         pair->prologue_key.bytes);
+    if (err == CN_OK)
+        err = key_expand(crypto, s, (struct cn_item)CN_LABEL("chain key"), pair->chain_key.bytes);
+    return err;
+}
+
+/* S = Extract(Extract(label, nonce_A, nonce_B), card_A, card_B, dh). dh is empty unless both
+ * identities are X25519. */
+static enum cn_err secret_derive(struct cn_pair *pair, const struct cn_crypto *crypto,
+                                 const struct cn_card *a, const struct cn_card *b,
+                                 const uint8_t *dh, size_t dh_size)
 {
     const struct cn_item nonces[] = {
         { CN_ITEM_NONCE, a->pair_nonce, sizeof a->pair_nonce },
@@ -63,20 +78,12 @@ static enum cn_err keys_derive(struct cn_pair *pair, const struct cn_crypto *cry
         { CN_ITEM_CARD, b->hash, sizeof b->hash },
         { CN_ITEM_SECRET, dh, dh_size },
     };
-    uint8_t s[CN_SHA256_SIZE];
+    uint8_t *s = pair->secret.bytes;
     enum cn_err err =
         cn_extract(crypto, CN_SHA256, salt_label, sizeof salt_label - 1, nonces, 2, s);
 
     if (err == CN_OK)
-        err = cn_extract(crypto, CN_SHA256, s, sizeof s, cards, 3, s);
-    if (err == CN_OK)
-        err = key_expand(crypto, s, (struct cn_item)CN_LABEL("tag key"), pair->tag_key.bytes);
-    if (err == CN_OK)
-        err = key_expand(crypto, s, (struct cn_item)CN_LABEL("prologue key"),
-                         pair->prologue_key.bytes);
-    if (err == CN_OK)
-        err = key_expand(crypto, s, (struct cn_item)CN_LABEL("chain key"), pair->chain_key.bytes);
-    cn_wipe(s, sizeof s);
+        err = cn_extract(crypto, CN_SHA256, s, sizeof pair->secret.bytes, cards, 3, s);
     return err;
 }
 
@@ -150,13 +157,31 @@ enum cn_err cn_pair_create(struct cn_pair *pair, const struct cn_crypto *crypto,
             goto out;
         dh_size = sizeof dh;
     }
-    err = keys_derive(&p, crypto, a, b, dh, dh_size);
+    err = secret_derive(&p, crypto, a, b, dh, dh_size);
+    if (err == CN_OK)
+        err = keys_derive(&p, crypto);
     if (err == CN_OK)
         err = safety_make(&p, crypto);
     if (err == CN_OK)
         *pair = p;
 out:
     cn_wipe(dh, sizeof dh);
+    cn_pair_wipe(&p);
+    return err;
+}
+
+enum cn_err cn_pair_resume(struct cn_pair *resumed, const struct cn_crypto *crypto,
+                           const struct cn_pair *pair, const struct cn_resume_secret *secret)
+{
+    const struct cn_item item = { CN_ITEM_SECRET, secret->bytes, cn_hash_size(pair->suite->hash) };
+    struct cn_pair p = *pair;
+    enum cn_err err = cn_extract(crypto, CN_SHA256, pair->secret.bytes, sizeof pair->secret.bytes,
+                                 &item, 1, p.secret.bytes);
+
+    if (err == CN_OK)
+        err = keys_derive(&p, crypto);
+    if (err == CN_OK)
+        *resumed = p;
     cn_pair_wipe(&p);
     return err;
 }

@@ -27,10 +27,18 @@ struct cn_prologue_key { /* K_f1 */
 struct cn_chain_key { /* K_ck */
     uint8_t bytes[CN_SHA256_SIZE];
 };
+struct cn_pair_secret { /* S, of which they are made */
+    uint8_t bytes[CN_SHA256_SIZE];
+};
+/* Of a call, of its suite's hash size: what only its two ends know. */
+struct cn_resume_secret {
+    uint8_t bytes[CN_HASH_SIZE_MAX];
+};
 
 struct cn_pair {
     enum cn_role role; /* mine */
     const struct cn_suite *suite;
+    struct cn_pair_secret secret;
     struct cn_tag_key tag_key;
     struct cn_prologue_key prologue_key;
     struct cn_chain_key chain_key;
@@ -48,5 +56,11 @@ void cn_pair_wipe(struct cn_pair *pair);
 CN_MUST_USE enum cn_err cn_pair_create(struct cn_pair *pair, const struct cn_crypto *crypto,
                                        const struct cn_identity *identity,
                                        const struct cn_card *mine, const struct cn_card *theirs);
+
+/* The same two, within a call that goes on after its connection was lost: with keys that nobody has
+ * who was not part of it. PROTOCOL.md 6.5 */
+CN_MUST_USE enum cn_err cn_pair_resume(struct cn_pair *resumed, const struct cn_crypto *crypto,
+                                       const struct cn_pair *pair,
+                                       const struct cn_resume_secret *secret);
 
 #endif

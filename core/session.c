@@ -1,5 +1,8 @@
 #include "session.h"
 
+#include "reader.h"
+#include "writer.h"
+
 #include <assert.h>
 #include <string.h>
 
@@ -14,6 +17,7 @@ static void fail(struct cn_session *s, enum cn_err err)
     cn_handshake_wipe(&s->handshake);
     cn_record_wipe(&s->send);
     cn_record_wipe(&s->receive);
+    cn_rehandshake_wipe(&s->rehandshake);
     s->list_sent = s->list_count = 0;
     if (s->state != CN_SESSION_OPEN)
         cn_call_keys_wipe(&s->keys);
@@ -296,28 +300,38 @@ static bool is_held(const struct cn_session *s, uint64_t now_ms)
     return now_ms < s->held_until_ms;
 }
 
+/* But for the tag. */
+static struct cn_handshake_setup handshake_setup(const struct cn_session *s,
+                                                 const struct cn_want *want)
+{
+    struct cn_handshake_setup setup = {
+        .crypto = s->setup.crypto,
+        .random = s->setup.random,
+        .identity = want->identity,
+        .pair = want->pair,
+        .service = want->service,
+        .caller = caller_of(want),
+        .limits = cn_mux_limits(),
+    };
+
+    setup.limits.resume_s = s->setup.resume_s;
+    return setup;
+}
+
 /* READY and the prologue behind it. */
 static enum cn_err take_joined(struct cn_session *s, const struct cn_entry *entry,
                                struct cn_now now)
 {
     const struct cn_admission_message ready = { .type = CN_ADMISSION_READY };
     const struct cn_want *want = want_of(s, entry, now.utc_s);
-    struct cn_handshake_setup setup = { s->setup.crypto,
-                                        s->setup.random,
-                                        want ? want->identity : NULL,
-                                        want ? want->pair : NULL,
-                                        CN_SERVICE_TALK,
-                                        CN_ROLE_A,
-                                        { 0 },
-                                        cn_mux_limits() };
+    struct cn_handshake_setup setup;
     const size_t ready_at = s->out_end;
     uint8_t *out;
     enum cn_err err;
 
     if (!want)
         return CN_E_FORMAT; /* not a tag of ours */
-    setup.service = want->service;
-    setup.caller = caller_of(want);
+    setup = handshake_setup(s, want);
     memcpy(setup.tag, entry->tag, sizeof setup.tag);
     s->list_sent = s->list_count; /* what is left of an UPDATE has no meaning any more */
     err = send_message(s, &ready);
@@ -398,26 +412,42 @@ static enum cn_err send_record(struct cn_session *s, const struct cn_piece *piec
 
     if (err == CN_OK)
         s->out_end += wire_size;
+    s->rehandshake.octets += wire_size;
     return err;
+}
+
+/* From the next record on, this end's have these keys; the first is the Finish. */
+static enum cn_err send_keys(struct cn_session *s, const struct cn_call_keys *keys)
+{
+    const struct cn_pair *pair = s->joined->pair;
+    const struct cn_piece finish = { keys->finish_send, sizeof keys->finish_send };
+    enum cn_err err;
+
+    cn_record_wipe(&s->send);
+    err = cn_record_init(&s->send, s->setup.crypto, pair->suite, &keys->send, pair->role, true);
+    return err == CN_OK ? send_record(s, &finish, 1, cn_record_wire_size(finish.size)) : err;
+}
+
+static enum cn_err receive_keys(struct cn_session *s, const struct cn_call_keys *keys)
+{
+    const struct cn_pair *pair = s->joined->pair;
+
+    cn_record_wipe(&s->receive);
+    return cn_record_init(&s->receive, s->setup.crypto, pair->suite, &keys->receive,
+                          cn_role_other(pair->role), false);
 }
 
 /* The keys are there: send our Finish. */
 static enum cn_err take_answer(struct cn_session *s, const uint8_t *in)
 {
-    const struct cn_pair *pair = s->joined->pair;
-    struct cn_piece finish = { s->keys.finish_send, sizeof s->keys.finish_send };
     enum cn_err err = cn_handshake_answer(&s->handshake, in, &s->keys);
 
     if (err == CN_OK)
-        err =
-            cn_record_init(&s->send, s->setup.crypto, pair->suite, &s->keys.send, pair->role, true);
+        err = receive_keys(s, &s->keys);
     if (err == CN_OK)
-        err = cn_record_init(&s->receive, s->setup.crypto, pair->suite, &s->keys.receive,
-                             cn_role_other(pair->role), false);
+        err = send_keys(s, &s->keys);
     cn_wipe(&s->keys.send, sizeof s->keys.send);
     cn_wipe(&s->keys.receive, sizeof s->keys.receive);
-    if (err == CN_OK)
-        err = send_record(s, &finish, 1, cn_record_wire_size(finish.size));
     if (err == CN_OK)
         enter(s, CN_SESSION_FINISH, s->deadline_ms);
     return err;
@@ -437,7 +467,106 @@ void cn_session_carry(struct cn_session *session, struct cn_mux *mux, struct cn_
 {
     assert(session->state == CN_SESSION_OPEN && !session->mux);
     session->mux = mux;
-    cn_mux_begin(mux, &session->keys.limits, now.ms);
+    cn_rehandshake_done(&session->rehandshake, now.ms);
+    if (session->joined->service == CN_SERVICE_RESUME)
+        cn_mux_resume(mux, now.ms);
+    else
+        cn_mux_begin(mux, &session->keys.limits, now.ms);
+}
+
+/* --- fresh keys ------------------------------------------------------------------------------ */
+
+static void rehandshake_look_done(struct cn_session *s, uint64_t now_ms)
+{
+    if (!cn_rehandshake_is_done(&s->rehandshake))
+        return;
+    s->keys.chain = s->rehandshake.keys.chain;
+    memcpy(s->keys.call_id, s->rehandshake.keys.call_id, sizeof s->keys.call_id);
+    cn_rehandshake_done(&s->rehandshake, now_ms);
+}
+
+static enum cn_err send_frame(struct cn_session *s, enum cn_frame_type type, const uint8_t *bytes,
+                              size_t size)
+{
+    uint8_t plain[CN_FRAME_HEAD_SIZE + CN_PROLOGUE_SIZE];
+    struct cn_writer w = { .at = plain, .left = sizeof plain };
+    struct cn_piece piece = { plain, 0 };
+
+    cn_frame_encode(&(struct cn_frame) { .type = type, .bytes = bytes, .size = size }, &w);
+    piece.size = sizeof plain - w.left;
+    return send_record(s, &piece, 1, cn_record_wire_size(piece.size));
+}
+
+/* What is to be said of it, if there is room for a record. */
+static enum cn_err rehandshake_say(struct cn_session *s, uint64_t now_ms)
+{
+    struct cn_rehandshake *re = &s->rehandshake;
+    const struct cn_handshake_setup before = handshake_setup(s, s->joined);
+    const uint8_t *message = NULL;
+    size_t size = 0;
+    enum cn_err err = CN_OK;
+
+    if (s->mux->close_sent || sizeof s->out - s->out_end < CN_RECORD_SIZE_MAX)
+        return CN_OK;
+    if (cn_rehandshake_is_due(re, now_ms))
+        err = cn_rehandshake_begin(re, &(struct cn_rehandshake_setup) { &before, &s->keys });
+    if (err != CN_OK)
+        return err;
+    switch (cn_rehandshake_next(re, now_ms, &message, &size)) {
+    case CN_REHANDSHAKE_NOTHING:
+        return CN_OK;
+    case CN_REHANDSHAKE_PROLOGUE:
+    case CN_REHANDSHAKE_ANSWER:
+        return send_frame(s, CN_FRAME_REHANDSHAKE, message, size);
+    case CN_REHANDSHAKE_SWITCH:
+        err = send_frame(s, CN_FRAME_SWITCH, NULL, 0);
+        if (err == CN_OK)
+            err = send_keys(s, &re->keys);
+        rehandshake_look_done(s, now_ms);
+        return err;
+    }
+    return CN_OK;
+}
+
+/* A frame of it is alone in its record. */
+static bool is_of_rehandshake(const uint8_t *plain, size_t size)
+{
+    return size > 0 && (plain[0] == CN_FRAME_REHANDSHAKE || plain[0] == CN_FRAME_SWITCH);
+}
+
+static enum cn_err take_rehandshake(struct cn_session *s, const uint8_t *plain, size_t size,
+                                    uint64_t now_ms)
+{
+    const struct cn_handshake_setup before = handshake_setup(s, s->joined);
+    struct cn_reader r = { .at = plain, .left = size };
+    struct cn_frame frame, padding;
+    enum cn_err err = cn_frame_decode(&frame, &r);
+
+    if (err == CN_OK)
+        err = cn_frame_decode(&padding, &r);
+    if (err != CN_OK || padding.type != CN_FRAME_PADDING)
+        return CN_E_FORMAT;
+    if (s->mux->close_received)
+        return CN_E_UNEXPECTED;
+    s->mux->heard_ms = now_ms;
+    if (frame.type == CN_FRAME_REHANDSHAKE)
+        return cn_rehandshake_take(&s->rehandshake,
+                                   &(struct cn_rehandshake_setup) { &before, &s->keys },
+                                   frame.bytes, frame.size, now_ms);
+    err = cn_rehandshake_take_switch(&s->rehandshake);
+    return err == CN_OK ? receive_keys(s, &s->rehandshake.keys) : err;
+}
+
+static enum cn_err take_next_finish(struct cn_session *s, const uint8_t *plain, size_t size,
+                                    uint64_t now_ms)
+{
+    if (size < CN_FINISH_SIZE)
+        return CN_E_FORMAT;
+    if (!cn_equal_ct(plain, s->rehandshake.keys.finish_receive, CN_FINISH_SIZE))
+        return CN_E_AUTH;
+    s->rehandshake.receive_finished = true;
+    rehandshake_look_done(s, now_ms);
+    return CN_OK;
 }
 
 /* --- input ----------------------------------------------------------------------------------- */
@@ -494,11 +623,18 @@ static enum cn_err step_record(struct cn_session *s, struct cn_now now)
     if (err == CN_OK)
         err = cn_record_open(&s->receive, s->in + s->in_begin, s->in_end - s->in_begin, &plain,
                              &plain_size, &used);
+    if (err == CN_E_FORMAT)
+        err = CN_E_AUTH; /* not what the partner sent: a length that it never has */
     if (err != CN_OK)
         return err;
     s->in_begin += used;
+    s->rehandshake.octets += used;
     if (s->state == CN_SESSION_FINISH)
         return take_finish(s, plain, plain_size);
+    if (s->rehandshake.receive_switched && !s->rehandshake.receive_finished)
+        return take_next_finish(s, plain, plain_size, now.ms);
+    if (is_of_rehandshake(plain, plain_size))
+        return take_rehandshake(s, plain, plain_size, now.ms);
     return cn_mux_input(s->mux, plain, plain_size, now.ms);
 }
 
@@ -583,7 +719,8 @@ static enum cn_err step_waiting(struct cn_session *s, struct cn_now now, bool *d
 
 static enum cn_err step_time(struct cn_session *s, struct cn_now now, bool *done)
 {
-    if (now.ms >= s->deadline_ms || (s->mux && cn_mux_is_dead(s->mux, now.ms)))
+    if (now.ms >= s->deadline_ms || (s->mux && (cn_mux_is_dead(s->mux, now.ms) ||
+                                                cn_rehandshake_is_late(&s->rehandshake, now.ms))))
         return CN_E_TIMEOUT;
     return is_waiting(s) ? step_waiting(s, now, done) : CN_OK;
 }
@@ -633,7 +770,11 @@ uint64_t cn_session_deadline_ms(const struct cn_session *session, struct cn_now 
     } else if (is_held(session, now.ms)) {
         other = session->held_until_ms;
     } else if (session->mux) {
+        uint64_t keys_ms = cn_rehandshake_deadline_ms(&session->rehandshake, now.ms);
+
         other = cn_mux_deadline_ms(session->mux);
+        if (!session->mux->close_sent && keys_ms < other)
+            other = keys_ms;
     }
     return other < deadline ? other : deadline;
 }
@@ -644,6 +785,12 @@ const uint8_t *cn_session_output(struct cn_session *session, size_t *size, struc
 {
     while (list_is_begun(session) && session->out_end < CN_SESSION_LIST_OUT_SIZE) {
         enum cn_err err = list_step(session);
+
+        if (err != CN_OK)
+            fail(session, err);
+    }
+    if (session->state == CN_SESSION_OPEN && session->mux) {
+        enum cn_err err = rehandshake_say(session, now.ms);
 
         if (err != CN_OK)
             fail(session, err);

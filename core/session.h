@@ -10,6 +10,7 @@
 #include "handshake.h"
 #include "mux.h"
 #include "record.h"
+#include "rehandshake.h"
 #include "tag.h"
 
 enum {
@@ -61,6 +62,7 @@ struct cn_session_setup {
     const struct cn_random *random;
     const struct cn_fingerprint *fingerprint;
     const struct cn_want *want;
+    uint32_t resume_s; /* for how long we would go on after the connection is lost; 0: not at all */
     size_t want_count; /* 1 or more; CN_E_LIMIT once the verdict allows fewer */
 };
 
@@ -89,7 +91,8 @@ struct cn_session {
     struct cn_call_keys keys;
     struct cn_record send;
     struct cn_record receive;
-    struct cn_mux *mux; /* borrowed, from cn_session_carry on */
+    struct cn_rehandshake rehandshake; /* once OPEN */
+    struct cn_mux *mux;                /* borrowed, from cn_session_carry on */
 
     size_t in_begin; /* what has come and is not dealt with: in[in_begin..in_end) */
     size_t in_end;

@@ -168,6 +168,7 @@ void cn_stream_reset(struct cn_stream *stream, uint32_t code)
         return;
     abandon(stream, code);
     stream->reset_due = true;
+    stream->reset_unheard = true;
     cn_mux_control(stream->mux, stream);
 }
 
@@ -366,7 +367,7 @@ void cn_stream_look_over(struct cn_stream *stream)
 bool cn_stream_done(const struct cn_stream *stream)
 {
     if (stream->reset)
-        return !stream->reset_due && !stream->open_due;
+        return !stream->reset_unheard && !stream->open_due;
     return is_acknowledged(stream) && !stream->rx_durable_due;
 }
 
@@ -386,6 +387,7 @@ void cn_stream_drop(struct cn_stream *stream)
     struct cn_link *const links[] = { &stream->in_all,     &stream->in_control,
                                       &stream->in_news,    &stream->in_eventful,
                                       &stream->in_starved, &stream->in_leaving,
+                                      &stream->in_naming,  &stream->in_unheard,
                                       &stream->turn.link };
 
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
@@ -479,10 +481,37 @@ static enum cn_err take_window(struct cn_stream *stream, const struct cn_frame *
     return CN_OK;
 }
 
+void cn_stream_reset_heard(struct cn_stream *stream)
+{
+    stream->reset_unheard = false;
+    stream->reset_due = false;
+    cn_list_remove(&stream->in_unheard);
+    cn_stream_look_over(stream);
+}
+
+void cn_stream_take_reset(struct cn_stream *stream, uint32_t code)
+{
+    if (stream->reset) { /* both have given it up */
+        cn_stream_reset_heard(stream);
+        return;
+    }
+    abandon(stream, code);
+    tell(stream, CN_EVENT_READABLE);
+}
+
+void cn_stream_moved(struct cn_stream *stream)
+{
+    cn_stream_look_over(stream);
+    if (stream->reset)
+        return;
+    cn_mux_sendable(stream->mux, stream);
+    cn_stream_tell_writable(stream);
+    tell(stream, CN_EVENT_PROGRESS);
+}
+
 static enum cn_err take_reset(struct cn_stream *stream, const struct cn_frame *frame)
 {
-    abandon(stream, frame->code);
-    tell(stream, CN_EVENT_READABLE);
+    cn_stream_take_reset(stream, frame->code);
     return CN_OK;
 }
 
@@ -497,7 +526,7 @@ enum cn_err cn_stream_take(struct cn_stream *stream, const struct cn_frame *fram
 
     if (!takers[frame->type])
         return CN_E_UNEXPECTED;
-    if (stream->reset) /* what was under way when we gave it up */
+    if (stream->reset && frame->type != CN_FRAME_RESET) /* under way when we gave it up */
         return CN_OK;
     return takers[frame->type](stream, frame);
 }

@@ -24,6 +24,8 @@ struct cn_stream {
     struct cn_link in_eventful;
     struct cn_link in_starved;
     struct cn_link in_leaving;
+    struct cn_link in_naming;
+    struct cn_link in_unheard;
     struct cn_turn turn; /* in its schedule */
     uint32_t id;
     uint8_t kind;
@@ -41,6 +43,8 @@ struct cn_stream {
     bool tx_finished;    /* tx.end is final */
     bool tx_fin_sent;
     bool tx_fin_received;
+    uint64_t tx_was_sent; /* below it, sent on an earlier connection */
+    bool tx_fin_was_sent;
     bool tx_bulk; /* its data filled a record: its tail is padded to that size too */
 
     struct cn_buffer rx;     /* begin: consumed; end: arrived, but for what is borrowed */
@@ -60,8 +64,11 @@ struct cn_stream {
     bool reset_due;
     bool reset; /* by either side */
     uint32_t reset_code;
-    bool over;     /* reset, or finished and acknowledged both ways: it counts no more */
-    bool released; /* the program has forgotten it */
+    bool reset_unheard;   /* by us, and the partner may not know */
+    uint64_t reset_token; /* a PONG to this PING, or a later one, shows that it does */
+    bool named;           /* the partner has said how far it is, on this connection */
+    bool over;            /* reset, or finished and acknowledged both ways: it counts no more */
+    bool released;        /* the program has forgotten it */
 };
 
 /* Octets that are sendable now. */
@@ -79,6 +86,12 @@ bool cn_stream_window_due(const struct cn_stream *stream);
 void cn_stream_widen(struct cn_stream *stream);
 /* Tell WRITABLE if it found no room and there is some now. */
 void cn_stream_tell_writable(struct cn_stream *stream);
+/* Its partner has said RESET, or says of a stream of ours that it has given up. */
+void cn_stream_take_reset(struct cn_stream *stream, uint32_t code);
+/* The partner knows that we have given it up. */
+void cn_stream_reset_heard(struct cn_stream *stream);
+/* What the partner has, and takes, may be more than we knew. */
+void cn_stream_moved(struct cn_stream *stream);
 /* To be called whenever it may have become over, or done. */
 void cn_stream_look_over(struct cn_stream *stream);
 /* The partner will say nothing more about it: unless it is over, that is a reset. */

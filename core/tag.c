@@ -9,10 +9,9 @@ static const struct {
     const char *name;
     bool symmetric;
 } services[CN_SERVICE_COUNT] = {
-    [CN_SERVICE_TALK] = { "talk", true },
-    [CN_SERVICE_PIPE] = { "pipe", true },
-    [CN_SERVICE_FILE] = { "file", false },
-    [CN_SERVICE_FORWARD] = { "forward", false },
+    [CN_SERVICE_TALK] = { "talk", true },      [CN_SERVICE_PIPE] = { "pipe", true },
+    [CN_SERVICE_FILE] = { "file", false },     [CN_SERVICE_FORWARD] = { "forward", false },
+    [CN_SERVICE_RESUME] = { "resume", false }, [CN_SERVICE_REHANDSHAKE] = { "rehandshake", false },
 };
 
 const char *cn_service_name(enum cn_service service)

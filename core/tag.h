@@ -12,10 +12,13 @@ enum cn_service {
     CN_SERVICE_PIPE = 2,
     CN_SERVICE_FILE = 3,
     CN_SERVICE_FORWARD = 4,
+    CN_SERVICE_RESUME = 5,      /* no service of its own: a call of any goes on */
+    CN_SERVICE_REHANDSHAKE = 6, /* within one; it has no tags */
     CN_SERVICE_COUNT
 };
 
-/* "talk", "pipe", "file", "forward": as it stands in tags and in h0; static. */
+/* "talk", "pipe", "file", "forward", "resume", "rehandshake": as it stands in tags and in h0;
+ * static. */
 const char *cn_service_name(enum cn_service service);
 /* True for services typed alike at both ends, where role A is the caller. */
 bool cn_service_symmetric(enum cn_service service);

@@ -311,6 +311,10 @@ enum cn_event_type {
     /* Before CONNECTED, or before CLOSED or RETRY if we were refused: the operator has told us
      * something, or somebody in his name (err: why it was refused); see cn_call_admission_note. */
     CN_EVENT_NOTICE,
+    CN_EVENT_QUIET,   /* the partner should have said something, and has not for two seconds */
+    CN_EVENT_HEARD,   /* now it has */
+    CN_EVENT_LOST,    /* err: why the line of an open call was lost; it goes on by itself */
+    CN_EVENT_RESUMED, /* it does, on another line: nothing is lost, doubled or out of order */
     /* After OPEN: cards for another pair are at both ends, or are in use from this call on, as one
      * of the two changes its identity (cn_home_rotate); err: why that did not go well, this time.
      */
@@ -320,7 +324,7 @@ enum cn_event_type {
 struct cn_event {
     enum cn_event_type type;
     struct cn_stream *stream; /* STREAM, READABLE, WRITABLE, PROGRESS */
-    enum cn_err err;          /* RETRY, CLOSED */
+    enum cn_err err;          /* RETRY, LOST, CLOSED */
 };
 
 /* Begin: nothing has been sent yet on return. CN_E_ABSENT: not joined, no such contact (detail), or
@@ -345,8 +349,8 @@ CN_API CN_MUST_USE enum cn_err cn_call_open_any(struct cn_call **call, struct cn
 CN_API void cn_call_free(struct cn_call *call);
 
 /* Give room for so many. While the server is called several of its addresses may be tried at once,
- * and names looked up; an open call has one. */
-enum { CN_CALL_DESCRIPTORS_MAX = 8 };
+ * and names looked up; an open call has its line, and one that tells of changes of the network. */
+enum { CN_CALL_DESCRIPTORS_MAX = 9 };
 /* Fill up to max entries with descriptors to wait for; the count. */
 CN_API size_t cn_call_descriptors(struct cn_call *call, struct pollfd *descriptors, size_t max);
 /* Milliseconds until cn_call_process is due whatever the descriptors do; -1: never. */
@@ -360,6 +364,11 @@ CN_API bool cn_call_next_event(struct cn_call *call, struct cn_event *event);
 CN_API CN_MUST_USE enum cn_err cn_call_wait(struct cn_call *call, int timeout_ms,
                                             struct cn_event *event);
 
+/* Before OPEN: for how many seconds to go on if the line of the open call is lost; 0, as at first:
+ * not at all; UINT32_MAX: without limit. The two ends take the shorter time. Meanwhile streams take
+ * what fits, and nothing is lost, doubled or out of order. A call that is done may wait, 10 minutes
+ * at most, to tell a partner who has lost its line that it is. */
+CN_API void cn_call_set_resume(struct cn_call *call, uint32_t seconds);
 /* Say that all is done: what was received has been dealt with. The call closes, with CN_OK at both
  * ends, when both have said so, all streams are finished or reset both ways, and all sent octets
  * are received. */

@@ -145,7 +145,7 @@ static void call_remove(struct cn_agent *agent, size_t index)
     struct cn_agent_call *c = agent->call[index];
 
     agent->call[index] = agent->call[--agent->call_count];
-    agent->wants_stale |= c->caller;
+    agent->wants_stale = true;
     cn_agent_call_end(c);
 }
 

@@ -18,6 +18,7 @@
 
 enum {
     CN_AGENT_CALL_COUNT_MAX = 64, /* lines among them */
+    CN_AGENT_CALLS_EACH_MAX = 32, /* of one contact: he leaves room for others */
     CN_AGENT_LINE_COUNT_MAX = 8,
     CN_AGENT_WANT_COUNT = 512, /* of a line, until the server has said how many it allows */
     CN_AGENT_POLLED_COUNT = CN_CALL_DESCRIPTORS_MAX + 3

@@ -31,10 +31,10 @@ static char *directory_make(const char *rule, const char *contact)
     char *directory = NULL;
     char *whole = NULL;
 
-    if (rule[0] == '~')
-        rule += 2;
-    else
+    if (rule[0] != '~')
         user = NULL;
+    if (user)
+        rule += 2; /* else it is no directory, which is told when it is opened */
     if (asprintf(&whole, "%s%s%s", user ? user : "", user ? "/" : "", rule) < 0)
         return NULL;
     words[0] = whole;

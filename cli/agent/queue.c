@@ -209,7 +209,7 @@ static enum cn_err store(struct cn_home *home, const struct cn_delivery *deliver
 
 static bool is_full(struct cn_home *home)
 {
-    struct cn_delivery *list;
+    struct cn_delivery *list = NULL;
     size_t count = 0;
 
     if (cn_queue_list(home, &list, &count) == CN_OK)

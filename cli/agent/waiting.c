@@ -7,6 +7,7 @@
 #include "dial.h"
 
 enum {
+    AGENT_RESUME_S = 600, /* a place among its calls is not kept for longer */
     DELAY_MS_MIN = 500,
     DELAY_DOUBLINGS_MAX = 9, /* four minutes */
     STEADY_MS = 10000        /* a line that stood for so long begins the delays anew */
@@ -48,6 +49,15 @@ static bool delivery_begins(const struct cn_agent *agent, const char *contact)
     return false;
 }
 
+static size_t calls_of(const struct cn_agent *agent, const char *contact)
+{
+    size_t count = 0;
+
+    for (size_t i = 0; i < agent->call_count; i++)
+        count += strcmp(agent->call[i]->contact, contact) == 0;
+    return count;
+}
+
 static bool contact_wants(struct cn_agent *agent, struct wants *wants,
                           const struct cn_contact_info *info)
 {
@@ -70,7 +80,8 @@ static bool wants_make(struct cn_agent *agent, struct wants *wants)
     for (size_t i = 0; i < agent->contact_count; i++) {
         const struct cn_contact_info *info = &agent->contact[i];
 
-        if (info->err != CN_OK || !info->offered || !info->accepted || agent->unusable[i])
+        if (info->err != CN_OK || !info->offered || !info->accepted || agent->unusable[i] ||
+            calls_of(agent, info->name) >= CN_AGENT_CALLS_EACH_MAX)
             continue;
         if (!contact_wants(agent, wants, info))
             return false;
@@ -169,6 +180,7 @@ static void line_open(struct cn_agent *agent, struct cn_agent_line *line)
         err = cn_call_open_any(&c->call, agent->cli->home, wants, line->want_count, -1);
     free(wants);
     if (err == CN_OK) {
+        cn_call_set_resume(c->call, AGENT_RESUME_S);
         line->call = c;
         return;
     }
@@ -198,7 +210,7 @@ static void line_set(struct cn_agent *agent, struct cn_agent_line *line,
 {
     struct cn_agent_want *copy;
 
-    if (wants_equal(line, want, count) && !agent->reopen)
+    if (!want || count == 0 || (wants_equal(line, want, count) && !agent->reopen))
         return;
     copy = malloc(count * sizeof copy[0]);
     if (!copy)
@@ -230,6 +242,11 @@ static void lines_share(struct cn_agent *agent, const struct wants *wants)
         line_set(agent, &agent->line[i], wants->want + begin, size);
     }
     agent->reopen = false;
+    if (wants->count == 0 && !agent->told_waiting)
+        cn_say(agent->cli,
+               "there is nothing to wait for: no rule answers a contact, and nothing is "
+               "queued");
+    agent->told_waiting |= wants->count == 0;
 }
 
 /* --- contacts ------------------------------------------------------------------------------- */
@@ -253,6 +270,7 @@ static void contacts_read(struct cn_agent *agent)
     agent->contact_count = count;
     agent->unusable = unusable;
     agent->wants_stale = agent->reopen = true;
+    agent->told_waiting = false;
 }
 
 /* --- rounds --------------------------------------------------------------------------------- */
@@ -262,7 +280,7 @@ static void wants_update(struct cn_agent *agent)
     struct wants wants;
 
     agent->wants_stale = agent->control.changed = false;
-    if (wants_make(agent, &wants))
+    if (wants_make(agent, &wants)) /* else as they are */
         lines_share(agent, &wants);
     agent->wants_due_ms = cn_pending_due_ms(agent);
     free(wants.want);
@@ -351,7 +369,7 @@ static void joined(struct cn_agent *agent, struct cn_agent_line *line)
     c->caller = cn_call_is_caller(c->call);
     snprintf(c->contact, sizeof c->contact, "%s", cn_call_contact(c->call));
     agent->call[agent->call_count++] = c;
-    agent->wants_stale |= c->caller; /* there may be nothing else to be delivered */
+    agent->wants_stale = true; /* there may be nothing else to be delivered, or no more room */
     line->call = NULL;
     line->since_ms = 0;
 }
@@ -398,6 +416,10 @@ static void event_take(struct cn_agent *agent, struct cn_agent_line *line,
         closed(agent, line, event->err);
         break;
     case CN_EVENT_NONE:
+    case CN_EVENT_QUIET:
+    case CN_EVENT_HEARD:
+    case CN_EVENT_LOST:
+    case CN_EVENT_RESUMED:
     case CN_EVENT_CONNECTED:
     case CN_EVENT_OPEN:
     case CN_EVENT_STREAM:

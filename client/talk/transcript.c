@@ -54,7 +54,7 @@ static void paths_make(const struct cn_home *home, const char *contact, char pat
 
 /* --- the key -------------------------------------------------------------------------------- */
 
-/* CN_E_ABSENT: there is none. */
+/* CN_E_ABSENT: there is none (detail). */
 static enum cn_err key_read(struct cn_home *home, struct cn_transcript_key *key)
 {
     char text[CN_ARMOR_TEXT_SIZE_MAX], path[PATH_MAX];
@@ -62,12 +62,14 @@ static enum cn_err key_read(struct cn_home *home, struct cn_transcript_key *key)
     size_t size = 0;
     enum cn_err err = cn_home_read(home, CN_TRANSCRIPT_KEY_FILE, text, sizeof text, &size);
 
+    cn_home_path(home, CN_TRANSCRIPT_KEY_FILE, path);
+    if (err == CN_E_ABSENT)
+        return cn_home_fail(home, err, 0, path);
     if (err == CN_OK) {
         err = cn_armor_decode(&home->crypto, CN_ARMOR_TRANSCRIPT_KEY, text, size, body, sizeof body,
                               &size);
         if (err == CN_OK)
             err = cn_transcript_key_decode(key, body, size);
-        cn_home_path(home, CN_TRANSCRIPT_KEY_FILE, path);
         if (err != CN_OK)
             err = cn_home_fail(home, cn_home_text_err(err), 0, path);
     }

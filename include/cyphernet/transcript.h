@@ -60,9 +60,10 @@ CN_API void cn_transcript_close(struct cn_transcript *transcript);
 /* One record; its text is valid until the return. False: no more. */
 typedef bool cn_transcript_show(void *context, const struct cn_transcript_record *record);
 
-/* Give every record to show, the oldest first. CN_E_ABSENT: there is none (detail); CN_E_CHECKSUM,
- * CN_E_FORMAT: it is damaged (detail): what is before that was shown, and state tells of that;
- * CN_E_NAME: it is another contact's, all was shown. Other errors as above. */
+/* Give every record to show, the oldest first. CN_E_ABSENT: there is none, or no key (detail: the
+ * contact, or the key's file); CN_E_CHECKSUM, CN_E_FORMAT: it is damaged (detail): what is before
+ * that was shown, and state tells of that; CN_E_NAME: it is another contact's, all was shown. Other
+ * errors as above. */
 CN_API CN_MUST_USE enum cn_err cn_transcript_read(struct cn_home *home, const char *contact,
                                                   cn_transcript_show *show, void *context,
                                                   struct cn_transcript_state *state);

@@ -2,6 +2,7 @@
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
@@ -15,6 +16,8 @@ from agents import agent, arrived, asked, came_of, forgotten, given, history, ru
 from cn_helper import exchange
 from ctl_helper import BUILD
 from live import LIMIT, until
+from proxy import Proxy
+from test_resume import Cutter
 from tunnels import Tunnels, answer_to, ports
 
 
@@ -199,6 +202,25 @@ def test_many_calls_at_once(world, tmp_path):
     came_of(world.bob, "pipe", "done", count=20)
 
 
+def test_one_contact_leaves_room_for_others(own, source, target):
+    own.serve()
+    ann, bob = own.pair()
+    carl = own.person("carl")
+    exchange(carl, bob)
+    waiting(own, bob, f"[ann]\npipe = cat\n[carl]\nreceive = {target}\n")
+    calls = [own.start(ann, "pipe", "bob", stdin=subprocess.PIPE) for _ in range(1)]
+    for _ in range(31):
+        calls[-1].says("connected with bob")
+        calls.append(own.start(ann, "pipe", "bob", stdin=subprocess.PIPE))
+    calls[-1].says("connected with bob")
+    more = own.start(ann, "pipe", "bob", stdin=b"")
+    more.says("waiting for bob")
+    own.start(carl, "send", "bob", given(source, "c", b"x")).end(0)
+    assert "connected" not in more.said()
+    calls[0].stdin.close()
+    more.end(0)
+
+
 def test_two_agents(world, source, target):
     waiting(world, world.bob, f"[ann]\nreceive = {target}\n")
     agent(world, world.ann, "")
@@ -330,9 +352,9 @@ def test_a_talk_that_is_held_is_taken_by_the_user(world, words):
 
 
 def test_nothing_is_delivered_before_somebody_has_it(world):
-    waiting(world, world.bob, "[ann]\ntalk = hold\n")
+    waiting(world, world.bob, "[ann]\ntalk = hold\npipe = cat\n")
     ann = held(world, "--json", stdin=b"one\n")
-    world.start(world.ann, "pipe", "bob", wait=1, stdin=b"").end(6)  # time for the octets to arrive, and more
+    world.start(world.ann, "pipe", "bob", stdin=b"x").end(0)  # meanwhile the agent has looked at all its calls
     assert b"delivered" not in ann.got()
     bob = world.start(world.bob, "talk", "ann", stdin=subprocess.PIPE)
     hears(ann, b'"event":"delivered"')
@@ -340,6 +362,20 @@ def test_nothing_is_delivered_before_somebody_has_it(world):
     ann.stdin.close()
     ann.end(0)
     bob.end(0)
+
+
+def test_a_talk_that_is_taken_is_kept_as_any_other(world):
+    """But files are for whoever has the call."""
+    waiting(world, world.bob, "[ann]\ntalk = hold\n")
+    ann = held(world, stdin=b"one\n")
+    bob = world.start(world.bob, "talk", "ann", "--transcript", "--commands", stdin=b"/send x\ntwo\n")
+    hears(ann, b"bob: two\n")
+    ann.stdin.close()
+    ann.end(0)
+    bob.end(0)
+    assert "the agent has the call" in bob.said()
+    said = world.bob.ok("talk", "--show-transcript", "ann").stdout
+    assert "ann: one\n" in said and "bob: two\n" in said
 
 
 def test_much_that_was_said_meanwhile_is_all_there(world):
@@ -459,6 +495,22 @@ def test_it_comes_back_to_a_server_that_was_away(own, source, target):
     own.serve()
     own.start(ann, "send", "bob", given(source, "a", b"x")).end(0)
     assert list(arrived(target)) == ["a"]
+
+
+def test_its_calls_outlive_their_lines(own):
+    own.serve()
+    proxy = Proxy(own.port)
+    try:
+        ann, bob = (proxy.before(one) for one in own.pair())
+        waiting(own, bob, "[ann]\npipe = cat\n")
+        proxy.change = Cutter(5, 400_000, 1)
+        content = random.Random(1).randbytes(5_000_000)
+        piping = own.start(ann, "pipe", "bob", stdin=content, resume=60)
+        piping.end(0)
+        assert piping.got() == content and proxy.change.left == 0
+        came_of(bob, "pipe", "done")
+    finally:
+        proxy.close()
 
 
 def test_it_waits_for_a_server_that_is_not_there_yet(own, source, target):

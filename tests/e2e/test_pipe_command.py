@@ -17,7 +17,7 @@ NOT_COMPLETE = "ann ran a command that failed; what arrived here is not complete
 
 def command(world, person, name, *words, wait=30, options=(), **others):
     """`cyphernet pipe NAME -- WORDS...`"""
-    return world.run_program([BUILD / "cyphernet", "pipe", name, "--wait", wait, *options, "--", *words],
+    return world.run_program([BUILD / "cyphernet", "pipe", name, "--wait", wait, "--resume-for", 0, *options, "--", *words],
                              env={"CYPHERNET_HOME": str(person.home), **others.pop("env", {})}, cwd=world.tmp, **others)
 
 

@@ -23,7 +23,7 @@ def screens():
     opened = []
 
     def start(world, person, *words, **options):
-        opened.append(Screen(world, person, "talk", *words, "--wait", "30", **options))
+        opened.append(Screen(world, person, "talk", *words, "--wait", "30", "--resume-for", "0", **options))
         return opened[-1]
 
     yield start
@@ -194,7 +194,7 @@ def test_words_go_on_beside_a_large_file(slow, screens, source, target):
     one = screens(slow, slow.ann, "bob")
     other = screens(slow, slow.bob, "ann", "-d", target, "--yes")
     one.shows("Ctrl-D ends")
-    big(source / "big", 60_000_000)
+    big(source / "big", 100_000_000)
     one.type(f"/send {source}/big" + ENTER)
     other.shows("ann offers 1 files")
     until(lambda: re.search(r"sending \d+%", one.line()), "how far it is")
@@ -227,10 +227,10 @@ def test_what_is_given_up_goes_on_where_it_was(slow, screens, source, target):
     one = screens(slow, slow.ann, "bob")
     other = screens(slow, slow.bob, "ann", "-d", target, "--yes")
     one.shows("Ctrl-D ends")
-    big(source / "big", 60_000_000)
+    big(source / "big", 100_000_000)
     for who, told_other in ((one, other), (other, one)):
         one.type(f"/send {source}/big" + ENTER)
-        until(lambda: re.search(r"receiving [1-9]\d*%", other.line()), "some of it has come")
+        until(lambda: re.search(r"receiving [1-9]\d%", other.line()), "some of it has come")
         who.type("/cancel" + ENTER)
         who.shows("given up; what has come is kept")
         told_other.says("has given it up; what has come is kept, and goes on another time")
@@ -246,9 +246,9 @@ def test_what_was_interrupted_goes_on_in_another_call(slow, screens, source, tar
     one = screens(slow, slow.ann, "bob")
     other = screens(slow, slow.bob, "ann", "-d", target, "--yes")
     one.shows("Ctrl-D ends")
-    big(source / "big", 60_000_000)
+    big(source / "big", 100_000_000)
     one.type(f"/send {source}/big" + ENTER)
-    until(lambda: re.search(r"receiving [1-9]\d*%", other.line()), "some of it has come")
+    until(lambda: re.search(r"receiving [1-9]\d%", other.line()), "some of it has come")
     one.signal(signal.SIGKILL)
     other.end(5)
     sender = slow.start(slow.ann, "send", "bob", source / "big")
@@ -281,6 +281,22 @@ def test_who_leaves_refuses_what_is_offered(two, source, target):
     one.end(0)
     other.end(0)
     assert list(target.iterdir()) == []
+
+
+def test_nobody_can_answer_behind_the_end_of_a_plain_terminal(world, screens, source, target):
+    one = screens(world, world.ann, "bob")
+    other = screens(world, world.bob, "ann", "-d", target, name="dumb")
+    one.shows("Ctrl-D ends the call")
+    files(source)
+    for number, answer in enumerate(["/accept\n", "\x04"]):
+        one.type(f"/send {source}/dir" + ENTER)
+        until(lambda: other.running.said().count("/accept takes it, into") == number + 1, "it is offered")
+        other.type(answer)
+        one.says(["sent 3 of 3", "bob does not want it"][number])
+    one.type(f"/send {source}/dir" + ENTER)
+    until(lambda: one.text().count("bob does not want it") == 2, "nor later")
+    assert same(source, target, "dir/one", "dir/two")
+    leave(one, other)
 
 
 def test_conflicts(world, screens, source, target):

@@ -21,7 +21,7 @@ def screens(world):
     opened = []
 
     def start(person, *words, **options):
-        opened.append(Screen(world, person, "talk", *words, "--wait", "30", **options))
+        opened.append(Screen(world, person, "talk", *words, "--wait", "30", "--resume-for", "0", **options))
         return opened[-1]
 
     yield start
@@ -548,6 +548,18 @@ def test_a_terminal_that_cannot_edit_gets_plain_lines(world, screens, name):
     one.type("\x04")
     one.end(0)
     other.end(0)
+
+
+def test_rows_of_plain_lines(world, screens):
+    one = screens(world.bob, "ann", name="dumb", columns=50)
+    forged = ("x" * 33 + "[00:00:00] carl: forged " * 3).encode()
+    liar = lie(world, "talk", message(LINE, forged) + message(LEFT_TALK, b"\0"), polite=True)
+    one.running.says("ann has left")
+    one.shows("         | [00:00:00] carl: forged")
+    assert [row[:11] for row in one.look() if row][1:] == 2 * ["         | "]
+    one.type("\x04")
+    one.end(0)
+    liar.end(0)
 
 
 @pytest.mark.parametrize("name", ["xterm", "xterm-256color", "screen", "tmux", "linux", "vt100", "ansi", "rxvt"])

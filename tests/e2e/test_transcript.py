@@ -1,11 +1,15 @@
 """talk --transcript: what is kept of talks, how it lies on the disk, and who has changed it there."""
 
+import base64
+import hmac
 import json
 import resource
 import shutil
+import struct
 import subprocess
 
 import pytest
+from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
 from cn_helper import exchange
 from live import until
@@ -151,6 +155,37 @@ def test_it_is_encrypted_and_nobody_else_may_read_it(world):
     assert "chmod 600" in done.stderr
 
 
+def expand(key, *items):
+    """PROTOCOL.md 1.2: of SHA-256, 32 octets."""
+    info = b"".join(struct.pack(">BI", kind, len(octets)) + octets for kind, octets in items)
+    return hmac.digest(key, info + b"\1", "sha256")
+
+
+def test_as_the_protocol_says(world):
+    """2.18, read by somebody who has nothing else."""
+    talk(world, "hello")
+    talk(world, "again")
+    armour = (world.ann.home / "transcript.key").read_text().split("-----")
+    assert armour[1] == "BEGIN CYPHERNET TRANSCRIPT KEY"
+    body = base64.b64decode(armour[2])[:-8]
+    assert body[0] == 1 and len(body) == 33
+    octets, found, before = kept(world).read_bytes(), [], bytes(16)
+    at = parts(octets)
+    for begin, end in zip(at, at[1:]):
+        part = octets[begin:end]
+        if part[0] == SITTING:
+            assert part[1] == 1 and part[34:] == before
+            key = ChaCha20Poly1305(expand(body[1:], (1, b"cyphernet/1 transcript"), (5, part[2:34]), (9, before)))
+            count = 0
+            continue
+        plain = key.decrypt(struct.pack(">IQ", 0, count), part[5:], part[:5])
+        kind, _, size = struct.unpack(">BQI", plain[:13])
+        assert len(plain) % 64 == 0 and not plain[13 + size :].strip(b"\0")
+        found.append((kind, plain[13 : 13 + size]))
+        count, before = count + 1, part[-16:]
+    assert found == [(1, b"bob"), (2, b"hello"), (3, b"HELLO"), (6, b""), (1, b"bob"), (2, b"again"), (3, b"AGAIN"), (6, b"")]
+
+
 def test_the_same_said_twice_is_not_seen(world):
     talk(world, "the same", "the same")
     octets = kept(world).read_bytes()
@@ -187,7 +222,15 @@ def test_a_backup_holds_the_key_and_not_the_talks(world, tmp_path):
 def test_without_its_key(world):
     talk(world, "secret")
     (world.ann.home / "transcript.key").unlink()
-    assert "transcript.key" in shown(world, code=1).stderr
+    assert "transcript.key, is not there" in shown(world, code=1).stderr
+
+
+def test_one_that_has_nothing_in_it(world):
+    talk(world, "secret")
+    kept(world).write_bytes(b"")
+    assert "there is no transcript" in shown(world, code=1).stderr
+    talk(world, "again")
+    assert lines(world) == ["ann: again", "bob: AGAIN"]
 
 
 # --- crashes, damage, and somebody who has the disk

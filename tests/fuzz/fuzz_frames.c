@@ -127,6 +127,8 @@ static bool step(struct script *s)
             cn_mux_finish(&s->mux);
         else if (what == 14)
             cn_mux_close(&s->mux, 6);
+        else if (what == 22 && cn_mux_settle(&s->mux) == CN_OK)
+            cn_mux_resume(&s->mux, s->now_ms);
         break;
     default:
         program(s, what / 8);
@@ -147,6 +149,8 @@ static void check(const struct cn_mux *mux)
         extra += s->rx_extra;
         mine += s->mine && !s->over;
         theirs += !s->mine && !s->over;
+        if (mux->resume != CN_MUX_TALKING)
+            continue;
         must(s->open_due || cn_list_has(&s->turn.link) ||
              (cn_stream_sendable(s) == 0 && !cn_stream_fin_due(s)));
         must(cn_list_has(&s->in_control) ||

@@ -245,7 +245,7 @@ def test_a_call(v):
     for me, peer, role in ends:
         key = h.expand(ck1, [label(b"answer"), (ROLE, role), (HASH, h1)], 32)
         plain = aead(key).decrypt(bytes(12), v[f"{me}_f2"], h1)
-        assert plain[1088:1100] == struct.pack(">IQ", 4096, 1 << 20) and not any(plain[1100:])
+        assert plain[1088:1104] == struct.pack(">IQI", 4096, 1 << 20, 3600) and not any(plain[1104:])
         m[me] = decapsulated(v[f"{peer}_pq_ephemeral_seed"], plain[:1088])
         assert v[f"{me}_m"] == m[me] and len(plain) == 1264
     h2 = h((HASH, h1), (MESSAGE, v["a_f2"]), (MESSAGE, v["b_f2"]))
@@ -257,6 +257,12 @@ def test_a_call(v):
     for text in ("chain", "resume", "exporter"):
         assert v[text] == derived(text.encode())
     assert v["call_id"] == derived(b"call id", size=32)
+    for text, secret in (("resumed", "resume"), ("rehandshake", "chain")):  # 6.5, 6.7
+        s = sha256.extract(pair_secret(v, cards["a"], cards["b"]), (SECRET, v[secret]))
+        assert v[f"{text}_prologue_key"] == sha256.expand(s, [label(b"prologue key")], 32)
+        assert v[f"{text}_chain_key"] == sha256.expand(s, [label(b"chain key")], 32)
+        items = [label(b"tag"), (NAME, b"resume"), (NUMBER, struct.pack(">Q", 490000))]
+        assert v[f"{text}_tag_490000"] == sha256.expand(sha256.expand(s, [label(b"tag key")], 32), items, 32)
     for me, _, role in ends:
         traffic = derived(b"traffic", role)
         assert v[f"{me}_traffic"] == traffic

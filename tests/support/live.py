@@ -194,10 +194,11 @@ class World:
         self.under_way.append(running)
         return running
 
-    def start(self, person, *words, wait=30, **options):
-        """`cyphernet WORDS...` of that person, in the background."""
-        if wait and words[0] in ("pipe", "talk", "send", "receive", "forward", "connect"):
-            words = (*words, "--wait", wait) if "--" not in words else words
+    def start(self, person, *words, wait=30, resume=0, **options):
+        """`cyphernet WORDS...` of that person, in the background. resume: for so long, if its line is lost."""
+        calls = words[0] in ("pipe", "talk", "send", "receive", "forward", "connect", "serve")
+        if calls and "--" not in words and "--help" not in words:
+            words = (*words, *(("--wait", wait) if wait and words[0] != "serve" else ()), "--resume-for", resume)
         env = {"CYPHERNET_HOME": str(person.home), **options.pop("env", {})}
         options.setdefault("cwd", self.tmp)
         return self.run_program([BUILD / "cyphernet", *words], env=env, **options)

@@ -58,7 +58,7 @@ static inline void ends_set_up(struct end two[2], const struct cn_crypto *with,
                                                      .pair = &two[i].me.pair,
                                                      .service = CN_SERVICE_FILE,
                                                      .caller = CN_ROLE_A,
-                                                     .limits = { 10 + (uint32_t)i, 1000 } };
+                                                     .limits = { 10 + (uint32_t)i, 1000, 70 } };
         memset(two[i].setup.tag, 7, sizeof two[i].setup.tag);
     }
 }

@@ -1,7 +1,7 @@
 /* Calls of many streams, at random but the same in every run: programs that write, read, finish,
  * give up and forget, as events tell them and never otherwise, over lines that carry records late.
  * What is written here is read there, in order; what is due is in a list; at the end nothing is
- * stuck. */
+ * stuck. Lines are cut, with what is on them, and others follow. */
 #include "unit.h"
 
 #include "mux.h"
@@ -49,6 +49,7 @@ struct end {
 static struct end ends[2];
 static uint64_t now_ms;
 static bool lazy_may_read;
+static bool line_is_cut;
 
 struct course {
     uint32_t stream_count_max; /* open at once, of each end */
@@ -56,6 +57,7 @@ struct course {
     uint64_t size_max;    /* octets of a stream, each way */
     size_t tx_size;       /* memory for what is written; 0: as always */
     uint32_t lazy, loser; /* one in so many, 0: none */
+    uint32_t cut;         /* likewise, of the steps: the line */
 };
 
 static void *counted_take(void *context, size_t size)
@@ -220,7 +222,7 @@ static bool line_say(int end)
     struct carried *c = &e->queue[(e->first + e->count) % QUEUE_COUNT_MAX];
     size_t at = 0;
 
-    if (e->count == QUEUE_COUNT_MAX || !cn_mux_output(&e->mux, now_ms, &record))
+    if (line_is_cut || e->count == QUEUE_COUNT_MAX || !cn_mux_output(&e->mux, now_ms, &record))
         return false;
     e->count++;
     c->size = record.wire_size - CN_RECORD_EXTRA_SIZE;
@@ -248,6 +250,31 @@ static bool line_hear(int end)
     to->plain = c.plain;
     assert_err(cn_mux_input(&to->mux, c.plain, c.size, now_ms), CN_OK);
     return true;
+}
+
+/* Some of what is on it still arrives. */
+static void line_cut(void)
+{
+    for (int end = 0; end < 2; end++) {
+        struct end *from = &ends[1 - end];
+
+        for (uint32_t some = dice((uint32_t)from->count + 1); some > 0; some--)
+            (void)line_hear(end);
+        for (; from->count > 0; from->count--) {
+            free(from->queue[from->first].plain);
+            from->first = (from->first + 1) % QUEUE_COUNT_MAX;
+        }
+    }
+    line_is_cut = true;
+}
+
+static void line_mend(void)
+{
+    for (int i = 0; i < 2; i++) {
+        assert_err(cn_mux_settle(&ends[i].mux), CN_OK);
+        cn_mux_resume(&ends[i].mux, now_ms);
+    }
+    line_is_cut = false;
 }
 
 /* --- what always holds ----------------------------------------------------------------------- */
@@ -286,14 +313,16 @@ static void end_check(const struct end *e)
     for (struct cn_link *at = cn_list_first(&mux->all); at; at = cn_list_next(&mux->all, at)) {
         const struct cn_stream *s = CN_LIST_MEMBER(at, struct cn_stream, in_all);
 
-        stream_check(mux, s);
+        if (!line_is_cut && mux->resume == CN_MUX_TALKING)
+            stream_check(mux, s);
         under_way += s->reset ? 0 : s->tx_sent - s->tx.begin;
         extra += s->rx_extra;
         mine += s->mine && !s->over;
         theirs += !s->mine && !s->over;
         held++;
     }
-    assert_true(mux->flight.sent - mux->flight.delivered == under_way);
+    if (!line_is_cut)
+        assert_true(mux->flight.sent - mux->flight.delivered == under_way);
     assert_true(mux->rx_extra == extra && extra <= CN_MUX_EXTRA_SIZE_MAX);
     assert_int_equal(mux->my_count, mine);
     assert_int_equal(mux->their_count, theirs);
@@ -309,6 +338,7 @@ static void call_begin(const struct course *c, uint64_t seed)
     dice_state = seed;
     now_ms = 1000;
     lazy_may_read = false;
+    line_is_cut = false;
     for (int i = 0; i < 2; i++) {
         struct end *e = &ends[i];
 
@@ -342,6 +372,10 @@ static void step(const struct course *c)
     const int end = (int)dice(2);
     struct flow *f = any_flow(end);
 
+    if (c->cut && !line_is_cut && dice(c->cut) == 0)
+        line_cut();
+    if (line_is_cut && dice(10) == 0)
+        line_mend();
     switch (dice(12)) {
     case 0:
         flow_open(end, c);
@@ -410,18 +444,21 @@ static void settle_all(const struct course *c)
 
     for (int idle = 0; idle < 8;) {
         bool moved = false;
+        bool heard = false;
         uint64_t due_ms = now_ms + CN_MUX_PING_MS;
 
         for (int i = 0; i < 2; i++) {
             moved |= work(i, c);
             while (line_say(i))
                 ;
-            while (line_hear(1 - i))
+            while (line_hear(1 - i)) {
+                heard = true;
                 moved |= work(1 - i, c);
+            }
         }
         assert_false(moved && slept); /* what only a PING has stirred was stuck */
         idle = moved ? 0 : idle + 1;
-        if (moved)
+        if (moved || (heard && !slept))
             continue;
         for (int i = 0; i < 2; i++) {
             end_check(&ends[i]);
@@ -463,20 +500,32 @@ static void call_end(void)
     }
 }
 
-static void run(const struct course *c, uint64_t seed)
+static void walk(const struct course *c, uint32_t steps)
 {
-    call_begin(c, seed);
-    for (uint32_t i = 0; i < c->steps; i++) {
+    for (uint32_t i = 0; i < steps; i++) {
         step(c);
         if (i % CHECK_EVERY == 0)
             end_check(&ends[i / CHECK_EVERY % 2]);
     }
+    if (line_is_cut)
+        line_mend();
+}
+
+static void run(const struct course *c, uint64_t seed)
+{
+    struct course closing = *c;
+
+    closing.stream_count_max = 0; /* no more */
+    call_begin(c, seed);
+    walk(c, c->steps);
     settle_all(c);
     for (int i = 0; i < 2; i++)
         unread_check(i);
     lazy_may_read = true;
     for (int i = 0; i < 2; i++)
         cn_mux_finish(&ends[i].mux);
+    if (c->cut) /* CLOSE may be lost too */
+        walk(&closing, c->steps / 10);
     settle_all(c);
     for (int i = 0; i < 2; i++) {
         for (uint32_t id = 1; id < FLOW_COUNT_MAX; id++) {
@@ -536,6 +585,27 @@ static void as_many_streams_as_there_may_be(void **state)
     run(&c, 1);
 }
 
+static void streams_over_lines_that_are_cut(void **state)
+{
+    const struct course courses[] = {
+        { .stream_count_max = 4, .steps = 6000, .size_max = 3000000, .lazy = 5, .cut = 100 },
+        { .stream_count_max = 20, .steps = 8000, .size_max = 100000, .loser = 2, .cut = 40 },
+        { .stream_count_max = 3, .steps = 8000, .size_max = 100, .loser = 9, .cut = 12 },
+        { .stream_count_max = 16,
+          .steps = 6000,
+          .size_max = 300000,
+          .tx_size = 320 * 1024,
+          .lazy = 6,
+          .loser = 6,
+          .cut = 200 },
+        { .stream_count_max = 1000, .steps = 20000, .size_max = 2000, .loser = 5, .cut = 700 },
+    };
+
+    (void)state;
+    for (uint64_t seed = 1; seed <= 50; seed++)
+        run(&courses[seed % COUNT(courses)], seed);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -543,6 +613,7 @@ int main(void)
         cmocka_unit_test(streams_that_are_given_up_at_any_time),
         cmocka_unit_test(streams_that_want_more_memory_than_there_is),
         cmocka_unit_test(as_many_streams_as_there_may_be),
+        cmocka_unit_test(streams_over_lines_that_are_cut),
     };
 
     return cmocka_run_group_tests_name("call of many", tests, crypto_setup, crypto_teardown);

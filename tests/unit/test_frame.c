@@ -127,6 +127,8 @@ static void the_wrong_kind_of_stream_is_refused(void **state)
     for (size_t i = 0; i < COUNT(samples); i++) {
         size_t size = encode(&samples[i].frame);
 
+        if (samples[i].frame.type == CN_FRAME_RESUME) /* of either */
+            continue;
         if (samples[i].frame.stream == 0)
             encoded[7] = 1;
         else

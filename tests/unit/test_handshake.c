@@ -539,6 +539,7 @@ static void assert_agreed(const struct cn_call_keys *a, const struct cn_call_key
     assert_int_equal(a->limits.stream_count, 11);
     assert_int_equal(b->limits.stream_count, 10);
     assert_int_equal(a->limits.window, 1000);
+    assert_int_equal(a->limits.resume_s, 70);
 }
 
 /* Secrets of one handshake that must all differ. */

@@ -840,7 +840,7 @@ static bool told_writable(int end, const struct cn_stream *stream)
 
 static void writing_is_told_of_when_the_memory_of_the_call_comes_back(void **state)
 {
-    static const struct cn_call_limits wide = { 16, UINT64_MAX };
+    static const struct cn_call_limits wide = { 16, UINT64_MAX, 0 };
     struct cn_stream *busy, *waiting, *late;
 
     (void)state;
@@ -1424,7 +1424,7 @@ static void pings_are_answered_and_measure_the_round_trip(void **state)
     now_ms = 1000 + CN_MUX_PING_MS;
     assert_true(pass(0));
     assert_int_equal(ends[0].said.count[CN_FRAME_PING], 2);
-    now_ms += 5 * CN_MUX_PING_MS;
+    now_ms += 3 * CN_MUX_PING_MS;
     assert_false(pass(0));                                     /* no other while one is out */
     assert_err(say_offset(0, CN_FRAME_PONG, 0, 12345), CN_OK); /* nobody waits for it */
     assert_true(ends[0].mux.rtt_ms == 30);
@@ -1435,10 +1435,16 @@ static void pings_are_answered_and_measure_the_round_trip(void **state)
 
 static void silence_after_a_ping_is_death(void **state)
 {
-    uint64_t dead_ms = now_ms + CN_MUX_SILENCE_MS;
+    uint64_t dead_ms = now_ms + CN_MUX_PATIENCE_MS_MAX;
 
     (void)state;
     assert_true(pass(0)); /* the PING */
+    now_ms += CN_MUX_PATIENCE_MS_MAX / 2 - 1;
+    assert_false(pass(0));
+    now_ms++;
+    assert_true(pass(0)); /* another, before it is given up */
+    assert_false(pass(0));
+    now_ms = 1000;
     assert_false(cn_mux_is_dead(&ends[0].mux, dead_ms - 1));
     assert_true(cn_mux_is_dead(&ends[0].mux, dead_ms));
     assert_true(cn_mux_deadline_ms(&ends[0].mux) <= dead_ms);

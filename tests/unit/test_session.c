@@ -48,6 +48,7 @@ struct side {
     uint8_t read[ASK_SIZE + 1];
     size_t read_size;
     bool saw_end;
+    uint8_t first_id[CN_CALL_ID_SIZE]; /* of the call, as its first handshake has it */
     /* the server's side */
     enum at at;
     struct cn_admission_line line;
@@ -69,8 +70,9 @@ static struct subscriber people[4]; /* 0 and 1 are a pair; 2 and 3 another */
 static struct side sides[4];
 static struct cn_admission_verdict verdict;
 /* how the server misbehaves */
-static bool joins_anybody; /* without looking at tags */
-static bool reflects;      /* hands everyone its own prologue */
+static unsigned rehandshakes; /* a set: the sides that begin one as soon as the call is open */
+static bool joins_anybody;    /* without looking at tags */
+static bool reflects;         /* hands everyone its own prologue */
 
 static uint8_t asked(size_t at)
 {
@@ -345,7 +347,11 @@ static void program_read(struct side *s)
         return;
     assert_int_equal(s->read_size, size); /* an end that was not sent is none */
     s->saw_end = true;
-    cn_mux_finish(&s->mux);
+}
+
+static bool has_fresh_keys(const struct side *s)
+{
+    return memcmp(s->first_id, s->session.keys.call_id, sizeof s->first_id) != 0;
 }
 
 static void program_write(struct side *s)
@@ -369,6 +375,11 @@ static void program_step(struct side *s)
     if (!s->carried) {
         cn_session_carry(&s->session, &s->mux, now);
         s->carried = true;
+        memcpy(s->first_id, s->session.keys.call_id, sizeof s->first_id);
+        if (rehandshakes)
+            s->session.rehandshake.octets = rehandshakes & 1U << (s - sides)
+                                                ? CN_REHANDSHAKE_OCTETS
+                                                : CN_REHANDSHAKE_OCTETS_MIN;
         if (s->asks) {
             assert_err(cn_mux_open(&s->mux, 1, NULL, 0, &s->stream), CN_OK);
             program_write(s);
@@ -382,6 +393,8 @@ static void program_step(struct side *s)
     }
     if (s->stream)
         program_read(s);
+    if (s->saw_end && (!rehandshakes || has_fresh_keys(s)))
+        cn_mux_finish(&s->mux);
 }
 
 /* --- turns ----------------------------------------------------------------------------------- */
@@ -854,6 +867,101 @@ static void a_call_opens_carries_data_and_closes(void **state)
         assert_memory_equal(sides[0].session.keys.call_id, sides[1].session.keys.call_id,
                             CN_CALL_ID_SIZE);
     }
+}
+
+static void keys_are_replaced_while_a_call_goes_on(void **state)
+{
+    static const size_t pieces[] = { SIZE_MAX, 1000, 7 };
+
+    for (size_t i = 0; i < COUNT(pieces); i++) {
+        for (rehandshakes = 1; rehandshakes < 4; rehandshakes++) {
+            end(state);
+            begin(state);
+            run_call(pieces[i]);
+            for (int k = 0; k < 2; k++) {
+                assert_int_equal(sides[k].session.state, CN_SESSION_CLOSED);
+                assert_true(sides[k].saw_end && has_fresh_keys(&sides[k]));
+                assert_true(sides[k].session.rehandshake.octets < 100000);
+            }
+            assert_memory_equal(sides[0].session.keys.call_id, sides[1].session.keys.call_id,
+                                CN_CALL_ID_SIZE);
+            assert_memory_equal(&sides[0].session.keys.chain, &sides[1].session.keys.chain,
+                                CN_SHA256_SIZE);
+        }
+    }
+    rehandshakes = 0;
+}
+
+/* Cut, or damaged, anywhere in a call that gets fresh keys. */
+static void fresh_keys_change_nothing_about_cuts_and_damage(void **state)
+{
+    uint64_t length;
+
+    rehandshakes = 1;
+    for (int side = 0; side < 2; side++) {
+        length = call_length(side);
+        for (uint64_t at = 0; at < length; at += at + 9000 < length ? 997 : 113) {
+            end(state);
+            begin(state);
+            sides[side].cut_at = at;
+            run_call(SIZE_MAX);
+            assert_true(sides[side].session.state != CN_SESSION_CLOSED);
+            end(state);
+            begin(state);
+            sides[side].flip_at = at;
+            run_call(SIZE_MAX);
+            assert_true(sides[side].session.state != CN_SESSION_CLOSED);
+        }
+    }
+    rehandshakes = 0;
+}
+
+/* Both open, with nothing under way, but for the octets of this many. */
+static void open_with(uint64_t octets)
+{
+    run_until(&sides[0], CN_SESSION_OPEN);
+    run_until(&sides[1], CN_SESSION_OPEN);
+    for (int i = 0; i < 2; i++)
+        sides[i].session.rehandshake.octets = octets;
+}
+
+static void keys_are_not_replaced_too_soon(void **state)
+{
+    (void)state;
+    open_with(0);
+    sides[0].session.rehandshake.octets = CN_REHANDSHAKE_OCTETS;
+    sides[1].session.rehandshake.octets = CN_REHANDSHAKE_OCTETS_MIN / 2;
+    run_pair(sides, SIZE_MAX);
+    assert_failed(&sides[1], CN_E_UNEXPECTED);
+}
+
+static void keys_are_not_used_for_too_long(void **state)
+{
+    (void)state;
+    open_with(CN_REHANDSHAKE_OCTETS);
+    assert_true(side_send(&sides[0])); /* F1, to which nothing is said */
+    assert_int_equal(sides[0].session.rehandshake.state, CN_REHANDSHAKE_BEGUN);
+    sides[0].session.rehandshake.octets = CN_REHANDSHAKE_OCTETS_MAX;
+    assert_true(cn_session_step(&sides[0].session, now));
+    assert_failed(&sides[0], CN_E_TIMEOUT);
+}
+
+static void time_replaces_keys_too(void **state)
+{
+    (void)state;
+    open_with(0);
+    while (side_send(&sides[0]))
+        ;
+    sides[0].session.rehandshake.octets = CN_REHANDSHAKE_TRAFFIC - 1;
+    now.ms += CN_REHANDSHAKE_MS;
+    assert_false(cn_rehandshake_is_due(&sides[0].session.rehandshake, now.ms)); /* it was idle */
+    sides[0].session.rehandshake.octets = CN_REHANDSHAKE_TRAFFIC;
+    assert_true(cn_rehandshake_is_due(&sides[0].session.rehandshake, now.ms));
+    assert_true(cn_session_deadline_ms(&sides[0].session, now) <= now.ms);
+    assert_true(side_send(&sides[0]));
+    assert_int_equal(sides[0].session.rehandshake.state, CN_REHANDSHAKE_BEGUN);
+    now.ms += CN_REHANDSHAKE_MS_MAX - CN_REHANDSHAKE_MS;
+    assert_true(cn_rehandshake_is_late(&sides[0].session.rehandshake, now.ms));
 }
 
 static void keys_of_the_records_are_not_kept_beside_them(void **state)
@@ -1536,6 +1644,11 @@ int main(void)
         TEST(every_octet_of_the_first_record_counts),
         TEST(a_call_opens_carries_data_and_closes),
         TEST(keys_of_the_records_are_not_kept_beside_them),
+        TEST(keys_are_replaced_while_a_call_goes_on),
+        TEST(fresh_keys_change_nothing_about_cuts_and_damage),
+        TEST(keys_are_not_replaced_too_soon),
+        TEST(keys_are_not_used_for_too_long),
+        TEST(time_replaces_keys_too),
         TEST(what_follows_the_finish_waits_for_a_mux),
         TEST(keep_alives_come_after_three_quarters_of_the_interval_to_all_of_it),
         TEST(tags_change_around_the_hour),

@@ -95,7 +95,7 @@ static void cards_tell(const struct cn_suite *suite)
         field_of(&two[i], "card", me->card.body, me->card.body_size);
         field_of(&two[i], "card_hash", me->card.hash, sizeof me->card.hash);
     }
-    for (int service = CN_SERVICE_TALK; service < CN_SERVICE_COUNT; service++) {
+    for (int service = CN_SERVICE_TALK; service <= CN_SERVICE_FORWARD; service++) {
         char name[32];
 
         (void)snprintf(name, sizeof name, "tag_%s_%u", cn_service_name((enum cn_service)service),
@@ -131,12 +131,31 @@ static void records_tell(const struct end *end)
     cn_record_wipe(&record);
 }
 
+/* The keys of the pair in the call that goes on: with the resume secret, and with the chain secret.
+ */
+static void within_tell(const char *name, const struct cn_resume_secret *secret)
+{
+    struct cn_pair pair;
+    uint8_t tag[CN_TAG_SIZE];
+    char full[32];
+
+    assert_err(cn_pair_resume(&pair, &crypto, &two[0].me.pair, secret), CN_OK);
+    assert_err(cn_tag_make(&crypto, &pair.tag_key, CN_SERVICE_RESUME, epoch, tag), CN_OK);
+    (void)snprintf(full, sizeof full, "%s_tag_%u", name, (unsigned)epoch);
+    field(full, tag, sizeof tag);
+    (void)snprintf(full, sizeof full, "%s_prologue_key", name);
+    field(full, pair.prologue_key.bytes, CN_SHA256_SIZE);
+    (void)snprintf(full, sizeof full, "%s_chain_key", name);
+    field(full, pair.chain_key.bytes, CN_SHA256_SIZE);
+}
+
 static void call_tell(const struct cn_suite *suite)
 {
     const size_t size = cn_hash_size(suite->hash);
+    struct cn_resume_secret chain;
 
     for (int i = 0; i < 2; i++) {
-        two[i].setup.limits = (struct cn_call_limits) { 4096, 1 << 20 };
+        two[i].setup.limits = (struct cn_call_limits) { 4096, 1 << 20, 3600 };
         assert_err(
             cn_tag_make(&crypto, &two[i].me.pair.tag_key, CN_SERVICE_FILE, epoch, two[i].setup.tag),
             CN_OK);
@@ -172,6 +191,9 @@ static void call_tell(const struct cn_suite *suite)
     field("resume", two[0].keys.resume.bytes, size);
     field("exporter", two[0].keys.exporter.bytes, size);
     field("call_id", two[0].keys.call_id, CN_CALL_ID_SIZE);
+    within_tell("resumed", &two[0].keys.resume);
+    memcpy(chain.bytes, two[0].keys.chain.bytes, sizeof chain.bytes);
+    within_tell("rehandshake", &chain);
 }
 
 /* Of RSA nothing beyond the cards: its tokens are drawn inside libcrypto. */

@@ -1,0 +1,297 @@
+"""A call outlives its connections: lines that are cut, fall silent or garble, and servers that die. PROTOCOL.md 6.5"""
+
+import contextlib
+import hashlib
+import json
+import os
+import random
+import socket
+import threading
+
+import pytest
+
+from live import World, until
+from proxy import DOWN, UP, Proxy
+
+RESUME = 60
+
+
+@pytest.fixture(scope="module")
+def tapped(tmp_path_factory):
+    """A server behind a proxy, and a pair."""
+    world = World(tmp_path_factory.mktemp("resume")).serve()
+    proxy = Proxy(world.port)
+    ann, bob = (proxy.before(one) for one in world.pair())
+    yield world, proxy, ann, bob
+    world.close()
+    proxy.close()
+
+
+@pytest.fixture
+def line(tapped):
+    world, proxy, ann, bob = tapped
+    proxy.reset()
+    yield world, proxy, ann, bob
+    proxy.change = None
+    world.clear()
+
+
+def cut(proxy, owner=None):
+    """All lines that stand, or those of one end."""
+    for one in list(proxy.lines):
+        if owner in (None, one.owner):
+            one.end()
+    proxy.reset()
+
+
+class Cutter:
+    """Cuts the line in hand whenever so many octets have passed since the last time, as often as it is told."""
+
+    def __init__(self, times, size, seed):
+        self.dice = random.Random(seed)
+        self.left, self.size = times, size
+        self.lock = threading.Lock()
+        self.next()
+
+    def next(self):
+        self.until = self.dice.randrange(1, 2 * self.size)
+
+    def __call__(self, line, way, data):
+        with self.lock:
+            if len(line.passed[UP]) < 12000 or self.left == 0:  # not before the call is open
+                return data
+            self.until -= len(data)
+            if self.until > 0:
+                return data
+            self.left -= 1
+            self.next()
+            return None
+
+
+def pipes(world, one, other, there, back, **options):
+    options.setdefault("resume", RESUME)
+    return (world.start(one, "pipe", other.name, stdin=there, **options),
+            world.start(other, "pipe", one.name, stdin=back, **options))
+
+
+@pytest.mark.parametrize("times, size", [(1, 100_000), (40, 400_000), (25, 9_000)])
+def test_a_pipe_loses_nothing_however_often_its_line_is_cut(line, times, size):
+    world, proxy, ann, bob = line
+    there, back = random.Random(1).randbytes(10_000_000), random.Random(2).randbytes(10_000_000)
+    proxy.change = Cutter(times, size, times)
+    ends = pipes(world, ann, bob, there, back)
+    for end, wanted in zip(ends, (back, there), strict=True):
+        end.end(0)
+        assert hashlib.sha256(end.got()).digest() == hashlib.sha256(wanted).digest()
+        assert "is lost; reconnecting" in end.said() and "nothing is lost" in end.said()
+    assert proxy.change.left == 0
+
+
+def test_files_in_a_talk_go_on_when_its_line_is_cut(line, tmp_path):
+    world, proxy, ann, bob = line
+    content = random.Random(5).randbytes(10_000_000)
+    (tmp_path / "big").write_bytes(content)
+    (tmp_path / "target").mkdir()
+    said = f"before\n/send {tmp_path}/big\nafter\n".encode()
+    proxy.change = Cutter(5, 1_000_000, 5)
+    one = world.start(ann, "talk", "bob", "--commands", stdin=said, resume=RESUME)
+    other = world.start(bob, "talk", "ann", "--yes", "-d", tmp_path / "target", resume=RESUME)
+    one.end(0)
+    other.end(0)
+    assert (tmp_path / "target" / "big").read_bytes() == content
+    assert [line.split(": ")[1] for line in other.got().decode().splitlines()] == ["before", "after"]
+    assert "nothing is lost" in one.said() and proxy.change.left == 0
+
+
+def test_a_record_that_was_changed_on_the_way_costs_a_line_and_nothing_else(line):
+    world, proxy, ann, bob = line
+    there = random.Random(3).randbytes(3_000_000)
+    flipped = []
+
+    def change(one, way, data):
+        if len(one.passed[way]) > 500_000 and not flipped:
+            flipped.append(one)
+            return bytes([data[0] ^ 1]) + data[1:]
+        return data
+
+    proxy.change = change
+    sends, takes = pipes(world, ann, bob, there, b"")
+    sends.end(0)
+    takes.end(0)
+    assert takes.got() == there and flipped
+
+
+@pytest.mark.parametrize("idle", [False, True], ids=["with data under way", "idle"])
+def test_a_line_that_falls_silent_is_told_of_and_replaced(line, idle):
+    world, proxy, ann, bob = line
+    silent = set()
+    events = [world.tmp / f"events-{number}" for number in range(2)]
+    proxy.change = lambda one, way, data: b"" if one in silent else data
+    reader, writer = os.pipe()
+    sends = world.start(ann, "pipe", bob.name, stdin=reader, resume=RESUME)
+    takes = world.start(bob, "pipe", ann.name, resume=RESUME)
+    os.close(reader)
+    os.write(writer, b"before\n")
+    until(lambda: takes.got() == b"before\n", "the call is open")
+    silent.update(proxy.lines)
+    if not idle:
+        os.write(writer, b"behind\n")
+        sends.says("nothing is heard of bob")
+    sends.says("nothing is lost")
+    takes.says("nothing is lost")
+    os.write(writer, b"after\n")
+    os.close(writer)
+    sends.end(0)
+    takes.end(0)
+    assert takes.got() == b"before\n" + (b"" if idle else b"behind\n") + b"after\n"
+    assert events
+
+
+@pytest.mark.parametrize("front", [False, True], ids=["alone", "behind another that still listens"])
+def test_a_server_that_dies_and_comes_back(tmp_path, front):
+    world = World(tmp_path).serve()
+    proxy = Proxy(world.port)
+    try:
+        ann, bob = world.pair()
+        if front:
+            ann, bob = proxy.before(ann), proxy.before(bob)
+        there = random.Random(4).randbytes(20_000_000)
+        reader, writer = os.pipe()
+        sends = world.start(ann, "pipe", bob.name, stdin=reader, resume=RESUME)
+        takes = world.start(bob, "pipe", ann.name, resume=RESUME)
+        os.close(reader)
+        half = len(there) // 2
+        with open(writer, "wb", buffering=0) as to:
+            feed = threading.Thread(target=lambda: [to.write(there[at : at + 65536])
+                                                    for at in range(0, half, 65536)])
+            feed.start()
+            until(lambda: len(takes.got()) > 100_000, "the call is open")
+            world.server.stop()
+            sends.says("reconnecting")
+            world.serve()
+            feed.join()
+            rest = -(-half // 65536) * 65536
+            to.write(there[rest:])
+        sends.end(0)
+        takes.end(0)
+        assert takes.got() == there
+    finally:
+        world.close()
+        proxy.close()
+
+
+def test_who_does_not_come_back_is_waited_for_no_longer_than_was_said(line):
+    world, proxy, ann, bob = line
+    reader, writer = os.pipe()
+    stays = world.start(ann, "pipe", bob.name, stdin=reader, resume=2)
+    goes = world.start(bob, "pipe", ann.name, resume=2)
+    os.close(reader)
+    os.write(writer, b"word")
+    until(lambda: goes.got() == b"word", "the call is open")
+    goes.stop()
+    stays.end(5)
+    os.close(writer)
+    assert "reconnecting" in stays.said() and "interrupted" in stays.said()
+
+
+def test_two_calls_of_a_pair_do_not_cross(line):
+    world, proxy, ann, bob = line
+    writers, calls = [], []
+    for number in range(2):
+        reader, writer = os.pipe()
+        calls.append((world.start(ann, "pipe", bob.name, stdin=reader, resume=RESUME),
+                      world.start(bob, "pipe", ann.name, resume=RESUME)))
+        os.close(reader)
+        os.write(writer, b"call %d\n" % number)
+        until(lambda: calls[-1][1].got() == b"call %d\n" % number, "that is open")
+        writers.append(writer)
+    cut(proxy)
+    for number, (writer, (sends, takes)) in enumerate(zip(writers, calls, strict=True)):
+        os.write(writer, b"still call %d\n" % number)
+        os.close(writer)
+        sends.end(0)
+        takes.end(0)
+        assert takes.got() == b"call %d\nstill call %d\n" % (number, number)
+
+
+def test_talk_goes_on_with_what_was_said_meanwhile(line):
+    world, proxy, ann, bob = line
+    ends = [os.pipe() for _ in range(2)]
+    one = world.start(ann, "talk", bob.name, stdin=ends[0][0], resume=RESUME)
+    other = world.start(bob, "talk", ann.name, stdin=ends[1][0], resume=RESUME)
+    os.write(ends[0][1], b"hello\n")
+    until(lambda: b"hello" in other.got(), "they talk")
+    cut(proxy)
+    os.write(ends[0][1], b"are you there\n")
+    os.write(ends[1][1], b"yes\n")
+    until(lambda: b"are you there" in other.got() and b"yes" in one.got(), "they talk again")
+    for reader, writer in ends:
+        os.close(reader)
+        os.close(writer)
+    one.end(0)
+    other.end(0)
+
+
+def test_files_go_on_in_the_same_call(line, tmp_path):
+    world, proxy, ann, bob = line
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    target.mkdir()
+    dice = random.Random(5)
+    for number in range(40):
+        (source / f"file {number}").write_bytes(dice.randbytes(dice.choice([0, 10, 5000, 600_000])))
+    proxy.change = Cutter(12, 300_000, 6)
+    sends = world.start(ann, "send", bob.name, source, resume=RESUME)
+    takes = world.start(bob, "receive", ann.name, "-d", target, resume=RESUME)
+    sends.end(0)
+    takes.end(0)
+    assert proxy.change.left == 0
+    for one in source.iterdir():
+        assert (target / "source" / one.name).read_bytes() == one.read_bytes()
+
+
+def test_a_connection_through_a_tunnel_outlives_the_line(line):
+    world, proxy, ann, bob = line
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        serves = world.start(bob, "serve", ann.name, "--allow", f"127.0.0.1:{port}", resume=RESUME)
+        serves.says("waiting")
+        joined = world.start(ann, "connect", bob.name, f"127.0.0.1:{port}", stdin=-1, stdout=-1, resume=RESUME)
+        far, _ = listener.accept()
+        with far:
+            for number in range(5):
+                joined.stdin.write(b"there %d\n" % number)
+                joined.stdin.flush()
+                assert far.makefile("rb").readline() == b"there %d\n" % number
+                far.sendall(b"back %d\n" % number)
+                assert joined.stdout.readline() == b"back %d\n" % number
+                cut(proxy, ("ann", "bob", None)[number % 3])
+        joined.stdin.close()
+        joined.end(0)
+
+
+def test_events_tell_of_it(line):
+    world, proxy, ann, bob = line
+    reader, writer = os.pipe()
+    told, tells = os.pipe()
+    sends = world.start(ann, "pipe", bob.name, "--events", tells, stdin=reader, resume=RESUME, pass_fds=[tells])
+    takes = world.start(bob, "pipe", ann.name, resume=RESUME)
+    os.close(reader)
+    os.close(tells)
+    os.write(writer, b"word")
+    until(lambda: takes.got() == b"word", "the call is open")
+    cut(proxy)
+    sends.says("nothing is lost")
+    os.close(writer)
+    sends.end(0)
+    takes.end(0)
+    with open(told, encoding="utf-8") as lines, contextlib.suppress(ValueError):
+        names = [json.loads(one)["event"] for one in lines]
+    at = names.index("lost")
+    assert names[at : at + 2] == ["lost", "resumed"] and names[-1] == "done"
+
+
+def test_how_long_is_a_number(line):
+    world, _, ann, _ = line
+    world.start(ann, "pipe", "bob", resume="soon").end(2)
+    assert DOWN
