@@ -232,7 +232,9 @@ static enum cn_err pair_make(struct cn_home *home, const char *name,
     err = identity ? cn_pair_create(pair, &home->crypto, identity, &contact->mine, &contact->theirs)
                    : CN_E_KEY;
     cn_identities_wipe(&identities);
-    return err == CN_OK ? CN_OK : cn_home_fail(home, err, 0, name);
+    if (err != CN_OK)
+        (void)cn_home_fail(home, err, 0, name);
+    return err;
 }
 
 /* Put the card in, and see that the two make a pair. */
