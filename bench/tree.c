@@ -12,7 +12,7 @@
 #include <unistd.h>
 
 #include "home.h"
-#include "part.h"
+#include "storing.h"
 #include "walk.h"
 
 enum { IN_DIRECTORY = 1000, TOGETHER = 1024, OCTETS_MAX = 1024 * 1024 };
@@ -53,7 +53,7 @@ struct batch {
 
 static void batch_store(struct batch *b, struct cn_place *place)
 {
-    cn_part_store(place, b->parts, b->count);
+    cn_storing_all(place, b->parts, b->count);
     for (size_t i = 0; i < b->count; i++) {
         check(b->part[i].err, "store");
         cn_part_close(&b->part[i], false);
@@ -64,7 +64,7 @@ static void batch_store(struct batch *b, struct cn_place *place)
 /* One entry, of which the octets are at hand. */
 static void take(struct batch *b, struct cn_place *place, const struct cn_entry *entry)
 {
-    bool is_unchanged;
+    struct cn_there there;
 
     if (entry->type == CN_ENTRY_DIRECTORY) {
         check(cn_place_make_directory(place, entry), "directory");
@@ -74,7 +74,7 @@ static void take(struct batch *b, struct cn_place *place, const struct cn_entry 
     b->entry[b->count].name = b->name[b->count];
     memcpy(b->name[b->count], entry->name, entry->name_size + 1);
     b->parts[b->count] = &b->part[b->count];
-    check(cn_place_judge(place, &b->entry[b->count], &is_unchanged), "judge");
+    check(cn_place_judge(place, &b->entry[b->count], &there), "judge");
     check(cn_part_open(b->parts[b->count], place, &b->entry[b->count]), "open");
     check(cn_part_write(b->parts[b->count], octets, entry->size), "write");
     check(cn_part_seal(b->parts[b->count]), "seal");
@@ -110,7 +110,7 @@ static void make(struct batch *b, const char *directory, unsigned count, uint64_
             take(b, place, &entry);
         entry.type = CN_ENTRY_FILE;
         entry.mode = 0644;
-        entry.size = size;
+        entry.size = entry.filled = size;
         entry.name_size =
             (size_t)snprintf(name, sizeof name, "%04u/file-%06u", i / IN_DIRECTORY, i);
         take(b, place, &entry);

@@ -137,6 +137,11 @@ void cn_json_string(const char *text);
 /* What stands between those quotes, at most 5 octets for each of text's, into out, as cn_printable
  * does. */
 char *cn_json_text(char *out, size_t size, const char *text, size_t text_size);
+/* "key":"text", and if that is not text octet for octet ,"key_base64":"..." with all of it: so
+ * names are never lost. out holds CN_JSON_MEMBER_SIZE octets for the length of text; else both are
+ * of as much of it as fits. Returns out. */
+char *cn_json_member(char *out, size_t size, const char *key, const char *text);
+#define CN_JSON_MEMBER_SIZE(text_size) (7 * ((text_size) + 10))
 
 /* input.c: whole small texts in, and asked-for texts out. They are secrets, for the caller to wipe;
  * no copy stays behind. */

@@ -65,15 +65,19 @@ static int receive_call(struct cn_cli *cli, const struct cn_receiving_options *r
         .cli = cli,
         .dial = { .name = cli->arguments[0],
                   .partner_command = "send",
-                  .resume_s = CN_RESUME_FILES_S },
+                  .resume_s = CN_RESUME_FILES_S,
+                  .events_fd = -1 },
         .asks = receive->ask,
     };
     enum cn_err err = cn_receiving_open(&t.receiving, cli->home, receive);
     int code;
 
     *was_open = false;
-    if (err != CN_OK)
-        return cn_receive_cannot(cli, err);
+    if (err != CN_OK) {
+        code = cn_receive_cannot(cli, err);
+        cn_dial_over(cli, &t.dial, code);
+        return code;
+    }
     code = cn_dial(cli, &t.dial, CN_CALL_FILE, false, true);
     *was_open = t.dial.is_open;
     if (code == CN_EXIT_DONE)
@@ -92,8 +96,13 @@ static int run(struct cn_cli *cli)
     bool was_open;
     int code;
 
-    if (!cn_conflict_read(cli, &receive.conflict))
-        return cn_misuse(cli, "--on-conflict wants skip, rename or overwrite");
+    if (!cn_conflict_read(cli, &receive.conflict)) {
+        const struct cn_dial dial = { .name = receive.contact, .events_fd = -1 };
+
+        code = cn_misuse(cli, "--on-conflict wants skip, rename or overwrite");
+        cn_dial_over(cli, &dial, code);
+        return code;
+    }
     do { /* what keeps one call from beginning would keep the next from it, without end */
         code = receive_call(cli, &receive, &was_open);
     } while (cli->keep && was_open &&

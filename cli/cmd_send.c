@@ -42,11 +42,23 @@ static const struct {
       "send them one after the other, or rename one" },
 };
 
+static bool sends_input(const struct cn_cli *cli)
+{
+    for (int i = 1; i < cli->argument_count; i++) {
+        if (strcmp(cli->arguments[i], "-") == 0)
+            return true;
+    }
+    return false;
+}
+
 /* The detail names what was wrong. */
 int cn_send_cannot(struct cn_cli *cli, enum cn_err err)
 {
     const struct cn_detail *detail = cn_home_detail(cli->home);
 
+    if (err == CN_E_NAME && strcmp(detail->about, "-") == 0)
+        return cn_misuse(cli, "--name wants the name of a file, without a slash, not '%s'",
+                         cli->input_name);
     for (size_t i = 0; i < sizeof refusals / sizeof refusals[0]; i++) {
         if (err != refusals[i].err)
             continue;
@@ -65,6 +77,17 @@ int cn_send_cannot(struct cn_cli *cli, enum cn_err err)
     else
         return cn_fail(cli, err, "listing");
     return CN_EXIT_FAILED;
+}
+
+/* Before anybody is called. */
+static int prepare(struct cn_transferring *t, const struct cn_sending_options *send)
+{
+    enum cn_err err;
+
+    if (send->input_name && !t->sends_input)
+        return cn_misuse(t->cli, "--name is for standard input, which is '-'");
+    err = cn_sending_open(&t->sending, t->cli->home, send);
+    return err == CN_OK ? CN_EXIT_DONE : cn_send_cannot(t->cli, err);
 }
 
 /* --- later ---------------------------------------------------------------------------------- */
@@ -179,18 +202,21 @@ static int run(struct cn_cli *cli)
         .cli = cli,
         .dial = { .name = cli->arguments[0],
                   .partner_command = "receive",
-                  .resume_s = CN_RESUME_FILES_S },
+                  .resume_s = CN_RESUME_FILES_S,
+                  .events_fd = -1 },
+        .sends_input = sends_input(cli),
     };
-    enum cn_err err;
     int code;
 
     for (size_t i = 0; i < cli->given_count; i++)
         excludes[i] = cli->given[i].value;
     if (cli->later)
         return later(cli, &send);
-    err = cn_sending_open(&t.sending, cli->home, &send);
-    if (err != CN_OK)
-        return cn_send_cannot(cli, err);
+    code = prepare(&t, &send);
+    if (code != CN_EXIT_DONE) {
+        cn_dial_over(cli, &t.dial, code);
+        return code;
+    }
     cn_transferring_tell(&t);
     code = cn_dial(cli, &t.dial, CN_CALL_FILE, true, false);
     if (code == CN_EXIT_DONE)

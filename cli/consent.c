@@ -60,8 +60,8 @@ static void show(struct cn_transferring *t, const struct cn_transfer_offer *offe
 {
     char size[32];
 
-    cn_say(t->cli, "%s offers %llu files, %s", t->dial.name, (unsigned long long)offer->file_count,
-           cn_size_text(size, (double)offer->size));
+    cn_say(t->cli, "%s offers %llu file%s, %s", t->dial.name, (unsigned long long)offer->file_count,
+           offer->file_count == 1 ? "" : "s", cn_size_text(size, (double)offer->size));
     if (!t->asks)
         return;
     for (size_t i = 0; i < offer->told_count; i++) {

@@ -15,16 +15,19 @@
 
 enum { SHARED_MS_MIN = 50, SHARED_MS_MAX = 5000 }; /* before one that was replaced comes back */
 enum { CALL_DESCRIPTOR_COUNT = 8 }; /* that one takes to come to wait, with some to spare */
-enum { CALLER_WAIT_S = 600, CLOCK_TEXT_SIZE = CN_SPAN_TEXT_SIZE + 16 };
+enum {
+    CALLER_WAIT_S = 600,
+    CLOCK_TEXT_SIZE = CN_SPAN_TEXT_SIZE + 16,
+    EXTRA_SIZE_MAX = 4096 /* octets of an event's further members */
+};
 
 void cn_dial_event(const struct cn_cli *cli, const struct cn_dial *dial, const char *event,
                    const char *extra)
 {
-    char name[512]; /* it may be anything, and then there is no such contact */
-    char line[1024];
-    int size =
-        snprintf(line, sizeof line, "{\"v\":1,\"event\":\"%s\",\"contact\":\"%s\"%s}\n", event,
-                 cn_json_text(name, sizeof name, dial->name, strlen(dial->name)), extra);
+    char contact[CN_JSON_MEMBER_SIZE(256)]; /* it may be anything, and then there is none */
+    char line[sizeof contact + EXTRA_SIZE_MAX];
+    int size = snprintf(line, sizeof line, "{\"v\":1,\"event\":\"%s\",%s%s}\n", event,
+                        cn_json_member(contact, sizeof contact, "contact", dial->name), extra);
 
     if (size < 0 || (size_t)size >= sizeof line)
         return;
@@ -364,6 +367,16 @@ static bool wait_time(struct cn_cli *cli, bool answer, int64_t *ms)
     return !cli->wait || cn_seconds(cli->wait, ms);
 }
 
+/* CN_EXIT_DONE, or what is wrong has been said. */
+static int times_read(struct cn_cli *cli, bool answer, int64_t *wait_ms, int64_t *resume_ms)
+{
+    if (!wait_time(cli, answer, wait_ms))
+        return cn_misuse(cli, "--wait wants a number of seconds");
+    if (cli->resume_for && !cn_seconds(cli->resume_for, resume_ms))
+        return cn_misuse(cli, "--resume-for wants a number of seconds");
+    return CN_EXIT_DONE;
+}
+
 /* Of one that dials again: what is left of the time that it had at first. */
 static void wait_shorten(struct cn_dial *dial, int64_t *ms)
 {
@@ -432,10 +445,11 @@ int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service
     if (code != CN_EXIT_DONE)
         return code;
     dial->patient = answer;
-    if (!wait_time(cli, answer, &options.wait_ms))
-        return cn_misuse(cli, "--wait wants a number of seconds");
-    if (cli->resume_for && !cn_seconds(cli->resume_for, &resume_ms))
-        return cn_misuse(cli, "--resume-for wants a number of seconds");
+    code = times_read(cli, answer, &options.wait_ms, &resume_ms);
+    if (code != CN_EXIT_DONE) {
+        cn_dial_over(cli, dial, code);
+        return code;
+    }
     if (dial->shared)
         wait_shorten(dial, &options.wait_ms);
     cn_tell_expiry(cli);

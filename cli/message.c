@@ -4,6 +4,7 @@
 #include <stdarg.h>
 #include <string.h>
 
+#include "crypto.h"
 #include "utf8.h"
 
 enum { TEXT_SIZE_MAX = 6144, MARKS_MAX = 4 /* more of them climb over the lines above */ };
@@ -290,5 +291,37 @@ char *cn_json_text(char *out, size_t size, const char *text, size_t text_size)
         used += strlen(piece);
     }
     out[used] = '\0';
+    return out;
+}
+
+/* Whether it is shown as it is. */
+static bool is_shown(const char *text, size_t size)
+{
+    size_t n = 1;
+    bool mark;
+
+    for (size_t i = 0; i < size && n > 0; i += n)
+        n = shown(text + i, size - i, &mark);
+    return n > 0;
+}
+
+char *cn_json_member(char *out, size_t size, const char *key, const char *text)
+{
+    const size_t room = size / 7 > 10 ? size / 7 - 10 : 0;
+    size_t text_size = strlen(text);
+    size_t used;
+
+    if (text_size > room)
+        text_size = room;
+    used = (size_t)snprintf(out, size, "\"%s\":\"", key);
+    cn_json_text(out + used, size - used, text, text_size);
+    used = strlen(out);
+    used += (size_t)snprintf(out + used, size - used, "\"");
+    if (is_shown(text, text_size))
+        return out;
+    used += (size_t)snprintf(out + used, size - used, ",\"%s_base64\":\"", key);
+    cn_base64_encode(out + used, text, text_size);
+    used = strlen(out);
+    snprintf(out + used, size - used, "\"");
     return out;
 }

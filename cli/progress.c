@@ -9,10 +9,8 @@ enum {
     DRAW_EVERY_MS = 100,
     RATE_EVERY_MS = 250,
     WIDTH_DEFAULT = 80,
-    BAR_WIDTH_MIN = 8,
-    NAME_WIDTH = 16,
-    LINE_SIZE_MAX = 1024,
-    STALL_MS = 3000
+    STALL_MS = 2500,
+    LOOK_EVERY_MS = 250 /* where nothing is drawn: so a stall is told within three seconds */
 };
 
 static int64_t clock_ms(void)
@@ -21,17 +19,6 @@ static int64_t clock_ms(void)
 
     clock_gettime(CLOCK_MONOTONIC, &t);
     return (int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
-}
-
-char *cn_size_text(char *out, double size)
-{
-    static const char *const units[] = { "B", "kB", "MB", "GB", "TB", "PB" };
-    size_t i = 0;
-
-    for (; size >= 999.95 && i + 1 < sizeof units / sizeof units[0]; i++)
-        size /= 1000;
-    snprintf(out, 32, i == 0 ? "%.0f %s" : "%.1f %s", size, units[i]);
-    return out;
 }
 
 void cn_progress_begin(struct cn_progress *progress, const struct cn_cli *cli, bool sends)
@@ -99,7 +86,7 @@ static void stall_look(struct cn_progress *p, const struct cn_transfer_progress 
         return;
     p->is_stalled = true;
     if (!p->bar)
-        cn_say(p->cli, "nothing has moved for %d s: waiting for %s", STALL_MS / 1000, wait_text(p));
+        cn_say(p->cli, "nothing moves: waiting for %s", wait_text(p));
     if (!p->cli->json)
         return;
     printf("{\"v\":1,\"event\":\"stall\",\"reason\":\"%s\"}\n", waits[p->now.wait].word);
@@ -117,132 +104,110 @@ static int terminal_width(void)
     return size.ws_col;
 }
 
-/* The time that is left at this rate. */
-static void left_text(char out[32], uint64_t left, double rate)
+static void line_text(const struct cn_progress *p, const char *name, uint64_t done, uint64_t total,
+                      char out[CN_BAR_SIZE_MAX])
 {
-    double seconds = rate > 0 ? (double)left / rate : -1;
+    const struct cn_bar bar = { .name = name, .done = done, .total = total, .rate = p->rate };
 
-    if (seconds < 0 || seconds > 359999)
-        snprintf(out, 32, "--:--");
-    else if (seconds >= 3600)
-        snprintf(out, 32, "%d:%02d:%02d", (int)seconds / 3600, (int)seconds / 60 % 60,
-                 (int)seconds % 60);
-    else
-        snprintf(out, 32, "%d:%02d", (int)seconds / 60, (int)seconds % 60);
+    (void)cn_bar_text(&bar, terminal_width(), out);
 }
 
-/* The octets of the whole characters of a name that fit, and the blanks that fill the rest. A
- * character of three octets or more is taken to be two columns wide, as most of them are. */
-static int name_fit(const char *name, int *blanks)
+/* What is known of all: a line below the file's. */
+static bool all_text(const struct cn_progress *p, char out[CN_BAR_SIZE_MAX])
 {
-    int fit = 0;
-    int left = NAME_WIDTH;
+    char text[64];
 
-    while (name[fit]) {
-        int size = 1;
-
-        while (((unsigned char)name[fit + size] & 0xc0) == 0x80)
-            size++;
-        if (left < (size < 3 ? 1 : 2))
-            break;
-        left -= size < 3 ? 1 : 2;
-        fit += size;
+    if (p->is_stalled) {
+        snprintf(text, sizeof text, "waiting for %s", wait_text(p));
+        (void)cn_bar_cut(text, terminal_width() - 1, out);
+        return true;
     }
-    *blanks = left;
-    return fit;
+    snprintf(text, sizeof text, "%llu of %llu", (unsigned long long)p->now.over_count,
+             (unsigned long long)p->now.entry_count);
+    line_text(p, text, p->now.done, p->now.size, out);
+    return p->now.entry_count > 1;
 }
 
-/* What stands right of a bar. */
-static void right_text(const struct cn_progress *p, char out[160], uint64_t done, uint64_t total)
+/* To the first of the lines that are drawn. */
+static const char *back_text(const struct cn_progress *p)
 {
-    char octets[32], rate[32], left[32];
-
-    if (total == UINT64_MAX) {
-        snprintf(out, 160, "       %8s  %10s/s", cn_size_text(octets, (double)done),
-                 cn_size_text(rate, p->rate));
-        return;
-    }
-    left_text(left, total - done, p->rate);
-    snprintf(out, 160, " %3d%%  %8s  %10s/s  %s",
-             total > 0 ? (int)((double)done / (double)total * 100) : 100,
-             cn_size_text(octets, (double)done), cn_size_text(rate, p->rate), left);
+    return p->drawn_lines > 1 ? "\r\033[A" : p->drawn_lines > 0 ? "\r" : "";
 }
 
-static void draw_line(const struct cn_progress *p, const char *name, uint64_t done, uint64_t total)
-{
-    char right[160], bar[256];
-    double part = total == UINT64_MAX ? 0 : total > 0 ? (double)done / (double)total : 1;
-    int width = terminal_width();
-    int room, full, fit, blanks;
-
-    right_text(p, right, done, total);
-    room = width - 1 - (int)strlen(right) - NAME_WIDTH - 3;
-    if (room > (int)sizeof bar - 1)
-        room = (int)sizeof bar - 1;
-    if (room < BAR_WIDTH_MIN) {
-        fprintf(stderr, "\r\033[K%.*s", width - 1, right + 1);
-        return;
-    }
-    full = (int)(part * room);
-    memset(bar, ' ', (size_t)room);
-    memset(bar, '=', (size_t)full);
-    if (full < room)
-        bar[full] = '>';
-    bar[room] = '\0';
-    fit = name_fit(name, &blanks);
-    fprintf(stderr, "\r\033[K%.*s%*s [%s]%s", fit, name, blanks, "", bar, right);
-}
-
-static void draw_stall(const struct cn_progress *p)
-{
-    fprintf(stderr, "\r\033[K%.*s", terminal_width() - 1, "waiting for ");
-    fprintf(stderr, "%.*s", terminal_width() > 13 ? terminal_width() - 13 : 0, wait_text(p));
-}
-
-static uint64_t at_most(uint64_t a, uint64_t b)
-{
-    return a < b ? a : b;
-}
-
-/* One line for a file; of several, one below it for all. */
+/* One line for a file; of several, one below it for all. Over what is there, and all at once, so
+ * that nothing flickers. */
 static void draw(struct cn_progress *p)
 {
-    char all[64];
+    char file[CN_BAR_SIZE_MAX] = "", all[CN_BAR_SIZE_MAX] = "";
+    char frame[2 * CN_BAR_SIZE_MAX + 64];
+    const bool has_file = p->name[0] != '\0';
+    const bool has_all = all_text(p, all);
+    const unsigned lines = (unsigned)has_file + has_all;
 
-    cn_progress_clear(p);
-    if (p->name[0]) {
-        draw_line(p, p->name, at_most(p->now.file_done, p->now.file_size), p->now.file_size);
-        p->drawn_lines++;
-    }
-    if (p->now.entry_count > 1 || p->is_stalled) {
-        if (p->drawn_lines > 0)
-            fputc('\n', stderr);
-        snprintf(all, sizeof all, "%llu of %llu", (unsigned long long)p->now.over_count,
-                 (unsigned long long)p->now.entry_count);
-        if (p->is_stalled)
-            draw_stall(p);
-        else
-            draw_line(p, all, at_most(p->now.done, p->now.size), p->now.size);
-        p->drawn_lines++;
-    }
+    if (lines < p->drawn_lines)
+        cn_progress_clear(p);
+    if (lines == 0)
+        return;
+    if (has_file)
+        line_text(p, p->name, p->now.file_done, p->now.file_size, file);
+    snprintf(frame, sizeof frame, "%s%s%s%s%s%s", back_text(p), has_file ? file : "",
+             has_file ? "\033[K" : "", has_file && has_all ? "\n" : "", has_all ? all : "",
+             has_all ? "\033[K" : "");
+    fputs(frame, stderr);
     fflush(stderr);
+    p->drawn_lines = lines;
+    p->is_away = false;
+}
+
+static void say_total(const char *key, uint64_t total)
+{
+    if (total == UINT64_MAX)
+        printf(",\"%s\":null", key);
+    else
+        printf(",\"%s\":%llu", key, (unsigned long long)total);
 }
 
 static void say_json(const struct cn_progress *p)
 {
-    if (!p->name[0])
+    char name[CN_JSON_MEMBER_SIZE(CN_PROGRESS_PATH_SIZE)];
+
+    if (!p->path[0])
         return;
-    printf("{\"v\":1,\"event\":\"progress\",\"name\":");
-    cn_json_string(p->name);
-    printf(",\"done\":%llu,\"total\":", (unsigned long long)p->now.file_done);
-    if (p->now.file_size == UINT64_MAX)
-        printf("null");
-    else
-        printf("%llu", (unsigned long long)p->now.file_size);
-    printf(",\"rate\":%.0f,\"over\":%llu,\"count\":%llu,\"all_done\":%llu,\"all_total\":%llu}\n",
-           p->rate, (unsigned long long)p->now.over_count, (unsigned long long)p->now.entry_count,
-           (unsigned long long)p->now.done, (unsigned long long)p->now.size);
+    printf("{\"v\":1,\"event\":\"progress\",%s,\"done\":%llu",
+           cn_json_member(name, sizeof name, "name", p->path),
+           (unsigned long long)p->now.file_done);
+    say_total("total", p->now.file_size);
+    printf(",\"rate\":%.0f,\"over\":%llu,\"count\":%llu,\"all_done\":%llu", p->rate,
+           (unsigned long long)p->now.over_count, (unsigned long long)p->now.entry_count,
+           (unsigned long long)p->now.done);
+    say_total("all_total", p->now.size);
+    puts("}");
     fflush(stdout);
+}
+
+static uint64_t at_least(uint64_t a, uint64_t b)
+{
+    return a > b ? a : b;
+}
+
+/* Take what is now. What has been shown never goes back: of a file that has to come again, or of
+ * what is counted twice for a moment, it stands until that is made good. */
+static void take(struct cn_progress *p, const struct cn_transfer_progress *now)
+{
+    const struct cn_transfer_progress before = p->now;
+    const bool same_file = now->file && strcmp(now->file, p->path) == 0;
+
+    p->now = *now;
+    p->now.file = NULL;
+    p->now.done = at_least(before.done, now->done);
+    p->now.moved = at_least(before.moved, now->moved);
+    p->now.over_count = at_least(before.over_count, now->over_count);
+    if (same_file)
+        p->now.file_done = at_least(before.file_done, now->file_done);
+    if (!now->file || same_file)
+        return;
+    snprintf(p->path, sizeof p->path, "%s", now->file);
+    cn_printable(p->name, sizeof p->name, now->file, strlen(now->file));
 }
 
 void cn_progress_update(struct cn_progress *progress, const struct cn_transfer_progress *now)
@@ -250,13 +215,13 @@ void cn_progress_update(struct cn_progress *progress, const struct cn_transfer_p
     const struct cn_transfer_progress before = progress->now;
     int64_t now_ms = clock_ms();
 
-    if (now_ms - progress->drawn_ms < DRAW_EVERY_MS)
+    if (now_ms - progress->drawn_ms < DRAW_EVERY_MS) {
+        if (progress->bar && progress->is_away)
+            draw(progress);
         return;
+    }
     progress->drawn_ms = now_ms;
-    progress->now = *now;
-    progress->now.file = NULL;
-    if (now->file)
-        cn_printable(progress->name, sizeof progress->name, now->file, strlen(now->file));
+    take(progress, now);
     rate_measure(progress, now_ms);
     stall_look(progress, &before, now_ms);
     if (progress->bar)
@@ -268,28 +233,29 @@ void cn_progress_update(struct cn_progress *progress, const struct cn_transfer_p
 void cn_progress_end(struct cn_progress *progress, const struct cn_transfer_progress *now)
 {
     struct cn_progress *p = progress;
+    char line[CN_BAR_SIZE_MAX];
 
     cn_progress_clear(p);
+    p->is_away = false;
     if (!p->bar || !now->file)
         return;
-    p->now = *now;
-    p->now.file = NULL;
+    take(p, now);
     p->rate = (double)now->moved / cn_progress_seconds(p);
-    cn_printable(p->name, sizeof p->name, now->file, strlen(now->file));
     if (now->entry_count == 1)
-        draw_line(p, p->name, now->file_done, now->file_done);
+        line_text(p, p->name, p->now.file_done, p->now.file_done, line);
     else
-        draw_line(p, "all", now->done, now->done);
-    fputc('\n', stderr);
+        line_text(p, "all", p->now.done, p->now.done, line);
+    fprintf(stderr, "%s\n", line);
 }
 
 int cn_progress_timeout_ms(const struct cn_progress *progress)
 {
-    return progress->bar ? DRAW_EVERY_MS : STALL_MS / 6;
+    return progress->bar ? DRAW_EVERY_MS : LOOK_EVERY_MS;
 }
 
 void cn_progress_clear(struct cn_progress *progress)
 {
+    progress->is_away |= progress->drawn_lines > 0;
     for (; progress->drawn_lines > 1; progress->drawn_lines--)
         fputs("\r\033[K\033[A", stderr);
     if (progress->drawn_lines > 0)
@@ -312,16 +278,34 @@ void cn_progress_outcome(const struct cn_cli *cli, const struct cn_transfer_even
         [CN_TRANSFER_LINK] = "link",
     };
 
+    char member[CN_JSON_MEMBER_SIZE(CN_PROGRESS_PATH_SIZE)];
+
     if (!cli->json)
         return;
-    printf("{\"v\":1,\"event\":\"file\",\"name\":");
-    cn_json_string(event->path);
-    printf(",\"kind\":\"%s\",\"size\":%llu,\"outcome\":\"%s\"", kinds[event->kind],
+    printf("{\"v\":1,\"event\":\"file\",%s,\"kind\":\"%s\",\"size\":%llu,\"outcome\":\"%s\"",
+           cn_json_member(member, sizeof member, "name", event->path), kinds[event->kind],
            (unsigned long long)event->size, words[event->outcome]);
-    if (event->stored_as) {
-        printf(",\"as\":");
-        cn_json_string(event->stored_as);
-    }
+    if (event->stored_as)
+        printf(",%s", cn_json_member(member, sizeof member, "as", event->stored_as));
+    puts("}");
+    fflush(stdout);
+}
+
+void cn_progress_problem(const struct cn_cli *cli, const struct cn_transfer_event *event,
+                         const char *text)
+{
+    static const char *const words[] = {
+        [CN_TRANSFER_REASON_SYSTEM] = "system",       [CN_TRANSFER_REASON_CHANGED] = "changed",
+        [CN_TRANSFER_REASON_SPECIAL] = "special",     [CN_TRANSFER_REASON_NAME] = "too-long",
+        [CN_TRANSFER_REASON_NO_MEMORY] = "no-memory", [CN_TRANSFER_REASON_LIBRARY] = "library",
+    };
+    char path[CN_JSON_MEMBER_SIZE(2 * CN_PROGRESS_PATH_SIZE)];
+
+    if (!cli->json)
+        return;
+    printf("{\"v\":1,\"event\":\"problem\",%s,\"reason\":\"%s\",\"text\":",
+           cn_json_member(path, sizeof path, "path", event->path), words[event->reason]);
+    cn_json_string(text);
     puts("}");
     fflush(stdout);
 }

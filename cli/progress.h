@@ -2,12 +2,16 @@
 #ifndef CN_PROGRESS_H
 #define CN_PROGRESS_H
 
+#include "bar.h"
 #include "cli.h"
+
+enum { CN_PROGRESS_PATH_SIZE = 4097 + 256 };
 
 struct cn_progress {
     const struct cn_cli *cli;
-    struct cn_transfer_progress now; /* without pointers */
-    char name[128];                  /* of the file under way, printable; empty: none */
+    struct cn_transfer_progress now;  /* without pointers */
+    char path[CN_PROGRESS_PATH_SIZE]; /* of the file under way; empty: none */
+    char name[128];                   /* the same, printable */
     bool sends;
     int64_t began_ms;
     int64_t drawn_ms;
@@ -18,14 +22,15 @@ struct cn_progress {
     bool is_stalled;  /* and has been told */
     bool bar;
     unsigned drawn_lines;
+    bool is_away; /* for another line, and to come back */
 };
 
 void cn_progress_begin(struct cn_progress *progress, const struct cn_cli *cli, bool sends);
-/* So far it is; draws at most ten times a second. */
+/* So far it is; draws at most ten times a second, and what has been cleared at once. */
 void cn_progress_update(struct cn_progress *progress, const struct cn_transfer_progress *now);
 /* Until cn_progress_update is due; -1: never. */
 int cn_progress_timeout_ms(const struct cn_progress *progress);
-/* Take the bars away, for another line; they come back with the next update. */
+/* Take the bars away, for another line. */
 void cn_progress_clear(struct cn_progress *progress);
 /* All is done: a full bar stays, so that one sees how it went. */
 void cn_progress_end(struct cn_progress *progress, const struct cn_transfer_progress *now);
@@ -33,7 +38,8 @@ void cn_progress_end(struct cn_progress *progress, const struct cn_transfer_prog
 double cn_progress_seconds(const struct cn_progress *progress);
 /* Under --json: what became of a file, directory or link. */
 void cn_progress_outcome(const struct cn_cli *cli, const struct cn_transfer_event *event);
-/* "12.3 MB"; out holds 32. Returns out. */
-char *cn_size_text(char *out, double size);
+/* Likewise what went wrong with one; text: the reason, as it is said. */
+void cn_progress_problem(const struct cn_cli *cli, const struct cn_transfer_event *event,
+                         const char *text);
 
 #endif

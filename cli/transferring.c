@@ -74,6 +74,7 @@ static const char *reason_text(const struct cn_transfer_event *event)
 static void tell_problem(struct cn_transferring *t, const struct cn_transfer_event *event)
 {
     t->has_problems = true;
+    cn_progress_problem(t->cli, event, reason_text(event));
     cn_error("%s: %s", event->path, reason_text(event));
     if (event->reason == CN_TRANSFER_REASON_CHANGED)
         cn_hint("send it again when nothing writes to it: what is there already is skipped");
@@ -119,7 +120,7 @@ static void tell_refusal(struct cn_transferring *t, const struct cn_transfer_eve
         cn_hint("--overwrite replaces it, --on-conflict rename keeps both, -d DIR puts it "
                 "elsewhere");
     if (event->outcome == CN_TRANSFER_DISK_FULL && !sends)
-        cn_hint("make room, and have it sent again; nothing of it was kept");
+        cn_hint("make room, and have it sent again");
 }
 
 /* How long the only file took, and how fast that was; of several that is told in the end. */
@@ -156,7 +157,8 @@ static void tell_stored(struct cn_transferring *t, const struct cn_transfer_even
         return;
     if (event->outcome == CN_TRANSFER_UNCHANGED) {
         if (t->cli->verbose || event->kind == CN_TRANSFER_FILE)
-            cn_say(t->cli, "%s: there already", event->path);
+            cn_say(t->cli, "%s: there already%s%s", event->path, event->stored_as ? ", as " : "",
+                   event->stored_as ? event->stored_as : "");
         return;
     }
     if (event->kind != CN_TRANSFER_FILE) {
@@ -285,7 +287,8 @@ void cn_transferring_tell_total(struct cn_transferring *t)
     look(t, &p);
     if (p.entry_count < 2)
         return;
-    cn_progress_end(&t->progress, &p);
+    if (t->refused == 0 && t->failed == 0)
+        cn_progress_end(&t->progress, &p);
     if (t->unchanged > 0)
         snprintf(unchanged, sizeof unchanged, "; %llu there already",
                  (unsigned long long)t->unchanged);
@@ -295,22 +298,29 @@ void cn_transferring_tell_total(struct cn_transferring *t)
            cn_size_text(rate, (double)p.moved / seconds), unchanged);
 }
 
-/* It ended before its end: what is left of it. */
-static void tell_kept(struct cn_transferring *t)
+/* It ended before its end: what is whole, and what is kept for another time. */
+static void tell_rest(struct cn_transferring *t)
 {
-    const uint64_t here = t->stored + t->unchanged;
+    const uint64_t kept = t->receiving ? cn_receiving_end(t->receiving) : 0;
     struct cn_transfer_progress p;
+    unsigned long long good, count;
+    char size[32];
 
+    cn_transferring_tell(t); /* what has been stored in the end */
     look(t, &p);
-    if (p.entry_count == 0 || t->finished)
+    good = t->stored + t->unchanged;
+    count = p.entry_count;
+    if (count == 0 || t->finished)
         return;
     if (t->sending)
-        cn_hint("%llu of %llu are over there; the same command goes on where this one was",
-                (unsigned long long)p.over_count, (unsigned long long)p.entry_count);
+        cn_hint("%llu of %llu are known to be there; the same command sends the rest%s", good,
+                count, t->sends_input ? ", and standard input from its beginning" : "");
+    else if (kept > 0)
+        cn_hint("%llu of %llu are here, and %s of what was on its way; the same command goes on "
+                "where this one was",
+                good, count, cn_size_text(size, (double)kept));
     else
-        cn_hint("%llu of %llu are here, and of the rest is kept what has come; the same command "
-                "goes on where this one was",
-                (unsigned long long)here, (unsigned long long)p.entry_count);
+        cn_hint("%llu of %llu are here; the same command receives the rest", good, count);
 }
 
 /* --- the loop ------------------------------------------------------------------------------- */
@@ -334,8 +344,6 @@ static void take_call_event(struct cn_transferring *t, const struct cn_event *ev
     cn_progress_clear(&t->progress);
     if (t->code == CN_EXIT_DONE)
         t->code = cn_dial_ended(t->cli, &t->dial, event->err);
-    if (t->code == CN_EXIT_INTERRUPTED)
-        tell_kept(t);
 }
 
 static int sooner_ms(int a, int b)
@@ -386,8 +394,8 @@ static void loop(struct cn_transferring *t)
         wait_for_more(t);
     }
     cn_progress_clear(&t->progress);
-    if (t->interrupted)
-        tell_kept(t);
+    if (t->interrupted || t->code == CN_EXIT_INTERRUPTED)
+        tell_rest(t);
 }
 
 static enum cn_err begin(struct cn_transferring *t)
@@ -419,6 +427,7 @@ int cn_transferring_run(struct cn_transferring *t)
     }
     if (!cn_signals_catch(&t->signals)) { /* so that what has come is kept as it should be */
         cn_error("signals: %s", strerror(errno));
+        cn_dial_over(t->cli, &t->dial, CN_EXIT_FAILED);
         return CN_EXIT_FAILED;
     }
     cn_progress_begin(&t->progress, t->cli, t->sending != NULL);

@@ -15,6 +15,7 @@ struct cn_transferring {
     struct cn_progress progress;
     struct cn_signals signals;
     int interrupted;                            /* the signal that asks to stop, or 0 */
+    bool sends_input;                           /* standard input is among what is sent */
     bool asks;                                  /* receiving: the user is to be asked */
     bool is_asking;                             /* the answer is awaited on standard input */
     bool is_guest;                              /* of a talk, whose call it is */

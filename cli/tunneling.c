@@ -8,7 +8,7 @@
 #include "connect.h"
 
 enum { LEAVE_MS = 5000 };
-enum { REFUSED_TOLD_MAX = 100, EXTRA_SIZE = 6 * CN_TUNNEL_ADDRESS_SIZE };
+enum { REFUSED_TOLD_MAX = 100, EXTRA_SIZE = CN_JSON_MEMBER_SIZE(CN_TUNNEL_ADDRESS_SIZE) + 256 };
 
 void cn_tunneling_prepare(void)
 {
@@ -61,10 +61,10 @@ static const char *const outcome_words[CN_TUNNEL_OUTCOME_COUNT] = {
 static void tell_json(const struct cn_tunneling *t, const struct cn_tunnel_event *e,
                       const char *event)
 {
-    char address[5 * CN_TUNNEL_ADDRESS_SIZE];
+    char address[CN_JSON_MEMBER_SIZE(CN_TUNNEL_ADDRESS_SIZE)];
     char extra[EXTRA_SIZE];
-    int size = snprintf(extra, sizeof extra, ",\"address\":\"%s\"",
-                        cn_json_text(address, sizeof address, e->address, strlen(e->address)));
+    int size = snprintf(extra, sizeof extra, ",%s",
+                        cn_json_member(address, sizeof address, "address", e->address));
 
     if (e->type == CN_TUNNEL_EVENT_LISTENING)
         snprintf(extra + size, sizeof extra - (size_t)size, ",\"back\":%s",

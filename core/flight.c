@@ -70,8 +70,6 @@ static void rate_take(struct cn_flight *f, const struct cn_flight_mark *m, uint6
         f->span_ms = now_ms;
         f->span_counts = false;
     }
-    if (!m->counts && rate <= cn_flight_rate(f))
-        return;
     f->span_counts |= m->counts;
     if (rate > f->rate[0])
         f->rate[0] = rate;

@@ -22,7 +22,7 @@ struct draft {
     size_t size;            /* plaintext so far */
     size_t limit;           /* plaintext at most */
     size_t full;            /* size on the wire of records for bulk */
-    bool bulk;              /* pad to that size */
+    size_t bulk;            /* pad to that size, at least */
 };
 
 /* Close the scratch piece that is open, if it has anything in it. */
@@ -163,17 +163,28 @@ static bool put_all_control(struct cn_mux *mux, struct draft *d)
 
 /* --- data ------------------------------------------------------------------------------------ */
 
-/* What is left of a stream that filled a record, up to its end, goes in records of that size. */
-static bool is_tail(const struct cn_stream *s)
+/* What is left of a stream that filled a record for bulk, up to its end, goes in records of the
+ * same size: on the wire, where none is to be larger than full. Else 0. */
+static size_t tail_size(const struct cn_stream *s, size_t full)
 {
-    return s->tx_bulk && s->tx_finished;
+    if (!s->tx_finished)
+        return 0;
+    return s->tx_bulk_size < full ? s->tx_bulk_size : full;
+}
+
+static void pad_tail(struct draft *d, const struct cn_stream *s)
+{
+    const size_t size = tail_size(s, d->full);
+
+    if (size > d->bulk)
+        d->bulk = size;
 }
 
 static void put_fin(struct draft *d, struct cn_stream *s)
 {
     put_offset(d, s, CN_FRAME_FIN, s->tx.end);
     s->tx_fin_sent = true;
-    d->bulk |= is_tail(s);
+    pad_tail(d, s);
 }
 
 /* The octets of a DATA frame: little is copied, much is pointed to. */
@@ -213,8 +224,9 @@ static size_t put_data(struct draft *d, struct cn_stream *s, uint64_t most)
                .type = CN_FRAME_DATA, .stream = s->id, .offset = s->tx_sent, .size = size });
     put_octets(d, from, size);
     s->tx_sent += size;
-    s->tx_bulk |= d->size > smaller[below] - CN_RECORD_EXTRA_SIZE;
-    d->bulk |= is_tail(s);
+    if (d->size > smaller[below] - CN_RECORD_EXTRA_SIZE && d->full > s->tx_bulk_size)
+        s->tx_bulk_size = d->full;
+    pad_tail(d, s);
     cn_stream_tell_writable(s);
     return size;
 }
@@ -270,7 +282,7 @@ static size_t plain_limit(const struct cn_mux *mux, size_t full)
         const struct cn_stream *s = CN_LIST_MEMBER(turn, struct cn_stream, turn);
 
         sendable += cn_stream_sendable(s);
-        if (sendable >= BULK_SIZE_MIN || is_tail(s))
+        if (sendable >= BULK_SIZE_MIN || tail_size(s, full) == full)
             return CN_RECORD_PLAIN_SIZE_MAX;
         turn = cn_schedule_next(&mux->schedule, turn);
     }
@@ -360,7 +372,7 @@ bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *re
     } else if (!put_pings(mux, &d) && mux->resume == CN_MUX_TALKING && put_all_control(mux, &d)) {
         if (!mux->close_wanted)
             put_all_data(mux, &d);
-        if (has_room(&d, 0) && close_due(mux)) {
+        if (close_due(mux)) { /* then there is no data, and room */
             put(&d, &(struct cn_frame) { .type = CN_FRAME_CLOSE, .code = mux->close_code });
             mux->close_sent = true;
         }
@@ -369,6 +381,8 @@ bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *re
     cn_mux_sweep(mux);
     if (d.size == 0)
         return false;
-    record->wire_size = d.bulk ? d.full : cn_record_wire_size(d.size);
+    record->wire_size = cn_record_wire_size(d.size);
+    if (record->wire_size < d.bulk)
+        record->wire_size = d.bulk;
     return true;
 }

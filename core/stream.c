@@ -149,8 +149,6 @@ static void abandon(struct cn_stream *stream, uint32_t code)
     cn_flight_forget(&stream->mux->flight, stream->tx_sent - stream->tx.begin);
     cn_schedule_remove(&stream->turn);
     cn_list_remove(&stream->in_starved);
-    if (stream->mux->borrower == stream)
-        stream->mux->borrower = NULL;
     stream->borrowed = NULL;
     stream->borrowed_size = 0;
     cn_buffer_wipe(&stream->tx);
@@ -283,7 +281,7 @@ void cn_stream_release(struct cn_stream *stream)
 
 uint64_t cn_stream_sendable(const struct cn_stream *stream)
 {
-    uint64_t until = stream->tx.end < stream->tx_limit ? stream->tx.end : stream->tx_limit;
+    const uint64_t until = stream->tx.end < stream->tx_limit ? stream->tx.end : stream->tx_limit;
 
     return stream->reset || until <= stream->tx_sent ? 0 : until - stream->tx_sent;
 }
@@ -392,7 +390,6 @@ void cn_stream_drop(struct cn_stream *stream)
 
     for (size_t i = 0; i < sizeof links / sizeof links[0]; i++)
         cn_list_remove(links[i]);
-    stream->mux->rx_extra -= stream->rx_extra;
     cn_buffer_wipe(&stream->tx);
     cn_buffer_wipe(&stream->rx);
     if (stream->parameters)

@@ -45,7 +45,8 @@ struct cn_stream {
     bool tx_fin_received;
     uint64_t tx_was_sent; /* below it, sent on an earlier connection */
     bool tx_fin_was_sent;
-    bool tx_bulk; /* its data filled a record: its tail is padded to that size too */
+    size_t
+        tx_bulk_size; /* on the wire, of the largest record for bulk that its data filled; or 0 */
 
     struct cn_buffer rx;     /* begin: consumed; end: arrived, but for what is borrowed */
     const uint8_t *borrowed; /* after rx.end, still in the record that it came in */

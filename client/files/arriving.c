@@ -206,7 +206,7 @@ static void file_end(struct cn_receiving *r, uint32_t index)
     else if (memcmp(sum, file->sum, sizeof sum) != 0)
         cn_judging_over(r, index, CN_TRANSFER_MISMATCH);
     else if (file->how == CN_ACCEPT_COMPARE)
-        cn_judging_over(r, index, CN_TRANSFER_UNCHANGED);
+        cn_judging_unchanged(r, index);
     else
         cn_judging_verified(r, index);
 }
@@ -310,6 +310,7 @@ static void begun(struct cn_receiving *r, struct cn_receiving_file *file)
 
     memcpy(a->current, file->entry.name, file->entry.name_size + 1);
     a->current_size = file->size_unknown ? CN_MESSAGE_SIZE_UNKNOWN : file->entry.size;
+    a->current_at = a->at;
     cn_receiving_count(r, file, a->at);
     cn_happenings_add(&r->happenings, &(struct cn_transfer_event) { .type = CN_TRANSFER_EVENT_BEGUN,
                                                                     .path = file->entry.name,
@@ -374,7 +375,8 @@ static bool take_more(struct cn_receiving *r, uint32_t size, bool *wait)
         return false;
     }
     a->at += size;
-    a->moved += size;
+    a->current_at = a->at;
+    a->moved += a->data.type == CN_DATA_HOLE ? 0 : size;
     cn_receiving_count(r, file, size);
     return true;
 }

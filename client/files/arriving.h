@@ -64,7 +64,7 @@ struct cn_arriving {
     uint8_t zeros_sum[CN_SHA256_SIZE];
     uint64_t moved; /* octets of files that came */
     char current[CN_ENTRY_NAME_SIZE_MAX + 1];
-    uint64_t current_size;
+    uint64_t current_size, current_at;
 };
 
 struct cn_receiving;

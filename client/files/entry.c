@@ -41,8 +41,8 @@ bool cn_entry_valid(const struct cn_entry *entry)
 {
     return entry->type >= CN_ENTRY_FILE && entry->type <= CN_ENTRY_LINK && entry->mode <= 0777 &&
            entry->size <= (entry->type == CN_ENTRY_FILE ? INT64_MAX : 0) &&
-           entry->mtime_ns <= 999999999 && cn_entry_name_valid(entry->name, entry->name_size) &&
-           target_valid(entry);
+           entry->filled <= entry->size && entry->mtime_ns <= 999999999 &&
+           cn_entry_name_valid(entry->name, entry->name_size) && target_valid(entry);
 }
 
 size_t cn_entry_last_part(const char *name, size_t size)

@@ -17,8 +17,9 @@ enum cn_entry_type { CN_ENTRY_FILE = 1, CN_ENTRY_DIRECTORY = 2, CN_ENTRY_LINK = 
 
 struct cn_entry {
     enum cn_entry_type type;
-    uint32_t mode; /* permission bits, at most 0777 */
-    uint64_t size; /* octets; of a directory or link: 0 */
+    uint32_t mode;   /* permission bits, at most 0777 */
+    uint64_t size;   /* octets; of a directory or link: 0 */
+    uint64_t filled; /* of these, what is no hole, as far as its sender knows */
     int64_t mtime_s;
     uint32_t mtime_ns;
     uint64_t identity;  /* of a file: other for another file of this name, size and time; opaque */

@@ -55,6 +55,7 @@ static void begin_say(struct cn_sending *s, struct cn_sending_file *file, uint64
     cn_sending_entry(s, f->file.index, &entry, name);
     memcpy(f->current, name, entry.name_size + 1);
     f->current_size = file->size;
+    f->current_at = offset;
     cn_happenings_add(&s->happenings, &(struct cn_transfer_event) { .type = CN_TRANSFER_EVENT_BEGUN,
                                                                     .path = name,
                                                                     .kind = CN_TRANSFER_FILE,
@@ -350,7 +351,9 @@ static void judge(struct cn_sending *s, struct cn_sending_slot *slot, struct cn_
         file->packs = r->pays;
         file->packs_known = true;
     }
-    if (!input && r->got < r->size) {
+    /* what is sent is one state of it; of the last block that is asked in the end */
+    if (!input && (r->got < r->size ||
+                   (!slot->is_last && !cn_walk_is_same(s->walk, slot->index, file->fd)))) {
         changed(s, slot->index);
         return;
     }
@@ -396,7 +399,8 @@ static void runs_say(struct cn_sending *s, struct cn_sending_slot *slot,
         from = r->packed;
     }
     say(f, &data, from);
-    f->moved += data.size;
+    f->moved += data.type == CN_DATA_HOLE ? 0 : data.size;
+    f->current_at += data.size;
     cn_sending_count(s, file, data.size);
     slot->run_at++;
 }
@@ -495,6 +499,11 @@ void cn_feeding_process(struct cn_sending *s)
     do {
         feed(s);
     } while (!s->finished && read_ahead(s));
+}
+
+uint64_t cn_feeding_unsaid(const struct cn_sending *s)
+{
+    return s->feeding.head_end - s->feeding.head_begin + s->feeding.left;
 }
 
 bool cn_feeding_waits_for_source(const struct cn_sending *s)

@@ -125,6 +125,11 @@ void cn_journals_close(struct cn_journals *journals)
     free(journals);
 }
 
+const char *cn_journals_directory(const struct cn_journals *journals)
+{
+    return journals->directory;
+}
+
 /* Where the journal of a partner, place and name is. */
 static enum cn_err path_find(const struct cn_journals *journals, const struct cn_journal *j,
                              char path[PATH_MAX])

@@ -56,6 +56,9 @@ CN_MUST_USE enum cn_err cn_journals_open(struct cn_journals **journals, const st
 /* NULL is fine. */
 void cn_journals_close(struct cn_journals *journals);
 
+/* Where they are; it need not be there. */
+const char *cn_journals_directory(const struct cn_journals *journals);
+
 /* Read the one of journal's partner, place and name. CN_E_ABSENT; CN_E_FORMAT, CN_E_VERSION: what
  * is there is none, or of other names; CN_E_SYSTEM (errno). */
 CN_MUST_USE enum cn_err cn_journal_load(const struct cn_journals *journals,

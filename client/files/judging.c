@@ -4,10 +4,8 @@
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include "beneath.h"
 #include "connect.h"
 #include "home.h"
 #include "place.h"
@@ -17,7 +15,8 @@ enum {
     STORE_COUNT = 8192,            /* files together, or */
     STORE_SIZE = 64 * 1024 * 1024, /* octets, or */
     STORE_MS = 1000,               /* after so long */
-    STORE_IDLE_MS = 20             /* when nothing is coming that they could wait for */
+    STORE_IDLE_MS = 20,            /* when nothing is coming that they could wait for */
+    COMPARE_COUNT_MAX = 8 /* of what is there, for one entry: the sender reads it each time */
 };
 
 _Static_assert((int)CN_BLOCK_SIZE == (int)CN_PART_BLOCK_SIZE, "parts go on by blocks");
@@ -51,18 +50,20 @@ void cn_judging_release(struct cn_receiving *r, struct cn_receiving_file *file)
     file->is_large = false;
 }
 
-/* The path that it was stored under, if that is another than its name. */
+/* The path that it is stored under, if that is another than its name. */
 static const char *stored_as(const struct cn_receiving_file *file,
                              char out[CN_ENTRY_NAME_SIZE_MAX + CN_ENTRY_PART_SIZE_MAX + 1])
 {
-    size_t last = cn_entry_last_part(file->entry.name, file->entry.name_size);
+    const size_t last = cn_entry_last_part(file->entry.name, file->entry.name_size);
 
-    if (!file->part || !file->part->stored[0] ||
-        strcmp(file->part->stored, file->entry.name + last) == 0)
-        return NULL;
     memcpy(out, file->entry.name, last);
-    memcpy(out + last, file->part->stored, strlen(file->part->stored) + 1);
-    return out;
+    if (file->outcome == CN_TRANSFER_UNCHANGED && file->there.number > 0)
+        cn_entry_numbered(file->entry.name + last, file->there.number, out + last);
+    else if (file->part && file->part->stored[0])
+        memcpy(out + last, file->part->stored, strlen(file->part->stored) + 1);
+    else
+        return NULL;
+    return strcmp(out, file->entry.name) == 0 ? NULL : out;
 }
 
 void cn_judging_over(struct cn_receiving *r, uint32_t index, enum cn_transfer_outcome outcome)
@@ -256,23 +257,29 @@ static bool check_begin(struct cn_receiving *r, uint32_t index, int fd, uint64_t
     return true;
 }
 
-/* A file of this name and size is there, and may be the same: with another time, say. */
+/* A file of this name and size, or one that has got a number, is there, and may be the same: with
+ * another time, say. */
 static bool compare_begin(struct cn_receiving *r, uint32_t index)
 {
-    const struct cn_entry *entry = &cn_receiving_file_at(r, index)->entry;
-    struct stat st;
-    int fd;
+    struct cn_receiving_file *file = cn_receiving_file_at(r, index);
+    const unsigned last = r->conflict == CN_CONFLICT_RENAME ? CN_PLACE_NUMBER_MAX : 0;
 
-    if (cn_receiving_file_at(r, index)->size_unknown)
-        return false;
-    fd = cn_beneath_open(r->directory, entry->name, entry->name_size,
-                         O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (fd < 0)
-        return false;
-    if (fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == entry->size &&
-        check_begin(r, index, fd, entry->size, CN_ACCEPT_COMPARE))
-        return true;
-    close(fd);
+    while (!file->size_unknown && file->next_compared <= last &&
+           file->compare_count < COMPARE_COUNT_MAX) {
+        enum cn_err err;
+        int fd = -1;
+
+        file->there.number = file->next_compared++;
+        err = cn_place_look(r->place, &file->entry, &file->there, &fd);
+        if (err == CN_E_ABSENT)
+            return false;
+        if (err != CN_OK)
+            continue;
+        file->compare_count++;
+        if (check_begin(r, index, fd, file->entry.size, CN_ACCEPT_COMPARE))
+            return true;
+        close(fd);
+    }
     return false;
 }
 
@@ -290,11 +297,13 @@ static bool is_wanted(const struct cn_receiving *r, const char *name)
     return !r->picks;
 }
 
-static void verified(struct cn_receiving *r, struct cn_receiving_file *file)
+static void verified(struct cn_receiving *r, uint32_t index)
 {
+    struct cn_receiving_file *file = cn_receiving_file_at(r, index);
+
     if (r->verified_count == 0)
         r->verified_since_ms = cn_connect_clock_ms();
-    r->verified_count++;
+    r->verified[r->verified_count++] = index;
     r->verified_size += file->entry.size;
     cn_receiving_set_state(r, file, CN_RECEIVING_VERIFIED);
 }
@@ -322,14 +331,13 @@ static void accept_file(struct cn_receiving *r, uint32_t index)
 static void judge_file(struct cn_receiving *r, uint32_t index)
 {
     struct cn_receiving_file *file = cn_receiving_file_at(r, index);
-    bool is_unchanged = false;
-    enum cn_err err = cn_place_judge(r->place, &file->entry, &is_unchanged);
+    enum cn_err err = cn_place_judge(r->place, &file->entry, &file->there);
     int system_error = errno;
 
-    if (err == CN_OK && is_unchanged)
-        cn_judging_over(r, index, CN_TRANSFER_UNCHANGED);
+    if (err == CN_OK && file->there.is_same)
+        cn_judging_unchanged(r, index);
     else if ((err == CN_E_EXISTS || (err == CN_OK && r->conflict != CN_CONFLICT_SKIP)) &&
-             !file->has_differed && compare_begin(r, index))
+             compare_begin(r, index))
         return;
     else if (err != CN_OK)
         cn_judging_failed(r, index, err, system_error);
@@ -340,7 +348,6 @@ static void judge_file(struct cn_receiving *r, uint32_t index)
 static void judge(struct cn_receiving *r, uint32_t index)
 {
     struct cn_receiving_file *file = cn_receiving_file_at(r, index);
-    bool is_unchanged = false;
     enum cn_err err;
 
     if (!is_wanted(r, file->entry.name)) {
@@ -352,29 +359,50 @@ static void judge(struct cn_receiving *r, uint32_t index)
         return;
     }
     errno = 0;
-    if (file->entry.type == CN_ENTRY_DIRECTORY) {
+    err = cn_place_judge(r->place, &file->entry, &file->there);
+    if (err == CN_OK && file->entry.type == CN_ENTRY_DIRECTORY) /* it gets its time in the end */
         err = cn_place_make_directory(r->place, &file->entry);
-    } else {
-        err = cn_place_judge(r->place, &file->entry, &is_unchanged);
-        if (err == CN_OK && !is_unchanged)
-            err = cn_place_make_link(r->place, &file->entry);
-    }
+    else if (err == CN_OK && !file->there.is_same)
+        err = cn_place_make_link(r->place, &file->entry);
     if (err != CN_OK)
         cn_judging_failed(r, index, err, errno);
-    else if (is_unchanged)
-        cn_judging_over(r, index, CN_TRANSFER_UNCHANGED);
+    else if (file->there.is_same)
+        cn_judging_unchanged(r, index);
     else
-        verified(r, file);
+        verified(r, index);
+}
+
+void cn_judging_unchanged(struct cn_receiving *r, uint32_t index)
+{
+    struct cn_receiving_file *file = cn_receiving_file_at(r, index);
+    enum cn_err err = cn_place_align(r->place, &file->entry, &file->there);
+
+    if (err != CN_OK)
+        cn_receiving_problem(r, file->entry.name, err, errno);
+    cn_judging_over(r, index, CN_TRANSFER_UNCHANGED);
 }
 
 void cn_judging_differs(struct cn_receiving *r, uint32_t index)
 {
     struct cn_receiving_file *file = cn_receiving_file_at(r, index);
 
-    file->has_differed = true;
     r->done -= file->counted;
     file->counted = 0;
+    cn_content_wipe(&file->content);
     cn_receiving_set_state(r, file, CN_RECEIVING_TOLD);
+    if (r->again_count++ == 0)
+        r->again_first = index;
+    else
+        cn_receiving_file_at(r, r->again_last)->next_again = index;
+    r->again_last = index;
+}
+
+static void judge_again(struct cn_receiving *r)
+{
+    const uint32_t index = r->again_first;
+
+    r->again_first = cn_receiving_file_at(r, index)->next_again;
+    r->again_count--;
     judge_file(r, index);
 }
 
@@ -384,9 +412,14 @@ void cn_judging_process(struct cn_receiving *r)
         r->is_checking = false;
         check_end(r, r->checking_index);
     }
-    while (r->is_decided && !r->finished && !r->is_checking && r->judged < r->told &&
-           r->large_count < LARGE_COUNT_MAX)
-        judge(r, r->judged++);
+    while (!r->finished && !r->is_checking && r->large_count < LARGE_COUNT_MAX) {
+        if (r->again_count > 0)
+            judge_again(r);
+        else if (r->is_decided && r->judged < r->told)
+            judge(r, r->judged++);
+        else
+            return;
+    }
 }
 
 /* --- storing -------------------------------------------------------------------------------- */
@@ -399,7 +432,7 @@ void cn_judging_verified(struct cn_receiving *r, uint32_t index)
     if (err != CN_OK)
         cn_judging_failed(r, index, err, errno);
     else
-        verified(r, file);
+        verified(r, index);
 }
 
 int cn_judging_timeout_ms(const struct cn_receiving *r)
@@ -407,7 +440,7 @@ int cn_judging_timeout_ms(const struct cn_receiving *r)
     const bool idle = r->coming_count == 0;
     uint64_t until_ms, now_ms;
 
-    if (r->verified_count == 0)
+    if (r->verified_count == 0 || r->batch.is_busy)
         return -1;
     if (r->verified_count >= STORE_COUNT || r->verified_size >= STORE_SIZE ||
         (idle && r->ended && r->judged == r->told) ||
@@ -418,47 +451,99 @@ int cn_judging_timeout_ms(const struct cn_receiving *r)
     return until_ms > now_ms ? (int)(until_ms - now_ms) : 0;
 }
 
-static void stored(struct cn_receiving *r, uint32_t index, enum cn_err place_err, int place_error)
+static void batch_wait(struct cn_job *job)
 {
-    struct cn_receiving_file *file = cn_receiving_file_at(r, index);
-    enum cn_err err = file->part ? file->part->err : place_err;
+    struct cn_batch *batch = (struct cn_batch *)job;
 
-    if (err != CN_OK)
-        cn_judging_failed(r, index, err, file->part ? file->part->error : place_error);
-    else
-        cn_judging_over(r, index, CN_TRANSFER_STORED);
+    cn_storing_wait(&batch->storing);
+    batch->has_waited = true;
 }
 
-void cn_judging_store(struct cn_receiving *r, bool at_once)
+/* All that is verified becomes the batch. */
+static void batch_begin(struct cn_receiving *r)
 {
-    struct cn_part **parts;
-    enum cn_err err = CN_OK;
-    size_t count = 0;
-    int error = 0;
+    struct cn_batch *batch = &r->batch;
+    size_t part_count = 0;
 
-    if (r->verified_count == 0 || (!at_once && cn_judging_timeout_ms(r) != 0))
-        return;
-    parts = calloc(r->verified_count, sizeof(struct cn_part *));
-    if (!parts) {
-        cn_receiving_break(r, CN_E_MEMORY);
-        return;
-    }
-    for (uint32_t i = r->first; i < r->told; i++) {
-        struct cn_receiving_file *file = cn_receiving_file_at(r, i);
+    for (uint32_t i = 0; i < r->verified_count; i++) {
+        struct cn_receiving_file *file = cn_receiving_file_at(r, r->verified[i]);
 
-        if (file->state == CN_RECEIVING_VERIFIED && file->part)
-            parts[count++] = file->part;
+        batch->index[i] = r->verified[i];
+        if (file->part)
+            batch->parts[part_count++] = file->part;
     }
-    if (count > 0)
-        cn_part_store(r->place, parts, count);
-    else
-        err = cn_place_sync(r->place);
-    error = errno;
-    free(parts);
-    for (uint32_t i = r->first; i < r->told; i++) {
-        if (cn_receiving_file_at(r, i)->state == CN_RECEIVING_VERIFIED)
-            stored(r, i, err, error);
-    }
+    batch->count = r->verified_count;
+    batch->job.run = batch_wait;
+    batch->is_busy = true;
     r->verified_count = 0;
     r->verified_size = 0;
+    cn_storing_begin(&batch->storing, r->place, batch->parts, part_count);
+}
+
+static void batch_end(struct cn_receiving *r)
+{
+    struct cn_batch *batch = &r->batch;
+
+    cn_storing_end(&batch->storing);
+    batch->is_busy = false;
+    for (uint32_t i = 0; i < batch->count; i++) {
+        struct cn_receiving_file *file = cn_receiving_file_at(r, batch->index[i]);
+        enum cn_err err = file->part ? file->part->err : batch->storing.err;
+
+        if (err != CN_OK)
+            cn_judging_failed(r, batch->index[i], err,
+                              file->part ? file->part->error : batch->storing.error);
+        else
+            cn_judging_over(r, batch->index[i], CN_TRANSFER_STORED);
+    }
+}
+
+/* It has waited; true: it has to wait once more. */
+static bool batch_advance(struct cn_receiving *r)
+{
+    struct cn_batch *batch = &r->batch;
+
+    if (batch->storing.is_named) {
+        batch_end(r);
+        return false;
+    }
+    cn_storing_name(&batch->storing);
+    return true;
+}
+
+static void batch_submit(struct cn_receiving *r)
+{
+    r->batch.job.is_done = false;
+    r->batch.has_waited = false;
+    cn_jobs_submit(r->jobs, &r->batch.job);
+}
+
+void cn_judging_store(struct cn_receiving *r)
+{
+    if (r->batch.is_busy && r->batch.job.is_done && batch_advance(r))
+        batch_submit(r);
+    if (r->batch.is_busy || cn_judging_timeout_ms(r) != 0)
+        return;
+    batch_begin(r);
+    batch_submit(r);
+}
+
+static void batch_finish(struct cn_receiving *r)
+{
+    do {
+        if (!r->batch.has_waited)
+            batch_wait(&r->batch.job);
+        r->batch.has_waited = false;
+    } while (batch_advance(r));
+}
+
+void cn_judging_store_all(struct cn_receiving *r)
+{
+    if (r->batch.is_busy)
+        batch_finish(r);
+    if (r->verified_count == 0)
+        return;
+    batch_begin(r);
+    r->batch.has_waited = false;
+    batch_finish(r);
 }

@@ -9,11 +9,11 @@
 
 #include "beneath.h"
 
-/* Whether it is what the journal says, and as long. */
+/* Whether it is what the journal says. */
 static bool fits(const struct stat *st, const struct cn_journal *journal)
 {
     return S_ISREG(st->st_mode) && st->st_ino == journal->inode && st->st_dev == journal->device &&
-           st->st_uid == geteuid() && (uint64_t)st->st_size >= journal->written;
+           st->st_uid == geteuid();
 }
 
 static enum cn_err check_and_lock(int parent, const struct cn_journal *journal, int fd)
@@ -33,7 +33,8 @@ static enum cn_err check_and_lock(int parent, const struct cn_journal *journal, 
     return CN_OK;
 }
 
-enum cn_err cn_leftover_open(int parent, const struct cn_journal *journal, int *fd)
+/* As cn_leftover_open, however long it is. */
+static enum cn_err part_open(int parent, const struct cn_journal *journal, int *fd)
 {
     int opened = openat(parent, journal->temporary, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
     enum cn_err err;
@@ -50,6 +51,18 @@ enum cn_err cn_leftover_open(int parent, const struct cn_journal *journal, int *
     close(opened);
     errno = saved;
     return err;
+}
+
+enum cn_err cn_leftover_open(int parent, const struct cn_journal *journal, int *fd)
+{
+    enum cn_err err = part_open(parent, journal, fd);
+    struct stat st;
+
+    if (err != CN_OK || (fstat(*fd, &st) == 0 && (uint64_t)st.st_size >= journal->written))
+        return err;
+    close(*fd);
+    *fd = -1;
+    return CN_E_TRUNCATED;
 }
 
 /* The directory that the part is in; -1: it is not there. */
@@ -74,7 +87,7 @@ enum cn_leftover_state cn_leftover_state(const struct cn_journal *journal)
     int fd = -1;
 
     if (parent >= 0) {
-        err = cn_leftover_open(parent, journal, &fd);
+        err = part_open(parent, journal, &fd);
         close(parent);
     }
     if (fd >= 0)
@@ -92,7 +105,7 @@ enum cn_err cn_leftover_remove(const struct cn_journals *journals, const struct 
     int saved;
 
     if (parent >= 0) {
-        err = cn_leftover_open(parent, journal, &fd);
+        err = part_open(parent, journal, &fd);
         if (err == CN_OK && unlinkat(parent, journal->temporary, 0) != 0)
             err = CN_E_SYSTEM;
         saved = errno;

@@ -11,7 +11,8 @@ enum cn_leftover_state {
 };
 
 /* Open and lock the part that journal is of, in the directory parent; *fd is the caller's.
- * CN_E_ABSENT: none is there that fits; CN_E_SYSTEM, errno EBUSY: a process is receiving it. */
+ * CN_E_ABSENT: none is there that fits; CN_E_TRUNCATED: it is shorter than it was; CN_E_SYSTEM,
+ * errno EBUSY: a process is receiving it. */
 CN_MUST_USE enum cn_err cn_leftover_open(int parent, const struct cn_journal *journal, int *fd);
 enum cn_leftover_state cn_leftover_state(const struct cn_journal *journal);
 /* Remove the part and its journal. CN_E_SYSTEM, errno EBUSY: a process is receiving it. */

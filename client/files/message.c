@@ -9,7 +9,7 @@
 
 /* --- the control stream --------------------------------------------------------------------- */
 
-enum { ENTRY_FIXED_SIZE = 4 + 1 + 4 + 8 + 8 + 4 + 8 + 2 };
+enum { ENTRY_FIXED_SIZE = 4 + 1 + 4 + 8 + 8 + 8 + 4 + 8 + 2 };
 
 size_t cn_message_entry_size(const struct cn_entry *entry)
 {
@@ -41,6 +41,7 @@ static void entry_encode(const struct cn_message *m, struct cn_writer *w)
     cn_writer_u8(w, (uint8_t)e->type);
     cn_writer_u32be(w, e->mode);
     cn_writer_u64be(w, e->size);
+    cn_writer_u64be(w, e->filled);
     cn_writer_u64be(w, (uint64_t)e->mtime_s);
     cn_writer_u32be(w, e->mtime_ns);
     cn_writer_u64be(w, e->identity);
@@ -107,6 +108,14 @@ static bool item_decode(struct cn_message *m, struct cn_reader *r)
     return text_decode(r, r->left, m->item.name, sizeof m->item.name) && m->item.name[0];
 }
 
+/* Of a file. */
+static bool size_makes_sense(const struct cn_entry *entry)
+{
+    if (entry->size == CN_MESSAGE_SIZE_UNKNOWN)
+        return entry->filled == 0;
+    return entry->size <= CN_MESSAGE_SIZE_MAX && entry->filled <= entry->size;
+}
+
 /* Whether the name may be made is not judged here: that is refused, not an offence. */
 static bool entry_decode(struct cn_message *m, struct cn_reader *r)
 {
@@ -118,6 +127,7 @@ static bool entry_decode(struct cn_message *m, struct cn_reader *r)
         return false;
     e->entry.mode = cn_reader_u32be(r) & 0777;
     e->entry.size = cn_reader_u64be(r);
+    e->entry.filled = cn_reader_u64be(r);
     e->entry.mtime_s = (int64_t)cn_reader_u64be(r);
     e->entry.mtime_ns = cn_reader_u32be(r);
     e->entry.identity = cn_reader_u64be(r);
@@ -130,9 +140,9 @@ static bool entry_decode(struct cn_message *m, struct cn_reader *r)
     if (e->entry.type == CN_ENTRY_LINK)
         e->entry.target = e->target;
     if (e->entry.type != CN_ENTRY_FILE)
-        return e->entry.size == 0 && (e->entry.type == CN_ENTRY_LINK) == (e->entry.target_size > 0);
-    return e->entry.target_size == 0 &&
-           (e->entry.size <= CN_MESSAGE_SIZE_MAX || e->entry.size == CN_MESSAGE_SIZE_UNKNOWN);
+        return e->entry.size == 0 && e->entry.filled == 0 &&
+               (e->entry.type == CN_ENTRY_LINK) == (e->entry.target_size > 0);
+    return e->entry.target_size == 0 && size_makes_sense(&e->entry);
 }
 
 static bool end_decode(struct cn_message *m, struct cn_reader *r)

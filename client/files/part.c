@@ -7,14 +7,14 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "leftover.h"
 
 enum {
     WRITE_OUT_SIZE =
-        8 * 1024 * 1024, /* octets: so much is on its way to the disk before it is synced */
-    ALONE_COUNT = 4      /* up to so many parts are synced one by one */
+        8 * 1024 * 1024 /* octets: so much is on its way to the disk before it is synced */
 };
 
 void cn_part_init(struct cn_part *part)
@@ -45,11 +45,42 @@ static bool is_of(const struct cn_journal *j, const struct cn_entry *entry)
 
 /* --- beginning ------------------------------------------------------------------------------ */
 
+static bool is_no_room(int error)
+{
+    return error == ENOSPC || error == EDQUOT || error == EFBIG;
+}
+
+/* Find out now whether the disk holds what is to come. Where there are holes nothing is reserved:
+ * that would fill them; and where that is not supported writing will tell. */
+static enum cn_err room_take(struct cn_part *part)
+{
+    const struct cn_entry *entry = part->entry;
+    const uint64_t left = entry->size - part->written;
+    uint64_t wanted, has;
+    struct statvfs fs;
+    struct stat st;
+
+    if (entry->filled == entry->size && left > 0) {
+        part->reserved =
+            fallocate(part->fd, FALLOC_FL_KEEP_SIZE, (off_t)part->written, (off_t)left) == 0;
+        if (part->reserved || is_no_room(errno))
+            return part->reserved ? CN_OK : CN_E_SYSTEM;
+    }
+    if (fstat(part->fd, &st) != 0 || fstatvfs(part->fd, &fs) != 0)
+        return CN_E_SYSTEM;
+    has = (uint64_t)st.st_blocks * 512;
+    wanted = entry->filled > has ? entry->filled - has : 0;
+    if ((uint64_t)fs.f_bavail * fs.f_frsize >= wanted)
+        return CN_OK;
+    errno = ENOSPC;
+    return CN_E_SYSTEM;
+}
+
 static enum cn_err part_create(struct cn_part *part, int parent)
 {
     struct stat st;
 
-    cn_temporary_name(part->place->next_temporary++, part->temporary);
+    cn_place_temporary(part->place, part->entry, part->temporary);
     part->fd =
         openat(parent, part->temporary, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (part->fd < 0) {
@@ -63,10 +94,7 @@ static enum cn_err part_create(struct cn_part *part, int parent)
         return CN_E_SYSTEM;
     part->device = st.st_dev;
     part->inode = st.st_ino;
-    /* finds out now whether the disk holds it; where that is not supported, writing will */
-    part->reserved = fallocate(part->fd, FALLOC_FL_KEEP_SIZE, 0, (off_t)part->entry->size) == 0;
-    return part->reserved || (errno != ENOSPC && errno != EDQUOT && errno != EFBIG) ? CN_OK
-                                                                                    : CN_E_SYSTEM;
+    return room_take(part);
 }
 
 /* Go on with what is there of an earlier run. CN_E_ABSENT: nothing is, any more. */
@@ -80,13 +108,14 @@ static enum cn_err part_continue(struct cn_part *part, int parent)
     err = cn_journal_load(journals, &j);
     if (err != CN_OK)
         return CN_E_ABSENT;
-    if (!is_of(&j, part->entry)) {
+    if (is_of(&j, part->entry))
+        err = cn_leftover_open(parent, &j, &part->fd);
+    else
+        err = CN_E_ABSENT;
+    if (err == CN_E_ABSENT || err == CN_E_TRUNCATED) {
         err = cn_leftover_remove(journals, &j);
         return err == CN_E_SYSTEM && errno == EBUSY ? err : CN_E_ABSENT;
     }
-    err = cn_leftover_open(parent, &j, &part->fd);
-    if (err == CN_E_ABSENT)
-        cn_journal_remove(journals, &j);
     if (err != CN_OK)
         return err;
     part->has_journal = true;
@@ -94,8 +123,9 @@ static enum cn_err part_continue(struct cn_part *part, int parent)
     part->inode = j.inode;
     part->written = part->noted = j.written;
     memcpy(part->temporary, j.temporary, sizeof part->temporary);
-    part->reserved = true; /* it may be */
-    return ftruncate(part->fd, (off_t)j.written) == 0 ? CN_OK : CN_E_SYSTEM;
+    if (ftruncate(part->fd, (off_t)j.written) != 0) /* what was reserved goes back */
+        return CN_E_SYSTEM;
+    return room_take(part);
 }
 
 enum cn_err cn_part_open(struct cn_part *part, struct cn_place *place, const struct cn_entry *entry)
@@ -115,7 +145,7 @@ enum cn_err cn_part_open(struct cn_part *part, struct cn_place *place, const str
         err = part_create(part, parent);
     if (err != CN_OK) {
         saved = errno;
-        cn_part_close(part, false);
+        cn_part_close(part, true); /* what is there of an earlier run stays */
         errno = saved;
     }
     return err;
@@ -267,95 +297,12 @@ enum cn_err cn_part_seal(struct cn_part *part)
     return CN_OK;
 }
 
-static void outcome_set(struct cn_part *part, enum cn_err err)
+void cn_part_stored(struct cn_part *part)
 {
-    part->err = err;
-    part->error = err == CN_OK ? 0 : errno;
-}
-
-/* One part, whatever file system it is on. */
-static bool part_sync(const struct cn_part *part, int parent)
-{
-    int fd = part->fd;
-    bool good;
-    int saved;
-
-    if (fd < 0)
-        fd = openat(parent, part->temporary, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-    good = fd >= 0 && fsync(fd) == 0;
-    saved = errno;
-    if (fd >= 0 && fd != part->fd)
-        close(fd);
-    errno = saved;
-    return good;
-}
-
-/* The directory that a part is in; *is_elsewhere: on another file system than the place. */
-static int parent_find(const struct cn_part *part, bool *is_elsewhere)
-{
-    const struct cn_entry *entry = part->entry;
-    struct cn_parents *parents = &part->place->parents;
-    size_t last = cn_entry_last_part(entry->name, entry->name_size);
-    uint64_t device = parents->root_device;
-    int parent = cn_parents_open(parents, entry->name, last > 0 ? last - 1 : 0, &device);
-
-    *is_elsewhere = device != parents->root_device;
-    return parent;
-}
-
-/* Sync it, unless all of its file system has been, and give it its name. */
-static void part_name(struct cn_part *part, bool is_synced)
-{
-    const struct cn_entry *entry = part->entry;
-    bool is_elsewhere;
-    int parent = parent_find(part, &is_elsewhere);
-    enum cn_err err = CN_E_SYSTEM;
-
-    if (parent >= 0 && ((is_synced && !is_elsewhere) || part_sync(part, parent)))
-        err = cn_place_name(part->place, parent, part->temporary,
-                            entry->name + cn_entry_last_part(entry->name, entry->name_size),
-                            part->stored);
-    if (err == CN_OK)
-        part->temporary[0] = '\0';
-    else
-        part->stored[0] = '\0';
-    outcome_set(part, err);
-}
-
-/* The name that it got is on disk. */
-static void name_sync(struct cn_part *part, bool is_synced)
-{
-    bool is_elsewhere;
-    int parent = parent_find(part, &is_elsewhere);
-
-    if (is_synced && !is_elsewhere)
-        return;
-    /* EINVAL: a file system that syncs no directories */
-    if (parent < 0 || (fsync(parent) != 0 && errno != EINVAL))
-        outcome_set(part, CN_E_SYSTEM);
-}
-
-void cn_part_store(struct cn_place *place, struct cn_part *const *parts, size_t count)
-{
-    bool together = count > ALONE_COUNT && syncfs(place->parents.root) == 0;
-    bool was_dirty = place->is_dirty;
-
-    cn_parents_forget(&place->parents);
-    for (size_t i = 0; i < count; i++)
-        part_name(parts[i], together);
-    if (together || was_dirty)
-        together = cn_place_sync(place) == CN_OK;
-    for (size_t i = 0; i < count; i++) {
-        if (parts[i]->err != CN_OK)
-            continue;
-        name_sync(parts[i], together);
-        if (parts[i]->err == CN_OK)
-            journal_forget(parts[i]);
-        fd_close(parts[i]);
-    }
-    if (count > 0)
-        place->is_dirty = false;
-    cn_parents_forget(&place->parents);
+    if (part->err == CN_OK)
+        journal_forget(part);
+    if (part->err == CN_OK || !part->is_large)
+        fd_close(part);
 }
 
 /* Leave what can go on. False: it cannot. */
@@ -364,15 +311,17 @@ static bool part_keep(struct cn_part *part)
     if (!can_go_on(part) || part->fd < 0)
         return false;
     (void)fchmod(part->fd, 0600); /* what was sealed could not be opened for writing again */
+    part->reserved = part->reserved && ftruncate(part->fd, (off_t)part->written) != 0;
     progress_note(part);
     return part->has_journal && part->noted > 0;
 }
 
-void cn_part_close(struct cn_part *part, bool keep)
+uint64_t cn_part_close(struct cn_part *part, bool keep)
 {
     int saved = errno;
+    bool kept = part->temporary[0] && keep && part_keep(part);
 
-    if (part->temporary[0] && !(keep && part_keep(part))) {
+    if (part->temporary[0] && !kept) {
         int parent = cn_place_parent(part->place, part->entry, NULL);
 
         if (parent >= 0)
@@ -382,4 +331,5 @@ void cn_part_close(struct cn_part *part, bool keep)
     part->temporary[0] = '\0';
     fd_close(part);
     errno = saved;
+    return kept ? part->noted : 0;
 }

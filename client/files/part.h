@@ -27,7 +27,7 @@ struct cn_part {
     const struct cn_entry *entry; /* borrowed until cn_part_close, and its name */
     int fd;           /* readable, for who verifies it; -1 once sealed (large: stored) */
     uint64_t written; /* octets, from the first on; holes, too */
-    enum cn_err err;  /* of cn_part_store: CN_OK is on disk under its name */
+    enum cn_err err;  /* of storing it: CN_OK is on disk under its name */
     int error;        /* its errno */
     char stored[CN_ENTRY_PART_SIZE_MAX + 1]; /* the last part of the name it got, once stored */
 
@@ -61,13 +61,10 @@ void cn_part_checkpoint(struct cn_part *part, int64_t now_ms);
 /* It is whole and verified: permissions and time as offered; fd is closed. CN_E_TRUNCATED: it is
  * not; CN_E_SYSTEM (errno). */
 CN_MUST_USE enum cn_err cn_part_seal(struct cn_part *part);
-/* Sync sealed parts, give them their names, sync those; each one's outcome is in its err and error.
- * CN_E_EXISTS: the name has been taken meanwhile. One call costs two waits for the disk, whatever
- * the count: a thousand small files together are well spent, or a second's. The directories and
- * links made before are on disk then, too. */
-void cn_part_store(struct cn_place *place, struct cn_part *const *parts, size_t count);
+/* For storing.c: it has got its name, or as err says it has not. */
+void cn_part_stored(struct cn_part *part);
 /* What has got its name stays. Else it is removed; keep: unless it can go on in a later run, for
- * which it is synced and noted once more. */
-void cn_part_close(struct cn_part *part, bool keep);
+ * which it is synced and noted once more. How many octets are kept so. */
+uint64_t cn_part_close(struct cn_part *part, bool keep);
 
 #endif

@@ -8,18 +8,24 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "beneath.h"
 #include "file.h"
 #include "temporary.h"
 
-enum {
-    ROOM_SIZE = 1024 * 1024, /* octets: for smaller files nobody asks whether there is room */
-    MADE_NAMES_SIZE_MAX = 64 * 1024 * 1024,
-    NUMBER_MAX = 999
-};
+enum { MADE_NAMES_SIZE_MAX = 64 * 1024 * 1024 };
+
+static enum cn_err trail_begin(struct cn_place *place)
+{
+    const struct cn_place_options *options = &place->options;
+    const struct cn_trail_head head = { options->partner, place->path, place->next_temporary };
+
+    if (!options->journals)
+        return CN_OK;
+    cn_trail_sweep(options->journals, options->partner, place->path);
+    return cn_trail_begin(&place->trail, options->journals, &head);
+}
 
 enum cn_err cn_place_open(struct cn_place **place, const char *path,
                           const struct cn_place_options *options)
@@ -40,7 +46,11 @@ enum cn_err cn_place_open(struct cn_place **place, const char *path,
     made->path = realpath(path, NULL);
     err = cn_random_fill(options->random, (uint8_t *)&made->next_temporary,
                          sizeof made->next_temporary);
-    if (err == CN_OK && (!made->path || cn_parents_init(&made->parents, root) != 0))
+    if (err == CN_OK && !made->path)
+        err = CN_E_SYSTEM;
+    if (err == CN_OK)
+        err = trail_begin(made);
+    if (err == CN_OK && cn_parents_init(&made->parents, root) != 0)
         err = CN_E_SYSTEM;
     if (err == CN_OK) {
         *place = made;
@@ -48,6 +58,7 @@ enum cn_err cn_place_open(struct cn_place **place, const char *path,
     }
     saved = errno;
     close(root);
+    cn_trail_end(made->trail);
     free(made->path);
     free(made);
     errno = saved;
@@ -58,6 +69,7 @@ void cn_place_close(struct cn_place *place)
 {
     if (!place)
         return;
+    cn_trail_end(place->trail);
     cn_parents_wipe(&place->parents);
     cn_arena_wipe(&place->arena);
     tdestroy(place->stored, free);
@@ -161,21 +173,56 @@ static bool is_same_link(int parent, const char *last, const struct cn_entry *en
            memcmp(target, entry->target, entry->target_size) == 0;
 }
 
+static void there_set(struct cn_there *there, const struct stat *st)
+{
+    there->mtime = st->st_mtim;
+    there->mode = st->st_mode;
+}
+
+/* Whether st, of name in parent, is the entry. */
+static bool is_same(struct cn_place *place, int parent, const char *name,
+                    const struct cn_entry *entry, const struct stat *st)
+{
+    if (entry->type == CN_ENTRY_FILE)
+        return S_ISREG(st->st_mode) && (uint64_t)st->st_size == entry->size &&
+               times_agree(place, st, entry);
+    return S_ISLNK(st->st_mode) && is_same_link(parent, name, entry);
+}
+
+/* Whether an earlier call, to which the name was taken as well, gave it a number. */
+static void copy_find(struct cn_place *place, int parent, const char *last,
+                      const struct cn_entry *entry, struct cn_there *there)
+{
+    char name[CN_ENTRY_PART_SIZE_MAX + 1];
+    struct stat st;
+
+    for (unsigned number = 1; number <= CN_PLACE_NUMBER_MAX && !there->is_same; number++) {
+        cn_entry_numbered(last, number, name);
+        if (fstatat(parent, name, &st, AT_SYMLINK_NOFOLLOW) != 0)
+            return;
+        if (!is_same(place, parent, name, entry, &st))
+            continue;
+        *there = (struct cn_there) { .is_same = true, .number = number };
+        there_set(there, &st);
+    }
+}
+
 /* What is there already. */
 static enum cn_err judge_existing(struct cn_place *place, int parent, const char *last,
                                   const struct cn_entry *entry, const struct stat *st,
-                                  bool *is_unchanged)
+                                  struct cn_there *there)
 {
     enum cn_place_policy policy = place->options.policy;
 
-    if (entry->type == CN_ENTRY_DIRECTORY)
-        return S_ISDIR(st->st_mode) ? CN_OK : CN_E_EXISTS;
-    if (entry->type == CN_ENTRY_FILE && S_ISREG(st->st_mode) &&
-        (uint64_t)st->st_size == entry->size && times_agree(place, st, entry))
-        *is_unchanged = true;
-    if (entry->type == CN_ENTRY_LINK && S_ISLNK(st->st_mode) && is_same_link(parent, last, entry))
-        *is_unchanged = true;
-    if (*is_unchanged || policy == CN_PLACE_RENAME)
+    if (entry->type == CN_ENTRY_DIRECTORY) {
+        there->is_same = S_ISDIR(st->st_mode);
+        return there->is_same ? CN_OK : CN_E_EXISTS;
+    }
+    there->is_same = is_same(place, parent, last, entry, st);
+    there_set(there, st);
+    if (!there->is_same && policy == CN_PLACE_RENAME)
+        copy_find(place, parent, last, entry, there);
+    if (there->is_same || policy == CN_PLACE_RENAME)
         return CN_OK;
     if (policy == CN_PLACE_OVERWRITE && (S_ISREG(st->st_mode) || S_ISLNK(st->st_mode)) &&
         !stored_has(place, st))
@@ -183,22 +230,14 @@ static enum cn_err judge_existing(struct cn_place *place, int parent, const char
     return CN_E_EXISTS;
 }
 
-static bool has_room(int parent, uint64_t size)
-{
-    struct statvfs fs;
-
-    if (size < ROOM_SIZE || fstatvfs(parent, &fs) != 0)
-        return true; /* writing will tell */
-    return (uint64_t)fs.f_bavail * fs.f_frsize >= size;
-}
-
-enum cn_err cn_place_judge(struct cn_place *place, const struct cn_entry *entry, bool *is_unchanged)
+enum cn_err cn_place_judge(struct cn_place *place, const struct cn_entry *entry,
+                           struct cn_there *there)
 {
     const char *last;
     struct stat st;
     int parent;
 
-    *is_unchanged = false;
+    *there = (struct cn_there) { 0 };
     if (!cn_entry_valid(entry))
         return CN_E_FORMAT;
     parent = cn_place_parent(place, entry, &last);
@@ -206,19 +245,112 @@ enum cn_err cn_place_judge(struct cn_place *place, const struct cn_entry *entry,
         return CN_E_NAME;
     if (parent < 0)
         return CN_E_SYSTEM;
-    if (fstatat(parent, last, &st, AT_SYMLINK_NOFOLLOW) == 0) {
-        enum cn_err err = judge_existing(place, parent, last, entry, &st, is_unchanged);
+    if (fstatat(parent, last, &st, AT_SYMLINK_NOFOLLOW) == 0)
+        return judge_existing(place, parent, last, entry, &st, there);
+    return errno == ENOENT ? CN_OK : CN_E_SYSTEM;
+}
 
-        if (err != CN_OK || *is_unchanged)
-            return err;
-    } else if (errno != ENOENT) {
-        return CN_E_SYSTEM;
+/* --- what is there and the same ------------------------------------------------------------- */
+
+/* Open what has the name of the entry, or that name with a number. -1 and errno. */
+static int there_open(struct cn_place *place, const struct cn_entry *entry, unsigned number,
+                      struct stat *st)
+{
+    char name[CN_ENTRY_PART_SIZE_MAX + 1];
+    const char *last;
+    int parent = cn_place_parent(place, entry, &last);
+    int fd;
+
+    if (parent < 0)
+        return -1;
+    if (number > 0)
+        cn_entry_numbered(last, number, name);
+    fd = openat(parent, number > 0 ? name : last,
+                O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0 || fstat(fd, st) == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
+enum cn_err cn_place_look(struct cn_place *place, const struct cn_entry *entry,
+                          struct cn_there *there, int *fd)
+{
+    struct stat st;
+    int opened = there_open(place, entry, there->number, &st);
+
+    if (opened < 0)
+        return errno == ENOENT                    ? CN_E_ABSENT
+               : errno == ELOOP || errno == ENXIO ? CN_E_KIND
+                                                  : CN_E_SYSTEM;
+    if (!S_ISREG(st.st_mode) || (uint64_t)st.st_size != entry->size) {
+        close(opened);
+        return CN_E_KIND;
     }
-    if (!has_room(parent, entry->size)) {
-        errno = ENOSPC;
-        return CN_E_SYSTEM;
-    }
+    there_set(there, &st);
+    *fd = opened;
     return CN_OK;
+}
+
+/* Unless what is there may be replaced, a partner opens nothing of ours to others. */
+static mode_t mode_wanted(const struct cn_place *place, const struct cn_entry *entry, mode_t is)
+{
+    const mode_t others = place->options.policy == CN_PLACE_OVERWRITE ? 0077 : is & 0077;
+
+    return (is & 07000) | (entry->mode & (0700 | others));
+}
+
+static bool link_align(struct cn_place *place, const struct cn_entry *entry, unsigned number,
+                       const struct timespec times[2])
+{
+    char name[CN_ENTRY_PART_SIZE_MAX + 1];
+    const char *last;
+    int parent = cn_place_parent(place, entry, &last);
+
+    if (number > 0)
+        cn_entry_numbered(last, number, name);
+    return parent >= 0 &&
+           utimensat(parent, number > 0 ? name : last, times, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static bool file_align(struct cn_place *place, const struct cn_entry *entry,
+                       const struct cn_there *there, const struct timespec times[2])
+{
+    struct stat st;
+    int fd = there_open(place, entry, there->number, &st);
+    bool good = fd >= 0;
+    int saved;
+
+    if (good && S_ISREG(st.st_mode) && (uint64_t)st.st_size == entry->size &&
+        st.st_mtim.tv_sec == there->mtime.tv_sec && st.st_mtim.tv_nsec == there->mtime.tv_nsec)
+        good = fchmod(fd, mode_wanted(place, entry, st.st_mode) & 07777) == 0 &&
+               futimens(fd, times) == 0;
+    saved = errno;
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    return good;
+}
+
+enum cn_err cn_place_align(struct cn_place *place, const struct cn_entry *entry,
+                           const struct cn_there *there)
+{
+    const struct timespec times[2] = { { 0, UTIME_OMIT },
+                                       { (time_t)entry->mtime_s, (long)entry->mtime_ns } };
+    const struct stat st = { .st_mtim = there->mtime };
+    const bool is_link = entry->type == CN_ENTRY_LINK;
+
+    if (entry->type == CN_ENTRY_DIRECTORY) /* see cn_place_finish */
+        return CN_OK;
+    if (times_agree(place, &st, entry) &&
+        (is_link || mode_wanted(place, entry, there->mode) == (there->mode & 07777)))
+        return CN_OK;
+    place->is_dirty = true;
+    if (is_link ? link_align(place, entry, there->number, times)
+                : file_align(place, entry, there, times))
+        return CN_OK;
+    /* somebody else's, or gone; and not every file system keeps the time of a link */
+    return errno == EPERM || errno == EACCES || errno == ENOENT || is_link ? CN_OK : CN_E_SYSTEM;
 }
 
 /* --- names ---------------------------------------------------------------------------------- */
@@ -228,11 +360,20 @@ static enum cn_err name_err(void)
     return errno == EEXIST || errno == EISDIR ? CN_E_EXISTS : CN_E_SYSTEM;
 }
 
+void cn_place_temporary(struct cn_place *place, const struct cn_entry *entry,
+                        char name[CN_TEMPORARY_NAME_SIZE])
+{
+    size_t last = cn_entry_last_part(entry->name, entry->name_size);
+
+    cn_temporary_name(place->next_temporary++, name);
+    cn_trail_note(place->trail, entry->name, last > 0 ? last - 1 : 0);
+}
+
 /* Under the first number that is free. */
 static enum cn_err name_numbered(int parent, const char *temporary, const char *last,
                                  char stored[CN_ENTRY_PART_SIZE_MAX + 1])
 {
-    for (unsigned number = 1; number <= NUMBER_MAX; number++) {
+    for (unsigned number = 1; number <= CN_PLACE_NUMBER_MAX; number++) {
         cn_entry_numbered(last, number, stored);
         if (cn_file_rename_new(parent, temporary, stored) == 0)
             return CN_OK;
@@ -321,8 +462,8 @@ static enum cn_err made_add(struct cn_place *place, const struct cn_entry *entry
 
 enum cn_err cn_place_make_directory(struct cn_place *place, const struct cn_entry *entry)
 {
-    bool is_unchanged;
-    enum cn_err err = cn_place_judge(place, entry, &is_unchanged);
+    struct cn_there there;
+    enum cn_err err = cn_place_judge(place, entry, &there);
     bool is_new = false;
     const char *last;
     struct stat st;
@@ -401,14 +542,14 @@ enum cn_err cn_place_make_link(struct cn_place *place, const struct cn_entry *en
                                        { (time_t)entry->mtime_s, (long)entry->mtime_ns } };
     char temporary[CN_TEMPORARY_NAME_SIZE];
     char stored[CN_ENTRY_PART_SIZE_MAX + 1];
-    bool is_unchanged;
-    enum cn_err err = cn_place_judge(place, entry, &is_unchanged);
+    struct cn_there there;
+    enum cn_err err = cn_place_judge(place, entry, &there);
     const char *last;
     int parent, saved;
 
-    if (err != CN_OK || is_unchanged)
+    if (err != CN_OK || there.is_same)
         return err;
-    cn_temporary_name(place->next_temporary++, temporary);
+    cn_place_temporary(place, entry, temporary);
     parent = cn_place_parent(place, entry, &last);
     if (parent < 0 || symlinkat(entry->target, parent, temporary) != 0)
         return CN_E_SYSTEM;

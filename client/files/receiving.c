@@ -94,8 +94,7 @@ static enum cn_err place_open(struct cn_receiving *r, const char *path)
                                         .partner = r->contact };
     enum cn_err err = CN_E_SYSTEM;
 
-    r->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (r->directory >= 0 && faccessat(r->directory, ".", W_OK, 0) == 0) {
+    if (access(path, W_OK) == 0) {
         err = cn_journals_open(&r->journals, r->home);
         options.journals = r->journals;
         if (err == CN_OK)
@@ -115,11 +114,13 @@ enum cn_err cn_receiving_open(struct cn_receiving **receiving, struct cn_home *h
     r->home = home;
     r->conflict = options->conflict;
     r->is_decided = !options->ask;
-    r->directory = -1;
     r->contact = strdup(options->contact);
     r->files = calloc(CN_WINDOW_COUNT_MAX, sizeof *r->files);
     r->due = calloc(CN_WINDOW_COUNT_MAX, sizeof *r->due);
-    if (r->contact && r->files && r->due)
+    r->verified = calloc(CN_WINDOW_COUNT_MAX, sizeof *r->verified);
+    r->batch.index = calloc(CN_WINDOW_COUNT_MAX, sizeof *r->batch.index);
+    r->batch.parts = calloc(CN_WINDOW_COUNT_MAX, sizeof(struct cn_part *));
+    if (r->contact && r->files && r->due && r->verified && r->batch.index && r->batch.parts)
         err = place_open(r, options->directory ? options->directory : ".");
     if (err != CN_OK) {
         cn_receiving_free(r);
@@ -138,15 +139,15 @@ static void tree_finish(struct cn_receiving *r)
         cn_receiving_problem(r, ".", CN_E_SYSTEM, errno);
 }
 
-/* The call is over; what has come whole is stored, the rest kept for another time. */
+/* What has come whole is stored, the rest kept for another time. */
 static void files_end(struct cn_receiving *r)
 {
-    cn_judging_store(r, true);
-    for (uint32_t i = r->first; i < r->told; i++) {
-        struct cn_receiving_file *file = cn_receiving_file_at(r, i);
+    cn_judging_store_all(r);
+    for (; r->first < r->told; r->first++) {
+        struct cn_receiving_file *file = cn_receiving_file_at(r, r->first);
 
         if (file->part) {
-            cn_part_close(file->part, file->state != CN_RECEIVING_OVER || file->keeps);
+            r->kept += cn_part_close(file->part, file->state != CN_RECEIVING_OVER || file->keeps);
             free(file->part);
         }
         cn_judging_check_drop(file);
@@ -156,28 +157,38 @@ static void files_end(struct cn_receiving *r)
     tree_finish(r); /* as far as it came */
 }
 
+uint64_t cn_receiving_end(struct cn_receiving *receiving)
+{
+    struct cn_receiving *r = receiving;
+
+    atomic_store(&r->cancelled, true);
+    cn_jobs_stop(r->jobs);
+    r->jobs = NULL;
+    r->finished = true;
+    if (r->place)
+        files_end(r);
+    return r->kept;
+}
+
 void cn_receiving_free(struct cn_receiving *receiving)
 {
     struct cn_receiving *r = receiving;
 
     if (!r)
         return;
-    atomic_store(&r->cancelled, true);
-    cn_jobs_stop(r->jobs);
-    r->finished = true;
-    if (r->place)
-        files_end(r);
+    (void)cn_receiving_end(r);
     cn_arriving_wipe(r);
     cn_happenings_wipe(&r->happenings);
     cn_place_close(r->place);
     cn_journals_close(r->journals);
-    if (r->directory >= 0)
-        close(r->directory);
     free(r->contact);
     free(r->items);
     free(r->items_left);
     free(r->files);
     free(r->due);
+    free(r->verified);
+    free(r->batch.index);
+    free(r->batch.parts);
     if (r->is_guest)
         cn_guest_leave(streams_of(r));
     free(r);
@@ -219,6 +230,7 @@ static bool take_item(struct cn_receiving *r)
     if (!r->offered || r->item_count == items_expected(r))
         return false;
     r->items[r->item_count] = r->items_left[r->item_count] = r->message.item;
+    r->has_unknown |= r->message.item.size == CN_MESSAGE_SIZE_UNKNOWN;
     r->item_count++;
     offered(r);
     return true;
@@ -537,7 +549,9 @@ void cn_receiving_process(struct cn_receiving *receiving)
     if (!r->finished)
         cn_arriving_process(r);
     if (!r->finished)
-        cn_judging_store(r, false);
+        cn_judging_process(r); /* what has just turned out to be another */
+    if (!r->finished)
+        cn_judging_store(r);
     if (!r->finished && r->happenings.lost)
         cn_receiving_break(r, CN_E_MEMORY);
     err = r->finished ? CN_OK : cut_err(r);
@@ -558,7 +572,7 @@ static enum cn_transfer_wait waits_for(const struct cn_receiving *r)
 {
     if (r->offered && !r->is_decided)
         return CN_TRANSFER_WAITS_CONSENT;
-    if (r->arriving.writer.is_busy || r->is_checking)
+    if (r->arriving.writer.is_busy || r->is_checking || r->batch.is_busy)
         return CN_TRANSFER_WAITS_DISK;
     return r->coming_count > 0 ? CN_TRANSFER_WAITS_LINE : CN_TRANSFER_WAITS_PARTNER;
 }
@@ -572,12 +586,12 @@ void cn_receiving_progress(const struct cn_receiving *receiving,
         .entry_count =
             (uint64_t)r->offer.file_count + r->offer.directory_count + r->offer.link_count,
         .over_count = r->over_count,
-        .size = r->offer.size,
+        .size = r->has_unknown ? UINT64_MAX : r->offer.size,
         .done = r->done,
         .moved = r->arriving.moved,
         .file = r->arriving.current[0] ? r->arriving.current : NULL,
         .file_size = r->arriving.current_size,
-        .file_done = r->arriving.at,
+        .file_done = r->arriving.current_at,
         .wait = waits_for(r),
     };
 }

@@ -16,8 +16,10 @@
 #include "happening.h"
 #include "jobs.h"
 #include "part.h"
+#include "place.h"
+#include "storing.h"
 
-enum { CN_RECEIVING_THREAD_COUNT = 3 };
+enum { CN_RECEIVING_THREAD_COUNT = 4 }; /* one of them may wait for the disk */
 
 enum cn_receiving_state {
     CN_RECEIVING_TOLD,       /* to be judged */
@@ -42,6 +44,18 @@ struct cn_checking {
     enum cn_err err; /* CN_E_TRUNCATED: there are fewer */
 };
 
+/* What is verified and gets its names, while the rest goes on; the disk is waited for on a worker's
+ * thread. */
+struct cn_batch {
+    struct cn_job job; /* first */
+    struct cn_storing storing;
+    uint32_t *index;        /* of its entries; CN_WINDOW_COUNT_MAX of them */
+    struct cn_part **parts; /* of those that are files; the same */
+    uint32_t count;
+    bool is_busy;
+    bool has_waited; /* the worker's: what it was to wait for is over */
+};
+
 /* An entry whose result the sender does not have yet. */
 struct cn_receiving_file {
     enum cn_receiving_state state;
@@ -53,8 +67,11 @@ struct cn_receiving_file {
     bool is_large;     /* its part is open from the time that it is accepted */
     bool is_due;       /* in the queue of what is to be said */
     bool result_told;
-    bool has_differed; /* compared with what is there: it is another */
-    bool keeps;        /* its part, for another time */
+    bool keeps;             /* its part, for another time */
+    struct cn_there there;  /* what is there already; number: what is compared now */
+    unsigned next_compared; /* the number that is to be looked at after that */
+    unsigned compare_count; /* of what has turned out to be another */
+    uint32_t next_again;    /* the index of who is to be judged anew after it */
     enum cn_accept_how how;
     uint64_t have_size;
     uint8_t have_sum[CN_SHA256_SIZE];
@@ -72,7 +89,6 @@ struct cn_receiving {
     bool is_guest;        /* the call is a talk's */
     char *contact;
     enum cn_receiving_conflict conflict;
-    int directory; /* to look at what is there */
     struct cn_journals *journals;
     struct cn_place *place;
     struct cn_jobs *jobs;
@@ -89,6 +105,7 @@ struct cn_receiving {
     struct cn_message_offer offer;
     struct cn_message_item *items; /* as many as there are */
     uint32_t item_count;           /* told so far */
+    bool has_unknown;              /* an item without known size is among them */
     struct cn_message_offer left;  /* of the offer, what no entry has been told of yet */
     struct cn_message_item *items_left;
     uint32_t told; /* entries */
@@ -100,16 +117,20 @@ struct cn_receiving {
     uint32_t *due;                   /* the same: what there is something to say of */
     uint32_t due_first, due_count;
 
-    unsigned large_count;    /* parts of large files that are open */
-    bool is_checking;        /* one at a time */
-    uint32_t checking_index; /* that one */
-    uint32_t coming_count;   /* files that are accepted and neither verified nor over */
+    unsigned large_count;                          /* parts of large files that are open */
+    uint32_t again_first, again_last, again_count; /* which are to be judged anew */
+    bool is_checking;                              /* one at a time */
+    uint32_t checking_index;                       /* that one */
+    uint32_t coming_count; /* files that are accepted and neither verified nor over */
+    uint32_t *verified;    /* CN_WINDOW_COUNT_MAX of them, in the order in which they became so */
     uint32_t verified_count;
+    struct cn_batch batch;
     uint64_t verified_size;
     uint64_t verified_since_ms;
     uint32_t over_count;
     uint64_t done; /* octets, see cn_transfer_progress */
     bool tree_finished;
+    uint64_t kept; /* octets, of files that go on another time */
     bool finished; /* or broken */
     struct cn_arriving arriving;
 };
@@ -135,15 +156,20 @@ void cn_receiving_set_state(struct cn_receiving *r, struct cn_receiving_file *fi
 
 /* Judge what has been told, as far as it can be done now. */
 void cn_judging_process(struct cn_receiving *r);
-/* Store what is verified, if there is enough of it or it is time. */
-void cn_judging_store(struct cn_receiving *r, bool at_once);
+/* Store what is verified, if there is enough of it or it is time, and go on with what is being
+ * stored. */
+void cn_judging_store(struct cn_receiving *r);
+/* All that is verified, here and now: the workers have stopped. */
+void cn_judging_store_all(struct cn_receiving *r);
 /* Milliseconds until cn_judging_store is due; -1: never. */
 int cn_judging_timeout_ms(const struct cn_receiving *r);
 /* It is over: the outcome is to be said. Its part goes as soon as no block of it is in hand. */
 void cn_judging_over(struct cn_receiving *r, uint32_t index, enum cn_transfer_outcome outcome);
 /* err, and errno if it is CN_E_SYSTEM, of keeping a file: tells its user, and over. */
 void cn_judging_failed(struct cn_receiving *r, uint32_t index, enum cn_err err, int system_error);
-/* The sender says that it is not what is there: decide anew. */
+/* What is there already is the same: over. */
+void cn_judging_unchanged(struct cn_receiving *r, uint32_t index);
+/* The sender says that it is not what is there: it will be judged anew. */
 void cn_judging_differs(struct cn_receiving *r, uint32_t index);
 /* Open its part, if it is not. False: it is over. */
 bool cn_judging_open(struct cn_receiving *r, uint32_t index);

@@ -586,16 +586,16 @@ void cn_sending_progress(const struct cn_sending *sending, struct cn_transfer_pr
 {
     const struct cn_sending *s = sending;
     struct cn_stream_progress p = { 0 };
-    const uint64_t at = s->feeding.file.at;
+    const uint64_t at = s->feeding.current_at;
     uint64_t on_its_way;
 
     if (s->feeding.stream)
         cn_stream_progress(s->feeding.stream, &p);
-    on_its_way = p.written - p.received;
+    on_its_way = p.written - p.received + cn_feeding_unsaid(s);
     *progress = (struct cn_transfer_progress) {
         .entry_count = s->count,
         .over_count = s->over_count,
-        .size = s->offer.size,
+        .size = s->input_name ? UINT64_MAX : s->offer.size,
         .done = s->done - (on_its_way < s->done ? on_its_way : s->done),
         .moved = s->feeding.moved - (on_its_way < s->feeding.moved ? on_its_way : s->feeding.moved),
         .file = s->feeding.current[0] ? s->feeding.current : NULL,

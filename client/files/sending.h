@@ -77,7 +77,7 @@ struct cn_feeding {
     size_t left;
     uint64_t moved;                           /* octets of files */
     char current[CN_ENTRY_NAME_SIZE_MAX + 1]; /* the name of the last that was begun */
-    uint64_t current_size;
+    uint64_t current_size, current_at;
 };
 
 struct cn_sending {
@@ -142,6 +142,8 @@ void cn_sending_count(struct cn_sending *s, struct cn_sending_file *file, uint64
 CN_MUST_USE enum cn_err cn_feeding_begin(struct cn_sending *s);
 /* Read ahead, and put on the stream what there is room for. */
 void cn_feeding_process(struct cn_sending *s);
+/* Octets that are said, and that the stream has not taken yet. */
+uint64_t cn_feeding_unsaid(const struct cn_sending *s);
 /* Whether a block is being read that the stream could take. */
 bool cn_feeding_waits_for_source(const struct cn_sending *s);
 /* The receiver wants no more of a file that is READING. */

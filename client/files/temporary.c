@@ -1,6 +1,7 @@
 #include "temporary.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -21,4 +22,15 @@ bool cn_temporary_is(const char *part, size_t size)
 
     return size == begin + DIGIT_COUNT + end && strncasecmp(part, BEGIN, begin) == 0 &&
            strncasecmp(part + size - end, END, end) == 0;
+}
+
+bool cn_temporary_number(const char *name, uint64_t *number)
+{
+    char again[CN_TEMPORARY_NAME_SIZE];
+
+    if (!cn_temporary_is(name, strlen(name)))
+        return false;
+    *number = strtoull(name + sizeof BEGIN - 1, NULL, 16);
+    cn_temporary_name(*number, again);
+    return strcmp(name, again) == 0;
 }

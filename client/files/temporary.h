@@ -15,5 +15,7 @@ enum { CN_TEMPORARY_NAME_SIZE = 33 }; /* with its NUL */
 void cn_temporary_name(uint64_t number, char out[CN_TEMPORARY_NAME_SIZE]);
 /* Whether part[0..size) is one, or looks much like one: in any case of letters. */
 bool cn_temporary_is(const char *part, size_t size);
+/* Whether name is just what cn_temporary_name makes, and of which number. */
+bool cn_temporary_number(const char *name, uint64_t *number);
 
 #endif

@@ -19,9 +19,10 @@
 struct node {
     const char *name; /* its last part; of a link, the target comes after its NUL */
     uint64_t size;    /* of a link: of its target */
+    uint64_t filled;  /* of these, what is no hole */
     uint64_t device, inode;
-    int64_t mtime_s;
-    uint32_t mtime_ns;
+    int64_t mtime_s, ctime_s;
+    uint32_t mtime_ns, ctime_ns;
     uint32_t parent;
     uint16_t mode;
     uint8_t type; /* enum cn_entry_type */
@@ -223,16 +224,28 @@ static bool is_readable(int directory, const char *name, mode_t mode)
            faccessat(directory, name, R_OK, AT_EACCESS | AT_SYMLINK_NOFOLLOW) == 0;
 }
 
+static uint64_t filled_of(const struct stat *st)
+{
+    const uint64_t held = (uint64_t)st->st_blocks * 512;
+
+    if (!S_ISREG(st->st_mode))
+        return 0;
+    return held < (uint64_t)st->st_size ? held : (uint64_t)st->st_size;
+}
+
 /* List name in directory. CN_E_KIND, CN_E_SYSTEM: it cannot be sent. */
 static enum cn_err node_take(struct cn_walk *walk, int directory, const char *name,
                              const struct stat *st, uint32_t parent)
 {
     struct node node = {
         .size = S_ISREG(st->st_mode) ? (uint64_t)st->st_size : 0,
+        .filled = filled_of(st),
         .device = st->st_dev,
         .inode = st->st_ino,
         .mtime_s = st->st_mtim.tv_sec,
         .mtime_ns = (uint32_t)st->st_mtim.tv_nsec,
+        .ctime_s = st->st_ctim.tv_sec,
+        .ctime_ns = (uint32_t)st->st_ctim.tv_nsec,
         .parent = parent,
         .mode = st->st_mode & 0777,
         .type = type_of(st->st_mode),
@@ -620,6 +633,7 @@ void cn_walk_entry(const struct cn_walk *walk, uint32_t index, struct cn_entry *
         .type = (enum cn_entry_type)node->type,
         .mode = node->mode,
         .size = is_link ? 0 : node->size,
+        .filled = node->filled,
         .mtime_s = node->mtime_s,
         .mtime_ns = node->mtime_ns,
         .identity = node->type == CN_ENTRY_FILE ? identity_of(node) : 0,
@@ -645,6 +659,7 @@ bool cn_walk_is_same(const struct cn_walk *walk, uint32_t index, int fd)
 
     return fstat(fd, &st) == 0 && S_ISREG(st.st_mode) && (uint64_t)st.st_size == node->size &&
            st.st_mtim.tv_sec == node->mtime_s && (uint32_t)st.st_mtim.tv_nsec == node->mtime_ns &&
+           st.st_ctim.tv_sec == node->ctime_s && (uint32_t)st.st_ctim.tv_nsec == node->ctime_ns &&
            st.st_ino == node->inode && st.st_dev == node->device;
 }
 

@@ -9,7 +9,7 @@
  * octets, all of it before anything that is further down; a directory before what is in it. So the
  * files of one directory stand together, and opening them looks it up once.
  *
- * Memory: 64 octets an entry, and the last part of its name (and its target). Descriptors: two,
+ * Memory: 72 octets an entry, and the last part of its name (and its target). Descriptors: two,
  * whatever the depth, besides those that cn_walk_open gives away. */
 #ifndef CN_WALK_H
 #define CN_WALK_H
@@ -55,9 +55,10 @@ void cn_walk_entry(const struct cn_walk *walk, uint32_t index, struct cn_entry *
 /* As the user would write it, cut to size - 1 octets; for messages. */
 void cn_walk_path(const struct cn_walk *walk, uint32_t index, char *out, size_t size);
 /* Open a file for reading; *fd is the caller's. No link leads elsewhere, whatever has been changed.
- * CN_E_SYSTEM, errno ESTALE: it is not what was listed any more (file, size, time). */
+ * CN_E_SYSTEM, errno ESTALE: it is not what was listed any more (file, size, times). */
 CN_MUST_USE enum cn_err cn_walk_open(struct cn_walk *walk, uint32_t index, int *fd);
-/* Whether what fd is open on still is as it was listed: to be asked after the last octet, too. */
+/* Whether what fd is open on still is as it was listed, and nobody has written to it since, not
+ * even with the time set back: to be asked while it is read, and after the last octet. */
 bool cn_walk_is_same(const struct cn_walk *walk, uint32_t index, int fd);
 
 #endif

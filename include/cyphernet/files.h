@@ -105,9 +105,9 @@ struct cn_transfer_event {
 struct cn_transfer_progress {
     uint64_t entry_count; /* of files, directories and links, as was offered */
     uint64_t over_count;  /* of these */
-    uint64_t size;        /* octets of all files, as was offered */
+    uint64_t size;        /* octets of all files, as was offered; UINT64_MAX: one's are not known */
     uint64_t done;        /* of these: over there, there before, or not to come */
-    uint64_t moved;       /* octets of files that have gone over the line */
+    uint64_t moved;       /* octets of files that have gone over the line; without holes */
     uint64_t file_size;   /* of the file under way; UINT64_MAX: unknown */
     uint64_t file_done;
     const char *file; /* its path, or NULL; valid until the next use of the transfer */
@@ -174,8 +174,12 @@ CN_API CN_MUST_USE enum cn_err cn_receiving_begin(struct cn_receiving *receiving
  * CN_TRANSFER_STREAM_KIND: hand it that event next. */
 CN_API CN_MUST_USE enum cn_err cn_receiving_join(struct cn_receiving *receiving,
                                                  struct cn_call *call);
-/* What is whole and verified is stored, what is not is kept for the next time; then all is freed.
- * NULL is fine. */
+/* Nothing more comes: what is whole and verified is stored, and what has come of others is kept for
+ * the next time, as far as it can go on then: so many octets. Of what is stored there are events
+ * yet; besides these, its progress and to free it nothing is left to do. Again, it says the same.
+ */
+CN_API uint64_t cn_receiving_end(struct cn_receiving *receiving);
+/* After cn_receiving_end, if that was not called. NULL is fine. */
 CN_API void cn_receiving_free(struct cn_receiving *receiving);
 CN_API size_t cn_receiving_descriptors(const struct cn_receiving *receiving,
                                        struct pollfd *descriptors, size_t max);

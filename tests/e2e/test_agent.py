@@ -291,9 +291,9 @@ def test_a_talk_that_nobody_takes_is_missed_and_the_partner_told(world):
 
 
 def test_who_hangs_up_before_he_is_answered_is_missed_too(world):
-    waiting(world, world.bob, "[ann]\ntalk = hold\n")
+    running = waiting(world, world.bob, "[ann]\ntalk = hold\n")
     talking = world.start(world.ann, "talk", "bob", stdin=b"are you there?\n")
-    talking.says("connected with bob")
+    running.says("ann calls for a talk")
     talking.stop()
     came_of(world.bob, "talk", "missed")
 
@@ -459,7 +459,8 @@ def test_a_signal_ends_it_well(world):
 def test_a_signal_ends_its_calls(world):
     running = waiting(world, world.bob, "[ann]\npipe = cat\n")
     piping = world.start(world.ann, "pipe", "bob", stdin=subprocess.PIPE)
-    piping.says("connected with bob")
+    say(piping, b"x")
+    hears(piping, b"x")
     running.signal(signal.SIGTERM)
     running.end(0)
     piping.end(5)

@@ -49,7 +49,8 @@ def told(*entries, ends=None, items=None):
 
 
 def entry(name, size, index=0, kind=FILE, mode=0o644, nanoseconds=0, target=b""):
-    return message(ENTRY, struct.pack(">IBIQqIQH", index, kind, mode, size, 1, nanoseconds, 7, len(name)) + name + target)
+    filled = 0 if size == UNKNOWN else size
+    return message(ENTRY, struct.pack(">IBIQQqIQH", index, kind, mode, size, filled, 1, nanoseconds, 7, len(name)) + name + target)
 
 
 def end(count=1):

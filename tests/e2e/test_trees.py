@@ -1,17 +1,21 @@
 """Whole trees: directories, links, holes, standard input, what is left out; and what is there already is not sent again."""
 
+import base64
 import contextlib
+import fcntl
 import json
 import os
 import random
 import re
 import signal
 import stat
+import struct
 import subprocess
+import termios
 
 import pytest
 
-from ctl_helper import BUILD
+from ctl_helper import BUILD, preload
 from live import until
 
 MIB = 1 << 20
@@ -214,12 +218,15 @@ def test_standard_input_that_waits_is_given_up_on(world, target):
     assert os.listdir(target) == []
 
 
-@pytest.mark.parametrize("words, code, said", [(["-", "-"], 2, "once only"), (["-", "--name", "a/b"], 1, "no name"),
-                                               (["x", "-", "--name=x"], 1, "the same name")])
+@pytest.mark.parametrize("words, code, said", [
+    (["-", "-"], 2, "once only"), (["x", "-", "--name=x"], 1, "the same name"), (["x", "--name=y"], 2, "which is '-'"),
+    *((["-", f"--name={name}"], 2, "--name wants the name of a file") for name in ("a/b", "", ".", "..", "x" * 256))])
 def test_misuse_of_standard_input(world, source, words, code, said):
     make(source, {b"x": b"x"})
-    done = world.ann.run("send", "bob", *words, cwd=source)
+    done = world.ann.run("send", "bob", *words, "--json", cwd=source)
     assert done.returncode == code and said in done.stderr, done.stderr
+    assert json.loads(done.stdout) == {"v": 1, "event": "failed", "contact": "bob", "code": code,
+                                       "reason": "usage" if code == 2 else "failed"}
 
 
 # --- compression
@@ -293,10 +300,48 @@ def test_conflicts(world, source, target, words, ends, left):
 
 @pytest.mark.parametrize("words", [["--on-conflict", "perhaps"], ["--on-conflict=skip", "--overwrite"], ["--on-conflict="]])
 def test_no_such_conflict(world, words):
-    assert "--on-conflict wants" in world.bob.bad(2, "receive", "ann", *words)
+    done = world.bob.run("receive", "ann", *words, "--json")
+    assert done.returncode == 2 and "--on-conflict wants" in done.stderr
+    assert json.loads(done.stdout)["reason"] == "usage"
+
+
+def test_a_copy_is_made_once(world, source, target):
+    """Whether the time is the same or only the content: what an earlier run has renamed is there already."""
+    make(source, {b"d/x": b"new", b"d/large": noise(2 * MIB), b"d/l": "x"})
+    make(target, {b"d/x": b"old", b"d/large": noise(2 * MIB, 2), b"d/l": "y", b"d/x (1)": b"odd"})
+    transfer(world, [source / "d"], target, "--on-conflict=rename")
+    copies = {"l", "l (1)", "large", "large (1)", "x", "x (1)", "x (2)"}
+    assert set(os.listdir(target / "d")) == copies
+    for number in range(3):
+        if number > 0:
+            set_times(source)
+        said, heard = transfer(world, [source / "d"], target, "--on-conflict=rename")
+        assert set(os.listdir(target / "d")) == copies
+        assert "d/x: there already, as d/x (2)" in heard and "d/large: there already, as d/large (1)" in heard
+        assert "d/x: there already" in said
+    assert (target / "d/x (2)").stat().st_mtime_ns == (source / "d/x").stat().st_mtime_ns
+    assert (target / "d/x").read_bytes() == b"old"
+
+
+def test_what_is_there_gets_the_mode_and_time_of_its_source(world, source, target):
+    make(source, {b"d/closed": b"x", b"d/opened": b"x", b"d/l": "x", b"d/large": noise(2 * MIB)})
+    transfer(world, [source / "d"], target)
+    set_times(source)
+    os.chmod(source / "d/closed", 0o600)
+    os.chmod(source / "d/opened", 0o666)
+    transfer(world, [source / "d"], target)
+    modes = {name: mode for name, (_, mode, _, _) in tree(target).items()}
+    assert modes[b"d/closed"] == 0o600
+    assert modes[b"d/opened"] == 0o644, "nothing is opened to others where nothing may be overwritten"
+    transfer(world, [source / "d"], target, "--overwrite")
+    assert tree(target) == tree(source)
 
 
 # --- resuming
+
+
+def journals(person):
+    return list((person.home / "journals").glob("[0-9a-f]*"))
 
 
 def parts(target):
@@ -325,7 +370,7 @@ def test_interrupted_goes_on(slow, source, target, victim):
     assert float(re.search(r"goes on after ([0-9.]+) MB", said)[1]) > 6
     assert (target / "x").read_bytes() == content
     assert os.listdir(target) == ["x"]
-    assert list((slow.bob.home / "journals").iterdir()) == []
+    assert journals(slow.bob) == []
 
 
 def test_interrupted_in_a_tree_goes_on(slow, source, target):
@@ -345,7 +390,7 @@ def test_killed_goes_on_from_what_was_on_the_disk(slow, source, target):
     make(source, {b"x": content})
     taking = slow.start(slow.bob, "receive", "ann", "-d", target)
     giving = slow.start(slow.ann, "send", "bob", source / "x")
-    until(lambda: list((slow.bob.home / "journals").glob("[!.]*")), "it is noted")
+    until(lambda: journals(slow.bob), "it is noted")
     taking.signal(signal.SIGKILL)
     taking.end()
     giving.end(5)
@@ -374,8 +419,161 @@ def test_what_cannot_go_on_begins_anew(slow, source, target, what):
     said, _ = transfer(slow, [source / "x"], target)
     assert "goes on after" not in said
     assert (target / "x").read_bytes() == content
-    if what != "part cut": # which is not known to be ours any more
-        assert os.listdir(target) == ["x"]
+    assert os.listdir(target) == ["x"]
+
+
+def left(target):
+    return list(target.glob("**/.cyphernet-*"))
+
+
+def killed_over_parts(taking, target):
+    """Kill it when there is something that it has not given its name."""
+
+    def stopped():
+        if not left(target):
+            return False
+        taking.signal(signal.SIGSTOP)
+        if left(target):
+            return True
+        taking.signal(signal.SIGCONT)
+        return False
+
+    until(stopped, "there are parts")
+    taking.signal(signal.SIGKILL)
+    taking.end()
+
+
+def test_what_a_killed_receiver_left_is_removed_by_the_next(slow, source, target):
+    make(source, {b"d/%d/%d" % (number % 7, number): noise(3000, number) for number in range(4000)})
+    taking = slow.start(slow.bob, "receive", "ann", "-d", target)
+    giving = slow.start(slow.ann, "send", "bob", source / "d")
+    killed_over_parts(taking, target)
+    giving.end(5)
+    assert left(target)
+    trails = set((slow.bob.home / "journals").glob("trail-*"))
+    make(source, {b"y": b"y"})
+    transfer(slow, [source / "y"], target) # in another directory than they are
+    assert not left(target)
+    assert len(trails - set((slow.bob.home / "journals").glob("trail-*"))) == 1, "that of the call that was killed"
+    transfer(slow, [source / "d"], target)
+    assert not left(target)
+    (target / "y").unlink()
+    (source / "y").unlink()
+    assert tree(target) == tree(source)
+
+
+def test_what_another_receiver_has_under_way_stays(slow, source, target):
+    content = noise(30 * MIB)
+    make(source, {b"x": content, b"y": b"y"})
+    taking = slow.start(slow.bob, "receive", "ann", "-d", target)
+    giving = slow.start(slow.ann, "send", "bob", source / "x")
+    until(lambda: parts(target), "it has begun")
+    again = slow.start(slow.bob, "receive", "ann", "-d", target)
+    again.says("waiting for ann")
+    giving.end(0)
+    taking.end(0)
+    slow.start(slow.ann, "send", "bob", source / "y").end(0)
+    again.end(0)
+    assert (target / "x").read_bytes() == content and sorted(os.listdir(target)) == ["x", "y"]
+
+
+# --- what is said of what is left
+
+
+def test_who_was_interrupted_is_told_what_is_there(slow, source, target):
+    """Not what has been dealt with otherwise, and that it goes on only if something has been kept."""
+    make(source, {b"a": b"a", b"b": b"refused", b"z": noise(60 * MIB)})
+    make(target, {b"b": b"there"})
+    taking = slow.start(slow.bob, "receive", "ann", "-d", target)
+    giving = slow.start(slow.ann, "send", "bob", source / "a", source / "b", source / "z")
+    giving.says("sent a:")
+    until(lambda: any(part.stat().st_size >= 8 * MIB for part in parts(target)), "some of it is there")
+    taking.signal(signal.SIGTERM)
+    giving.end(5)
+    taking.end()
+    assert "1 of 3 are known to be there; the same command sends the rest" in giving.said()
+    assert re.search(r"1 of 3 are here, and [0-9.]+ MB of what was on its way; the same command goes on", taking.said())
+
+
+def test_of_standard_input_nothing_is_said_to_be_kept(world, target):
+    taking = world.start(world.bob, "receive", "ann", "-d", target)
+    giving = world.start(world.ann, "send", "bob", "-", stdin=subprocess.PIPE)
+    giving.says("connected")
+    giving.stdin.write(noise(3 * MIB))
+    giving.stdin.flush()
+    until(lambda: parts(target), "it has begun")
+    taking.signal(signal.SIGTERM)
+    taking.end()
+    giving.end(5)
+    assert "0 of 1 are here; the same command receives the rest" in taking.said()
+    assert "0 of 1 are known to be there; the same command sends the rest, and standard input from its beginning" in giving.said()
+
+
+def events_of(running):
+    return [json.loads(line) for line in running.got().splitlines()]
+
+
+def test_problems_as_json(world, source, target):
+    make(source, {b"d/x": b"x", b"d/\xff": b"y"})
+    os.mkfifo(source / "d/\t\\pipe")
+    taking = world.start(world.bob, "receive", "ann", "-d", target, "--json")
+    giving = world.start(world.ann, "send", "bob", source / "d", "--json")
+    giving.end(1)
+    taking.end(0)
+    problem, *events = events_of(giving)
+    assert problem["event"] == "problem" and problem["reason"] == "special"
+    assert base64.b64decode(problem["path_base64"]) == os.fsencode(source) + b"/d/\t\\pipe"
+    for run in (events, events_of(taking)):
+        names = [event for event in run if event["event"] == "file"]
+        assert {base64.b64decode(event["name_base64"]) if "name_base64" in event else event["name"].encode()
+                for event in names} == {b"d", b"d/x", b"d/\xff"}
+        assert not any("name_base64" in event for event in names if event["name"] in ("d", "d/x"))
+
+
+def test_a_source_that_changes_is_told_as_json_and_soon(slow, source, target):
+    make(source, {b"x": noise(80 * MIB)})
+    taking = slow.start(slow.bob, "receive", "ann", "-d", target)
+    giving = slow.start(slow.ann, "send", "bob", source / "x", "--json")
+    until(lambda: parts(target), "it has begun")
+    os.chmod(source / "x", 0o600) # neither size nor time
+    giving.end(1)
+    taking.end(1)
+    events = events_of(giving)
+    (problem,) = [event for event in events if event["event"] == "problem"]
+    assert problem["reason"] == "changed" and problem["path"] == os.fspath(source / "x")
+    assert max((event["done"] for event in events if event["event"] == "progress"), default=0) < 50 * MIB
+    assert os.listdir(target) == []
+
+
+# --- progress
+
+
+def test_progress_never_goes_back(slow, source, target):
+    make(source, {b"d/a": noise(9 * MIB), b"d/b": bytes(range(256)) * 40000, b"d/c": b"", b"d/e": noise(12 * MIB)})
+    taking = slow.start(slow.bob, "receive", "ann", "-d", target, "--json")
+    giving = slow.start(slow.ann, "send", "bob", source / "d", "--json", "--compress")
+    giving.end(0)
+    taking.end(0)
+    for running in (giving, taking):
+        events = [event for event in events_of(running) if event["event"] == "progress"]
+        assert len(events) > 3
+        for key in ("all_done", "over"):
+            assert [event[key] for event in events] == sorted(event[key] for event in events)
+        assert len({event["all_total"] for event in events}) == 1
+        for name in {event["name"] for event in events}:
+            done = [event["done"] for event in events if event["name"] == name]
+            assert done == sorted(done)
+
+
+def test_a_total_that_is_not_known_is_not_said(slow, source, target):
+    make(source, {b"x": b"x"})
+    taking = slow.start(slow.bob, "receive", "ann", "-d", target, "--json")
+    giving = slow.start(slow.ann, "send", "bob", source / "x", "-", "--json", stdin=noise(20 * MIB))
+    giving.end(0)
+    taking.end(0)
+    for running in (giving, taking):
+        events = [event for event in events_of(running) if event["event"] == "progress"]
+        assert events and all(event["all_total"] is None for event in events)
 
 
 # --- consent
@@ -384,8 +582,9 @@ def test_what_cannot_go_on_begins_anew(slow, source, target, what):
 class Terminal:
     """A program whose standard input and error are a terminal."""
 
-    def __init__(self, person, *words):
+    def __init__(self, person, *words, columns=80):
         self.ours, theirs = os.openpty()
+        fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, columns, 0, 0))
         os.set_blocking(self.ours, False)
         env = {**os.environ, "CYPHERNET_HOME": str(person.home)}
         self.process = subprocess.Popen([BUILD / "cyphernet", *map(str, words)], env=env, stdin=theirs, stderr=theirs,
@@ -416,6 +615,31 @@ class Terminal:
 
 
 QUESTION = "Take all of it?"
+
+
+def frames(shown):
+    """What is drawn over and over, in lines; messages are lines of their own."""
+    return [re.sub(r"\x1b\[[AK]", "", line) for line in re.split(r"[\r\n]+", shown) if "cyphernet: " not in line]
+
+
+@pytest.mark.parametrize("columns, parts_of_it", [
+    (100, r"[a-z.]+ +\[=*>? *\] +\d+%  +[\d.]+ k?MB  +[\d.]+ .?B/s  (\d+:\d\d|--:--)"),
+    (50, r"[a-z.]+ +\d+%  +[\d.]+ k?MB  +[\d.]+ .?B/s  (\d+:\d\d|--:--)"),
+    (40, r"[a-z.]+ +\d+%  +[\d.]+ .?B/s  (\d+:\d\d|--:--)"),
+    (20, r"[a-z.]+ +\d+%"),
+    (6, r"\S* *\d+%?"),
+])
+def test_bars_fit_the_terminal(slow, source, target, columns, parts_of_it):
+    make(source, {b"holiday.tar": noise(24 * MIB), b"second": b"x"})
+    taking = slow.start(slow.bob, "receive", "ann", "-d", target)
+    giving = Terminal(slow.ann, "send", "bob", source / "holiday.tar", source / "second", columns=columns)
+    assert giving.end() == 0 and taking.end(0) == 0
+    lines = frames(giving.shown)
+    assert all(len(line) < columns for line in lines), lines
+    assert any(re.fullmatch(parts_of_it, line) for line in lines), lines
+    assert not re.search(r"\r\x1b\[K\r", giving.shown), "nothing is cleared but to be written anew"
+    percent = [int(line.split("%")[0].split()[-1]) for line in lines if "%" in line and "holiday" in line]
+    assert percent == sorted(percent)
 
 
 @pytest.mark.parametrize("answers, ends, left", [
@@ -476,11 +700,30 @@ def test_a_sender_whose_partner_decides_says_what_it_waits_for(world, source, ta
     taking = Terminal(world.bob, "receive", "ann", "-d", target)
     giving = world.start(world.ann, "send", "bob", source / "a", "--json")
     taking.says(QUESTION)
-    giving.says("nothing has moved for 3 s: waiting for the receiver to accept it")
+    giving.says("nothing moves: waiting for the receiver to accept it")
     until(lambda: b'"event":"stall","reason":"consent"' in giving.got(), "it is told")
     taking.answer("y\n")
     giving.end(0)
     assert taking.end() == 0
+
+
+def test_a_disk_that_is_slow_is_told_of_and_stops_nobody(world, source, target):
+    """Also when all has come, and what has come is stored."""
+    make(source, {b"a": b"a"})
+    (world.bob.home / "journals").mkdir(0o700, exist_ok=True)
+    slow = target.parent / "slow"
+    taking = world.start(world.bob, "receive", "ann", "-d", target, "--json",
+                         env={**preload("slow_disk.so", target.parent), "SLOW_DISK_FILE": str(slow)})
+    taking.says("waiting for ann")
+    slow.touch()
+    giving = world.start(world.ann, "send", "bob", source / "a")
+    taking.says("nothing moves: waiting for the disk here")
+    giving.says("nothing moves: waiting for the receiver's disk")
+    assert {"v": 1, "event": "stall", "reason": "disk"} in events_of(taking)
+    slow.unlink()
+    giving.end(0)
+    taking.end(0)
+    assert os.listdir(target) == ["a"]
 
 
 def test_what_is_offered_as_json(world, source, target):

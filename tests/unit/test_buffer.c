@@ -186,6 +186,25 @@ static void buffers_of_a_pool_share_its_limit(void **state)
     cn_buffer_wipe(&other);
 }
 
+static void the_last_of_a_pool_is_for_small_chunks(void **state)
+{
+    struct cn_buffer b;
+    size_t size;
+
+    (void)state;
+    /* of the size that would leave less than that to the last but one of 64 KiB */
+    cn_pool_init(&pool, &memory, 8 * BIG + 3 * CN_CHUNK_SIZE_MIN, 4 * CN_CHUNK_SIZE_MIN);
+    cn_buffer_init(&b, &pool);
+    while (pool.size_max - pool.used_size >= BIG)
+        assert_err(cn_buffer_append(&b, model, SMALL), CN_OK);
+    while (cn_buffer_reserve(&b, &size)) { /* to the last */
+        assert_true(size < 32 * 1024 || pool.size_max - pool.used_size >= 4 * CN_CHUNK_SIZE_MIN);
+        cn_buffer_commit(&b, size);
+    }
+    assert_true(pool.size_max - pool.used_size < CN_CHUNK_SIZE_MIN);
+    cn_buffer_wipe(&b);
+}
+
 static void an_empty_buffer_holds_no_chunk(void **state)
 {
     struct cn_buffer b;
@@ -356,6 +375,7 @@ int main(void)
         TEST(a_stream_that_says_little_holds_little),
         TEST(chunks_grow_with_the_flow_and_shrink_after_it),
         TEST(buffers_of_a_pool_share_its_limit),
+        TEST(the_last_of_a_pool_is_for_small_chunks),
         TEST(an_empty_buffer_holds_no_chunk),
         TEST(octets_that_never_passed_are_skipped),
         TEST(offsets_beyond_32_bits_are_kept),

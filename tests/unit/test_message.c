@@ -55,6 +55,10 @@ static void an_entry_comes_back(void **state)
     entry_give(CN_ENTRY_FILE, "x", NULL, CN_MESSAGE_SIZE_UNKNOWN);
     assert_int_equal(take(said()), CN_OK);
     assert_true(e->size == CN_MESSAGE_SIZE_UNKNOWN && !e->target);
+    entry_give(CN_ENTRY_FILE, "x", NULL, 12345);
+    given.entry.entry.filled = 4096;
+    assert_int_equal(take(said()), CN_OK);
+    assert_true(e->size == 12345 && e->filled == 4096);
 }
 
 static void the_longest_entry_fits(void **state)
@@ -96,6 +100,15 @@ static void entries_that_make_no_sense_are_refused(void **state)
     }
     entry_give(CN_ENTRY_FILE, "x", NULL, 1);
     given.entry.entry.mtime_ns = 1000000000;
+    assert_int_equal(take(said()), CN_E_FORMAT);
+    entry_give(CN_ENTRY_FILE, "x", NULL, 5); /* no more than there is can be filled */
+    given.entry.entry.filled = 6;
+    assert_int_equal(take(said()), CN_E_FORMAT);
+    entry_give(CN_ENTRY_FILE, "x", NULL, CN_MESSAGE_SIZE_UNKNOWN);
+    given.entry.entry.filled = 1;
+    assert_int_equal(take(said()), CN_E_FORMAT);
+    entry_give(CN_ENTRY_DIRECTORY, "x", NULL, 0);
+    given.entry.entry.filled = 1;
     assert_int_equal(take(said()), CN_E_FORMAT);
 }
 

@@ -36,6 +36,7 @@ static void counted_give(void *context, void *block, size_t size)
     struct counted *c = context;
 
     c->octets -= size;
+    memset(block, 0xa5, size); /* who looks at it still is found out */
     free(block);
 }
 
@@ -838,6 +839,44 @@ static bool told_writable(int end, const struct cn_stream *stream)
     return told;
 }
 
+static void writing_is_told_of_when_half_of_it_is_sent(void **state)
+{
+    const uint64_t half = CN_MUX_UNSENT_SIZE_MAX / 2;
+    struct cn_stream *s[2];
+    uint64_t left;
+
+    (void)state;
+    open_both(s);
+    open_wide(s);
+    fill_up(s[0]);
+    while (!told_writable(0, s[0]))
+        assert_true(pass(0));
+    left = s[0]->tx.end - s[0]->tx_sent;
+    assert_true(left < half && left + CN_RECORD_SIZE_MAX >= half);
+}
+
+static void a_window_lets_a_writer_go_on_before_anything_is_sent(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    fill_up(s[0]);
+    assert_false(told_writable(0, s[0]));
+    assert_err(say_offset(0, CN_FRAME_WINDOW, s[0]->id, WIDE), CN_OK);
+    assert_true(told_writable(0, s[0]));
+}
+
+static void who_is_reset_waits_for_no_room(void **state)
+{
+    struct cn_stream *stream = open_at(0);
+
+    (void)state;
+    fill_up(stream);
+    cn_stream_reset(stream, 0);
+    assert_false(cn_mux_has_event(&ends[0].mux));
+}
+
 static void writing_is_told_of_when_the_memory_of_the_call_comes_back(void **state)
 {
     static const struct cn_call_limits wide = { 16, UINT64_MAX, 0 };
@@ -955,6 +994,7 @@ static void a_window_comes_with_what_was_received(void **state)
     send_all(1);
     assert_true(ends[1].said.last_offset[CN_FRAME_WINDOW] == 5000 + WINDOW);
     assert_true(ends[1].said.last_offset[CN_FRAME_RECEIVED] == 5000);
+    assert_true(cn_mux_deadline_ms(&ends[1].mux) > now_ms + CN_MUX_RECEIVED_DELAY_MS);
 }
 
 static void durable_is_told_though_the_stream_is_forgotten(void **state)
@@ -1121,6 +1161,24 @@ static void a_tail_that_a_window_cuts_does_not_show_its_size(void **state)
         assert_int_equal(pass_full_records(0), 1);
         assert_int_equal(ends[0].said.count[CN_FRAME_FIN], 1);
     }
+}
+
+/* A line on which larger records have become possible since does not make its tail larger. */
+static void a_tail_is_padded_to_the_size_that_its_stream_has_filled(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    (void)write_zeros(s[0], WINDOW);
+    assert_true(pass(0));
+    assert_int_equal(ends[0].said.last_wire_size, 16384);
+    open_wide(s);
+    (void)write_zeros(s[0], 5000);
+    cn_stream_finish(s[0]);
+    assert_true(pass(0));
+    assert_int_equal(ends[0].said.count[CN_FRAME_FIN], 1);
+    assert_int_equal(ends[0].said.last_wire_size, 16384);
 }
 
 static void an_end_that_was_never_bulk_is_padded_as_everything_else(void **state)
@@ -1588,6 +1646,74 @@ static uint64_t passed(struct cn_stream *s[2], int rounds)
     return total;
 }
 
+static void those_who_say_little_at_a_time_do_not_starve_who_says_much(void **state)
+{
+    enum { CHATTY_COUNT = 4, ROUND_COUNT = 50 };
+    struct cn_stream *busy = open_at(0), *chatty[CHATTY_COUNT];
+    size_t heard = 0;
+
+    (void)state;
+    for (size_t i = 0; i < CHATTY_COUNT; i++)
+        chatty[i] = open_at(0);
+    pass_all();
+    for (int round = 0; round < ROUND_COUNT; round++) {
+        (void)write_zeros(busy, CN_CHUNK_SIZE_MAX);
+        for (size_t i = 0; i < CHATTY_COUNT; i++) /* together a record of 16384 */
+            (void)write_zeros(chatty[i], 4000);
+        ends[0].mux.flight.rate[0] = ends[0].mux.flight.rate[1] = 0; /* none is larger */
+        (void)pass(0);
+        heard += drain(stream_of(1, busy->id));
+        for (size_t i = 0; i < CHATTY_COUNT; i++)
+            (void)drain(stream_of(1, chatty[i]->id));
+        now_ms += CN_MUX_RECEIVED_DELAY_MS;
+        (void)pass(1);
+    }
+    assert_true(heard * 6 > ends[0].said.octets); /* an equal share, or nearly */
+}
+
+static void equals_take_turns_by_whole_records(void **state)
+{
+    enum { ROUND_COUNT = 20 };
+    struct cn_stream *s[2] = { open_at(0), open_at(0) };
+
+    (void)state;
+    pass_all();
+    line_is_fast(0);
+    for (int i = 0; i < 2; i++) {
+        s[i]->tx_limit = 4 * WIDE;
+        stream_of(1, s[i]->id)->rx_limit = 4 * WIDE;
+    }
+    ends[0].said.count[CN_FRAME_DATA] = 0;
+    for (int round = 0; round < ROUND_COUNT; round++) {
+        for (int i = 0; i < 2; i++)
+            fill_up(s[i]);
+        assert_true(pass(0));
+    }
+    /* one, and what is left of a turn or of a piece of memory */
+    assert_true(ends[0].said.count[CN_FRAME_DATA] <= 4 * ROUND_COUNT);
+}
+
+/* Not as many small pieces as it had when it was short. */
+static void what_waits_unread_in_a_large_window_is_held_in_large_pieces(void **state)
+{
+    struct cn_stream *s[2];
+    size_t left;
+
+    (void)state;
+    open_both(s);
+    line_is_fast(0);
+    assert_true(passed(s, 500) > 4 * WIDE);
+    assert_true(s[1]->rx_window >= 4 * WIDE);
+    left = ends[1].counted.left;
+    for (int i = 0; i < 100 && cn_buffer_size(&s[1]->rx) < 2 * WIDE; i++) {
+        (void)write_zeros(s[0], CN_CHUNK_SIZE_MAX);
+        (void)pass(0);
+        (void)pass(1);
+    }
+    assert_true(cn_buffer_size(&s[1]->rx) >= 2 * WIDE);
+    assert_true(left - ends[1].counted.left <= 2 * WIDE / (64 * 1024) + 8);
+}
+
 static void who_does_not_read_some_streams_stops_these_alone(void **state)
 {
     enum { UNREAD_COUNT = 999 };
@@ -1859,6 +1985,9 @@ int main(void)
         TEST(a_window_that_is_too_large_shrinks_when_others_may_need_it),
         TEST(streams_together_fill_a_large_record),
         TEST(writing_is_refused_while_much_is_unsent),
+        TEST(writing_is_told_of_when_half_of_it_is_sent),
+        TEST(a_window_lets_a_writer_go_on_before_anything_is_sent),
+        TEST(who_is_reset_waits_for_no_room),
         TEST(writing_is_told_of_when_the_memory_of_the_call_comes_back),
         TEST(a_reset_makes_room_for_others_to_write),
         TEST(acknowledgements_wait_10_ms_but_no_longer),
@@ -1872,6 +2001,7 @@ int main(void)
         TEST(the_last_record_of_bulk_is_padded_to_full_size),
         TEST(the_tail_of_bulk_does_not_show_its_size),
         TEST(a_tail_that_a_window_cuts_does_not_show_its_size),
+        TEST(a_tail_is_padded_to_the_size_that_its_stream_has_filled),
         TEST(an_end_that_was_never_bulk_is_padded_as_everything_else),
         TEST(close_waits_until_all_is_acknowledged),
         TEST(who_is_done_first_still_acknowledges_the_other),
@@ -1892,6 +2022,9 @@ int main(void)
         TEST(streams_are_found_among_those_that_came_and_went),
         TEST(a_thousand_streams_open_and_end_in_one_moment),
         TEST(one_busy_stream_does_not_starve_another),
+        TEST(those_who_say_little_at_a_time_do_not_starve_who_says_much),
+        TEST(equals_take_turns_by_whole_records),
+        TEST(what_waits_unread_in_a_large_window_is_held_in_large_pieces),
         TEST(who_does_not_read_some_streams_stops_these_alone),
         TEST(urgent_words_go_first_and_do_not_wait_for_the_line),
         TEST(pings_travel_without_data),

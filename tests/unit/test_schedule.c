@@ -99,6 +99,28 @@ static void who_is_alone_may_say_all_but_for_the_beginning(void **state)
     assert_true(cn_schedule_share(&schedule, first()) == QUANTUM);
 }
 
+static void of_several_none_may_say_all(void **state)
+{
+    (void)state;
+    for (size_t i = 0; i < 2; i++) {
+        cn_schedule_add(&schedule, &turns[i]);
+        (void)say(CN_TURN_FRESH_SIZE); /* of each: both are busy */
+    }
+    for (size_t i = 0; i < 2; i++)
+        assert_true(cn_schedule_share(&schedule, &turns[i]) == QUANTUM);
+    cn_schedule_add(&schedule, &turns[2]);
+    assert_true(cn_schedule_share(&schedule, &turns[2]) == CN_TURN_FRESH_SIZE);
+}
+
+static void who_has_said_all_where_nobody_else_is_has_no_turn(void **state)
+{
+    (void)state;
+    cn_schedule_add(&schedule, &turns[0]);
+    (void)say(100);
+    cn_schedule_emptied(&schedule, first());
+    assert_null(first());
+}
+
 static void who_was_quiet_goes_before_who_never_is(void **state)
 {
     (void)state;
@@ -124,6 +146,8 @@ int main(void)
         cmocka_unit_test_setup(priority_comes_first, begin),
         cmocka_unit_test_setup(equals_share_by_octets_whatever_the_size_of_their_pieces, begin),
         cmocka_unit_test_setup(who_is_alone_may_say_all_but_for_the_beginning, begin),
+        cmocka_unit_test_setup(of_several_none_may_say_all, begin),
+        cmocka_unit_test_setup(who_has_said_all_where_nobody_else_is_has_no_turn, begin),
         cmocka_unit_test_setup(who_was_quiet_goes_before_who_never_is, begin),
     };
 

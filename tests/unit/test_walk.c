@@ -394,6 +394,67 @@ static void what_has_changed_is_not_opened(void **state)
     assert_int_equal(fd, -1);
 }
 
+/* What is written with the time set back afterwards has been changed all the same. */
+static void a_change_behind_the_times_is_noticed(void **state)
+{
+    struct timespec times[2];
+    struct stat before, st;
+    int fd = -1;
+
+    (void)state;
+    make_file("a", "one");
+    make_file("b", "one");
+    assert_err(cn_walk_add(walk, at("a")), CN_OK);
+    assert_err(cn_walk_add(walk, at("b")), CN_OK);
+    assert_err(cn_walk_open(walk, index_of("a"), &fd), CN_OK);
+    assert_int_equal(fstat(fd, &before), 0);
+    times[0] = times[1] = before.st_mtim;
+    do { /* the file system's clock ticks slowly */
+        make_file("a", "two");
+        assert_int_equal(utimensat(AT_FDCWD, at("a"), times, 0), 0);
+        assert_int_equal(chmod(at("b"), 0600), 0);
+        assert_int_equal(fstat(fd, &st), 0);
+    } while (st.st_ctim.tv_sec == before.st_ctim.tv_sec &&
+             st.st_ctim.tv_nsec == before.st_ctim.tv_nsec);
+    assert_true(st.st_mtim.tv_nsec == times[1].tv_nsec && st.st_size == 3);
+    assert_false(cn_walk_is_same(walk, index_of("a"), fd));
+    close(fd);
+    assert_err(cn_walk_open(walk, index_of("b"), &fd), CN_E_SYSTEM);
+    assert_int_equal(errno, ESTALE);
+}
+
+static void of_a_file_it_is_known_how_much_is_no_hole(void **state)
+{
+    char name[CN_ENTRY_NAME_SIZE_MAX + 1];
+    static char text[64 * 1024];
+    struct cn_entry entry;
+    struct stat st;
+    int fd;
+
+    (void)state;
+    memset(text, 'x', sizeof text);
+    make_file("sparse", "");
+    make_file("full", "");
+    make_link("link", "nowhere");
+    fd = open(at("full"), O_WRONLY | O_CLOEXEC);
+    assert_int_equal(write(fd, text, sizeof text), sizeof text);
+    close(fd);
+    fd = open(at("sparse"), O_WRONLY | O_CLOEXEC);
+    assert_int_equal(ftruncate(fd, 100 * 1024 * 1024), 0);
+    assert_int_equal(pwrite(fd, text, sizeof text, 50 * 1024 * 1024), sizeof text);
+    assert_int_equal(fstat(fd, &st), 0);
+    close(fd);
+    for (size_t i = 0; i < 3; i++)
+        assert_err(cn_walk_add(walk, at((const char *const[]) { "full", "link", "sparse" }[i])),
+                   CN_OK);
+    cn_walk_entry(walk, 0, &entry, name);
+    assert_true(entry.filled == sizeof text && cn_entry_valid(&entry));
+    cn_walk_entry(walk, 1, &entry, name);
+    assert_true(entry.filled == 0 && cn_entry_valid(&entry));
+    cn_walk_entry(walk, 2, &entry, name);
+    assert_true(entry.filled == (uint64_t)st.st_blocks * 512 && cn_entry_valid(&entry));
+}
+
 static void a_directory_that_became_a_link_is_not_entered(void **state)
 {
     int fd = -1;
@@ -520,6 +581,8 @@ int main(void)
         test(a_name_that_is_too_long_is_told_of),
         test(nothing_leads_out_from_beneath),
         test(what_has_changed_is_not_opened),
+        test(a_change_behind_the_times_is_noticed),
+        test(of_a_file_it_is_known_how_much_is_no_hole),
         test(a_directory_that_became_a_link_is_not_entered),
         test(links_stay_links),
         test(a_slash_or_dots_name_the_directory_itself),
