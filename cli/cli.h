@@ -62,7 +62,7 @@ struct cn_cli {
 struct cn_option {
     const char *name;  /* long, without dashes */
     char letter;       /* 0: none */
-    const char *value; /* what the value is called; NULL: the option has none */
+    const char *value; /* what the value is called, or ONE|OTHER; NULL: the option has none */
     size_t field;      /* offset in struct cn_cli */
     const char *help;
 };
@@ -86,6 +86,7 @@ struct cn_command {
     bool takes_command;               /* what stands behind `--`, once the arguments are there */
     bool keyless;                     /* runs without the passphrase of a home that has one */
     bool json;                        /* prints something that --json changes */
+    const char *no_json;              /* why not, if there is something to be said of it */
     const struct cn_verb *verbs;      /* up to one without a name; NULL: it has none */
     int (*run)(struct cn_cli *cli);
 };
@@ -108,6 +109,8 @@ int cn_option_common_words(char *const *arguments);
 void cn_options_help(const struct cn_command *command);
 /* Those of every command, up to one without a name. */
 const struct cn_option *cn_options_common(void);
+/* Whether the command does something with an option that it may be given. */
+bool cn_option_applies(const struct cn_command *command, const struct cn_option *option);
 
 /* message.c: all that goes to standard error. */
 void cn_say(const struct cn_cli *cli, const char *format, ...)
@@ -170,11 +173,6 @@ void cn_output_drop(struct cn_output *output);
 /* The number of a descriptor that is open. */
 bool cn_descriptor(const char *text, int *fd);
 bool cn_seconds(const char *text, int64_t *ms);
-/* The size of an RSA key. */
-bool cn_rsa_bits(const char *text, unsigned *bits);
-#define CN_RSA_HELP   "RSA of 2048, 3072, 4096 or 8192 bits instead of X25519"
-#define CN_RSA_MISUSE "RSA keys have 2048, 3072, 4096 or 8192 bits"
-
 /* cmd_rotate.c: why a contact has not moved to another identity, in an event and in words. */
 const char *cn_moving_name(enum cn_contact_moving moving);
 const char *cn_moving_text(enum cn_contact_moving moving);
@@ -183,6 +181,8 @@ const char *cn_moving_text(enum cn_contact_moving moving);
 void cn_tell_expiry(struct cn_cli *cli);
 
 #define CN_NO_JSON "prints nothing that --json could change"
+#define CN_JSON_IN_EVENTS \
+    "no --json: standard output is for what the partner sends; --events FD tells in JSON"
 
 /* Of a file of ours. */
 #define CN_HINT_DAMAGED "restore it from a copy, or move it away and begin anew"

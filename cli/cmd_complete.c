@@ -93,12 +93,28 @@ static void offer_options(const struct place *place, const char *begun)
     offer(begun, "--version", "tell the version");
 }
 
+/* Each of ONE|OTHER. */
+static void offer_alternatives(const char *begun, const char *called)
+{
+    char word[64];
+
+    while (*called) {
+        size_t size = strcspn(called, "|");
+
+        snprintf(word, sizeof word, "%.*s", (int)size, called);
+        offer(begun, word, "");
+        called += size + (called[size] == '|');
+    }
+}
+
 /* What is called so: an argument, or the value of an option. */
 static void offer_called(struct cn_cli *cli, const struct place *place, const char *name,
                          bool argument, const char *begun)
 {
-    if (argument && cn_completion_is(name, "COMMAND") &&
-        (!place->command || place->command == &cn_cmd_help))
+    if (!argument && strchr(name, '|'))
+        offer_alternatives(begun, name);
+    else if (argument && cn_completion_is(name, "COMMAND") &&
+             (!place->command || place->command == &cn_cmd_help))
         offer_commands(begun);
     else if (argument && (cn_completion_is(name, "NAME") || cn_completion_is(name, "OLD")))
         offer_contacts(cli, begun);

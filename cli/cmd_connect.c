@@ -4,11 +4,12 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stddef.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+#include "tunnel/terminus.h"
 
 static const struct cn_option options[] = {
     { "wait", 0, "SECONDS", offsetof(struct cn_cli, wait),
@@ -62,25 +63,6 @@ static int ends_join(struct cn_tunneling *t)
     return cn_tunneling_check(t, err, "HOST:PORT or a /PATH");
 }
 
-static void carry(struct cn_tunneling *t)
-{
-    while (!t->closed) {
-        struct pollfd polled[CN_TUNNELING_DESCRIPTOR_COUNT];
-        int timeout_ms = -1;
-        size_t count;
-
-        cn_tunneling_process(t);
-        if (t->closed)
-            break;
-        count = cn_tunneling_descriptors(t, polled, &timeout_ms);
-        if (poll(polled, count, timeout_ms) < 0 && errno != EINTR && errno != EAGAIN) {
-            cn_error("poll: %s", strerror(errno));
-            t->code = CN_EXIT_FAILED;
-            return;
-        }
-    }
-}
-
 static int run(struct cn_cli *cli)
 {
     struct cn_tunneling t = { .cli = cli,
@@ -89,13 +71,15 @@ static int run(struct cn_cli *cli)
                                         .partner_command = "serve",
                                         .shared = true,
                                         .events_fd = -1 } };
+    struct cn_terminus to;
     enum cn_err err;
     int code;
 
-    if (cli->json)
-        return cn_misuse(
-            cli, "standard output is for what the partner sends: --events FD tells in JSON");
-    code = cn_dial_events(cli, &t.dial);
+    if (cn_terminus_parse(&to, cli->arguments[1]) != CN_OK || to.form == CN_TERMINUS_UDP)
+        return cn_misuse(cli, "'%s' is not HOST:PORT or a /PATH", cli->arguments[1]);
+    code = cn_dial_check(cli, &t.dial, false);
+    if (code == CN_EXIT_DONE)
+        code = cn_dial_events(cli, &t.dial);
     if (code != CN_EXIT_DONE)
         return code;
     err = cn_tunnel_open(&t.tunnel);
@@ -103,12 +87,7 @@ static int run(struct cn_cli *cli)
         return cn_fail(cli, err, "beginning");
     code = ends_join(&t);
     if (code == CN_EXIT_DONE)
-        code = cn_dial(cli, &t.dial, CN_CALL_FORWARD, true, false);
-    if (code == CN_EXIT_DONE) {
-        carry(&t);
-        code = t.code;
-        cn_dial_over(cli, &t.dial, code);
-    }
+        code = cn_tunneling_call(&t, false);
     cn_tunneling_end(&t);
     return code;
 }
@@ -124,6 +103,6 @@ const struct cn_command cn_cmd_connect = {
     .options = options,
     .arguments_min = 2,
     .arguments_max = 2,
-    .json = true, /* for --events, as is said */
+    .no_json = CN_JSON_IN_EVENTS,
     .run = run,
 };

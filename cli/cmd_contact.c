@@ -173,6 +173,35 @@ static int accept_card(struct cn_cli *cli)
     return code;
 }
 
+static const char *state_of(const struct cn_contact_info *info)
+{
+    if (!info->accepted)
+        return "offered";
+    if (!info->offered)
+        return "accepted";
+    return info->verified ? "verified" : "unverified";
+}
+
+static void print_json(const struct cn_contact_info *info)
+{
+    printf("{\"v\":1,\"event\":\"contact\",\"name\":");
+    cn_json_string(info->name);
+    printf(",\"state\":\"%s\",\"offered\":%s,\"accepted\":%s,\"verified\":%s,\"made_for\":",
+           state_of(info), info->offered ? "true" : "false", info->accepted ? "true" : "false",
+           info->verified ? "true" : "false");
+    cn_json_string(info->made_for);
+    printf(",\"identity\":\"%s\",\"suite\":\"%s\",\"safety\":\"%s\",\"words\":\"%s\",", info->kind,
+           info->suite, info->safety, info->words);
+    printf("\"moving\":\"%s\"}\n", cn_moving_name(info->moving));
+}
+
+/* What verifying has come to, for programs. */
+static void print_outcome(const struct cn_cli *cli, const struct cn_contact_info *info)
+{
+    if (cli->json)
+        print_json(info);
+}
+
 static bool ask(const char *question)
 {
     char line[16] = "";
@@ -210,6 +239,7 @@ static int verify(struct cn_cli *cli)
         return CN_EXIT_FAILED;
     if (!cli->yes && !isatty(STDIN_FILENO)) {
         cn_say(cli, "%s; compare, then say --yes", info.verified ? "verified" : "not verified yet");
+        print_outcome(cli, &info);
         return CN_EXIT_DONE;
     }
     if (!cli->yes && !ask("Does the other end show the same number, or the same words?")) {
@@ -228,30 +258,9 @@ static int verify(struct cn_cli *cli)
     if (err != CN_OK)
         return cn_contact_failed(cli, err, "verifying");
     cn_say(cli, "%s is verified", name);
+    info.verified = true;
+    print_outcome(cli, &info);
     return CN_EXIT_DONE;
-}
-
-static const char *state_of(const struct cn_contact_info *info)
-{
-    if (!info->accepted)
-        return "offered";
-    if (!info->offered)
-        return "accepted";
-    return info->verified ? "verified" : "unverified";
-}
-
-static void print_json(const struct cn_contact_info *info)
-{
-    printf("{\"v\":1,\"event\":\"contact\",\"name\":");
-    cn_json_string(info->name);
-    printf(",\"state\":\"%s\",\"offered\":%s,\"accepted\":%s,\"verified\":%s,\"made_for\":",
-           state_of(info), info->offered ? "true" : "false", info->accepted ? "true" : "false",
-           info->verified ? "true" : "false");
-    cn_json_string(info->made_for);
-    printf(",\"identity\":\"%s\",\"suite\":\"%s\",\"safety\":\"%s\",\"words\":\"%s\",\"moving\":\"%"
-           "s\"}"
-           "\n",
-           info->kind, info->suite, info->safety, info->words, cn_moving_name(info->moving));
 }
 
 static void print(const struct cn_cli *cli, const struct cn_contact_info *info)
@@ -337,9 +346,10 @@ static int remove_contact(struct cn_cli *cli)
 }
 
 static const struct cn_verb verbs[] = {
-    { "offer", 2, 2, true, "contact offer NAME [--qr] [-o FILE] [--new]", offer },
-    { "accept", 2, 3, true, "contact accept NAME [FILE|-] [-o FILE] [--replace]", accept_card },
-    { "verify", 2, 2, true, "contact verify NAME [--yes]", verify },
+    { "offer", 2, 2, true, "contact offer NAME [--qr] [-o FILE] [--new] [--json]", offer },
+    { "accept", 2, 3, true, "contact accept NAME [FILE|-] [-o FILE] [--replace] [--json]",
+      accept_card },
+    { "verify", 2, 2, true, "contact verify NAME [--yes] [--json]", verify },
     { "list", 1, 1, true, "contact list [--json]", list },
     { "show", 2, 2, true, "contact show NAME [--json]", show },
     { "rename", 3, 3, false, "contact rename OLD NEW", rename_contact },
@@ -367,16 +377,12 @@ const struct cn_command cn_cmd_contact = {
     .name = "contact",
     .usage = "contact offer|accept|verify|list|show|rename|remove ...",
     .summary = "Exchange cards with those you call, and look after them",
-    .help = "  contact offer NAME [--qr] [-o FILE] [--new]      my card for NAME\n"
-            "  contact accept NAME [FILE|-] [-o FILE] [--replace]   NAME's card, as text or as a "
-            "picture\n"
-            "                                                   of QR codes; -o: mine in reply\n"
-            "  contact verify NAME [--yes]                      compare the safety number\n"
-            "  contact list [--json]\n"
-            "  contact show NAME [--json]\n"
-            "  contact rename OLD NEW\n"
-            "  contact remove NAME                              and the transcript of talks with "
-            "NAME\n",
+    .help =
+        "`offer` makes my card for NAME, `accept` takes NAME's, as text or as a picture of QR\n"
+        "codes, and writes mine in reply with -o. `verify` compares the safety number, which both\n"
+        "then have seen. `list` and `show` tell of them; `rename` and `remove` change them, and "
+        "the\n"
+        "transcript of talks with them.\n",
     .options = options,
     .arguments_min = 1,
     .arguments_max = 3,

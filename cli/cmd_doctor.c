@@ -152,6 +152,14 @@ static void check_passphrase(struct report *report)
         tell(report, "passphrase", CN_EXIT_DONE, NULL, "your keys are sealed");
 }
 
+/* Of the preferences, which are a file, or of a variable. */
+static const char *config_remedy(const struct cn_cli *cli)
+{
+    if (strchr(cn_home_detail(cli->home)->about, '/'))
+        return "cyphernet(1) tells under FILES what it may hold";
+    return "set it as cyphernet(1) tells under ENVIRONMENT, or unset it";
+}
+
 static void check_preferences(struct report *report)
 {
     uint16_t suite[CN_CARD_LIST_SIZE_MAX];
@@ -166,8 +174,8 @@ static void check_preferences(struct report *report)
         tell(report, "proxy", CN_EXIT_DONE, NULL, "%s", cn_proxy_setting_name(&proxy, name));
     cn_proxy_setting_wipe(&proxy);
     if (err == CN_E_CONFIG)
-        tell(report, "config", CN_EXIT_FAILED, "cyphernet(1) tells what it may hold",
-             "%s: not understood", cn_home_detail(report->cli->home)->about);
+        tell(report, "config", CN_EXIT_FAILED, config_remedy(report->cli), "%s: not understood",
+             cn_home_detail(report->cli->home)->about);
     else if (err != CN_OK)
         tell_failure(report, "config", err);
 }
@@ -208,6 +216,8 @@ static void check_clock(struct report *report, int64_t ahead_s)
 /* What to do where the server does not answer as it should. */
 static const char *probe_remedy(enum cn_err err)
 {
+    if (err == CN_E_CONFIG || err == CN_E_OPEN_MODE) /* which proxy is used is not known */
+        return "mend what `config` says above; until then nobody is called";
     if (err == CN_E_HUNG_UP || err == CN_E_TIMEOUT) /* connected, and no answer */
         return "it may be another server, or not know your operator: ask for a new fingerprint";
     if (err == CN_E_PROXY)
@@ -215,6 +225,13 @@ static const char *probe_remedy(enum cn_err err)
     if (err == CN_E_AUTH)
         return "this is not the server of your fingerprint: ask its operator";
     return "is the network up, and the server running? ask its operator";
+}
+
+static int probe_code(enum cn_err err)
+{
+    if (err == CN_E_AUTH || err == CN_E_CONFIG || err == CN_E_OPEN_MODE)
+        return cn_exit_code(err);
+    return CN_EXIT_UNREACHABLE;
 }
 
 static void check_server(struct report *report, const struct cn_admission_info *info, size_t index)
@@ -234,8 +251,7 @@ static void check_server(struct report *report, const struct cn_admission_info *
         tell(report, "server", CN_EXIT_NOT_ADMITTED, cn_refusal_hint(note.refusal), "%s: %s",
              address, cn_refusal_what(note.refusal));
     else
-        tell(report, "server", err == CN_E_AUTH ? CN_EXIT_NOT_AUTHENTIC : CN_EXIT_UNREACHABLE,
-             probe_remedy(err), "%s: %s", detail->about,
+        tell(report, "server", probe_code(err), probe_remedy(err), "%s: %s", detail->about,
              failure ? strerror(failure) : cn_err_text(err));
     if (err == CN_OK || err == CN_E_ADMISSION)
         check_clock(report, note.clock_ahead_s);

@@ -1,11 +1,13 @@
 #include "cli.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 
 #include "passphrase.h"
 
 static const struct cn_option options[] = {
-    { "rsa", 0, "BITS", offsetof(struct cn_cli, rsa), CN_RSA_HELP },
+    { "rsa", 0, "2048|3072|4096|8192", offsetof(struct cn_cli, rsa),
+      "an RSA key of so many bits instead of X25519" },
     { "passphrase", 0, NULL, offsetof(struct cn_cli, passphrase),
       "seal it under a passphrase, which is asked for" },
     { NULL, 0, NULL, 0, NULL },
@@ -13,12 +15,10 @@ static const struct cn_option options[] = {
 
 static int run(struct cn_cli *cli)
 {
-    unsigned bits = 0;
+    unsigned bits = cli->rsa ? (unsigned)strtoul(cli->rsa, NULL, 10) : 0;
     const char *kind;
     enum cn_err err;
 
-    if (cli->rsa && !cn_rsa_bits(cli->rsa, &bits))
-        return cn_misuse(cli, "%s", CN_RSA_MISUSE);
     if (cli->passphrase && cn_home_identity_kind(cli->home, &kind) == CN_E_ABSENT) {
         int code = cn_passphrase_set(cli);
 
@@ -42,7 +42,7 @@ static int run(struct cn_cli *cli)
 
 const struct cn_command cn_cmd_init = {
     .name = "init",
-    .usage = "init [--rsa BITS] [--passphrase]",
+    .usage = "init [--rsa 2048|3072|4096|8192] [--passphrase]",
     .summary = "Make your identity: the keys that your contacts know you by",
     .help = "`cyphernet join` makes the default one (X25519 and ML-KEM-768) if there is none.\n",
     .options = options,

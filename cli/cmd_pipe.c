@@ -19,7 +19,7 @@ enum {
 static const struct cn_option options[] = {
     { "answer", 0, NULL, offsetof(struct cn_cli, answer), "wait for the partner without limit" },
     { "no-input", 'n', NULL, offsetof(struct cn_cli, no_input),
-      "send nothing: take the input as ended" },
+      "send nothing: take the input as ended; a COMMAND's output stays here" },
     { "wait", 0, "SECONDS", offsetof(struct cn_cli, wait),
       "give up when the partner has not come by then (600)" },
     CN_OPTION_RESUME("3600"),
@@ -76,7 +76,7 @@ static bool wait_for_any(struct cn_piping *p, const struct cn_signals *signals, 
     }
     cn_piping_polled(p, polled + 1);
     /* signals to us come before the end that they may have brought the command, too */
-    if (signals && (polled[0].revents || p->command_ended))
+    if (signals && (polled[0].revents || p->command_stirs))
         number = cn_signals_take(signals);
     if (number > 0)
         p->code = 128 + number;
@@ -111,7 +111,7 @@ static void command_run(struct cn_piping *p, const char *path)
         p->code = CN_EXIT_FAILED;
         return;
     }
-    cn_piping_command(p, path, p->cli->words, &signals.before);
+    cn_piping_command(p, path, p->cli->words, &signals.before, p->cli->no_input);
     carry(p, &signals);
     cn_child_end(&p->child);
     cn_signals_release(&signals);
@@ -125,11 +125,6 @@ static int run(struct cn_cli *cli)
     char path[PATH_MAX];
     int code;
 
-    if (cli->json)
-        return cn_misuse(
-            cli, "standard output is for what the partner sends: --events FD tells in JSON");
-    if (cli->words && cli->no_input)
-        return cn_misuse(cli, "--no-input, and a command whose output is the input");
     if (cli->words && !cn_child_find(cli->words[0], path)) {
         cn_error("%s: %s", cli->words[0], strerror(errno));
         cn_hint("the command behind -- is a program, found as a shell finds it");
@@ -157,11 +152,12 @@ const struct cn_command cn_cmd_pipe = {
         "A terminal as input counts as ended when the output is none.\n\n"
         "With a COMMAND its standard input and output are joined instead. It is run when the\n"
         "partner is there. If it fails so does the call, and the partner is told that what came\n"
-        "is not complete; if the call fails, or you end it, the command is ended.\n",
+        "is not complete; if the call fails, or you end it, the command and all that it has\n"
+        "started are ended. With -n its output is not sent: `pipe NAME -n -- psql shop`.\n",
     .options = options,
     .arguments_min = 1,
     .arguments_max = 1,
     .takes_command = true,
-    .json = true, /* for --events, as is said */
+    .no_json = CN_JSON_IN_EVENTS,
     .run = run,
 };

@@ -9,8 +9,8 @@
 static const struct cn_option options[] = {
     { "directory", 'd', "DIR", offsetof(struct cn_cli, directory),
       "put the files there, instead of here" },
-    { "on-conflict", 0, "HOW", offsetof(struct cn_cli, conflict),
-      "a name is taken: skip, rename or overwrite (skip)" },
+    { "on-conflict", 0, "skip|rename|overwrite", offsetof(struct cn_cli, conflict),
+      "what becomes of the new one where a name is taken (skip)" },
     { "overwrite", 0, NULL, offsetof(struct cn_cli, overwrite), "the same as overwrite there" },
     { "yes", 0, NULL, offsetof(struct cn_cli, yes), "take everything without asking" },
     { "keep", 0, NULL, offsetof(struct cn_cli, keep),
@@ -99,7 +99,7 @@ static int run(struct cn_cli *cli)
     if (!cn_conflict_read(cli, &receive.conflict)) {
         const struct cn_dial dial = { .name = receive.contact, .events_fd = -1 };
 
-        code = cn_misuse(cli, "--on-conflict wants skip, rename or overwrite");
+        code = cn_misuse(cli, "--on-conflict wants overwrite, where --overwrite is given");
         cn_dial_over(cli, &dial, code);
         return code;
     }
@@ -113,7 +113,8 @@ static int run(struct cn_cli *cli)
 
 const struct cn_command cn_cmd_receive = {
     .name = "receive",
-    .usage = "receive NAME [-d DIR] [--on-conflict HOW | --overwrite] [--yes] [--keep] "
+    .usage = "receive NAME [-d DIR] [--on-conflict skip|rename|overwrite | --overwrite] [--yes] "
+             "[--keep] "
              "[--wait SECONDS]",
     .summary = "Receive what NAME sends with `cyphernet send`",
     .help =

@@ -5,7 +5,8 @@
 #include <unistd.h>
 
 static const struct cn_option options[] = {
-    { "rsa", 0, "BITS", offsetof(struct cn_cli, rsa), CN_RSA_HELP },
+    { "rsa", 0, "2048|3072|4096|8192", offsetof(struct cn_cli, rsa),
+      "an RSA key of so many bits instead of X25519" },
     { "status", 0, NULL, offsetof(struct cn_cli, status), "tell who has not moved yet, and why" },
     { "finish", 0, NULL, offsetof(struct cn_cli, finish),
       "leave those behind: they and you must exchange cards again" },
@@ -93,12 +94,9 @@ static int tell(struct cn_cli *cli)
 
 static int begin(struct cn_cli *cli)
 {
-    unsigned bits = 0;
-    enum cn_err err;
+    unsigned bits = cli->rsa ? (unsigned)strtoul(cli->rsa, NULL, 10) : 0;
+    enum cn_err err = cn_home_rotate(cli->home, bits);
 
-    if (cli->rsa && !cn_rsa_bits(cli->rsa, &bits))
-        return cn_misuse(cli, "%s", CN_RSA_MISUSE);
-    err = cn_home_rotate(cli->home, bits);
     if (err == CN_E_EXISTS) {
         cn_error("your new identity is there already: %s", cn_home_detail(cli->home)->about);
         cn_hint("`cyphernet rotate --status` tells who has not moved; --finish leaves them behind");
@@ -162,7 +160,7 @@ static int run(struct cn_cli *cli)
 
 const struct cn_command cn_cmd_rotate = {
     .name = "rotate",
-    .usage = "rotate [--rsa BITS] | --status | --finish [--yes]",
+    .usage = "rotate [--rsa 2048|3072|4096|8192] | --status | --finish [--yes]",
     .summary = "Change your identity, and take your contacts along",
     .help = "The new identity stays beside the old one. Each call with a verified contact, for "
             "whatever,\nhands over new cards, and the next one uses them; nobody has to meet, or "

@@ -53,10 +53,10 @@ static int rules_add(struct cn_tunneling *t)
 
         if (strcmp(given->option->name, "allow") == 0)
             code = cn_tunneling_check(t, cn_tunnel_allow(t->tunnel, given->value),
-                                      "HOST:PORT[-PORT] or a /PATH");
+                                      "[udp:]HOST:PORT[-PORT] or a /PATH");
         else
             code = cn_tunneling_check(t, cn_tunnel_allow_listening(t->tunnel, given->value),
-                                      "[BIND:]PORT[-PORT] or a /PATH");
+                                      "[udp:][BIND:]PORT[-PORT] or a /PATH");
     }
     return code;
 }
@@ -84,7 +84,8 @@ static void starve(struct serving *s)
 static int served_start(struct serving *s, struct served *call)
 {
     struct cn_tunneling *t = &call->tunneling;
-    enum cn_err err = cn_tunnel_open(&t->tunnel);
+    enum cn_err err =
+        cn_tunnel_open_beside(&t->tunnel, s->count > 0 ? s->call[0]->tunneling.tunnel : NULL);
     int code;
 
     t->dial.is_starved =
@@ -281,7 +282,7 @@ const struct cn_command cn_cmd_serve = {
     .summary = "Let NAME's forward and connect reach what is allowed here",
     .help =
         "Nothing is allowed that is not listed. * may stand for HOST or PORT, a /PATH is a Unix\n"
-        "socket, and udp:HOST:PORT is for datagrams. A HOST must be what NAME types: it is "
+        "socket, and udp: before a rule is for datagrams. A HOST must be what NAME types: it is "
         "compared\n"
         "before it is looked up. --allow-listen is for NAME's -R; without BIND only this machine\n"
         "gets in there. Takes many calls at once, and ends, with 0, when it is interrupted.\n",

@@ -14,8 +14,8 @@ static const struct cn_option options[] = {
     { "answer", 0, NULL, offsetof(struct cn_cli, answer), "wait for the partner without limit" },
     { "directory", 'd', "DIR", offsetof(struct cn_cli, directory),
       "put files that come there, instead of here" },
-    { "on-conflict", 0, "HOW", offsetof(struct cn_cli, conflict),
-      "a name is taken: skip, rename or overwrite (skip)" },
+    { "on-conflict", 0, "skip|rename|overwrite", offsetof(struct cn_cli, conflict),
+      "what becomes of the new one where a name is taken (skip)" },
     { "yes", 0, NULL, offsetof(struct cn_cli, yes), "take files that are offered without asking" },
     { "commands", 0, NULL, offsetof(struct cn_cli, commands),
       "obey /send and the like of an input that is no terminal" },
@@ -211,7 +211,7 @@ static int directory_check(struct cn_cli *cli)
     enum cn_err err;
 
     if (!cn_conflict_read(cli, &receive.conflict))
-        return cn_misuse(cli, "--on-conflict wants skip, rename or overwrite");
+        return cn_misuse(cli, "--on-conflict wants one of those");
     if (!cli->directory)
         return CN_EXIT_DONE;
     err = cn_receiving_open(&receiving, cli->home, &receive);
@@ -261,8 +261,9 @@ static int run(struct cn_cli *cli)
 
 const struct cn_command cn_cmd_talk = {
     .name = "talk",
-    .usage = "talk NAME [--answer] [-d DIR] [--on-conflict HOW] [--yes] [--commands] "
-             "[--transcript | --no-transcript | --show-transcript] [--wait SECONDS]",
+    .usage =
+        "talk NAME [--answer] [-d DIR] [--on-conflict skip|rename|overwrite] [--yes] [--commands] "
+        "[--transcript | --no-transcript | --show-transcript] [--wait SECONDS]",
     .summary = "Have a conversation with NAME",
     .help =
         "Both ends type the same, in any order; who is first waits. On a terminal what you type\n"

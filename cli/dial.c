@@ -66,7 +66,7 @@ void cn_dial_over(const struct cn_cli *cli, const struct cn_dial *dial, int code
     char extra[64];
 
     if (code == CN_EXIT_DONE) {
-        cn_dial_event(cli, dial, "done", "");
+        cn_dial_event(cli, dial, "done", ",\"code\":0");
         return;
     }
     snprintf(extra, sizeof extra, ",\"code\":%d,\"reason\":\"%s\"", code,
@@ -276,6 +276,16 @@ void cn_dial_cards(struct cn_cli *cli, const struct cn_dial *dial, enum cn_err e
     cn_dial_event(cli, dial, "cards", err == CN_OK ? ",\"good\":true" : ",\"good\":false");
 }
 
+/* A server whose gate is being replaced hangs up on whoever meets the old one, and the next is
+ * there already: that is told only if it happens again. */
+static bool meets_the_next(struct cn_dial *dial, enum cn_err err)
+{
+    bool first = err == CN_E_HUNG_UP && !dial->was_connected && !dial->was_hung_up;
+
+    dial->was_hung_up |= first;
+    return first;
+}
+
 int cn_dial_take(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event)
 {
     bool no_server =
@@ -299,6 +309,8 @@ int cn_dial_take(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event
     case CN_EVENT_RETRY:
         cn_dial_event(cli, dial, "retry", "");
         dial->is_lost = dial->was_joined;
+        if (meets_the_next(dial, event->err))
+            return CN_EXIT_DONE;
         if (no_server && !dial->was_connected && !dial->patient)
             return cn_fail(cli, event->err, "calling the server");
         if (event->err == CN_OK)
@@ -375,6 +387,16 @@ static int times_read(struct cn_cli *cli, bool answer, int64_t *wait_ms, int64_t
     if (cli->resume_for && !cn_seconds(cli->resume_for, resume_ms))
         return cn_misuse(cli, "--resume-for wants a number of seconds");
     return CN_EXIT_DONE;
+}
+
+int cn_dial_check(struct cn_cli *cli, const struct cn_dial *dial, bool answer)
+{
+    struct cn_contact_info info;
+    int64_t wait_ms, resume_ms;
+
+    if (cn_contact_show(cli->home, dial->name, &info) == CN_E_NAME)
+        return not_ready(cli, CN_E_NAME, dial->name);
+    return times_read(cli, answer, &wait_ms, &resume_ms);
 }
 
 /* Of one that dials again: what is left of the time that it had at first. */

@@ -10,9 +10,10 @@ struct cn_dial {
     const char *partner_command; /* what the partner should run, without its name for us */
     char my_name[65];            /* the partner's name for us; empty if unknown */
     bool was_connected;
-    bool patient;    /* an answerer: a server that is down is waited for too */
-    bool was_joined; /* somebody has come */
-    bool is_lost;    /* and gone before it was open */
+    bool was_hung_up; /* by the server, before it had said anything */
+    bool patient;     /* an answerer: a server that is down is waited for too */
+    bool was_joined;  /* somebody has come */
+    bool is_lost;     /* and gone before it was open */
     bool was_waiting;
     bool is_open;
     bool shared; /* several of my programs may call at once: one that another takes the place of
@@ -30,6 +31,8 @@ struct cn_dial {
 /* The descriptor of --events, if it is given: before any of our own is opened, which it would be
  * taken for. CN_EXIT_USAGE: it is none, or standard input or output, which is said. */
 int cn_dial_events(struct cn_cli *cli, struct cn_dial *dial);
+/* What can be seen to be wrong of the command line, before anything is begun; it is said. */
+int cn_dial_check(struct cn_cli *cli, const struct cn_dial *dial, bool answer);
 /* Dial NAME and wait until the call is open. CN_EXIT_DONE: dial->call is open. Else everything has
  * been said and cleaned up. */
 int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service service, bool caller,

@@ -181,16 +181,3 @@ bool cn_seconds(const char *text, int64_t *ms)
     *ms = (int64_t)(seconds * 1000);
     return true;
 }
-
-bool cn_rsa_bits(const char *text, unsigned *bits)
-{
-    static const char *const sizes[] = { "2048", "3072", "4096", "8192" };
-
-    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
-        if (strcmp(text, sizes[i]) == 0) {
-            *bits = (unsigned)strtoul(text, NULL, 10);
-            return true;
-        }
-    }
-    return false;
-}

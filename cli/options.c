@@ -20,6 +20,11 @@ const struct cn_option *cn_options_common(void)
     return common;
 }
 
+bool cn_option_applies(const struct cn_command *command, const struct cn_option *option)
+{
+    return option->field != FIELD(json) || command->json;
+}
+
 static const struct cn_option *find_in(const struct cn_option *list, const char *name, size_t size,
                                        char letter)
 {
@@ -58,10 +63,27 @@ int cn_option_common_words(char *const *arguments)
     return argument[1] != '\0';
 }
 
+/* Of ONE|OTHER, one of them; anything else can be anything. */
+static bool value_fits(const char *called, const char *value)
+{
+    if (!strchr(called, '|'))
+        return true;
+    while (*called) {
+        size_t size = strcspn(called, "|");
+
+        if (strlen(value) == size && strncmp(called, value, size) == 0)
+            return true;
+        called += size + (called[size] == '|');
+    }
+    return false;
+}
+
 static int set(struct cn_cli *cli, const struct cn_option *option, const char *value)
 {
     char *field = (char *)cli + option->field;
 
+    if (option->value && !value_fits(option->value, value))
+        return cn_misuse(cli, "--%s wants one of %s", option->name, option->value);
     if (option->value)
         memcpy(field, &value, sizeof value);
     else
@@ -133,9 +155,10 @@ int cn_options_take(struct cn_cli *cli, int argc, char **argv, bool *told)
             argv[cli->argument_count++] = argv[i];
         } else if (strcmp(argv[i], "--") == 0) {
             only_arguments = true;
-            if (!cli->command->takes_command || cli->argument_count < cli->command->arguments_min ||
-                i + 1 == argc)
+            if (!cli->command->takes_command || cli->argument_count < cli->command->arguments_min)
                 continue;
+            if (i + 1 == argc)
+                return cn_misuse(cli, "there is no command behind --");
             cli->words = argv + i + 1;
             break;
         } else if (told_instead(cli, argv[i])) {
@@ -154,15 +177,18 @@ int cn_options_take(struct cn_cli *cli, int argc, char **argv, bool *told)
     if (cli->command->arguments_max >= 0 && cli->argument_count > cli->command->arguments_max)
         return cn_misuse(cli, "too many arguments");
     if (cli->json && !cli->command->json)
-        return cn_misuse(cli, "%s: " CN_NO_JSON, cli->command->name);
+        return cn_misuse(cli, "%s: %s", cli->command->name,
+                         cli->command->no_json ? cli->command->no_json : CN_NO_JSON);
     return CN_EXIT_DONE;
 }
 
-static void help_options(const struct cn_option *list)
+static void help_options(const struct cn_command *command, const struct cn_option *list)
 {
     for (; list && list->name; list++) {
         char left[64];
 
+        if (!cn_option_applies(command, list))
+            continue;
         snprintf(left, sizeof left, "%c%c%s--%s%s%s", list->letter ? '-' : ' ',
                  list->letter ? list->letter : ' ', list->letter ? ", " : "  ", list->name,
                  list->value ? " " : "", list->value ? list->value : "");
@@ -170,14 +196,29 @@ static void help_options(const struct cn_option *list)
     }
 }
 
+/* That of each verb, where there are some. */
+static void help_usage(const struct cn_command *command)
+{
+    const struct cn_verb *verb = command->verbs;
+
+    if (!verb || command->arguments_min == 0) { /* which may stand alone */
+        printf("usage: cyphernet %s\n", command->usage);
+        return;
+    }
+    for (; verb && verb->name; verb++)
+        printf("%s cyphernet %s\n", verb == command->verbs ? "usage:" : "      ", verb->usage);
+}
+
 void cn_options_help(const struct cn_command *command)
 {
-    printf("usage: cyphernet %s\n\n%s.\n", command->usage, command->summary);
+    help_usage(command);
+    printf("\n%s.\n", command->summary);
     if (command->help)
         printf("\n%s", command->help);
     puts("\nOptions:");
-    help_options(command->options);
-    help_options(common);
+    help_options(command, command->options);
+    help_options(command, common);
     puts("  -h, --help                 tell this\n"
          "      --version              tell the version");
+    printf("\ncyphernet-%s(1) has examples.\n", command->name);
 }

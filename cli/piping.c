@@ -18,7 +18,7 @@ enum {
 };
 
 /* Where each is among what is polled; the call's come last. */
-enum { POLLED_IN, POLLED_OUT, POLLED_COMMAND, POLLED_CALL };
+enum { POLLED_IN, POLLED_OUT, POLLED_COMMAND, POLLED_HALT, POLLED_CALL };
 
 static void give_up(struct cn_piping *p, uint32_t code, enum cn_err why)
 {
@@ -89,6 +89,7 @@ static void command_judge(struct cn_piping *p)
     if (!p->command_done || !p->out_broken || p->code != CN_EXIT_DONE)
         return;
     cn_error("%s: it ended without taking all that came", p->command);
+    cn_hint("if %s has nothing to say to it: -n there sends nothing", p->dial.name);
     give_up(p, RESET_OUTPUT_FAILED, CN_E_SYSTEM);
 }
 
@@ -144,6 +145,8 @@ static void reset_taken(struct cn_piping *p)
 
     cn_error("%s %s", p->dial.name, texts[code < sizeof texts / sizeof texts[0] ? code : 0]);
     cn_hint("what was not confirmed may be missing at the other end; call again");
+    if (code == RESET_OUTPUT_FAILED)
+        cn_hint("if nothing is to be sent: -n, with which what a COMMAND prints stays here");
     cn_call_cancel(p->dial.call, CN_E_CANCELLED);
     p->code = CN_EXIT_INTERRUPTED;
 }
@@ -225,6 +228,11 @@ static void command_took(struct cn_piping *p)
 
     if (!cn_child_took(&p->child, &status))
         return;
+    if (p->child.interrupted) { /* as if we were */
+        p->code = 128 + SIGINT;
+        p->closed = true;
+        return;
+    }
     p->command_done = WIFEXITED(status) && WEXITSTATUS(status) == 0;
     if (p->command_done) {
         command_judge(p);
@@ -258,9 +266,10 @@ void cn_piping_begin(struct cn_piping *p)
         cn_dial_stream(&p->dial, PIPE_STREAM_KIND, &p->stream, &p->code);
 }
 
-void cn_piping_command(struct cn_piping *p, const char *path, char **words, const sigset_t *before)
+void cn_piping_command(struct cn_piping *p, const char *path, char **words, const sigset_t *before,
+                       bool keep_output)
 {
-    int error = cn_child_start(&p->child, path, words, before);
+    int error = cn_child_start(&p->child, path, words, before, keep_output);
 
     p->command = words[0];
     p->in = p->child.output;
@@ -279,9 +288,9 @@ void cn_piping_process(struct cn_piping *p)
     cn_call_process(p->dial.call);
     while (!p->closed && cn_call_next_event(p->dial.call, &event))
         take_event(p, &event);
-    if (p->command_ended && !p->closed)
+    if (p->command_stirs && !p->closed)
         command_took(p);
-    p->command_ended = false;
+    p->command_stirs = false;
     if (p->closed)
         return;
     if (p->stream && input_is_over(p) && p->code == CN_EXIT_DONE)
@@ -309,6 +318,8 @@ size_t cn_piping_descriptors(struct cn_piping *p, struct pollfd *polled, int *ti
     }
     if (p->command && p->stream)
         polled[POLLED_COMMAND] = (struct pollfd) { p->child.ended, POLLIN, 0 };
+    if (p->command && p->stream)
+        polled[POLLED_HALT] = (struct pollfd) { p->child.halted, POLLIN, 0 };
     if (due_ms >= 0 && (*timeout_ms < 0 || due_ms < *timeout_ms))
         *timeout_ms = due_ms;
     return POLLED_CALL +
@@ -319,7 +330,7 @@ void cn_piping_polled(struct cn_piping *p, const struct pollfd *polled)
 {
     const struct pollfd *out = &polled[POLLED_OUT];
 
-    p->command_ended |= polled[POLLED_COMMAND].revents != 0;
+    p->command_stirs |= polled[POLLED_COMMAND].revents != 0 || polled[POLLED_HALT].revents != 0;
     p->in_ready |= polled[POLLED_IN].revents != 0;
     if (out->revents & (POLLOUT | POLLERR | POLLHUP))
         p->out_ready = true;

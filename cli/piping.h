@@ -8,7 +8,7 @@
 
 struct pollfd;
 
-enum { CN_PIPING_DESCRIPTOR_COUNT = CN_CALL_DESCRIPTORS_MAX + 3 };
+enum { CN_PIPING_DESCRIPTOR_COUNT = CN_CALL_DESCRIPTORS_MAX + 4 };
 
 /* Set up by its owner up to `command`; the rest is zeroed, but for child, which is
  * CN_CHILD_NONE. */
@@ -25,17 +25,17 @@ struct cn_piping {
     bool out_unread; /* whoever read our output has gone */
     bool finished;
     bool closed;             /* the call is over */
-    bool command_ended;      /* and how is to be asked */
+    bool command_stirs;      /* it may have ended, and how is to be asked */
     bool command_done;       /* it has ended, and well */
     bool out_broken;         /* it has closed its input */
     uint64_t received, sent; /* octets */
     int code;                /* once closed: the exit code */
 };
 
-/* Run the command, whose program was found at path, with the signal mask before. What is wrong has
- * been said, and the partner is told. */
+/* Run the command, whose program was found at path, with the signal mask before. keep_output: what
+ * it prints is not sent. What is wrong has been said, and the partner is told. */
 void cn_piping_command(struct cn_piping *piping, const char *path, char **words,
-                       const sigset_t *before);
+                       const sigset_t *before, bool keep_output);
 /* The stream, if it is ours to open. */
 void cn_piping_begin(struct cn_piping *piping);
 /* One round, without waiting. */

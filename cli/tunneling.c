@@ -6,6 +6,7 @@
 #include <sys/resource.h>
 
 #include "connect.h"
+#include "signals.h"
 
 enum { LEAVE_MS = 5000 };
 enum { REFUSED_TOLD_MAX = 100, EXTRA_SIZE = CN_JSON_MEMBER_SIZE(CN_TUNNEL_ADDRESS_SIZE) + 256 };
@@ -92,24 +93,26 @@ static void say_listening(const struct cn_tunneling *t, const struct cn_tunnel_e
 static void say_refused_here(const struct cn_tunneling *t, const struct cn_tunnel_event *e)
 {
     if (e->outcome == CN_TUNNEL_REFUSED)
-        cn_warn("%s asks %s %s, which is not allowed", t->dial.name,
-                e->to_listen ? "to listen at" : "for", e->address);
+        cn_warn("%s asks to %s %s, which is not allowed", t->dial.name,
+                e->to_listen ? "listen at" : "connect to", e->address);
     else
-        cn_say(t->cli, "%s: %s", e->address, cn_tunnel_outcome_text(e->outcome));
+        cn_say(t->cli, "%s %s for %s: %s", e->to_listen ? "listening at" : "connecting to",
+               e->address, t->dial.name, cn_tunnel_outcome_text(e->outcome));
 }
 
 static void say_refused(const struct cn_tunneling *t, const struct cn_tunnel_event *e)
 {
-    const char *what = e->to_listen ? "to listen at " : "";
+    const char *what = e->to_listen ? "listen at" : "connect to";
 
     if (e->back) { /* it came in over there, and goes to a place of ours */
-        cn_error("%s, for %s: %s", e->address, t->dial.name, cn_tunnel_outcome_text(e->outcome));
+        cn_error("connecting to %s for %s: %s", e->address, t->dial.name,
+                 cn_tunnel_outcome_text(e->outcome));
         return;
     }
     if (e->outcome == CN_TUNNEL_REFUSED)
-        cn_error("%s refuses %s%s", t->dial.name, what, e->address);
+        cn_error("%s does not let you %s %s", t->dial.name, what, e->address);
     else
-        cn_error("%s%s, from %s: %s", what, e->address, t->dial.name,
+        cn_error("%s cannot %s %s: %s", t->dial.name, what, e->address,
                  cn_tunnel_outcome_text(e->outcome));
     if (e->outcome == CN_TUNNEL_REFUSED)
         cn_hint("%s can allow it: cyphernet serve %s --allow%s %s", t->dial.name,
@@ -160,7 +163,8 @@ static void ended(struct cn_tunneling *t, const struct cn_tunnel_event *e)
     if (e->cut && e->here)
         cn_error("standard input or output: %s", cn_tunnel_outcome_text(e->outcome));
     else if (e->cut)
-        cn_error("%s, from %s: %s", e->address, t->dial.name, cn_tunnel_outcome_text(e->outcome));
+        cn_error("the connection of %s to %s: %s", t->dial.name, e->address,
+                 cn_tunnel_outcome_text(e->outcome));
     if (e->cut) {
         t->code = e->here ? CN_EXIT_FAILED : CN_EXIT_INTERRUPTED;
         cn_tunneling_leave(t);
@@ -284,6 +288,57 @@ size_t cn_tunneling_descriptors(struct cn_tunneling *t, struct pollfd *descripto
     shorten(timeout_ms, cn_call_timeout_ms(t->dial.call));
     shorten(timeout_ms, cn_tunnel_timeout_ms(t->tunnel));
     return count + cn_tunnel_descriptors(t->tunnel, descriptors + count, 1);
+}
+
+/* signals: NULL, or what ends it. */
+static void carry(struct cn_tunneling *t, const struct cn_signals *signals)
+{
+    bool leaving = false;
+
+    while (!t->closed) {
+        struct pollfd polled[1 + CN_TUNNELING_DESCRIPTOR_COUNT] = { { -1, POLLIN, 0 } };
+        int timeout_ms = -1;
+        size_t count;
+        int number;
+
+        cn_tunneling_process(t);
+        if (t->closed)
+            break;
+        if (signals)
+            polled[0].fd = signals->fd;
+        count = 1 + cn_tunneling_descriptors(t, polled + 1, &timeout_ms);
+        if (poll(polled, count, timeout_ms) < 0 && errno != EINTR && errno != EAGAIN) {
+            cn_error("poll: %s", strerror(errno));
+            t->code = CN_EXIT_FAILED;
+            return;
+        }
+        number = polled[0].revents ? cn_signals_take(signals) : 0;
+        if (number && leaving) {
+            t->code = 128 + number;
+            return;
+        }
+        if (number)
+            cn_tunneling_leave(t);
+        leaving |= number != 0;
+    }
+}
+
+int cn_tunneling_call(struct cn_tunneling *t, bool interruptible)
+{
+    struct cn_signals signals;
+    int code = cn_dial(t->cli, &t->dial, CN_CALL_FORWARD, true, false);
+
+    if (code != CN_EXIT_DONE)
+        return code;
+    if (interruptible && !cn_signals_catch(&signals)) {
+        cn_error("catching signals: %s", strerror(errno));
+        return CN_EXIT_FAILED;
+    }
+    carry(t, interruptible ? &signals : NULL);
+    cn_dial_over(t->cli, &t->dial, t->code);
+    if (interruptible)
+        cn_signals_release(&signals);
+    return t->code;
 }
 
 void cn_tunneling_end(struct cn_tunneling *t)

@@ -36,6 +36,9 @@ void cn_tunneling_process(struct cn_tunneling *t);
 /* What to wait for: fills CN_TUNNELING_DESCRIPTOR_COUNT at most, and shortens *timeout_ms. */
 size_t cn_tunneling_descriptors(struct cn_tunneling *t, struct pollfd *descriptors,
                                 int *timeout_ms);
+/* Of who asks: dial, and carry until the call is over. interruptible: a signal ends it well, and a
+ * second one at once. The exit code; all has been said. */
+int cn_tunneling_call(struct cn_tunneling *t, bool interruptible);
 /* Frees the tunnel and the call. */
 void cn_tunneling_end(struct cn_tunneling *t);
 

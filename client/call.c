@@ -11,6 +11,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "call.h"
 #include "connect.h"
 #include "handing.h"
 #include "home.h"
@@ -950,6 +951,11 @@ enum cn_err cn_call_wait(struct cn_call *call, int timeout_ms, struct cn_event *
 }
 
 /* --- the rest ------------------------------------------------------------------------------- */
+
+void cn_call_share_extra(struct cn_call *call, uint64_t *sum)
+{
+    cn_mux_share_extra(&call->mux, sum);
+}
 
 void cn_call_set_resume(struct cn_call *call, uint32_t seconds)
 {

@@ -7,13 +7,13 @@
 #include <netinet/in.h>
 #include <pthread.h>
 #include <resolv.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "srv.h"
+#include "thread.h"
 
 #define SERVICE_PREFIX "_cyphernet._tcp."
 
@@ -215,26 +215,6 @@ static void *resolve_run(void *context)
     return NULL;
 }
 
-/* The signals of the process are for the threads of its owner. 0, or errno. */
-static int thread_start(struct cn_resolve *r)
-{
-    pthread_attr_t detached;
-    pthread_t thread;
-    sigset_t all, before;
-    int error;
-
-    error = pthread_attr_init(&detached);
-    if (error != 0)
-        return error;
-    pthread_attr_setdetachstate(&detached, PTHREAD_CREATE_DETACHED);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    error = pthread_create(&thread, &detached, resolve_run, r);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&detached);
-    return error;
-}
-
 enum cn_err cn_resolve_start(struct cn_resolve **resolve, const char *address,
                              const struct cn_random *random)
 {
@@ -252,7 +232,7 @@ enum cn_err cn_resolve_start(struct cn_resolve **resolve, const char *address,
     r->random = *random;
     snprintf(r->address, sizeof r->address, "%s", address);
     pthread_mutex_init(&r->mutex, NULL);
-    errno = thread_start(r);
+    errno = cn_thread_start(resolve_run, r);
     if (errno != 0) {
         int saved = errno;
 

@@ -41,12 +41,34 @@ void cn_mux_wipe(struct cn_mux *mux)
 
     if (!mux)
         return;
+    cn_mux_share_extra(mux, NULL);
     while ((link = cn_list_first(&mux->all)))
         cn_stream_drop(STREAM(link, in_all));
     mux->borrower = NULL;
     memset(mux->by_id, 0, sizeof mux->by_id);
     cn_pool_wipe(&mux->rx_pool);
     cn_pool_wipe(&mux->tx_pool);
+}
+
+uint64_t cn_mux_extra(const struct cn_mux *mux)
+{
+    return mux->rx_extra_shared ? *mux->rx_extra_shared : mux->rx_extra;
+}
+
+void cn_mux_extra_change(struct cn_mux *mux, uint64_t from, uint64_t to)
+{
+    mux->rx_extra += to - from;
+    if (mux->rx_extra_shared)
+        *mux->rx_extra_shared += to - from;
+}
+
+void cn_mux_share_extra(struct cn_mux *mux, uint64_t *sum)
+{
+    if (mux->rx_extra_shared)
+        *mux->rx_extra_shared -= mux->rx_extra;
+    mux->rx_extra_shared = sum;
+    if (sum)
+        *sum += mux->rx_extra;
 }
 
 struct cn_call_limits cn_mux_limits(void)

@@ -59,7 +59,8 @@ struct cn_mux {
     struct cn_list unheard;       /* that we have given up, until the partner knows */
     struct cn_schedule schedule;  /* that have data */
     struct cn_flight flight;
-    uint64_t rx_extra;                            /* sum of all streams' */
+    uint64_t rx_extra;         /* sum of all streams' */
+    uint64_t *rx_extra_shared; /* borrowed: sum of several calls', which the limit is for then */
     struct cn_stream *by_id[CN_MUX_BUCKET_COUNT]; /* all, by id modulo the count */
     struct cn_stream *borrower;                   /* whose octets lie in the record in hand */
     uint32_t my_count; /* open streams, mine and the partner's, as PROTOCOL.md 6.3 counts */
@@ -106,6 +107,9 @@ struct cn_mux_record {
 /* memory is borrowed for the life of the mux. */
 void cn_mux_init(struct cn_mux *mux, const struct cn_memory *memory, enum cn_role role);
 void cn_mux_wipe(struct cn_mux *mux);
+/* Several calls shall grow their windows together no further than one may: *sum is theirs, begins
+ * with 0, and is borrowed until it is taken back with NULL or the mux is wiped. */
+void cn_mux_share_extra(struct cn_mux *mux, uint64_t *sum);
 /* Before the first stream: another role than at init, when it was not known with whom the call is.
  */
 void cn_mux_set_role(struct cn_mux *mux, enum cn_role role);
@@ -152,7 +156,11 @@ void cn_mux_close(struct cn_mux *mux, uint32_t code);
 /* Both ends have said CLOSE with code 0 and ours is in a record. */
 bool cn_mux_is_closed(const struct cn_mux *mux);
 
+/* What windows have grown by, of this call or of all that share the memory for it. */
+uint64_t cn_mux_extra(const struct cn_mux *mux);
+
 /* For stream.c: what has happened to a stream. */
+void cn_mux_extra_change(struct cn_mux *mux, uint64_t from, uint64_t to);
 void cn_mux_control(struct cn_mux *mux, struct cn_stream *stream);
 void cn_mux_received_due(struct cn_mux *mux, struct cn_stream *stream, bool at_once);
 void cn_mux_sendable(struct cn_mux *mux, struct cn_stream *stream);

@@ -77,7 +77,8 @@ static void window_tune(const struct cn_mux *mux, struct cn_stream *s)
     if (consumed * round_ms > s->rx_window * took_ms && s->rx_window < CN_MUX_WINDOW_SIZE_MAX)
         s->rx_window *= 2;
     else if (consumed * 16 * round_ms < s->rx_window * took_ms &&
-             mux->rx_extra > CN_MUX_EXTRA_SIZE_MAX / 2 && s->rx_window >= 2 * CN_MUX_WINDOW_SIZE)
+             cn_mux_extra(mux) > CN_MUX_EXTRA_SIZE_MAX / 2 &&
+             s->rx_window >= 2 * CN_MUX_WINDOW_SIZE)
         s->rx_window /= 2; /* others may need it more */
 }
 

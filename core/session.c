@@ -539,7 +539,8 @@ static enum cn_err take_rehandshake(struct cn_session *s, const uint8_t *plain, 
 {
     const struct cn_handshake_setup before = handshake_setup(s, s->joined);
     struct cn_reader r = { .at = plain, .left = size };
-    struct cn_frame frame, padding;
+    struct cn_frame frame;
+    struct cn_frame padding = { .type = CN_FRAME_TYPE_COUNT };
     enum cn_err err = cn_frame_decode(&frame, &r);
 
     if (err == CN_OK)

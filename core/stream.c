@@ -26,7 +26,7 @@ static void account(struct cn_stream *stream)
     const uint64_t may = stream->reset ? 0 : until - stream->rx.begin;
     const uint64_t extra = may > CN_MUX_WINDOW_SIZE ? may - CN_MUX_WINDOW_SIZE : 0;
 
-    stream->mux->rx_extra += extra - stream->rx_extra;
+    cn_mux_extra_change(stream->mux, stream->rx_extra, extra);
     stream->rx_extra = extra;
 }
 
@@ -74,6 +74,8 @@ static uint64_t unsent_max(const struct cn_stream *stream)
 {
     const uint64_t most = credit(stream);
 
+    if (stream->tx_unsent_max > 0)
+        return stream->tx_unsent_max;
     return most < UNSENT_SIZE_MIN          ? UNSENT_SIZE_MIN
            : most > CN_MUX_UNSENT_SIZE_MAX ? CN_MUX_UNSENT_SIZE_MAX
                                            : most;
@@ -85,6 +87,11 @@ static bool may_hold_more(const struct cn_stream *stream, uint64_t most)
     return stream->tx.end - stream->tx_sent < most &&
            (cn_buffer_size(&stream->tx) < CN_CHUNK_SIZE_MIN / 2 ||
             !cn_pool_is_tight(stream->tx.pool));
+}
+
+void cn_stream_hold_little(struct cn_stream *stream, uint64_t most)
+{
+    stream->tx_unsent_max = most;
 }
 
 uint8_t *cn_stream_reserve(struct cn_stream *stream, size_t *size)
@@ -332,7 +339,8 @@ bool cn_stream_window_due(const struct cn_stream *stream)
 
 void cn_stream_widen(struct cn_stream *stream)
 {
-    const uint64_t left = CN_MUX_EXTRA_SIZE_MAX - (stream->mux->rx_extra - stream->rx_extra);
+    const uint64_t others = cn_mux_extra(stream->mux) - stream->rx_extra;
+    const uint64_t left = others < CN_MUX_EXTRA_SIZE_MAX ? CN_MUX_EXTRA_SIZE_MAX - others : 0;
     const uint64_t most = CN_MUX_WINDOW_SIZE + left / 2; /* something stays for who comes later */
 
     if (stream->rx_window > most)
@@ -492,6 +500,8 @@ void cn_stream_take_reset(struct cn_stream *stream, uint32_t code)
         cn_stream_reset_heard(stream);
         return;
     }
+    if (stream->over) /* what both have confirmed stays so */
+        return;
     abandon(stream, code);
     tell(stream, CN_EVENT_READABLE);
 }
@@ -512,6 +522,14 @@ static enum cn_err take_reset(struct cn_stream *stream, const struct cn_frame *f
     return CN_OK;
 }
 
+/* What was under way when one of us gave it up, or both had confirmed all. */
+static bool is_late(const struct cn_stream *stream, const struct cn_frame *frame)
+{
+    if (frame->type == CN_FRAME_RESET)
+        return false;
+    return stream->reset || (stream->over && frame->type != CN_FRAME_DURABLE);
+}
+
 enum cn_err cn_stream_take(struct cn_stream *stream, const struct cn_frame *frame)
 {
     static enum cn_err (*const takers[CN_FRAME_TYPE_COUNT])(struct cn_stream *,
@@ -523,7 +541,7 @@ enum cn_err cn_stream_take(struct cn_stream *stream, const struct cn_frame *fram
 
     if (!takers[frame->type])
         return CN_E_UNEXPECTED;
-    if (stream->reset && frame->type != CN_FRAME_RESET) /* under way when we gave it up */
+    if (is_late(stream, frame))
         return CN_OK;
     return takers[frame->type](stream, frame);
 }

@@ -43,7 +43,8 @@ struct cn_stream {
     bool tx_finished;    /* tx.end is final */
     bool tx_fin_sent;
     bool tx_fin_received;
-    uint64_t tx_was_sent; /* below it, sent on an earlier connection */
+    uint64_t tx_unsent_max; /* that may wait to be sent; 0: as ever */
+    uint64_t tx_was_sent;   /* below it, sent on an earlier connection */
     bool tx_fin_was_sent;
     size_t
         tx_bulk_size; /* on the wire, of the largest record for bulk that its data filled; or 0 */
@@ -102,6 +103,10 @@ bool cn_stream_done(const struct cn_stream *stream);
 /* Move what is borrowed into rx. CN_E_MEMORY. */
 CN_MUST_USE enum cn_err cn_stream_settle(struct cn_stream *stream);
 void cn_stream_drop(struct cn_stream *stream);
+
+/* No more than about so many octets may be written and not sent: what comes later is not to wait
+ * behind them. WRITABLE tells when there is room again. */
+void cn_stream_hold_little(struct cn_stream *stream, uint64_t most);
 
 /* A frame of this stream came. CN_E_FORMAT, CN_E_LIMIT, CN_E_MEMORY end the connection. */
 CN_MUST_USE enum cn_err cn_stream_take(struct cn_stream *stream, const struct cn_frame *frame);

@@ -136,11 +136,21 @@ kept() {
     [ -f /var/lib/cyphernet/registry.db ] && [ -f /var/lib/cyphernet/server.key ] && ! command -v cyphernetd
 }
 
+# Of each command that the programs list.
+pages() {
+    for program in cyphernet cyphernetctl; do
+        for command in $("$program" help | sed -n '/^Options/q; s/^  \([a-z-]*\) .*/\1/p'); do
+            ls /usr/share/man/man[18]/"$program-$command".[18].gz || return 1
+        done
+    done
+}
+
 files >/tmp/files
 accounts >/tmp/accounts
 check 'they install' dpkg -i /packages/*.deb
 check 'nothing is missing' dpkg --audit
 service_manager
+check 'every command has a manual page' pages
 check 'the programs run' sh -c 'cyphernet version && cyphernetd --version && cyphernetctl --version'
 check 'cyphernetctl init, by root' cyphernetctl init --listen 127.0.0.1:7473 --public 127.0.0.1:7473
 check 'the directory is the server'"'"'s' server_owned
@@ -160,5 +170,7 @@ files >/tmp/files.after
 accounts >/tmp/accounts.after
 check 'no file is left' diff /tmp/files /tmp/files.after
 check 'no account is left' diff /tmp/accounts /tmp/accounts.after
+check 'they are installed anew' dpkg -i /packages/*.deb
+check 'what README.md says, word for word' sh /packages/readme.sh
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

@@ -25,6 +25,8 @@ mkdir "$root/packages"
 cp "$out"/*.deb "$root/packages/"
 rm -f "$root"/packages/*-dbgsym_*
 cp packaging/check-inside.sh "$root/packages/check.sh"
+cp packaging/check-readme.sh "$root/packages/readme.sh"
+cp README.md "$root/packages/"
 # Processes, mounts and a loopback of its own, which all end with it.
 status=0
 unshare --fork --pid --mount --net --kill-child sh -c "

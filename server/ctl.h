@@ -72,6 +72,7 @@ struct cn_ctl_option {
     enum cn_ctl_option_kind kind;
     size_t offset;     /* in struct cn_ctl_arguments */
     const char *value; /* what its value is called; NULL: it has none */
+    const char *help;
 };
 
 struct cn_ctl_verb {

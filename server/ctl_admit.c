@@ -110,11 +110,15 @@ static int admit_run(struct cn_ctl *ctl)
 }
 
 static const struct cn_ctl_option options[] = {
-    { "name", '\0', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, name), "LABEL" },
-    { "days", '\0', CN_CTL_DAYS, offsetof(struct cn_ctl_arguments, days), "N" },
-    { "class", '\0', CN_CTL_CLASS, offsetof(struct cn_ctl_arguments, limits_class), "N" },
-    { "output", 'o', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, output), "FILE" },
-    { NULL, '\0', CN_CTL_FLAG, 0, NULL },
+    { "name", '\0', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, name), "LABEL",
+      "your name for the subscriber" },
+    { "days", '\0', CN_CTL_DAYS, offsetof(struct cn_ctl_arguments, days), "N",
+      "how long the fingerprint is valid (365)" },
+    { "class", '\0', CN_CTL_CLASS, offsetof(struct cn_ctl_arguments, limits_class), "N",
+      "limits of section [class.N] of cyphernetd.conf (0: those of all)" },
+    { "output", 'o', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, output), "FILE",
+      "where to write the fingerprint; - is standard output" },
+    { NULL, '\0', CN_CTL_FLAG, 0, NULL, NULL },
 };
 
 const struct cn_ctl_verb cn_ctl_admit_verb = {
@@ -122,13 +126,9 @@ const struct cn_ctl_verb cn_ctl_admit_verb = {
     .usage = "admit REQUEST --name LABEL [--days N] [--class N] -o FILE",
     .summary = "Make a subscriber of somebody who made the admission key himself",
     .help =
-        "  REQUEST       the file that `cyphernet request` made; - is standard input\n"
-        "  --name LABEL  your name for the subscriber\n"
-        "  --days N      how long the fingerprint is valid (default 365)\n"
-        "  --class N     limits of section [class.N] of cyphernetd.conf (default 0: those of all)\n"
-        "  -o FILE       where to write the fingerprint; - is standard output\n"
-        "\nThe fingerprint holds no secret: it is of use only with the key in the\n"
-        "subscriber's hands. Be sure that the request is really his.\n",
+        "REQUEST is the file that `cyphernet request` made; - is standard input. The fingerprint\n"
+        "holds no secret: it is of use only with the key in the subscriber's hands. Be sure that\n"
+        "the request is really his.\n",
     .options = options,
     .operand_min = 1,
     .operand_max = 1,

@@ -122,19 +122,18 @@ static int export_run(struct cn_ctl *ctl)
 }
 
 static const struct cn_ctl_option options[] = {
-    { "output", 'o', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, output), "FILE" },
-    { NULL, '\0', CN_CTL_FLAG, 0, NULL },
+    { "output", 'o', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, output), "FILE",
+      "where to write it; - is standard output" },
+    { NULL, '\0', CN_CTL_FLAG, 0, NULL, NULL },
 };
 
 const struct cn_ctl_verb cn_ctl_export_verb = {
     .name = "export-revocations",
     .usage = "export-revocations -o FILE",
     .summary = "Write who is shut out, and what is renewed, for a server elsewhere",
-    .help =
-        "  -o FILE       where to write it; - is standard output\n"
-        "\nFor an operator whose key is not kept at the server: `import` takes the file there.\n"
-        "It holds all who are suspended or revoked, all renewals and the last `move`; no\n"
-        "label, and no secret.\n",
+    .help = "For an operator whose key is not kept at the server: `import` takes the file there.\n"
+            "It holds all who are suspended or revoked, all renewals and the last `move`; no\n"
+            "label, and no secret.\n",
     .options = options,
     .run = export_run,
 };

@@ -218,10 +218,10 @@ const struct cn_ctl_verb cn_ctl_import_verb = {
     .name = "import",
     .usage = "import FILE",
     .summary = "Take what comes from the other place, if the operator's key is kept elsewhere",
-    .help = "  FILE          - is standard input\n"
-            "\nAt the server: what `export-revocations` wrote where the operator's key is. It\n"
+    .help = "FILE - is standard input.\n\n"
+            "At the server: what `export-revocations` wrote where the operator's key is. It\n"
             "replaces what was imported before, or, if it is older or not from the operator,\n"
-            "changes nothing. A running server obeys at once.\n"
+            "changes nothing. A running server obeys at once.\n\n"
             "Where the operator's key is: server.pub, which `init --operator-key` made at the\n"
             "server. Fingerprints are issued for that one then.\n",
     .operand_min = 1,

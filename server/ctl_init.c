@@ -307,25 +307,23 @@ static int init_run(struct cn_ctl *ctl)
 }
 
 static const struct cn_ctl_option options[] = {
-    { "listen", '\0', CN_CTL_TEXTS, offsetof(struct cn_ctl_arguments, listen), "HOST:PORT" },
-    { "public", '\0', CN_CTL_TEXTS, offsetof(struct cn_ctl_arguments, public_address),
-      "HOST:PORT" },
-    { "operator-key", '\0', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, operator_key),
-      "PUBFILE" },
-    { NULL, '\0', CN_CTL_FLAG, 0, NULL },
+    { "listen", '\0', CN_CTL_TEXTS, offsetof(struct cn_ctl_arguments, listen), "HOST:PORT",
+      "where the server listens; up to 8 times; HOST may be *" },
+    { "public", '\0', CN_CTL_TEXTS, offsetof(struct cn_ctl_arguments, public_address), "HOST:PORT",
+      "where subscribers reach it, if that is another address; needed for a wildcard" },
+    { "operator-key", '\0', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, operator_key), "PUBFILE",
+      "believe the operator whose public key this is, and make none" },
+    { NULL, '\0', CN_CTL_FLAG, 0, NULL, NULL },
 };
 
 const struct cn_ctl_verb cn_ctl_init_verb = {
     .name = "init",
     .usage = "init --listen HOST:PORT... [--public HOST:PORT] [--operator-key PUBFILE]",
     .summary = "Make the server's directory: its keys and an empty registry",
-    .help = "  --listen HOST:PORT      where the server listens; up to 8 times; HOST may be *\n"
-            "  --public HOST:PORT      where subscribers reach it, if that is another address;\n"
-            "                          needed when HOST is a wildcard; srv:NAME: as the SRV\n"
-            "                          records of _cyphernet._tcp.NAME say\n"
-            "  --operator-key PUBFILE  believe the operator whose public key this is, and make no\n"
-            "                          operator's key here, but server.pub for him to import\n"
-            "\nA directory that holds a registry or a key already is left as it is.\n",
+    .help =
+        "--public srv:NAME has subscribers look up the SRV records of _cyphernet._tcp.NAME.\n"
+        "With --operator-key there is no operator's key here, but server.pub for him to import.\n"
+        "A directory that holds a registry or a key already is left as it is.\n",
     .options = options,
     .run = init_run,
 };

@@ -41,10 +41,13 @@ static int invite_run(struct cn_ctl *ctl)
 }
 
 static const struct cn_ctl_option options[] = {
-    { "days", '\0', CN_CTL_DAYS, offsetof(struct cn_ctl_arguments, days), "N" },
-    { "class", '\0', CN_CTL_CLASS, offsetof(struct cn_ctl_arguments, limits_class), "N" },
-    { "output", 'o', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, output), "FILE" },
-    { NULL, '\0', CN_CTL_FLAG, 0, NULL },
+    { "days", '\0', CN_CTL_DAYS, offsetof(struct cn_ctl_arguments, days), "N",
+      "how long the fingerprint is valid (365)" },
+    { "class", '\0', CN_CTL_CLASS, offsetof(struct cn_ctl_arguments, limits_class), "N",
+      "limits of section [class.N] of cyphernetd.conf (0: those of all)" },
+    { "output", 'o', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, output), "FILE",
+      "where to write it; - is standard output" },
+    { NULL, '\0', CN_CTL_FLAG, 0, NULL, NULL },
 };
 
 const struct cn_ctl_verb cn_ctl_invite_verb = {
@@ -52,12 +55,9 @@ const struct cn_ctl_verb cn_ctl_invite_verb = {
     .usage = "invite LABEL [--days N] [--class N] -o FILE",
     .summary = "Make a subscriber: a fingerprint file with a fresh admission key inside",
     .help =
-        "  LABEL         your name for the subscriber\n"
-        "  --days N      how long the fingerprint is valid (default 365)\n"
-        "  --class N     limits of section [class.N] of cyphernetd.conf (default 0: those of all)\n"
-        "  -o FILE       where to write it; - is standard output\n"
-        "\nWho has the file can use the server in this subscriber's name: hand it over in\n"
-        "person. `admit` serves those who would rather make their key themselves.\n",
+        "LABEL is your name for the subscriber. Who has the file can use the server in his name:\n"
+        "hand it over in person. `admit` serves those who would rather make their key "
+        "themselves.\n",
     .options = options,
     .operand_min = 1,
     .operand_max = 1,

@@ -27,25 +27,35 @@ const struct cn_ctl_verb *const cn_ctl_verbs[] = {
     &cn_ctl_top_verb,    &help_verb,           &cn_ctl_complete_verb,  NULL,
 };
 
+static void options_print(FILE *out, const struct cn_ctl_option *options)
+{
+    for (; options && options->name; options++) {
+        char left[64];
+
+        snprintf(left, sizeof left, "%c%c%s--%s%s%s", options->letter ? '-' : ' ',
+                 options->letter ? options->letter : ' ', options->letter ? ", " : "  ",
+                 options->name, options->value ? " " : "", options->value ? options->value : "");
+        fprintf(out, "  %-26s %s\n", left, options->help);
+    }
+}
+
 static void overview_print(FILE *out)
 {
     fputs("usage: cyphernetctl [--dir DIR] COMMAND ...\n\n", out);
     for (const struct cn_ctl_verb *const *verb = cn_ctl_verbs; *verb; verb++)
         fprintf(out, "  %-18s %s\n", (*verb)->name, (*verb)->summary);
-    fputs("\nOptions of every command:\n"
-          "  --dir DIR      the server's directory (default " CN_DIR_DEFAULT ")\n"
-          "  --json         the result as JSON, one object a line\n"
-          "  -q, --quiet    say nothing but errors\n"
-          "  -v, --verbose  say more\n"
-          "  -h, --help     tell about the command\n"
-          "  --version      tell the version\n",
-          out);
+    fputs("\nOptions of every command:\n", out);
+    options_print(out, cn_ctl_options_common());
+    fputs("\n`cyphernetctl help COMMAND` tells more; cyphernetctl(8) tells all.\n", out);
 }
 
 static void verb_print(const struct cn_ctl_verb *verb)
 {
-    printf("usage: cyphernetctl [--dir DIR] %s\n\n%s.\n\n%s", verb->usage, verb->summary,
-           verb->help);
+    printf("usage: cyphernetctl [--dir DIR] %s\n\n%s.\n\n%s\nOptions:\n", verb->usage,
+           verb->summary, verb->help);
+    options_print(stdout, verb->options);
+    options_print(stdout, cn_ctl_options_common());
+    printf("\ncyphernetctl-%s(8) has examples.\n", verb->name);
 }
 
 static int help_run(struct cn_ctl *ctl)

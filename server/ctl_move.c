@@ -95,18 +95,17 @@ static int move_run(struct cn_ctl *ctl)
 }
 
 static const struct cn_ctl_option options[] = {
-    { "public", '\0', CN_CTL_TEXTS, offsetof(struct cn_ctl_arguments, public_address),
-      "HOST:PORT" },
-    { NULL, '\0', CN_CTL_FLAG, 0, NULL },
+    { "public", '\0', CN_CTL_TEXTS, offsetof(struct cn_ctl_arguments, public_address), "HOST:PORT",
+      "where subscribers reach it from now on; up to 8 times" },
+    { NULL, '\0', CN_CTL_FLAG, 0, NULL, NULL },
 };
 
 const struct cn_ctl_verb cn_ctl_move_verb = {
     .name = "move",
     .usage = "move --public HOST:PORT...",
     .summary = "Tell all subscribers that the server is to be reached elsewhere",
-    .help = "  --public HOST:PORT  where subscribers reach it from now on; up to 8 times;\n"
-            "                      srv:NAME: as the SRV records of _cyphernet._tcp.NAME say\n"
-            "\nNew fingerprints name the new address. Who calls at the old one is told, and calls\n"
+    .help = "--public srv:NAME has them look up the SRV records of _cyphernet._tcp.NAME. New "
+            "fingerprints name the new address. Who calls at the old one is told, and calls\n"
             "the new one from then on: so keep the old one working until all have called.\n",
     .options = options,
     .run = move_run,

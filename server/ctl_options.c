@@ -7,13 +7,13 @@
 
 /* Those of every verb, before it or behind it. */
 static const struct cn_ctl_option common[] = {
-    { "dir", '\0', CN_CTL_TEXT, AT(dir), "DIR" },
-    { "help", 'h', CN_CTL_FLAG, AT(help), NULL },
-    { "version", '\0', CN_CTL_FLAG, AT(version), NULL },
-    { "json", '\0', CN_CTL_FLAG, AT(json), NULL },
-    { "quiet", 'q', CN_CTL_FLAG, AT(quiet), NULL },
-    { "verbose", 'v', CN_CTL_FLAG, AT(verbose), NULL },
-    { NULL, '\0', CN_CTL_FLAG, 0, NULL },
+    { "dir", '\0', CN_CTL_TEXT, AT(dir), "DIR", "the server's directory (" CN_DIR_DEFAULT ")" },
+    { "json", '\0', CN_CTL_FLAG, AT(json), NULL, "the result as JSON, one object a line" },
+    { "quiet", 'q', CN_CTL_FLAG, AT(quiet), NULL, "say nothing but errors" },
+    { "verbose", 'v', CN_CTL_FLAG, AT(verbose), NULL, "say more" },
+    { "help", 'h', CN_CTL_FLAG, AT(help), NULL, "tell about the command" },
+    { "version", '\0', CN_CTL_FLAG, AT(version), NULL, "tell the version" },
+    { NULL, '\0', CN_CTL_FLAG, 0, NULL, NULL },
 };
 
 const struct cn_ctl_option *cn_ctl_options_common(void)

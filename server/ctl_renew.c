@@ -140,22 +140,22 @@ static int renew_run(struct cn_ctl *ctl)
 }
 
 static const struct cn_ctl_option options[] = {
-    { "all", '\0', CN_CTL_FLAG, offsetof(struct cn_ctl_arguments, all), NULL },
-    { "days", '\0', CN_CTL_DAYS, offsetof(struct cn_ctl_arguments, days), "N" },
-    { "class", '\0', CN_CTL_CLASS, offsetof(struct cn_ctl_arguments, limits_class), "N" },
-    { "output", 'o', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, output), "FILE" },
-    { NULL, '\0', CN_CTL_FLAG, 0, NULL },
+    { "all", '\0', CN_CTL_FLAG, offsetof(struct cn_ctl_arguments, all), NULL,
+      "everybody who is neither suspended nor revoked" },
+    { "days", '\0', CN_CTL_DAYS, offsetof(struct cn_ctl_arguments, days), "N",
+      "how long from now (365)" },
+    { "class", '\0', CN_CTL_CLASS, offsetof(struct cn_ctl_arguments, limits_class), "N",
+      "limits of section [class.N] of cyphernetd.conf (as before)" },
+    { "output", 'o', CN_CTL_TEXT, offsetof(struct cn_ctl_arguments, output), "FILE",
+      "write the renewed fingerprint, too; - is standard output" },
+    { NULL, '\0', CN_CTL_FLAG, 0, NULL, NULL },
 };
 
 const struct cn_ctl_verb cn_ctl_renew_verb = {
     .name = "renew",
     .usage = "renew LABEL|--all [--days N] [--class N] [-o FILE]",
     .summary = "Give a subscriber more time: a new certificate for the same admission key",
-    .help = "  LABEL         whose; --all: everybody who is neither suspended nor revoked\n"
-            "  --days N      how long from now (default 365)\n"
-            "  --class N     limits of section [class.N] of cyphernetd.conf (default: as before)\n"
-            "  -o FILE       write the renewed fingerprint, too; - is standard output\n"
-            "\nThe server hands it to the subscriber, whose cyphernet takes it by itself when he\n"
+    .help = "The server hands it to the subscriber, whose cyphernet takes it by itself when he\n"
             "calls, even if the old one has expired by then. The file is for those who cannot\n"
             "wait; it holds no secret, and `cyphernet join` takes it.\n",
     .options = options,

@@ -210,8 +210,9 @@ static int status_run(struct cn_ctl *ctl)
 }
 
 static const struct cn_ctl_option options[] = {
-    { "watch", '\0', CN_CTL_FLAG, offsetof(struct cn_ctl_arguments, watch), NULL },
-    { NULL, '\0', CN_CTL_FLAG, 0, NULL },
+    { "watch", '\0', CN_CTL_FLAG, offsetof(struct cn_ctl_arguments, watch), NULL,
+      "ask again every second; on a terminal in place" },
+    { NULL, '\0', CN_CTL_FLAG, 0, NULL, NULL },
 };
 
 const struct cn_ctl_verb cn_ctl_status_verb = {
@@ -220,8 +221,7 @@ const struct cn_ctl_verb cn_ctl_status_verb = {
     .summary = "Ask the running server how it is doing",
     .help = "Shows how many lines wait and calls go on, who has them, and what has happened\n"
             "since the server was started; what never happened is left out. Exit code 1 if none\n"
-            "runs on this directory.\n\n"
-            "  --watch  ask again every second; on a terminal in place\n",
+            "runs on this directory.\n",
     .options = options,
     .run = status_run,
 };

@@ -47,10 +47,37 @@ def ctl(tmp_path):
     return Ctl(tmp_path)
 
 
+@pytest.fixture(scope="session")
+def prepared(tmp_path_factory):
+    """Makes a directory in which are a server's and the homes of these subscribers, who have joined, once."""
+    made = {}
+
+    def prepare(names):
+        if names not in made:
+            made[names] = tmp_path_factory.mktemp("prepared")
+            server = Ctl(made[names]).init()
+            for name in names:
+                subscriber(server, made[names], name)
+        return made[names]
+
+    return prepare
+
+
+def subscriber(server, tmp, name):
+    server.ok("invite", name, "-o", f"{name}.fp")
+    one = Person(tmp, name)
+    one.ok("join", f"{name}.fp")
+    return one
+
+
 @pytest.fixture
-def server(ctl):
-    """cyphernetctl and a directory that `init` made."""
-    return ctl.init()
+def server(ctl, request, prepared, tmp_path):
+    """cyphernetctl and a directory that `init` made; those whom the test wants are there."""
+    names = tuple(name for name in ("ann", "bob") if name in request.fixturenames)
+    if not names:
+        return ctl.init()
+    shutil.copytree(prepared(names), tmp_path, dirs_exist_ok=True)
+    return ctl
 
 
 @pytest.fixture
@@ -85,10 +112,8 @@ def person(server, tmp_path):
     """Makes subscribers of one server: they have joined."""
 
     def make(name):
-        server.ok("invite", name, "-o", f"{name}.fp")
         one = Person(tmp_path, name)
-        one.ok("join", f"{name}.fp")
-        return one
+        return one if one.home.exists() else subscriber(server, tmp_path, name)
 
     return make
 

@@ -177,10 +177,7 @@ exits() {
 }
 
 manuals() {
-    for page in docs/man/*.scd; do
-        scdoc <"$page" >"$out/page" || return 1
-        mandoc -T lint -W error "$out/page" || return 1
-    done
+    mandoc -T lint -W error build/docs/*.[1358]
 }
 
 # What links of documents point to is there.

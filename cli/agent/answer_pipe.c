@@ -26,7 +26,7 @@ static int begin_command(struct cn_agent_call *c, struct answer_pipe *a, const c
         return ENOMEM;
     if (!cn_child_find(program, path))
         return errno;
-    cn_piping_command(&a->piping, path, a->words, &c->agent->signals.before);
+    cn_piping_command(&a->piping, path, a->words, &c->agent->signals.before, false);
     cn_piping_begin(&a->piping);
     return 0;
 }

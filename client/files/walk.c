@@ -16,6 +16,8 @@
 
 #define TOP UINT32_MAX /* the parent of what was given */
 
+enum { CAPACITY_MIN = 32 /* of arrays that grow */ };
+
 struct node {
     const char *name; /* its last part; of a link, the target comes after its NUL */
     uint64_t size;    /* of a link: of its target */
@@ -46,9 +48,11 @@ struct cn_walk {
     cn_walk_report *report;
     void *context;
     struct node *nodes;
-    uint32_t count, capacity;
+    uint32_t count;
+    size_t capacity;
     struct root *roots;
-    uint32_t root_count, root_capacity;
+    uint32_t root_count;
+    size_t root_capacity;
     void *names; /* of roots; tsearch's */
     struct cn_arena arena;
     uint64_t size;
@@ -166,20 +170,31 @@ static void problem(const struct cn_walk *walk, const char *name, enum cn_walk_p
 
 /* --- nodes ---------------------------------------------------------------------------------- */
 
+/* The array with room for one more behind count; NULL: no memory, and it is as it was. */
+static void *with_room(void *array, size_t count, size_t *capacity, size_t element_size)
+{
+    size_t wanted = *capacity ? *capacity + *capacity / 2 : CAPACITY_MIN;
+    void *grown;
+
+    if (count < *capacity)
+        return array;
+    grown = reallocarray(array, wanted, element_size);
+    if (grown)
+        *capacity = wanted;
+    return grown;
+}
+
 static enum cn_err node_add(struct cn_walk *walk, const struct node *node)
 {
+    struct node *nodes;
+
     if (walk->count == CN_ENTRY_COUNT_MAX)
         return CN_E_LIMIT;
-    if (walk->count == walk->capacity) {
-        uint32_t wanted = walk->capacity ? walk->capacity + walk->capacity / 2 : 256;
-        struct node *grown = reallocarray(walk->nodes, wanted, sizeof *grown);
-
-        if (!grown)
-            return CN_E_MEMORY;
-        walk->nodes = grown;
-        walk->capacity = wanted;
-    }
-    walk->nodes[walk->count++] = *node;
+    nodes = with_room(walk->nodes, walk->count, &walk->capacity, sizeof *nodes);
+    if (!nodes)
+        return CN_E_MEMORY;
+    walk->nodes = nodes;
+    nodes[walk->count++] = *node;
     if (node->type == CN_ENTRY_FILE)
         walk->size += node->size;
     return CN_OK;
@@ -390,16 +405,13 @@ static void filter_leave(struct cn_walk *walk)
 
 static enum cn_err pending_push(struct cn_walk *walk, uint32_t begin)
 {
-    if (walk->depth == walk->stack_capacity) {
-        size_t wanted = walk->stack_capacity ? walk->stack_capacity * 2 : 32;
-        struct pending *grown = reallocarray(walk->stack, wanted, sizeof *grown);
+    struct pending *stack =
+        with_room(walk->stack, walk->depth, &walk->stack_capacity, sizeof *stack);
 
-        if (!grown)
-            return CN_E_MEMORY;
-        walk->stack = grown;
-        walk->stack_capacity = wanted;
-    }
-    walk->stack[walk->depth++] = (struct pending) { begin, walk->count };
+    if (!stack)
+        return CN_E_MEMORY;
+    walk->stack = stack;
+    stack[walk->depth++] = (struct pending) { begin, walk->count };
     return CN_OK;
 }
 
@@ -522,20 +534,16 @@ static enum cn_err root_add(struct cn_walk *walk, const char *given, const char 
                             size_t directory_size)
 {
     struct root root = { .first = walk->count };
+    struct root *roots =
+        with_room(walk->roots, walk->root_count, &walk->root_capacity, sizeof *roots);
     size_t size = strlen(given);
     struct stat st;
 
     while (size > 1 && given[size - 1] == '/')
         size--;
-    if (walk->root_count == walk->root_capacity) {
-        uint32_t wanted = walk->root_capacity ? walk->root_capacity * 2 : 16;
-        struct root *grown = reallocarray(walk->roots, wanted, sizeof *grown);
-
-        if (!grown)
-            return CN_E_MEMORY;
-        walk->roots = grown;
-        walk->root_capacity = wanted;
-    }
+    if (!roots)
+        return CN_E_MEMORY;
+    walk->roots = roots;
     root.directory = directory_keep(walk, directory, directory_size);
     root.given = cn_arena_text(&walk->arena, given, size);
     if (!root.directory || !root.given)

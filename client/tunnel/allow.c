@@ -70,10 +70,11 @@ enum cn_err cn_allow_add(struct cn_allow *allow, const char *text)
 enum cn_err cn_allow_add_listening(struct cn_allow *allow, const char *text)
 {
     struct cn_field fields[CN_FIELD_COUNT_MAX];
-    struct cn_allow_rule rule = { .form = CN_TERMINUS_TCP, .name = "localhost" };
+    struct cn_allow_rule rule = { .form = cn_takes_udp(&text) ? CN_TERMINUS_UDP : CN_TERMINUS_TCP,
+                                  .name = "localhost" };
     size_t count = cn_fields_split(text, fields);
 
-    if (count == 1 && cn_field_path(&fields[0], rule.name))
+    if (count == 1 && rule.form == CN_TERMINUS_TCP && cn_field_path(&fields[0], rule.name))
         rule.form = CN_TERMINUS_UNIX;
     else if (count == 0 || count > 2 || (count == 2 && !cn_field_bind(&fields[0], rule.name)) ||
              !ports_parse(&fields[count - 1], 0, &rule))

@@ -25,7 +25,8 @@ void cn_allow_wipe(struct cn_allow *allow);
 /* HOST:PORT[-PORT], where * may stand for the host or the ports; udp: before it; or a path.
  * CN_E_FORMAT; CN_E_LIMIT; CN_E_MEMORY. */
 CN_MUST_USE enum cn_err cn_allow_add(struct cn_allow *allow, const char *text);
-/* [BIND:]PORT[-PORT], likewise; or a path. BIND * allows every place to listen at. */
+/* [BIND:]PORT[-PORT], udp: before it, likewise; or a path. BIND * allows every place to listen at.
+ */
 CN_MUST_USE enum cn_err cn_allow_add_listening(struct cn_allow *allow, const char *text);
 
 bool cn_allow_permits(const struct cn_allow *allow, const struct cn_terminus *place);

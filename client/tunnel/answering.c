@@ -46,8 +46,7 @@ static bool listen_take(struct cn_tunnel *t, struct cn_stream *stream, struct cn
     uint32_t number = cn_reader_u32be(r);
     struct cn_terminus at;
 
-    if (cn_terminus_decode(&at, r, true) != CN_OK || at.form == CN_TERMINUS_UDP ||
-        cn_door_find(t, CN_DOOR_LENT, number))
+    if (cn_terminus_decode(&at, r, true) != CN_OK || cn_door_find(t, CN_DOOR_LENT, number))
         return false;
     if (cn_allow_permits(&t->allow_listening, &at))
         cn_door_lend(t, stream, number, &at);
@@ -63,7 +62,10 @@ static bool incoming_take(struct cn_tunnel *t, struct cn_stream *stream, struct 
 
     if (!cn_reader_done(r) || !door || !door->stream)
         return false;
-    cn_connection_reach(t, stream, &door->to, true);
+    if (door->to.form == CN_TERMINUS_UDP)
+        cn_flow_reach(t, stream, &door->to);
+    else
+        cn_connection_reach(t, stream, &door->to, true);
     return true;
 }
 

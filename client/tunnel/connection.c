@@ -11,9 +11,8 @@
 #include "connect.h"
 
 enum {
-    TURN_SIZE = 256 * 1024,              /* octets of one connection in one round */
-    OUTSTANDING_SIZE = 16 * 1024 * 1024, /* not received by the partner yet, of all ... */
-    OUTSTANDING_SIZE_MIN = 16 * 1024,    /* ... and of each at least */
+    TURN_SIZE = 256 * 1024,           /* octets of one connection in one round */
+    OUTSTANDING_SIZE_MIN = 16 * 1024, /* of CN_TUNNEL_OUTSTANDING_SIZE, for each at least */
     GREETING_TIMEOUT_MS = 30000,
     STATUS_CONNECTED = 0
 };
@@ -39,6 +38,7 @@ static struct cn_connection *connection_new(struct cn_tunnel *tunnel,
         c->next->before = c;
     tunnel->connections = c;
     tunnel->connection_count++;
+    tunnel->room->connection_count++;
     return c;
 }
 
@@ -71,7 +71,7 @@ static void reach_end(struct cn_connection *c)
     cn_reach_end(c->reach);
     free(c->reach);
     c->reach = NULL;
-    c->tunnel->reaching_count--;
+    c->tunnel->room->reaching_count--;
 }
 
 /* Whoever is at the other end of a connection that was cut must not take that for an end. */
@@ -145,7 +145,8 @@ static void end(struct cn_connection *c, enum cn_tunnel_outcome outcome, bool cu
         t->joined = NULL;
     c->next = t->dead;
     t->dead = c;
-    t->outstanding -= c->outstanding;
+    t->room->outstanding -= c->outstanding;
+    t->room->connection_count--;
     t->connection_count--;
     cn_tunnel_resume(t);
 }
@@ -211,9 +212,9 @@ static void count_outstanding(struct cn_connection *c)
     struct cn_stream_progress p;
 
     cn_stream_progress(c->stream, &p);
-    c->tunnel->outstanding -= c->outstanding;
+    c->tunnel->room->outstanding -= c->outstanding;
     c->outstanding = p.written - p.received;
-    c->tunnel->outstanding += c->outstanding;
+    c->tunnel->room->outstanding += c->outstanding;
 }
 
 /* Each may have as much outstanding as is left for all, so that of n that are busy each has one
@@ -224,8 +225,8 @@ static uint8_t *room_for(struct cn_connection *c, size_t *room)
     uint8_t *to;
 
     count_outstanding(c);
-    all = c->tunnel->outstanding;
-    max = all < OUTSTANDING_SIZE ? OUTSTANDING_SIZE - all : 0;
+    all = c->tunnel->room->outstanding;
+    max = all < CN_TUNNEL_OUTSTANDING_SIZE ? CN_TUNNEL_OUTSTANDING_SIZE - all : 0;
     if (max < OUTSTANDING_SIZE_MIN)
         max = OUTSTANDING_SIZE_MIN;
     if (c->outstanding >= max)
@@ -598,8 +599,8 @@ void cn_connection_reach(struct cn_tunnel *tunnel, struct cn_stream *stream,
 {
     struct cn_connection *c;
 
-    if (tunnel->reaching_count >= CN_TUNNEL_REACHING_COUNT_MAX ||
-        tunnel->connection_count >= CN_TUNNEL_CONNECTION_COUNT_MAX) {
+    if (tunnel->room->reaching_count >= CN_TUNNEL_REACHING_COUNT_MAX ||
+        tunnel->room->connection_count >= CN_TUNNEL_CONNECTION_COUNT_MAX) {
         cn_tunnel_drop_stream(stream, CN_TUNNEL_TOO_MANY);
         return;
     }
@@ -617,9 +618,10 @@ void cn_connection_reach(struct cn_tunnel *tunnel, struct cn_stream *stream,
         cn_connection_cut(c, CN_TUNNEL_FAILED);
         return;
     }
-    tunnel->reaching_count++;
-    *c->reach =
-        (struct cn_reach) { .resolver = tunnel->resolver, .owner = c, .looked_up = looked_up };
+    tunnel->room->reaching_count++;
+    *c->reach = (struct cn_reach) { .resolver = tunnel->room->resolver,
+                                    .owner = c,
+                                    .looked_up = looked_up };
     cn_reach_start(c->reach, to, cn_connect_clock_ms());
     looked_up(c);
 }

@@ -6,20 +6,24 @@
 #include <unistd.h>
 
 #include "connect.h"
+#include "stream.h"
 
 enum {
     DATAGRAM_SIZE_MAX = 65535,
     HEAD_SIZE = 2,
-    WAITING_COUNT_MAX = 64, /* of a flow */
-    WAITING_SIZE_MAX = 256 * 1024,
-    OUTSTANDING_SIZE_MAX = 64 * 1024, /* not received by the partner yet, of a flow */
-    RECEIVE_COUNT_MAX = 64,           /* of a socket in one round */
+    WAITING_SIZE_MAX = 1024 * 1024,         /* of a flow */
+    WAITING_MS_MAX = 200,                   /* what is older comes too late */
+    UNSENT_SIZE_MAX = 8 * 1024,             /* behind which the next would have to wait */
+    OUTSTANDING_SIZE_MAX = 4 * 1024 * 1024, /* not received by the partner yet, of a flow */
+    RECEIVE_COUNT_MAX = 1024, /* of a socket in one round: what it cannot hold is not the oldest */
+    SOCKET_BUFFER_SIZE = 1024 * 1024,
     BUCKET_COUNT = 64,
     STATUS_CONNECTED = 0
 };
 
 struct datagram {
     struct datagram *next;
+    uint64_t came_ms;
     size_t size; /* with its head */
     size_t sent; /* of that */
     uint8_t octets[];
@@ -42,8 +46,8 @@ struct cn_flow {
     bool dead;
     struct datagram *waiting; /* for the stream */
     struct datagram *last;
-    size_t waiting_count;
     size_t waiting_size;
+    uint64_t outstanding;    /* its part of the room's */
     uint8_t head[HEAD_SIZE]; /* of the datagram that arrives */
     size_t head_size;
     uint8_t *body; /* owned */
@@ -59,6 +63,14 @@ struct cn_flows {
 
 static void owner_take(struct cn_owner *owner, const struct cn_event *event);
 static void ready(struct cn_watch *watch, uint32_t events);
+
+/* What a socket has no room for is lost, and that is the newest; as much as the system allows. */
+static void socket_widen(int socket)
+{
+    const int size = SOCKET_BUFFER_SIZE;
+
+    (void)setsockopt(socket, SOL_SOCKET, SO_RCVBUF, &size, sizeof size);
+}
 
 /* --- one flow -------------------------------------------------------------------------------- */
 
@@ -81,9 +93,15 @@ static struct cn_flow *flow_new(struct cn_tunnel *tunnel, int fd)
     if (flow->next)
         flow->next->before = flow;
     tunnel->flows = flow;
-    tunnel->flow_count++;
+    tunnel->room->flow_count++;
     touch(flow);
     return flow;
+}
+
+static void waiting_count(struct cn_flow *flow, size_t less, size_t more)
+{
+    flow->waiting_size += more - less;
+    flow->tunnel->room->waiting += more - less;
 }
 
 static void waiting_drop(struct cn_flow *flow)
@@ -93,8 +111,7 @@ static void waiting_drop(struct cn_flow *flow)
     flow->waiting = first->next;
     if (!flow->waiting)
         flow->last = NULL;
-    flow->waiting_count--;
-    flow->waiting_size -= first->size;
+    waiting_count(flow, first->size, 0);
     free(first);
 }
 
@@ -150,7 +167,8 @@ static void end(struct cn_flow *flow, enum cn_tunnel_outcome outcome)
         flow->next->before = flow->before;
     flow->next = t->dead_flows;
     t->dead_flows = flow;
-    t->flow_count--;
+    t->room->outstanding -= flow->outstanding;
+    t->room->flow_count--;
 }
 
 static void cut(struct cn_flow *flow, enum cn_tunnel_outcome code)
@@ -197,16 +215,34 @@ uint64_t cn_flows_expire(struct cn_tunnel *tunnel, uint64_t now_ms)
 
 /* --- to the partner -------------------------------------------------------------------------- */
 
-static bool stream_has_room(const struct cn_flow *flow)
+static void count_outstanding(struct cn_flow *flow)
 {
     struct cn_stream_progress p;
 
     cn_stream_progress(flow->stream, &p);
-    return p.written - p.received < OUTSTANDING_SIZE_MAX;
+    flow->tunnel->room->outstanding -= flow->outstanding;
+    flow->outstanding = p.written - p.received;
+    flow->tunnel->room->outstanding += flow->outstanding;
+}
+
+static bool stream_has_room(struct cn_flow *flow)
+{
+    count_outstanding(flow);
+    return flow->outstanding < OUTSTANDING_SIZE_MAX &&
+           flow->tunnel->room->outstanding < CN_TUNNEL_OUTSTANDING_SIZE;
+}
+
+/* But for one of which a part is on its way, and the newest. */
+static void drop_old(struct cn_flow *flow, uint64_t now_ms)
+{
+    while (flow->waiting && flow->waiting->next && flow->waiting->sent == 0 &&
+           now_ms - flow->waiting->came_ms > WAITING_MS_MAX)
+        waiting_drop(flow);
 }
 
 static void flush(struct cn_flow *flow)
 {
+    drop_old(flow, cn_connect_clock_ms());
     while (flow->waiting && (flow->waiting->sent > 0 || stream_has_room(flow))) {
         struct datagram *d = flow->waiting;
 
@@ -220,7 +256,8 @@ static void flush(struct cn_flow *flow)
 /* The oldest go, but for one of which a part is on its way. */
 static void make_room(struct cn_flow *flow)
 {
-    while (flow->waiting_count > WAITING_COUNT_MAX || flow->waiting_size > WAITING_SIZE_MAX) {
+    while (flow->waiting && (flow->waiting_size > WAITING_SIZE_MAX ||
+                             flow->tunnel->room->waiting > CN_TUNNEL_WAITING_SIZE)) {
         struct datagram *first = flow->waiting;
         struct datagram *second = first->next;
 
@@ -233,8 +270,7 @@ static void make_room(struct cn_flow *flow)
         first->next = second->next;
         if (!first->next)
             flow->last = first;
-        flow->waiting_count--;
-        flow->waiting_size -= second->size;
+        waiting_count(flow, second->size, 0);
         free(second);
     }
 }
@@ -246,7 +282,7 @@ static void send_on(struct cn_flow *flow, const uint8_t *octets, size_t size)
 
     if (!d)
         return; /* it is lost, as datagrams may be */
-    *d = (struct datagram) { .size = HEAD_SIZE + size };
+    *d = (struct datagram) { .size = HEAD_SIZE + size, .came_ms = cn_connect_clock_ms() };
     w = (struct cn_writer) { .at = d->octets, .left = d->size };
     cn_writer_u16be(&w, (uint16_t)size);
     cn_writer_bytes(&w, octets, size);
@@ -255,8 +291,7 @@ static void send_on(struct cn_flow *flow, const uint8_t *octets, size_t size)
     else
         flow->waiting = d;
     flow->last = d;
-    flow->waiting_count++;
-    flow->waiting_size += d->size;
+    waiting_count(flow, 0, d->size);
     flush(flow);
     make_room(flow);
     touch(flow);
@@ -349,6 +384,8 @@ enum cn_err cn_flows_create(struct cn_flows **flows, struct cn_door *door)
     if (!*flows)
         return CN_E_MEMORY;
     (*flows)->door = door;
+    for (size_t i = 0; i < door->binding.count; i++)
+        socket_widen(door->binding.socket[i]);
     return CN_OK;
 }
 
@@ -361,6 +398,11 @@ void cn_flows_free(struct cn_flows *flows)
             cut(flows->by_source[i], CN_TUNNEL_GIVEN_UP);
     }
     free(flows);
+}
+
+static bool is_full(const struct cn_tunnel *tunnel)
+{
+    return tunnel->room->flow_count >= CN_TUNNEL_FLOW_COUNT_MAX;
 }
 
 /* Who has been silent for the longest makes room. */
@@ -379,24 +421,30 @@ static void silent_cut(struct cn_tunnel *tunnel)
 static struct cn_flow *flow_open(struct cn_flows *flows, int fd,
                                  const struct sockaddr_storage *source, socklen_t size)
 {
-    struct cn_tunnel *t = flows->door->tunnel;
-    struct cn_flow *flow;
+    const struct cn_door *door = flows->door;
+    bool lent = door->kind == CN_DOOR_LENT;
+    struct cn_tunnel *t = door->tunnel;
+    struct cn_flow *flow = NULL;
 
-    if (t->flow_count >= CN_FLOW_COUNT_MAX)
+    if (is_full(t))
         silent_cut(t);
-    flow = flow_new(t, fd);
+    if (!is_full(t)) /* with those of other tunnels */
+        flow = flow_new(t, fd);
     if (!flow)
         return NULL;
     flow->flows = flows;
-    flow->to = flows->door->to;
+    flow->to = lent ? door->at : door->to;
     flow->source_size = size;
     memcpy(&flow->source, source, size);
     *by_source(flows, source, size) = flow;
-    if (cn_tunnel_stream_open(t, CN_TUNNEL_DATAGRAMS, &flow->to, NULL, &flow->owner,
-                              &flow->stream) == CN_OK)
-        return flow;
-    end(flow, CN_TUNNEL_TOO_MANY);
-    return NULL;
+    if (cn_tunnel_stream_open(t, lent ? CN_TUNNEL_INCOMING : CN_TUNNEL_DATAGRAMS,
+                              lent ? NULL : &flow->to, lent ? &door->number : NULL, &flow->owner,
+                              &flow->stream) != CN_OK) {
+        end(flow, CN_TUNNEL_TOO_MANY);
+        return NULL;
+    }
+    cn_stream_hold_little(flow->stream, UNSENT_SIZE_MAX);
+    return flow;
 }
 
 void cn_flows_receive(struct cn_flows *flows, int socket)
@@ -434,6 +482,7 @@ static void reached(struct cn_flow *flow)
         return;
     }
     flow->socket.fd = cn_reach_take(flow->reach);
+    socket_widen(flow->socket.fd);
     free(flow->reach);
     flow->reach = NULL;
     if (!cn_watch_want(flow->tunnel->epoll, &flow->socket, EPOLLIN) ||
@@ -470,7 +519,7 @@ void cn_flow_reach(struct cn_tunnel *tunnel, struct cn_stream *stream, const str
 {
     struct cn_flow *flow = NULL;
 
-    if (tunnel->flow_count < CN_FLOW_COUNT_MAX)
+    if (!is_full(tunnel))
         flow = flow_new(tunnel, -1);
     if (!flow) {
         cn_tunnel_drop_stream(stream, CN_TUNNEL_TOO_MANY);
@@ -479,13 +528,15 @@ void cn_flow_reach(struct cn_tunnel *tunnel, struct cn_stream *stream, const str
     flow->to = *to;
     flow->stream = stream;
     cn_stream_set_user(stream, &flow->owner);
+    cn_stream_hold_little(stream, UNSENT_SIZE_MAX);
     flow->reach = malloc(sizeof *flow->reach);
     if (!flow->reach) {
         cut(flow, CN_TUNNEL_FAILED);
         return;
     }
-    *flow->reach =
-        (struct cn_reach) { .resolver = tunnel->resolver, .owner = flow, .looked_up = looked_up };
+    *flow->reach = (struct cn_reach) { .resolver = tunnel->room->resolver,
+                                       .owner = flow,
+                                       .looked_up = looked_up };
     cn_reach_start(flow->reach, to, cn_connect_clock_ms());
     reached(flow);
 }

@@ -1,12 +1,12 @@
 /* datagrams.h - datagrams through a tunnel. Each source that sends to a door has a flow of its own,
- * which is a stream: size (u16), octets. What a stream cannot take at once is kept for a moment,
+ * which is a stream: size (u16), octets. What the line cannot take at once is kept for a moment,
  * and the oldest is dropped: a datagram that comes late is worth less than one that is lost. */
 #ifndef CN_DATAGRAMS_H
 #define CN_DATAGRAMS_H
 
 #include "engine.h"
 
-enum { CN_FLOW_COUNT_MAX = 256 /* of a tunnel */, CN_FLOW_IDLE_MS = 180000 };
+enum { CN_FLOW_IDLE_MS = 180000 };
 
 /* The flows of a door. */
 CN_MUST_USE enum cn_err cn_flows_create(struct cn_flows **flows, struct cn_door *door);

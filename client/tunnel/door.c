@@ -43,7 +43,7 @@ enum cn_err cn_door_open(struct cn_tunnel *tunnel, enum cn_door_kind kind,
         d->to = *to;
     if (kind != CN_DOOR_BACK)
         err = bind_at(d);
-    if (err == CN_OK && kind == CN_DOOR_DATAGRAMS)
+    if (err == CN_OK && d->binding.count > 0 && at->form == CN_TERMINUS_UDP)
         err = cn_flows_create(&d->flows, d);
     if (err != CN_OK) {
         cn_door_free(d);
@@ -72,7 +72,7 @@ void cn_door_close(struct cn_door *door)
     door->dead = true;
     door->tunnel->sweep_due = true;
     if (door->kind == CN_DOOR_LENT)
-        door->tunnel->lent_count--;
+        door->tunnel->room->lent_count--;
     if (door->stream)
         cn_stream_release(door->stream);
     door->stream = NULL;
@@ -109,7 +109,7 @@ static void accept_some(struct cn_door *door, int listener)
     for (int i = 0; i < ACCEPT_COUNT_MAX && !door->dead; i++) {
         int fd;
 
-        if (t->connection_count >= CN_TUNNEL_ACCEPTED_COUNT_MAX) {
+        if (t->room->connection_count >= CN_TUNNEL_ACCEPTED_COUNT_MAX) {
             cn_tunnel_pause(t);
             return;
         }
@@ -132,7 +132,7 @@ static void ready(struct cn_watch *watch, uint32_t events)
     (void)events;
     if (door->dead)
         return;
-    if (door->kind == CN_DOOR_DATAGRAMS)
+    if (door->flows)
         cn_flows_receive(door->flows, watch->fd);
     else
         accept_some(door, watch->fd);
@@ -245,7 +245,7 @@ void cn_door_lend(struct cn_tunnel *tunnel, struct cn_stream *stream, uint32_t n
     struct cn_door *door;
     enum cn_err err = CN_E_LIMIT;
 
-    if (tunnel->lent_count >= CN_TUNNEL_LENT_COUNT_MAX) {
+    if (tunnel->room->lent_count >= CN_TUNNEL_LENT_COUNT_MAX) {
         cn_tunnel_drop_stream(stream, CN_TUNNEL_TOO_MANY);
         return;
     }
@@ -260,7 +260,7 @@ void cn_door_lend(struct cn_tunnel *tunnel, struct cn_stream *stream, uint32_t n
         cn_tunnel_drop_stream(stream, outcome);
         return;
     }
-    tunnel->lent_count++;
+    tunnel->room->lent_count++;
     door->number = number;
     door->stream = stream;
     cn_stream_set_user(stream, &door->owner);

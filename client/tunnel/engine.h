@@ -5,7 +5,8 @@
  *   answering.c   what the partner asks for, by the rules
  *   door.c        places that are listened at, here or at the partner's
  *   connection.c  one connection, from its first octet to its end
- *   datagrams.c   the same for datagrams */
+ *   datagrams.c   the same for datagrams
+ *   room.c        what several tunnels hold together */
 #ifndef CN_ENGINE_H
 #define CN_ENGINE_H
 
@@ -15,17 +16,12 @@
 #include "binding.h"
 #include "reach.h"
 #include "resolver.h"
+#include "room.h"
 #include "socks.h"
 #include "terminus.h"
 #include "watch.h"
 
-enum {
-    CN_TUNNEL_EVENT_COUNT_MAX = 256,
-    CN_TUNNEL_ACCEPTED_COUNT_MAX = 1000,   /* connections: more wait to be let in ... */
-    CN_TUNNEL_CONNECTION_COUNT_MAX = 2048, /* ... and more are refused to the partner */
-    CN_TUNNEL_REACHING_COUNT_MAX = 1024,   /* connections that are not there yet */
-    CN_TUNNEL_LENT_COUNT_MAX = 64          /* places where the partner listens */
-};
+enum { CN_TUNNEL_EVENT_COUNT_MAX = 256 };
 
 /* Kinds of streams. */
 enum cn_tunnel_kind {
@@ -101,10 +97,11 @@ struct cn_door {
 };
 
 struct cn_tunnel {
-    struct cn_call *call; /* borrowed; NULL until it begins, and when the call is over */
+    struct cn_call *call;    /* borrowed; NULL until it begins, and when the call is over */
+    struct cn_call *sharing; /* borrowed: the same, until the tunnel is freed */
+    struct cn_tunnel_room *room;
     struct cn_detail detail;
     int epoll;
-    struct cn_resolver *resolver;
     struct cn_watch resolver_watch;
     struct cn_allow allow;
     struct cn_allow allow_listening;
@@ -115,12 +112,8 @@ struct cn_tunnel {
     struct cn_terminus join_to;
     int join_in, join_out; /* -1: there is none */
     size_t connection_count;
-    uint64_t outstanding; /* octets that the partner has not received yet, of all connections */
-    size_t reaching_count;
     struct cn_flow *flows;
     struct cn_flow *dead_flows;
-    size_t flow_count;
-    size_t lent_count;
     uint32_t next_number;
     bool paused;    /* nobody is let in until there is room again */
     bool ending;    /* the partner will open no more; what is open comes to its end */

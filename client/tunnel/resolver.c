@@ -3,14 +3,13 @@
 #include <errno.h>
 #include <netdb.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
 
-enum { STACK_SIZE = 512 * 1024 };
+#include "thread.h"
 
 struct cn_lookup_queue {
     struct cn_lookup *first;
@@ -169,24 +168,10 @@ static void *resolver_run(void *context)
     return NULL;
 }
 
-/* A thread that takes no signals: those are the program's. With the mutex. */
+/* With the mutex. */
 static bool thread_start(struct cn_resolver *r)
 {
-    pthread_attr_t attributes;
-    sigset_t all, before;
-    pthread_t thread;
-    int failed;
-
-    if (pthread_attr_init(&attributes) != 0)
-        return false;
-    (void)pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
-    (void)pthread_attr_setstacksize(&attributes, STACK_SIZE);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    failed = pthread_create(&thread, &attributes, resolver_run, r);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    pthread_attr_destroy(&attributes);
-    if (failed != 0)
+    if (cn_thread_start(resolver_run, r) != 0)
         return false;
     r->holders++;
     r->threads++;

@@ -7,6 +7,7 @@
 #include <sys/epoll.h>
 #include <unistd.h>
 
+#include "call.h"
 #include "connect.h"
 #include "datagrams.h"
 
@@ -127,7 +128,7 @@ static void resolved(struct cn_watch *watch, uint32_t events)
     struct cn_lookup *lookup;
 
     (void)events;
-    while ((lookup = cn_resolver_next(t->resolver)))
+    while ((lookup = cn_resolver_next(t->room->resolver)))
         cn_reach_looked_up(lookup);
 }
 
@@ -135,6 +136,11 @@ static void control_taken(struct cn_owner *owner, const struct cn_event *event);
 static void drain_taken(struct cn_owner *owner, const struct cn_event *event);
 
 enum cn_err cn_tunnel_open(struct cn_tunnel **tunnel)
+{
+    return cn_tunnel_open_beside(tunnel, NULL);
+}
+
+enum cn_err cn_tunnel_open_beside(struct cn_tunnel **tunnel, const struct cn_tunnel *beside)
 {
     struct cn_tunnel *t = calloc(1, sizeof *t);
     enum cn_err err;
@@ -146,9 +152,9 @@ enum cn_err cn_tunnel_open(struct cn_tunnel **tunnel)
     t->control_owner.take = control_taken;
     t->drain_owner.take = drain_taken;
     t->epoll = epoll_create1(EPOLL_CLOEXEC);
-    err = t->epoll < 0 ? CN_E_SYSTEM : cn_resolver_create(&t->resolver);
+    err = t->epoll < 0 ? CN_E_SYSTEM : cn_tunnel_room_enter(&t->room, beside ? beside->room : NULL);
     if (err == CN_OK) {
-        t->resolver_watch = (struct cn_watch) { .fd = cn_resolver_descriptor(t->resolver),
+        t->resolver_watch = (struct cn_watch) { .fd = cn_resolver_descriptor(t->room->resolver),
                                                 .owner = t,
                                                 .ready = resolved };
         if (!cn_watch_want(t->epoll, &t->resolver_watch, EPOLLIN))
@@ -213,7 +219,7 @@ enum cn_err cn_tunnel_forward_back(struct cn_tunnel *tunnel, const char *forward
 {
     struct cn_forward f;
 
-    if (cn_forward_parse(&f, forward) != CN_OK || f.from.form == CN_TERMINUS_UDP)
+    if (cn_forward_parse(&f, forward) != CN_OK)
         return said(tunnel, CN_E_FORMAT, forward);
     return door_add(tunnel, CN_DOOR_BACK, &f);
 }
@@ -246,7 +252,8 @@ enum cn_err cn_tunnel_begin(struct cn_tunnel *tunnel, struct cn_call *call)
 
     if (!caller && (tunnel->doors || tunnel->join_out >= 0))
         return CN_E_USAGE;
-    tunnel->call = call;
+    tunnel->call = tunnel->sharing = call;
+    cn_call_share_extra(call, &tunnel->room->unread);
     if (caller)
         err = cn_tunnel_stream_open(tunnel, CN_TUNNEL_CONTROL, NULL, NULL, &tunnel->control_owner,
                                     &tunnel->control);
@@ -320,7 +327,10 @@ void cn_tunnel_free(struct cn_tunnel *tunnel)
         close(tunnel->join_in);
     if (tunnel->join_out >= 0 && tunnel->join_out != tunnel->join_in)
         close(tunnel->join_out);
-    cn_resolver_free(tunnel->resolver);
+    if (tunnel->sharing)
+        cn_call_share_extra(tunnel->sharing, NULL);
+    cn_watch_end(tunnel->epoll, &tunnel->resolver_watch);
+    cn_tunnel_room_leave(tunnel->room);
     cn_allow_wipe(&tunnel->allow);
     cn_allow_wipe(&tunnel->allow_listening);
     if (tunnel->epoll >= 0)

@@ -49,6 +49,12 @@ CN_API const char *cn_tunnel_outcome_text(enum cn_tunnel_outcome outcome);
 
 /* CN_E_MEMORY; CN_E_SYSTEM (errno). */
 CN_API CN_MUST_USE enum cn_err cn_tunnel_open(struct cn_tunnel **tunnel);
+/* The same for one of several tunnels of a program and a thread: what they hold together
+ * (connections and places to listen at, memory) is limited as if they were one. beside is not kept;
+ * NULL: alone.
+ */
+CN_API CN_MUST_USE enum cn_err cn_tunnel_open_beside(struct cn_tunnel **tunnel,
+                                                     const struct cn_tunnel *beside);
 /* Ends at once what is left: connections are reset, sockets that listen closed, their paths
  * removed. NULL is fine. */
 CN_API void cn_tunnel_free(struct cn_tunnel *tunnel);
@@ -61,7 +67,8 @@ CN_API const struct cn_detail *cn_tunnel_detail(const struct cn_tunnel *tunnel);
  * looked up. Nothing is allowed that was not said. CN_E_FORMAT; CN_E_LIMIT: over 4096; CN_E_MEMORY.
  */
 CN_API CN_MUST_USE enum cn_err cn_tunnel_allow(struct cn_tunnel *tunnel, const char *rule);
-/* Where the partner may listen here: PORT, BIND:PORT, a range of ports, or a path. Likewise. */
+/* Where the partner may listen here: PORT, BIND:PORT, a range of ports, with udp: before it for
+ * datagrams, or a path. Likewise. */
 CN_API CN_MUST_USE enum cn_err cn_tunnel_allow_listening(struct cn_tunnel *tunnel,
                                                          const char *rule);
 
@@ -71,7 +78,7 @@ CN_API CN_MUST_USE enum cn_err cn_tunnel_allow_listening(struct cn_tunnel *tunne
  * place of either half; udp: before it for datagrams. Listens at once; who comes before the tunnel
  * begins waits. CN_E_FORMAT; CN_E_SYSTEM (detail): it cannot listen there; CN_E_MEMORY. */
 CN_API CN_MUST_USE enum cn_err cn_tunnel_forward(struct cn_tunnel *tunnel, const char *forward);
-/* Who connects there gets to an address here; but for datagrams. CN_E_FORMAT; CN_E_MEMORY. */
+/* Who connects there gets to an address here. CN_E_FORMAT; CN_E_MEMORY. */
 CN_API CN_MUST_USE enum cn_err cn_tunnel_forward_back(struct cn_tunnel *tunnel,
                                                       const char *forward);
 /* A SOCKS 5 proxy at [BIND:]PORT or a path; names are looked up at the partner's. Likewise. */

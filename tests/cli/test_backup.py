@@ -1,22 +1,16 @@
 """Backups: damaged, of others, or over something they change nothing; else everything comes back."""
 
-import hashlib
 import os
 import random
-import shutil
 import struct
 
 import pytest
-from cryptography.hazmat.primitives.ciphers.aead import ChaCha20Poly1305
 
-from cn_helper import Person, exchange
-from ctl_helper import Ctl, armor, unarmor
+from cn_helper import Person, copied, exchanged
+from ctl_helper import armor, unarmor
+from sealing import backup_closed, backup_opened, cheapened, given
 
 WORD = "correct horse"
-
-
-def given(*passphrases):
-    return {"input": "".join(f"{line}\n" for line in passphrases)}
 
 
 def back_up(person, name="backup", *before):
@@ -27,14 +21,7 @@ def back_up(person, name="backup", *before):
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory):
     """ann, who has bob as contact and preferences of her own, and her backup; it is costly to make."""
-    place = tmp_path_factory.mktemp("origin")
-    server = Ctl(place).init()
-    people = []
-    for name in ("ann", "bob"):
-        server.ok("invite", name, "-o", f"{name}.fp")
-        people.append(Person(place, name))
-        people[-1].ok("join", f"{name}.fp")
-    exchange(*people)
+    people = exchanged(tmp_path_factory.mktemp("origin"))
     ann = people[0]
     ann.ok("contact", "verify", "bob", "--yes")
     (ann.home / "config").write_text("suites = SHA512-AES256GCM\n")
@@ -53,11 +40,17 @@ def made(ann):
     return ann.tmp / "backup"
 
 
+@pytest.fixture(scope="module")
+def plain(origin):
+    """What is in it, as PROTOCOL.md 2.17 has it."""
+    return backup_opened((origin[0].tmp / "backup").read_text(), WORD)
+
+
 @pytest.fixture
-def cheap(made, tmp_path):
+def cheap(plain, tmp_path):
     """The same, as another implementation seals it, with less work."""
     path = tmp_path / "cheap"
-    path.write_text(closed(opened(made.read_text())))
+    path.write_text(backup_closed(plain, WORD))
     return path
 
 
@@ -65,34 +58,11 @@ def restore(*words):
     return ["restore", *words, "--passphrase-fd", "0"]
 
 
-def copied(person, tmp_path):
-    shutil.copytree(person.home, tmp_path / person.home.name)
-    return Person(tmp_path, person.name)
-
-
 def contents(place):
     return {str(path.relative_to(place)): path.read_bytes() for path in place.rglob("*") if path.is_file()}
 
 
-# --- by PROTOCOL.md 2.15 and 2.17 alone
-
-
-def key_of(head, passphrase):
-    log_n, r, p = head[:3]
-    return hashlib.scrypt(passphrase.encode(), salt=head[3:], n=1 << log_n, r=r, p=p, maxmem=1 << 28, dklen=32)
-
-
-def opened(text, passphrase=WORD):
-    body = unarmor("BACKUP", text)
-    assert body[0] == 1
-    head, sealed = body[1:36], body[36:]
-    return ChaCha20Poly1305(key_of(head, passphrase)).decrypt(bytes(12), sealed, b"cyphernet/1 backup" + head)
-
-
-def closed(plain, passphrase=WORD, version=1):
-    head = bytes([14, 8, 1]) + os.urandom(32)
-    sealed = ChaCha20Poly1305(key_of(head, passphrase)).encrypt(bytes(12), plain, b"cyphernet/1 backup" + head)
-    return armor("BACKUP", bytes([version]) + head + sealed)
+# --- by PROTOCOL.md 2.17 alone
 
 
 def packed(files, flags=0, count=None):
@@ -119,8 +89,8 @@ def unpacked(plain):
 # --- what is refused
 
 
-def test_a_wrong_passphrase(made, stranger):
-    assert "passphrase is wrong" in stranger.bad(1, *restore(made), **given("incorrect horse"))
+def test_a_wrong_passphrase(cheap, stranger):
+    assert "passphrase is wrong" in stranger.bad(1, *restore(cheap), **given("incorrect horse"))
 
 
 @pytest.mark.parametrize("seed", range(6))
@@ -194,11 +164,10 @@ def bad_contents(files):
 
 
 @pytest.mark.parametrize("wrong", sorted(bad_contents([(b"contacts/bob", b"")] * 2)))
-def test_what_no_backup_holds(made, stranger, wrong):
-    flags, files = unpacked(opened(made.read_text()))
+def test_what_no_backup_holds(plain, stranger, wrong):
+    flags, files = unpacked(plain)
     assert flags == 0
-    text = closed(bad_contents(files)[wrong])
-    (stranger.tmp / "bad").write_text(text)
+    (stranger.tmp / "bad").write_text(backup_closed(bad_contents(files)[wrong], WORD))
     stranger.bad(1, *restore("bad"), **given(WORD))
     assert not list(stranger.tmp.glob("home-stranger*"))
 
@@ -317,13 +286,17 @@ def test_what_was_there_is_moved_aside(cheap, ann, stranger):
     assert contents(stranger.home) == contents(ann.home)
 
 
-def test_what_was_sealed_is_sealed(made, ann, stranger, tmp_path):
+def test_what_was_sealed_is_sealed(plain, ann, stranger, tmp_path):
     ann = copied(ann, tmp_path)
     ann.ok("passphrase", "--passphrase-fd", "0", **given("battery staple"))
+    cheapened(ann, "battery staple")
     path = back_up(ann, "sealed", "battery staple")
-    assert unpacked(opened(path.read_text())) == (1, unpacked(opened(made.read_text()))[1])
+    inside = backup_opened(path.read_text(), WORD)
+    assert unpacked(inside) == (1, unpacked(plain)[1])
+    path.write_text(backup_closed(inside, WORD))
     stranger.ok(*restore(path), **given(WORD))
     assert b"SEALED FILE" in contents(stranger.home)["identity"]
+    cheapened(stranger, WORD)
     stranger.bad(1, "contact", "list", "--passphrase-fd", "0", **given("battery staple"))
     assert "verified" in stranger.ok("contact", "list", "--passphrase-fd", "0", **given(WORD)).stdout
 

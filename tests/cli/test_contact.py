@@ -439,7 +439,11 @@ def test_a_reply_to_standard_output_has_it_for_itself(ann, bob):
 def test_accept_and_verify_as_json(ann, bob):
     row = json.loads(bob.accept("ann", ann.offer("bob"), "--json").stdout)
     assert row == {"v": 1, "event": "safety", "name": "ann", "safety": bob.safety("ann"), "words": bob.words("ann")}
-    assert json.loads(bob.ok("contact", "verify", "ann", "--json").stdout) == row
+    for options, state in (([], "unverified"), (["--yes"], "verified"), ([], "verified")):
+        number, outcome = map(json.loads, bob.ok("contact", "verify", "ann", "--json", *options).stdout.splitlines())
+        assert number == row
+        assert (outcome["event"], outcome["name"], outcome["state"]) == ("contact", "ann", state)
+        assert outcome["verified"] == (state == "verified")
 
 
 def test_cards_as_json(ann, bob, stranger):

@@ -108,6 +108,25 @@ def test_of_preferences_that_nobody_understands(ann):
     assert str(ann.home / "config") in said and "line 2" in said
 
 
+@pytest.mark.parametrize("given, mode, about, remedy", [
+    ("proxy = ftp://nowhere\n", 0o600, "config, line 1: not understood", "under FILES"),
+    ("proxy = socks5://user:word@127.0.0.1:9\n", 0o644, "config: a secret file", "chmod 600 '{file}'"),
+    ({"ALL_PROXY": "ftp://nowhere"}, None, "ALL_PROXY: not understood", "under ENVIRONMENT, or unset it"),
+    ({"https_proxy": "http://user:word@127.0.0.1:9"}, None, "https_proxy (users and passwords", "or unset it"),
+])
+def test_of_a_proxy_that_is_wrong(own, given, mode, about, remedy):
+    """What is wrong is what was set, not the network or the operator."""
+    ann = own.person("ann")
+    file = ann.home / "config"
+    if isinstance(given, str):
+        file.write_text(given)
+        file.chmod(mode)
+    found = checks(ann, 1, env=given if isinstance(given, dict) else {})
+    said = bad(found, "config")
+    assert about in said and remedy.format(file=file) in said
+    assert "mend what `config` says above" in bad(found, "server") and "operator" not in bad(found, "server")
+
+
 # --- the server
 
 

@@ -23,7 +23,11 @@ COMMANDS = ["init", "request", "join", "contact", "pipe", "talk", "send", "recei
         (["init", "-x"], "-x"),
         (["init", "-qx"], "-x"),
         (["init", "extra"], "too many"),
-        (["init", "--rsa"], "BITS"),
+        (["init", "--rsa"], "2048|3072|4096|8192"),
+        (["init", "--rsa="], "--rsa wants one of 2048|3072|4096|8192"),
+        (["init", "--rsa=204"], "--rsa wants one of"),
+        (["pipe", "bob", "--json"], "--events FD"),
+        (["connect", "bob", "localhost:22", "--json"], "--events FD"),
         (["init", "--json=yes"], "--json"),
         (["request", "-o"], "FILE"),
         (["contact"], "too few"),
@@ -66,6 +70,12 @@ def test_help_of_a_command(stranger, command):
     assert texts[0].stdout.startswith(f"usage: cyphernet {command}")
     assert all(done.stderr == "" for done in texts)
     assert not stranger.home.exists()
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_help_lists_json_where_it_may_be_given(stranger, command):
+    told = "--json" in stranger.ok("help", command).stdout.split("\nOptions:\n")[1]
+    assert told != (command in ("init", "join", "pipe", "connect", "passphrase", "restore", "help"))
 
 
 def test_the_overview_lists_every_command(stranger):

@@ -10,16 +10,12 @@ import termios
 
 import pytest
 
-from cn_helper import Person, exchange
-from ctl_helper import BUILD, Ctl, armor, unarmor
+from cn_helper import copied, exchange, exchanged
+from ctl_helper import BUILD, armor, unarmor
 from live import until
+from sealing import cheapened, given
 
 FIRST, SECOND = "correct horse", "battery staple"
-
-
-def given(*passphrases):
-    """Options for a command that asks for these, and what goes to its standard input."""
-    return {"input": "".join(f"{line}\n" for line in passphrases)}
 
 
 def set_one(person, *passphrases):
@@ -76,21 +72,11 @@ class Asked:
 @pytest.fixture(scope="module")
 def origin(tmp_path_factory):
     """`ann`, who has `bob` as contact and a passphrase; she is copied for each test, since that is costly to make."""
-    place = tmp_path_factory.mktemp("origin")
-    server = Ctl(place).init()
-    people = []
-    for name in ("ann", "bob"):
-        server.ok("invite", name, "-o", f"{name}.fp")
-        people.append(Person(place, name))
-        people[-1].ok("join", f"{name}.fp")
-    exchange(*people)
+    people = exchanged(tmp_path_factory.mktemp("origin"))
     set_one(people[0], FIRST)
+    shutil.copy(people[0].home / "storage.key", people[0].tmp / "as-made")
+    cheapened(people[0], FIRST)
     return people
-
-
-def copied(person, tmp_path):
-    shutil.copytree(person.home, tmp_path / person.home.name)
-    return Person(tmp_path, person.name)
 
 
 @pytest.fixture
@@ -176,9 +162,9 @@ def test_a_state_that_was_changed(sealed):
 
 
 @pytest.mark.parametrize("at, value", [(50, 13), (50, 63), (51, 255), (52, 0), (52, 99)])
-def test_a_file_that_asks_for_too_much_work(sealed, at, value):
+def test_a_file_that_asks_for_too_much_work(origin, sealed, at, value):
     path = sealed.home / "storage.key"
-    body = bytearray(unarmor("STORAGE KEY", path.read_text()))
+    body = bytearray(unarmor("STORAGE KEY", (origin[0].tmp / "as-made").read_text()))
     assert tuple(body[50:53]) == (17, 8, 1)
     body[at] = value
     path.write_text(armor("STORAGE KEY", bytes(body)))
@@ -262,6 +248,7 @@ def test_before_the_command_too(sealed):
 def test_another_passphrase(sealed):
     identity = (sealed.home / "identity").read_text()
     set_one(sealed, FIRST, SECOND)
+    cheapened(sealed, SECOND)
     assert (sealed.home / "identity").read_text() == identity
     sealed.bad(1, "contact", "list", "--passphrase-fd", "0", **given(FIRST))
     sealed.ok("contact", "list", "--passphrase-fd", "0", **given(SECOND))
@@ -271,6 +258,7 @@ def test_taken_off_again(ann, bob):
     exchange(ann, bob)
     before = texts(ann)
     set_one(ann, FIRST)
+    cheapened(ann, FIRST)
     ann.ok("passphrase", "--remove", "--passphrase-fd", "0", **given(FIRST))
     assert texts(ann) == before
     assert "no passphrase" in ann.ok("passphrase", "--remove").stderr
@@ -279,6 +267,7 @@ def test_taken_off_again(ann, bob):
 def test_made_with_one(stranger):
     stranger.ok("init", "--passphrase", "--passphrase-fd", "0", **given(FIRST))
     assert set(texts(stranger)) == {"identity", "storage.key"}
+    cheapened(stranger, FIRST)
     stranger.bad(1, "init", "--passphrase", "--passphrase-fd", "0", **given(FIRST, SECOND))
     stranger.ok("request", "--passphrase-fd", "0", **given(FIRST))
     assert "SEALED" in texts(stranger)["admission.key"]
@@ -292,9 +281,11 @@ def test_an_interrupted_change_is_finished(ann, bob):
     done = ann.run("passphrase", "--passphrase-fd", "0", **given(FIRST))
     assert done.returncode == 1 and "chmod 600" in done.stderr
     contact.chmod(0o600)
+    cheapened(ann, FIRST)
     assert "interrupted" in ann.run("doctor", "--passphrase-fd", "0", **given(FIRST)).stdout
     assert "bob" in ann.ok("contact", "list", "--passphrase-fd", "0", **given(FIRST)).stdout
     set_one(ann, FIRST, SECOND)
+    cheapened(ann, SECOND)
     assert all("SEALED FILE" in text or "STORAGE KEY" in text for text in texts(ann).values())
     assert "your keys are sealed" in ann.run("doctor", "--passphrase-fd", "0", **given(SECOND)).stdout
 
@@ -302,6 +293,7 @@ def test_an_interrupted_change_is_finished(ann, bob):
 def test_doctor_says_how_it_is(ann):
     assert "none: whoever" in ann.run("doctor").stdout
     set_one(ann, FIRST)
+    cheapened(ann, FIRST)
     before = ann.files()
     told = ann.run("doctor", "--passphrase-fd", "0", **given(SECOND))
     assert told.returncode == 1 and "BAD  passphrase" in told.stdout and "wrong" in told.stderr

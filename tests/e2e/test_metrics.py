@@ -1,5 +1,6 @@
 """Prometheus asks: what it is told, by whom, and who else gets nothing."""
 
+import contextlib
 import http.client
 import json
 import os
@@ -156,15 +157,16 @@ def test_only_metrics_are_to_be_had(scraped):
 
 
 def test_what_is_no_http_hinders_nobody(scraped):
-    for octets in (b"\0" * 1000, b"GET /metrics\r\n\r\n", b"GET " + b"x" * 100000, b"\r\n" * 5000):
-        with socket.create_connection(("127.0.0.1", scraped.port)) as line:
-            line.settimeout(20)
-            try:
-                line.sendall(octets)
-                line.shutdown(socket.SHUT_WR)
-                line.recv(65536)
-            except OSError:
-                pass
+    lines = [socket.create_connection(("127.0.0.1", scraped.port)) for _ in range(4)]
+    for line, octets in zip(lines, (b"\0" * 1000, b"GET /metrics\r\n\r\n", b"GET " + b"x" * 100000, b"\r\n" * 5000)):
+        line.settimeout(20)
+        with contextlib.suppress(OSError):
+            line.sendall(octets)
+            line.shutdown(socket.SHUT_WR)
+    assert scraped.value("admitting") == 1
+    for line in lines:
+        with line, contextlib.suppress(OSError):
+            line.recv(65536)
     assert scraped.value("admitting") == 1
     assert scraped.value("process_restarts_total", "process", "metrics") == 0
 

@@ -18,6 +18,7 @@ import pytest
 from cn_helper import exchange
 from ctl_helper import BUILD
 from live import KEYS, LIMIT, SUITES, held, piped, until
+from proxy import Proxy
 
 PIPE = subprocess.PIPE
 MANY = 5 << 20
@@ -151,7 +152,7 @@ def test_events_on_a_descriptor(world):
     one.end(0)
     other.end(0)
     assert '"event":"open"' in "".join(events)
-    assert '"event":"done"' in events[-1]
+    assert '"event":"done"' in events[-1] and '"code":0}' in events[-1]
     assert one.got() == b"answer"
 
 
@@ -416,18 +417,21 @@ def test_a_short_wait_is_no_fault_of_the_server(world):
 
 @contextlib.contextmanager
 def hanging_up(port):
-    """Whoever connects there hears nothing, as at a server that does not know him."""
+    """Whoever connects there hears nothing, as at a server that does not know him. How many have come."""
+    came = []
     with socket.create_server(("127.0.0.1", port)) as listener:
 
         def serve():
             with contextlib.suppress(OSError):
                 while True:
-                    listener.accept()[0].close()
+                    line = listener.accept()[0]
+                    came.append(line)
+                    line.close()
 
         thread = threading.Thread(target=serve)
         thread.start()
         try:
-            yield
+            yield came
         finally:
             listener.shutdown(socket.SHUT_RDWR)
             thread.join()
@@ -437,14 +441,32 @@ def test_a_server_that_hangs_up_is_told_from_one_that_is_down(own):
     own.serve()
     one, _ = own.pair()
     own.server.stop()
-    with hanging_up(own.port):
+    with hanging_up(own.port) as came:
         caller = own.start(one, "pipe", "bob")
         assert caller.end() == 4
+        assert len(came) == 2, "it may have been a gate that was being replaced"
         assert f"127.0.0.1:{own.port}: the server hung up without a word" in caller.said()
         assert "ask for a new fingerprint" in caller.said()
         answerer = own.start(one, "pipe", "bob", "--answer", wait=None)
         answerer.says(f"127.0.0.1:{own.port}: the server hung up without a word; trying again")
         answerer.process.kill()
+
+
+def test_who_meets_a_gate_that_leaves_dials_again(own):
+    """It hangs up without a word, and the next is there already."""
+    own.serve()
+    one, other = own.pair()
+    proxy = Proxy(own.port)
+    proxy.change = lambda line, way, data: None if line is proxy.lines[0] else data
+    try:
+        caller = own.start(proxy.before(one), "pipe", "bob", stdin=b"again")
+        answerer = own.start(other, "pipe", "ann")
+        caller.end(0)
+        answerer.end(0)
+    finally:
+        proxy.close()
+    assert answerer.got() == b"again" and len(proxy.lines) == 2
+    assert "hung up" not in caller.said() and "trying again" not in caller.said()
 
 
 # --- contacts

@@ -9,6 +9,7 @@ import pytest
 
 from ctl_helper import BUILD
 from live import children_of, has_gone, until
+from screen import INTERRUPT, Screen
 from test_pipe import noise
 
 PIPE = subprocess.PIPE
@@ -123,6 +124,33 @@ def test_it_gets_nothing_of_ours(world):
     assert int(ignored.split()[1], 16) & 1 << signal.SIGPIPE - 1 == 0
 
 
+def test_one_that_takes_nothing_and_one_whose_output_stays(world):
+    """As `pg_dump` and `psql`, which prints what it has done."""
+    one = command(world, world.ann, "bob", "seq", "100000")
+    other = command(world, world.bob, "ann", "sh", "-c", "wc -l; seq 100000", options=["-n"])
+    other.end(0)
+    one.end(0)
+    assert other.got() == b"100000\n" + b"".join(b"%d\n" % n for n in range(1, 100001)) and one.got() == b""
+
+
+def test_whose_output_stays_may_fail_all_the_same(world):
+    one = world.start(world.ann, "pipe", "bob", stdin=b"INSERT")
+    other = command(world, world.bob, "ann", "sh", "-c", "cat; exit 3", options=["-n"])
+    assert (one.end(), other.end()) == (5, 1)
+    assert other.got() == b"INSERT" and "bob ran a command that failed" in one.said()
+
+
+def test_what_it_has_started_may_outlast_it(world):
+    """Who ends well is done, as in a shell."""
+    one = command(world, world.ann, "bob", "sh", "-c", "sleep 1000 >&- 2>&- <&- & echo $!")
+    other = world.start(world.bob, "pipe", "ann")
+    other.end(0)
+    one.end(0)
+    pid = int(other.got())
+    assert not has_gone(pid)
+    os.kill(pid, signal.SIGKILL)
+
+
 # --- what fails
 
 
@@ -192,8 +220,8 @@ def test_it_does_not_take_all(world):
     one = command(world, world.ann, "bob", "head", "-c", "10")
     other = world.start(world.bob, "pipe", "ann", stdin=noise(8 << 20))
     assert (one.end(), other.end()) == (1, 5)
-    assert "head: it ended without taking all that came" in one.said()
-    assert "ann could not write what you sent" in other.said()
+    assert "head: it ended without taking all that came" in one.said() and "hint: if bob has nothing" in one.said()
+    assert "ann could not write what you sent" in other.said() and "hint: if nothing is to be sent: -n" in other.said()
 
 
 def test_failing_says_more_than_not_taking(world):
@@ -203,10 +231,9 @@ def test_failing_says_more_than_not_taking(world):
     assert "sh: failed, with exit code 7" in one.said() and NOT_COMPLETE in other.said()
 
 
-def test_no_input_and_a_command(world):
-    one = command(world, world.ann, "bob", "cat", options=["-n"])
-    one.end(2)
-    assert "--no-input" in one.said()
+@pytest.mark.parametrize("words", [["bob", "--"], ["bob", "-n", "--"], ["--wait", "1", "bob", "--"]])
+def test_no_command_behind_two_dashes(world, words):
+    assert "there is no command behind --" in world.ann.bad(2, "pipe", *words)
 
 
 # --- somebody goes away
@@ -244,6 +271,64 @@ def test_the_partner_goes(world):
     other.signal(signal.SIGKILL)
     assert one.end() == 5
     assert has_gone(pid) and not mark.exists()
+
+
+@pytest.mark.parametrize("deaf", ["", "signal.signal(signal.SIGTERM, signal.SIG_IGN)"])
+def test_what_it_has_started_goes_with_it(world, deaf):
+    """And sees no end of its input before, though who started it has gone at once."""
+    mark = world.tmp / "mark"
+    mark.unlink(missing_ok=True)
+    path = script(world, f"{deaf}\nprint(os.getpid(), flush=True)\nsys.stdin.read()\nopen({str(mark)!r}, 'w').close()")
+    one = command(world, world.ann, "bob", "sh", "-c", f"exec 3<&0; '{path}' <&3 3<&- & exec 3<&- <&-; wait", options=["-q"])
+    other = world.start(world.bob, "pipe", "ann", stdin=PIPE, stdout=PIPE)
+    pid = int(other.stdout.readline())
+    other.signal(signal.SIGKILL)
+    assert one.end() == 5
+    until(lambda: has_gone(pid), "it has gone, too")
+    assert not mark.exists()
+
+
+# --- a terminal
+
+
+def asking(world):
+    """A command that asks for a password at the terminal, as `pg_dump` does, and then says it; and the partner."""
+    path = script(world, "tty = os.open('/dev/tty', os.O_RDWR)\nos.write(tty, b'Password:')\n"
+                         "os.write(1, os.read(tty, 100))\nsys.stdin.read()")
+    screen = Screen(world, world.ann, "pipe", "bob", "--wait", "30", "--", path)
+    other = world.start(world.bob, "pipe", "ann", stdin=PIPE, stdout=PIPE)
+    screen.shows("Password:")
+    return screen, other
+
+
+def test_it_may_ask_for_a_password(world):
+    screen, other = asking(world)
+    screen.type("secret\n")
+    assert other.stdout.readline() == b"secret\n"
+    other.stdin.close()
+    other.end(0)
+    screen.end(0)
+
+
+@pytest.mark.parametrize("typed", ["", "secret\n"])
+def test_ctrl_c_ends_both(world, typed):
+    screen, other = asking(world)
+    screen.type(typed)
+    if typed:
+        assert other.stdout.readline() == b"secret\n"
+    screen.type(INTERRUPT)
+    screen.end(128 + signal.SIGINT)
+    other.end(5)
+
+
+def test_ctrl_c_ends_one_that_asks_nothing(world):
+    screen = Screen(world, world.ann, "pipe", "bob", "--wait", "30", "--", "sh", "-c", "trap '' INT; echo $$; cat")
+    other = world.start(world.bob, "pipe", "ann", stdin=PIPE, stdout=PIPE)
+    pid = int(other.stdout.readline())
+    screen.type(INTERRUPT)
+    screen.end(128 + signal.SIGINT)
+    other.end(5)
+    assert has_gone(pid)
 
 
 def test_one_that_does_not_go_is_killed(world):

@@ -8,7 +8,7 @@ import struct
 
 import pytest
 
-from live import free_port
+from live import free_port, until
 from tunnels import Tunnels, answer_to, connected, everything, ports
 
 CONNECT, BIND, ASSOCIATE = 1, 2, 3
@@ -34,7 +34,7 @@ def tunnels(world):
         ["-L", "8080::80"], ["-L", "8080:-x:80"], ["-L", "8080:a b:80"], ["-L", "8080:a\n:80"], ["-L", "8080:*:80"],
         ["-L", "8080:[]:80"], ["-L", "1:2:3:4:5"], ["-L", "8080:relative/path"], ["-L", f"8080:/{'x' * 107}"],
         ["-L", f"8080:{'x' * 256}:80"], ["-L", "/:localhost:80"], ["-L", "udp:8080:/path"], ["-L", "udp:/path:host:80"],
-        ["-L", "udp:8080"], ["-R", "8080"], ["-R", "udp:8080:localhost:80"], ["-R", "8080:localhost:http"],
+        ["-L", "udp:8080"], ["-R", "8080"], ["-R", "udp:8080:/path"], ["-R", "8080:localhost:http"],
         ["-D", ""], ["-D", "host:8080"], ["-D", "1:2:3"], ["-D", "udp:8080"], ["-L", "0:localhost:80", "-D", "x"],
     ],
 )  # fmt: skip
@@ -102,6 +102,32 @@ def test_a_path_that_is_taken_is_left_alone(tunnels, tmp_path):
     assert path.read_text() == "precious"
 
 
+@pytest.mark.parametrize("words", [["-L", "x"], ["-R", "8080"], ["-D", "udp:1"], ["--wait", "soon"], ["-R", "udp:/x:localhost:1"]])
+@pytest.mark.parametrize("name", ["bob", "no/name"])
+def test_what_is_wrong_is_told_before_anything_is_bound(tunnels, tmp_path, words, name):
+    """Though it stands behind what could be; here it would be refused, and another exit code."""
+    path = tmp_path / "taken"
+    path.write_text("precious")
+    words = words if name == "bob" else []
+    said = tunnels.world.ann.bad(2, "forward", name, "-L", f"{path}:localhost:80", *words)
+    assert "listening" not in said and "in use" not in said
+
+
+# --- what all calls hold together
+
+
+def test_a_limit_is_for_all_calls_together(tunnels):
+    """Of places to listen at 64, however many calls ask for them."""
+    serving = tunnels.serve(listen=["*"])
+    words = [word for _ in range(40) for word in ("-R", "0:localhost:1")]
+    first = tunnels.forward(*words)
+    until(lambda: first.said().count("bob listens at") == 40, "all listen")
+    second = tunnels.forward(*words)
+    second.end(1)
+    assert "bob cannot listen at localhost:0: too many at once" in second.said()
+    assert first.process.poll() is None and serving.process.poll() is None
+
+
 # --- what is not allowed there
 
 
@@ -122,12 +148,12 @@ def test_what_is_not_allowed_ends_the_call(tunnels, allowed, wanted):
     serving = tunnels.serve(allowed)
     forwarding = tunnels.forward("-L", f"0:{wanted}")
     forwarding.end(8)
-    assert f"error: bob refuses {wanted}" in forwarding.said()
+    assert f"error: bob does not let you connect to {wanted}" in forwarding.said()
     assert f"hint: bob can allow it: cyphernet serve ann --allow {wanted}" in forwarding.said()
-    serving.says(f"ann asks for {wanted}, which is not allowed")
+    serving.says(f"ann asks to connect to {wanted}, which is not allowed")
     connecting = tunnels.connect(wanted)
     connecting.end(8)
-    assert f"error: bob refuses {wanted}" in connecting.said() and connecting.got() == b""
+    assert f"error: bob does not let you connect to {wanted}" in connecting.said() and connecting.got() == b""
 
 
 @pytest.mark.parametrize("allowed, wanted", [("1-9", "10"), ("127.0.0.1:0", "0"), ("0", "127.0.0.1:0"), ("0", "*:0")])
@@ -135,7 +161,7 @@ def test_where_it_may_not_listen_ends_the_call(tunnels, allowed, wanted):
     tunnels.serve(listen=[allowed])
     forwarding = tunnels.forward("-R", f"{wanted}:localhost:80")
     forwarding.end(8)
-    assert "error: bob refuses to listen at " in forwarding.said()
+    assert "error: bob does not let you listen at " in forwarding.said()
 
 
 def test_what_may_be_reached_may_not_be_listened_at(tunnels, tmp_path):
@@ -152,7 +178,7 @@ def test_a_place_that_is_taken_there(tunnels):
         tunnels.serve(listen=[f"{port}"])
         forwarding = tunnels.forward("-R", f"{port}:localhost:80")
         forwarding.end(1)
-    assert f"to listen at localhost:{port}, from bob: somebody listens there already" in forwarding.said()
+    assert f"bob cannot listen at localhost:{port}: somebody listens there already" in forwarding.said()
 
 
 def test_rules_as_they_are_meant(tunnels):
@@ -169,7 +195,7 @@ def test_what_a_partner_asks_for_is_shown_with_care(tunnels):
     serving = tunnels.serve("localhost:1")
     tunnels.forward("-L", "0:/\x1b[2J\n/x").end(8)
     serving.says("not allowed")
-    assert "\x1b" not in serving.said() and "ann asks for /\\x1b[2J\\x0a/x, which" in serving.said()
+    assert "\x1b" not in serving.said() and "ann asks to connect to /\\x1b[2J\\x0a/x, which" in serving.said()
 
 
 def test_many_refusals_are_told_once(tunnels):
@@ -198,7 +224,7 @@ def test_nobody_listens_there(tunnels, tmp_path):
     for to in (f"localhost:{port}", f"{tmp_path}/none"):
         connecting = tunnels.connect(to)
         connecting.end(1)
-        assert f"error: {to}, from bob: connection refused" in connecting.said()
+        assert f"error: bob cannot connect to {to}: connection refused" in connecting.said()
     forwarding = tunnels.forward("-L", f"0:localhost:{port}")
     forwarding.says("connected with bob")
     is_reset(ports(forwarding)[0])
@@ -211,7 +237,7 @@ def test_nobody_listens_here_where_the_partner_is_let_in(tunnels, words):
     tunnels.serve(listen=["0"], words=words)
     forwarding = tunnels.forward("-R", f"0:127.0.0.1:{port}", *words)
     is_reset(ports(forwarding, by="bob")[0])
-    forwarding.says(f"error: 127.0.0.1:{port}, for bob: connection refused")
+    forwarding.says(f"error: connecting to 127.0.0.1:{port} for bob: connection refused")
     assert "to listen" not in forwarding.said() and forwarding.process.poll() is None
     if words:
         assert refusals(forwarding) == [(f"127.0.0.1:{port}", "no-listener", False, True)]
@@ -231,7 +257,7 @@ def test_refusals_in_json_say_whose_they_are(tunnels):
     assert refusals(serving) == [("localhost:7", "refused", True, True)]
     asking = tunnels.forward("-L", "0:localhost:2", "--json")
     asking.end(8)
-    serving.says("asks for localhost:2")
+    serving.says("asks to connect to localhost:2")
     assert refusals(asking) == [("localhost:2", "refused", False, False)]
     assert refusals(serving)[1:] == [("localhost:2", "refused", False, True)]
 
@@ -246,7 +272,7 @@ def test_a_name_that_means_nothing_stops_nobody_else(tunnels):
         assert answer_to(good, b"meanwhile") == b"meanwhile"
         with pytest.raises(ConnectionResetError):
             one.recv(1)
-    forwarding.says("no-such-name.invalid:80, from bob: no such name")
+    forwarding.says("bob cannot connect to no-such-name.invalid:80: no such name")
 
 
 def test_nothing_at_our_end_of_what_the_partner_listens_for(tunnels):
@@ -371,7 +397,7 @@ def test_who_serves_outlives_a_want_of_descriptors(tunnels, what_ends):
         assert said.count(0) > 20 and said[-1] == 1
         tunnels.connect(f"127.0.0.1:{server.port}", stdin=b"x").end(1)
         serving.says("no room for another call of ann")
-        serving.says("127.0.0.1:%d: too many at once" % server.port)
+        serving.says("127.0.0.1:%d for ann: too many at once" % server.port)
         late = tunnels.connect(f"127.0.0.1:{server.port}", stdin=b"later")
         late.says("waiting for bob")
         if what_ends == "call":

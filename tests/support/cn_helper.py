@@ -1,9 +1,10 @@
 """Running cyphernet on a home of its own."""
 
 import os
+import shutil
 import subprocess
 
-from ctl_helper import BUILD
+from ctl_helper import BUILD, Ctl
 
 
 class Person:
@@ -77,6 +78,24 @@ class Person:
         words = self.words(name).split()
         lines = [" ".join(words[at : at + 7]) for at in range(0, len(words), 7)]
         return "\n".join([self.safety(name), *lines, ""])
+
+
+def copied(person, tmp_path):
+    """The same, with a home of its own."""
+    shutil.copytree(person.home, tmp_path / person.home.name)
+    return Person(tmp_path, person.name)
+
+
+def exchanged(place):
+    """`ann` and `bob` of a server that does not run, who hold each other's card: to be copied, since making costs."""
+    server = Ctl(place).init()
+    people = []
+    for name in ("ann", "bob"):
+        server.ok("invite", name, "-o", f"{name}.fp")
+        people.append(Person(place, name))
+        people[-1].ok("join", f"{name}.fp")
+    exchange(*people)
+    return people
 
 
 def exchange(one, other):

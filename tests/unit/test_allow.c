@@ -114,7 +114,23 @@ static void where_it_may_listen(void **state)
     assert_err(cn_allow_add_listening(&allow, "/b"), CN_OK);
     assert_true(permits_listening("/b"));
     assert_err(cn_allow_add_listening(&allow, "host:1"), CN_E_FORMAT);
+    assert_err(cn_allow_add_listening(&allow, "udp:/c"), CN_E_FORMAT);
+    assert_err(cn_allow_add_listening(&allow, "udp:"), CN_E_FORMAT);
     assert_err(cn_allow_add_listening(&allow, "1:2:3"), CN_E_FORMAT);
+}
+
+static void where_it_may_take_datagrams(void **state)
+{
+    const struct cn_terminus datagrams = { CN_TERMINUS_UDP, 53, "localhost" };
+    const struct cn_terminus connections = { CN_TERMINUS_TCP, 53, "localhost" };
+
+    (void)state;
+    assert_err(cn_allow_add_listening(&allow, "*:*"), CN_OK);
+    assert_false(cn_allow_permits(&allow, &datagrams));
+    cn_allow_wipe(&allow);
+    assert_err(cn_allow_add_listening(&allow, "udp:50-53"), CN_OK);
+    assert_true(cn_allow_permits(&allow, &datagrams));
+    assert_false(cn_allow_permits(&allow, &connections));
 }
 
 static void there_is_an_end_of_rules(void **state)
@@ -137,6 +153,7 @@ int main(void)
         TEST(a_star_is_every_host_and_no_path),
         TEST(paths_are_the_same_octet_for_octet),
         TEST(where_it_may_listen),
+        TEST(where_it_may_take_datagrams),
         TEST(there_is_an_end_of_rules),
     };
 

@@ -839,6 +839,25 @@ static bool told_writable(int end, const struct cn_stream *stream)
     return told;
 }
 
+static void who_wants_nothing_to_wait_writes_little_ahead(void **state)
+{
+    enum { MOST = 8192, PIECE = 1000 };
+    struct cn_stream *s[2];
+    size_t ahead = 0;
+
+    (void)state;
+    open_both(s);
+    open_wide(s);
+    cn_stream_hold_little(s[0], MOST);
+    while (write_zeros(s[0], PIECE) == PIECE)
+        ahead += PIECE;
+    assert_in_range(ahead, MOST - PIECE, MOST + PIECE);
+    assert_false(told_writable(0, s[0]));
+    send_all(0);
+    assert_true(told_writable(0, s[0]));
+    assert_int_equal(write_zeros(s[0], PIECE), PIECE);
+}
+
 static void writing_is_told_of_when_half_of_it_is_sent(void **state)
 {
     const uint64_t half = CN_MUX_UNSENT_SIZE_MAX / 2;
@@ -1450,6 +1469,47 @@ static void late_frames_of_a_stream_that_is_over_are_ignored(void **state)
     assert_err(say(1, &(struct cn_frame) { .type = CN_FRAME_RESET, .stream = 1 }), CN_OK);
 }
 
+/* A stream that both have finished and confirmed, and that its program has not released yet. */
+static struct cn_stream *confirmed(void)
+{
+    struct cn_stream *s[2];
+
+    open_both(s);
+    for (int i = 0; i < 2; i++) {
+        (void)write_zeros(s[i], 10);
+        cn_stream_finish(s[i]);
+    }
+    pass_all();
+    assert_int_equal(drain(s[0]) + drain(s[1]), 20);
+    pass_all();
+    assert_true(s[0]->over && s[1]->over);
+    return s[0];
+}
+
+static void what_both_have_confirmed_stays_so(void **state)
+{
+    static const enum cn_frame_type types[] = { CN_FRAME_RECEIVED, CN_FRAME_WINDOW, CN_FRAME_FIN };
+    struct cn_stream *stream = confirmed();
+    struct cn_stream_progress progress;
+
+    (void)state;
+    assert_err(say(0, &(struct cn_frame) { .type = CN_FRAME_RESET, .stream = 1, .code = 7 }),
+               CN_OK);
+    assert_int_equal(cn_stream_state(stream), CN_STREAM_ENDED);
+    assert_int_equal(cn_stream_reset_code(stream), 0);
+    assert_err(say_data(0, 1, 10, 10), CN_OK);
+    for (size_t i = 0; i < sizeof types / sizeof types[0]; i++)
+        assert_err(say_offset(0, types[i], 1, 3), CN_OK);
+    cn_stream_progress(stream, &progress);
+    assert_true(progress.written == 10 && progress.received == 10 && progress.end_received);
+    assert_int_equal(progress.read, 10);
+    assert_int_equal(progress.durable, 0);
+    assert_err(say_offset(0, CN_FRAME_DURABLE, 1, 10), CN_OK);
+    cn_stream_progress(stream, &progress);
+    assert_int_equal(progress.durable, 10);
+    assert_err(say_offset(0, CN_FRAME_DURABLE, 1, 11), CN_E_FORMAT);
+}
+
 static void a_stream_that_is_reset_before_it_was_announced_is_announced_all_the_same(void **state)
 {
     struct cn_stream *stream = open_at(0);
@@ -1489,6 +1549,26 @@ static void pings_are_answered_and_measure_the_round_trip(void **state)
     assert_err(say_offset(0, CN_FRAME_PONG, 0, 2), CN_OK);
     assert_err(say_offset(0, CN_FRAME_PONG, 0, 2), CN_OK);
     assert_true(ends[0].mux.rtt_ms == 30); /* the smallest */
+}
+
+static void of_several_pings_the_last_is_answered(void **state)
+{
+    uint8_t plain[3 * (CN_FRAME_HEAD_SIZE + 8)];
+    struct cn_writer w = { .at = plain, .left = sizeof plain };
+
+    (void)state;
+    send_all(1); /* its own PING */
+    for (uint64_t token = 5; token < 8; token++)
+        cn_frame_encode(&(struct cn_frame) { .type = CN_FRAME_PING, .offset = token }, &w);
+    assert_true(cn_writer_ok(&w) && w.left == 0);
+    assert_err(hand(&ends[1], plain, sizeof plain), CN_OK);
+    assert_err(say_offset(1, CN_FRAME_PING, 0, 8), CN_OK);
+    send_all(1);
+    assert_int_equal(ends[1].said.count[CN_FRAME_PONG], 1);
+    assert_int_equal(ends[1].said.last_offset[CN_FRAME_PONG], 8);
+    assert_err(say_offset(1, CN_FRAME_PING, 0, 9), CN_OK);
+    send_all(1);
+    assert_int_equal(ends[1].said.count[CN_FRAME_PONG], 2);
 }
 
 static void silence_after_a_ping_is_death(void **state)
@@ -1859,6 +1939,42 @@ static void windows_grow_together_no_further_than_there_is_memory(void **state)
     assert_true(ends[1].mux.rx_pool.used_size <= unread + unread / 2);
 }
 
+/* How far a window grows that is read as fast as it is filled, so many times. */
+static uint64_t window_after(struct cn_stream *s[2], int times)
+{
+    for (int i = 0; i < times; i++) {
+        fill_up(s[0]);
+        pass_all();
+        (void)drain(s[1]);
+        pass_all();
+    }
+    return s[1]->rx_window;
+}
+
+static void windows_of_calls_that_share_memory_grow_together(void **state)
+{
+    uint64_t sum = CN_MUX_EXTRA_SIZE_MAX; /* what others have taken */
+    struct cn_stream *s[2];
+
+    (void)state;
+    line_is_fast(0);
+    open_both(s);
+    cn_mux_share_extra(&ends[1].mux, &sum);
+    assert_true(window_after(s, 20) == WINDOW);
+    sum -= CN_MUX_EXTRA_SIZE_MAX / 2;
+    assert_true(window_after(s, 20) > WINDOW);
+    assert_true(ends[1].mux.rx_extra > 0 &&
+                sum == CN_MUX_EXTRA_SIZE_MAX / 2 + ends[1].mux.rx_extra);
+    sum += CN_MUX_EXTRA_SIZE_MAX; /* more than there is: windows stay, and none grows */
+    assert_true(window_after(s, 20) <= CN_MUX_WINDOW_SIZE_MAX);
+    cn_mux_share_extra(&ends[1].mux, NULL);
+    assert_true(sum == CN_MUX_EXTRA_SIZE_MAX + CN_MUX_EXTRA_SIZE_MAX / 2);
+    cn_mux_share_extra(&ends[1].mux, &sum);
+    cn_stream_reset(s[1], 0);
+    assert_true(sum == CN_MUX_EXTRA_SIZE_MAX + CN_MUX_EXTRA_SIZE_MAX / 2);
+    cn_mux_share_extra(&ends[1].mux, NULL);
+}
+
 static void memory_that_is_read_or_given_up_lets_other_windows_grow(void **state)
 {
     struct cn_stream *s[2], *t[2];
@@ -1985,6 +2101,7 @@ int main(void)
         TEST(a_window_that_is_too_large_shrinks_when_others_may_need_it),
         TEST(streams_together_fill_a_large_record),
         TEST(writing_is_refused_while_much_is_unsent),
+        TEST(who_wants_nothing_to_wait_writes_little_ahead),
         TEST(writing_is_told_of_when_half_of_it_is_sent),
         TEST(a_window_lets_a_writer_go_on_before_anything_is_sent),
         TEST(who_is_reset_waits_for_no_room),
@@ -2015,8 +2132,10 @@ int main(void)
         TEST(nothing_is_committed_where_nothing_was_reserved),
         TEST(resets_that_cross_are_harmless),
         TEST(late_frames_of_a_stream_that_is_over_are_ignored),
+        TEST(what_both_have_confirmed_stays_so),
         TEST(a_stream_that_is_reset_before_it_was_announced_is_announced_all_the_same),
         TEST(pings_are_answered_and_measure_the_round_trip),
+        TEST(of_several_pings_the_last_is_answered),
         TEST(silence_after_a_ping_is_death),
         TEST(a_thousand_streams_at_once),
         TEST(streams_are_found_among_those_that_came_and_went),
@@ -2030,6 +2149,7 @@ int main(void)
         TEST(pings_travel_without_data),
         TEST(windows_that_nobody_reads_fit_into_memory),
         TEST(windows_grow_together_no_further_than_there_is_memory),
+        TEST(windows_of_calls_that_share_memory_grow_together),
         TEST(memory_that_is_read_or_given_up_lets_other_windows_grow),
         TEST(an_end_lets_other_windows_grow),
         TEST(memory_is_bounded_whatever_the_program_writes),

@@ -1,12 +1,12 @@
 /* The receiver's side of a tree: nothing leads out of its directory, nothing that was there is
  * lost, what is not whole never looks so, and what was interrupted goes on only as the same file.
  */
+#include "openat2.h"
 #include "tree.h"
 
 #include <dirent.h>
 #include <signal.h>
 #include <sys/mount.h>
-#include <sys/syscall.h>
 #include <sys/wait.h>
 
 #include <cyphernet.h>
@@ -20,30 +20,10 @@ enum { MIB = 1024 * 1024, MTIME_S = 1000000000, MTIME_NS = 123456789 };
 /* --- system calls that fail when told ------------------------------------------------------- */
 
 static struct {
-    int openat2, syncfs, fsync; /* an errno, or 0 */
+    int syncfs, fsync; /* an errno, or 0 */
 } fails;
 
 static unsigned syncs;
-
-long __real_syscall(long number, ...);
-long __wrap_syscall(long number, ...);
-long __wrap_syscall(long number, ...)
-{
-    va_list list;
-    long a, b, c, d;
-
-    va_start(list, number);
-    a = va_arg(list, long);
-    b = va_arg(list, long);
-    c = va_arg(list, long);
-    d = va_arg(list, long);
-    va_end(list);
-    if (number == SYS_openat2 && fails.openat2) {
-        errno = fails.openat2;
-        return -1;
-    }
-    return __real_syscall(number, a, b, c, d);
-}
 
 /* The disk itself is not asked: a hundred thousand files would take minutes under a sanitizer. */
 int __wrap_syncfs(int fd);
@@ -84,6 +64,7 @@ static void place_again(enum cn_place_policy policy)
 static int setup(void **state)
 {
     memset(&fails, 0, sizeof fails);
+    openat2_error = 0;
     if (tree_setup(state) != 0 || cn_home_open(&home, at("home")) != CN_OK)
         return -1;
     journals = NULL;
@@ -277,7 +258,7 @@ static void a_link_of_this_call_is_no_directory(void **state)
         assert_err(receive(in, "x", NULL), CN_E_SYSTEM);
         assert_err(make_it_link(in, "x"), CN_E_SYSTEM);
         assert_err(receive(deep, "x", NULL), CN_E_FORMAT);
-        fails.openat2 = ENOSYS;
+        openat2_error = ENOSYS;
     }
 }
 

@@ -1,39 +1,15 @@
 /* The sender's side of a tree: all of it, in one order, told of what is missing, and opened later
  * only if it still is what was listed. */
+#include "openat2.h"
 #include "tree.h"
 
 #include <sys/socket.h>
-#include <sys/syscall.h>
 #include <sys/sysmacros.h>
 #include <sys/un.h>
 
 #include "beneath.h"
 #include "range.h"
 #include "walk.h"
-
-/* --- a kernel without openat2, when told ---------------------------------------------------- */
-
-static int openat2_error;
-
-long __real_syscall(long number, ...);
-long __wrap_syscall(long number, ...);
-long __wrap_syscall(long number, ...)
-{
-    va_list list;
-    long a, b, c, d;
-
-    va_start(list, number);
-    a = va_arg(list, long);
-    b = va_arg(list, long);
-    c = va_arg(list, long);
-    d = va_arg(list, long);
-    va_end(list);
-    if (number == SYS_openat2 && openat2_error) {
-        errno = openat2_error;
-        return -1;
-    }
-    return __real_syscall(number, a, b, c, d);
-}
 
 /* --- what was listed ------------------------------------------------------------------------ */
 
