@@ -34,7 +34,8 @@ struct cn_cli {
     struct cn_home *home; /* open while a command runs */
     bool json, quiet, verbose;
     bool fresh, replace, yes, keep, overwrite, no_input, answer, qr, remove, passphrase, gitignore,
-        compress, later, check, commands, transcript, no_transcript, show_transcript;
+        compress, later, check, commands, transcript, no_transcript, show_transcript, status,
+        finish;
     const char *output;    /* -o */
     const char *directory; /* -d */
     const char *rsa;
@@ -93,7 +94,7 @@ struct cn_command {
 extern const struct cn_command cn_cmd_init, cn_cmd_request, cn_cmd_join, cn_cmd_contact,
     cn_cmd_pipe, cn_cmd_talk, cn_cmd_send, cn_cmd_receive, cn_cmd_forward, cn_cmd_serve,
     cn_cmd_connect, cn_cmd_agent, cn_cmd_queue, cn_cmd_passphrase, cn_cmd_backup, cn_cmd_restore,
-    cn_cmd_doctor, cn_cmd_version, cn_cmd_help, cn_cmd_complete;
+    cn_cmd_rotate, cn_cmd_doctor, cn_cmd_version, cn_cmd_help, cn_cmd_complete;
 
 /* main.c: all commands, the last without a name; and one of them by name, or NULL. */
 extern const struct cn_command *const cn_commands[];
@@ -172,6 +173,9 @@ void cn_output_drop(struct cn_output *output);
 /* The number of a descriptor that is open. */
 bool cn_descriptor(const char *text, int *fd);
 bool cn_seconds(const char *text, int64_t *ms);
+/* cmd_rotate.c: why a contact has not moved to another identity, in an event and in words. */
+const char *cn_moving_name(enum cn_contact_moving moving);
+const char *cn_moving_text(enum cn_contact_moving moving);
 
 /* admission.c: what every command that uses the fingerprint says of its expiry. */
 void cn_tell_expiry(struct cn_cli *cli);

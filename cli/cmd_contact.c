@@ -190,8 +190,9 @@ static void print_json(const struct cn_contact_info *info)
            state_of(info), info->offered ? "true" : "false", info->accepted ? "true" : "false",
            info->verified ? "true" : "false");
     cn_json_string(info->made_for);
-    printf(",\"identity\":\"%s\",\"suite\":\"%s\",\"safety\":\"%s\",\"words\":\"%s\"}\n",
-           info->kind, info->suite, info->safety, info->words);
+    printf(",\"identity\":\"%s\",\"suite\":\"%s\",\"safety\":\"%s\",\"words\":\"%s\",", info->kind,
+           info->suite, info->safety, info->words);
+    printf("\"moving\":\"%s\"}\n", cn_moving_name(info->moving));
 }
 
 /* What verifying has come to, for programs. */
@@ -267,7 +268,8 @@ static void print(const struct cn_cli *cli, const struct cn_contact_info *info)
     if (cli->json)
         print_json(info);
     else
-        printf("%-24s %-10s %-10s %s\n", info->name, state_of(info), info->kind, info->suite);
+        printf("%-24s %-10s %-10s %s%s%s\n", info->name, state_of(info), info->kind, info->suite,
+               info->moving ? "; " : "", cn_moving_text(info->moving));
 }
 
 /* One that cannot be shown hides no other. */
@@ -314,6 +316,8 @@ static int show(struct cn_cli *cli)
     if (info.safety[0])
         printf("suite:         %s\nsafety number: %s\nin words:      %s\n", info.suite, info.safety,
                info.words);
+    if (info.moving != CN_MOVING_NOT)
+        printf("moving:        %s\n", cn_moving_text(info.moving));
     return CN_EXIT_DONE;
 }
 

@@ -112,6 +112,23 @@ static void check_identity(struct report *report)
         tell(report, "identity", CN_EXIT_DONE, NULL, "%s and ML-KEM-768", kind);
 }
 
+/* Contacts that still need the old identity. */
+static void check_rotation(struct report *report, const struct cn_contact_info *contacts,
+                           size_t count)
+{
+    bool under_way = false;
+    const char *kind;
+    size_t moving = 0;
+
+    if (cn_home_rotation(report->cli->home, &under_way, &kind) != CN_OK || !under_way)
+        return; /* check_identity has told */
+    for (size_t i = 0; i < count; i++)
+        moving += contacts[i].moving != CN_MOVING_NOT;
+    tell(report, "rotation", CN_EXIT_DONE, "`cyphernet rotate --status` tells who",
+         "a new identity, %s and ML-KEM-768, is to come; %zu contacts have not moved", kind,
+         moving);
+}
+
 static void check_passphrase(struct report *report)
 {
     enum cn_home_sealing_state state = CN_HOME_PLAIN;
@@ -303,6 +320,7 @@ static void check_contacts(struct report *report)
     }
     tell(report, "contacts", CN_EXIT_DONE, NULL, "%zu, of these %zu can be called, %zu verified",
          count, ready, verified);
+    check_rotation(report, contacts, count);
     for (size_t i = 0; i < count; i++)
         check_contact(report, &contacts[i]);
     free(contacts);

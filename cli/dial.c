@@ -257,6 +257,25 @@ static void opened(struct cn_cli *cli, struct cn_dial *dial)
                   cn_call_verified(dial->call) ? ",\"verified\":true" : ",\"verified\":false");
 }
 
+void cn_dial_cards(struct cn_cli *cli, const struct cn_dial *dial, enum cn_err err)
+{
+    struct cn_contact_info info;
+    char about[sizeof cn_home_detail(cli->home)->about];
+
+    if (err != CN_OK) {
+        snprintf(about, sizeof about, "%s", cn_home_detail(cli->home)->about);
+        cn_warn("the new cards of %s and you could not be exchanged: %s%s%s; the next call tries "
+                "again",
+                dial->name, about, about[0] ? ": " : "", cn_err_text(err));
+    } else if (cn_contact_show(cli->home, dial->name, &info) == CN_OK) {
+        cn_say(cli,
+               info.moving == CN_MOVING_NEXT_CALL ? "%s and you have new cards, for the next call"
+                                                  : "%s and you use new cards from now on",
+               dial->name);
+    }
+    cn_dial_event(cli, dial, "cards", err == CN_OK ? ",\"good\":true" : ",\"good\":false");
+}
+
 /* A server whose gate is being replaced hangs up on whoever meets the old one, and the next is
  * there already: that is told only if it happens again. */
 static bool meets_the_next(struct cn_dial *dial, enum cn_err err)
@@ -294,6 +313,8 @@ int cn_dial_take(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event
             return CN_EXIT_DONE;
         if (no_server && !dial->was_connected && !dial->patient)
             return cn_fail(cli, event->err, "calling the server");
+        if (event->err == CN_OK)
+            return CN_EXIT_DONE;
         if (event->err == CN_E_AUTH)
             cn_warn("somebody who is not %s answered in place of %s; trying again", dial->name,
                     dial->name);
@@ -313,6 +334,9 @@ int cn_dial_take(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event
         return cn_dial_ended(cli, dial, event->err);
     case CN_EVENT_JOINED:
         dial->was_joined = true;
+        return CN_EXIT_DONE;
+    case CN_EVENT_CARDS:
+        cn_dial_cards(cli, dial, event->err);
         return CN_EXIT_DONE;
     case CN_EVENT_NONE:
     case CN_EVENT_STREAM:

@@ -42,6 +42,8 @@ int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service servi
 int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service service,
                   bool caller, bool answer);
 int cn_dial_take(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event);
+/* CN_EVENT_CARDS of an open call, whose other events are somebody else's. */
+void cn_dial_cards(struct cn_cli *cli, const struct cn_dial *dial, enum cn_err err);
 /* An event of an open call's line: it is silent, lost, or there again. False: another event. Else
  * text says it, in one line, and --events and --json were told. */
 enum { CN_LINE_TEXT_SIZE = 256, CN_RESUME_S = 3600, CN_RESUME_FILES_S = 7 * 86400 };

@@ -16,13 +16,17 @@
 enum { STACK_LOCKED_SIZE = 384 << 10 };
 
 const struct cn_command *const cn_commands[] = {
-    &cn_cmd_init,    &cn_cmd_request,    &cn_cmd_join,
-    &cn_cmd_contact, &cn_cmd_pipe,       &cn_cmd_talk,
-    &cn_cmd_send,    &cn_cmd_receive,    &cn_cmd_forward,
-    &cn_cmd_serve,   &cn_cmd_connect,    &cn_cmd_agent,
-    &cn_cmd_queue,   &cn_cmd_passphrase, &cn_cmd_backup,
-    &cn_cmd_restore, &cn_cmd_doctor,     &cn_cmd_version,
-    &cn_cmd_help,    &cn_cmd_complete,   NULL, /* as `help` lists them */
+    &cn_cmd_init,     &cn_cmd_request,
+    &cn_cmd_join,     &cn_cmd_contact,
+    &cn_cmd_pipe,     &cn_cmd_talk,
+    &cn_cmd_send,     &cn_cmd_receive,
+    &cn_cmd_forward,  &cn_cmd_serve,
+    &cn_cmd_connect,  &cn_cmd_agent,
+    &cn_cmd_queue,    &cn_cmd_passphrase,
+    &cn_cmd_backup,   &cn_cmd_restore,
+    &cn_cmd_rotate,   &cn_cmd_doctor,
+    &cn_cmd_version,  &cn_cmd_help,
+    &cn_cmd_complete, NULL, /* as `help` lists them */
 };
 
 const struct cn_command *cn_command_find(const char *name)

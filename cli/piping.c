@@ -194,6 +194,9 @@ static void take_event(struct cn_piping *p, const struct cn_event *event)
         if (cn_stream_state(event->stream) == CN_STREAM_RESET && p->code == CN_EXIT_DONE)
             reset_taken(p);
         break;
+    case CN_EVENT_CARDS:
+        cn_dial_cards(p->cli, &p->dial, event->err);
+        break;
     case CN_EVENT_CLOSED:
         p->closed = true;
         if (p->code == CN_EXIT_DONE)

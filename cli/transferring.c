@@ -330,6 +330,10 @@ static void take_call_event(struct cn_transferring *t, const struct cn_event *ev
     char text[CN_LINE_TEXT_SIZE];
 
     engine_take(t, event);
+    if (event->type == CN_EVENT_CARDS) {
+        cn_progress_clear(&t->progress);
+        cn_dial_cards(t->cli, &t->dial, event->err);
+    }
     if (cn_dial_line(t->cli, &t->dial, event, text)) {
         cn_progress_clear(&t->progress);
         cn_say(t->cli, "%s", text);

@@ -235,6 +235,8 @@ static void take_event(struct cn_tunneling *t, const struct cn_event *event)
         return;
     cn_tunneling_tell(t); /* what became of connections goes before the end of the call */
     t->closed |= event->type == CN_EVENT_CLOSED;
+    if (t->dial.is_open && event->type == CN_EVENT_CARDS)
+        cn_dial_cards(t->cli, &t->dial, event->err);
     if (t->dial.is_open && cn_dial_tell_line(t->cli, &t->dial, event))
         return;
     if (t->dial.is_open && event->type != CN_EVENT_CLOSED)

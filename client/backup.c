@@ -42,8 +42,8 @@ enum cn_err cn_backup_check(struct cn_home *home, const char *name)
         return cn_home_fail(home, err, 0, NULL);
     if (strncmp(name, directory, sizeof directory - 1) == 0)
         err = cn_contact_load(home, name + sizeof directory - 1, &found->contact);
-    else if (strcmp(name, CN_IDENTITY_FILE) == 0)
-        err = cn_home_identity(home, &found->identity);
+    else if (strcmp(name, CN_IDENTITY_FILE) == 0 || strcmp(name, CN_IDENTITY_NEXT_FILE) == 0)
+        err = cn_home_identity_read(home, name, &found->identity);
     else if (strcmp(name, CN_FINGERPRINT_FILE) == 0)
         err = cn_home_fingerprint(home, &found->fingerprint);
     else if (strcmp(name, CN_ADMISSION_KEY_FILE) == 0)

@@ -46,8 +46,8 @@ void cn_backup_encode(const struct cn_backup *backup, uint8_t *out)
 static bool name_ours(const char *name)
 {
     static const char *const others[] = { CN_ADMISSION_KEY_FILE, CN_PREFERENCES_FILE,
-                                          CN_FINGERPRINT_FILE, CN_IDENTITY_FILE,
-                                          CN_TRANSCRIPT_KEY_FILE };
+                                          CN_FINGERPRINT_FILE,   CN_IDENTITY_FILE,
+                                          CN_IDENTITY_NEXT_FILE, CN_TRANSCRIPT_KEY_FILE };
     const char directory[] = CN_CONTACTS_DIRECTORY "/";
 
     for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {

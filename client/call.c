@@ -13,6 +13,7 @@
 
 #include "call.h"
 #include "connect.h"
+#include "handing.h"
 #include "home.h"
 #include "network.h"
 #include "secret.h"
@@ -24,6 +25,7 @@ enum {
     RETRY_MS_MIN = 100,
     RETRY_MS_MAX = 30000,
     STEADY_MS = 10000, /* a line that stood for so long begins the delays anew */
+    LOOK_MS = 10000,   /* another program may take cards while we wait */
     LEAVE_MS = 5000,   /* after cancelling, for the partner to hear why */
     QUIET_MS = 1500,   /* after a PING, which goes out after a second without an acknowledgement */
     CONFIRM_MS = 600000,    /* to tell a partner whose line was lost that all is done */
@@ -43,12 +45,12 @@ enum call_state {
 
 /* What is secret, in locked memory. */
 struct call_secrets {
-    struct cn_identity identity;
     struct cn_fingerprint fingerprint;
     struct cn_fingerprint next; /* that the next line begins with: a notice has changed it */
     struct cn_pair resumed;     /* once open: with the keys of this call alone */
     struct cn_exporter_secret exporter; /* likewise */
     struct cn_session session;
+    struct cn_handing handing; /* once open */
     struct cn_proxy_setting proxy;
 };
 
@@ -75,6 +77,7 @@ struct cn_call {
     char server[CN_ADDRESS_SIZE_MAX + CN_PROXY_NAME_SIZE + 16]; /* where the line goes, in words */
     size_t unheard_count;   /* of them, in this round: connected, but the server did not answer */
     uint64_t line_since_ms; /* when its session began */
+    uint64_t look_ms;       /* while it waits: when to look whether contacts have changed */
     uint64_t retry_ms;
     uint64_t retry_delay_ms;
     uint64_t leave_ms;       /* once cancelled: when it is over whatever the line does; else 0 */
@@ -153,26 +156,10 @@ static enum cn_err secrets_load(struct cn_call *call, struct cn_home *home,
     enum cn_err err = cn_home_fingerprint(home, &s->fingerprint);
 
     if (err == CN_OK)
-        err = cn_home_identity(home, &s->identity);
-    if (err == CN_OK)
         err = cn_home_proxy(home, &s->proxy);
     if (err == CN_OK)
-        err = cn_wants_load(&call->wants, home, &s->identity, &s->fingerprint, wants, count);
+        err = cn_wants_load(&call->wants, home, &s->fingerprint, wants, count);
     return err;
-}
-
-static void session_setup(struct cn_call *call)
-{
-    struct call_secrets *s = call->secrets;
-
-    s->session.setup = (struct cn_session_setup) {
-        .crypto = cn_home_crypto(call->home),
-        .random = cn_home_random(call->home),
-        .identity = &s->identity,
-        .fingerprint = &s->fingerprint,
-        .want = call->wants.want,
-        .want_count = call->wants.count,
-    };
 }
 
 enum cn_err cn_call_open(struct cn_call **call, struct cn_home *home,
@@ -203,13 +190,12 @@ enum cn_err cn_call_open_any(struct cn_call **call, struct cn_home *home,
     }
     c->first_address = cn_home_last_address(home, &c->secrets->fingerprint);
     c->note.not_after = c->secrets->fingerprint.certificate.not_after;
-    c->note.unlocked = cn_secret_unlocked(c->secrets) || cn_secret_unlocked(c->wants.wanted);
+    c->note.unlocked = cn_secret_unlocked(c->secrets) || c->wants.unlocked;
     now = now_get();
     c->wait_until_ms = wait_ms < 0 ? UINT64_MAX : now.ms + (uint64_t)wait_ms;
     c->first_until_ms = now.ms + FIRST_ANSWER_MS;
     c->retry_delay_ms = RETRY_MS_MIN;
-    c->state = CALL_PAUSED; /* connecting is due at once */
-    session_setup(c);
+    c->state = CALL_PAUSED;                 /* connecting is due at once */
     cn_mux_init(&c->mux, &heap, CN_ROLE_A); /* or B: with whom it is, is not known yet */
     *call = c;
     return CN_OK;
@@ -266,7 +252,13 @@ static void retry(struct cn_call *call, enum cn_err err, struct cn_now now)
 static void session_begin(struct cn_call *call, struct cn_now now)
 {
     struct cn_session *session = &call->secrets->session;
-    struct cn_session_setup setup = session->setup;
+    struct cn_session_setup setup = {
+        .crypto = cn_home_crypto(call->home),
+        .random = cn_home_random(call->home),
+        .fingerprint = &call->secrets->fingerprint,
+        .want = call->resuming ? &call->again : call->wants.want,
+        .want_count = call->resuming ? 1 : call->wants.count,
+    };
     enum cn_err err;
 
     setup.resume_s = call->resume_s;
@@ -278,6 +270,7 @@ static void session_begin(struct cn_call *call, struct cn_now now)
     call->note.notice_err = CN_OK;
     call->note.notices_unstored = false;
     call->line_since_ms = now.ms;
+    call->look_ms = now.ms + LOOK_MS;
     if (err != CN_OK) {
         end(call, err);
         return;
@@ -316,6 +309,19 @@ static bool connecting_elsewhere(struct cn_call *call, struct cn_now now)
     return true;
 }
 
+/* If another program has taken cards meanwhile, the line that stands is of no use. */
+static bool wants_renew(struct cn_call *call)
+{
+    struct cn_wants fresh;
+
+    if (call->open || !cn_wants_look(&call->wants, call->home, &call->secrets->fingerprint, &fresh))
+        return false;
+    line_close(call);
+    cn_session_wipe(&call->secrets->session);
+    cn_wants_replace(&call->wants, &fresh);
+    return true;
+}
+
 static void connecting_begin(struct cn_call *call, struct cn_now now)
 {
     struct cn_fingerprint *f = &call->secrets->fingerprint;
@@ -326,6 +332,7 @@ static void connecting_begin(struct cn_call *call, struct cn_now now)
     }
     call->has_next = false;
     call->unheard_count = 0;
+    (void)wants_renew(call);
     connecting_took(call,
                     cn_connect_start(&call->connect, call->home, f, &call->secrets->proxy,
                                      call->first_address, f->address_count, now.ms),
@@ -489,10 +496,10 @@ static enum cn_err resume_prepare(struct cn_call *call)
 {
     struct call_secrets *s = call->secrets;
 
-    call->again =
-        (struct cn_want) { &s->resumed, CN_SERVICE_RESUME, cn_want_calls(call->met), NULL };
-    s->session.setup.want = &call->again;
-    s->session.setup.want_count = 1;
+    call->again = (struct cn_want) { .pair = &s->resumed,
+                                     .identity = call->met->identity,
+                                     .service = CN_SERVICE_RESUME,
+                                     .caller = cn_want_calls(call->met) };
     call->resuming = true;
     return cn_mux_settle(&call->mux); /* what is lent lies in the session */
 }
@@ -652,6 +659,19 @@ static void running_end(struct cn_call *call, struct cn_now now)
         confirm(call, now);
 }
 
+/* While nobody has come: a line for the pairs that there are now. */
+static bool look(struct cn_call *call, struct cn_now now)
+{
+    if (call->secrets->session.state != CN_SESSION_WAITING || now.ms < call->look_ms)
+        return false;
+    call->look_ms = now.ms + LOOK_MS;
+    if (!wants_renew(call))
+        return false;
+    tell(call, CN_EVENT_RETRY, CN_OK);
+    connecting_begin(call, now);
+    return true;
+}
+
 /* A session that has just come so far carries the streams. */
 static void carry(struct cn_call *call, struct cn_now now)
 {
@@ -670,6 +690,8 @@ static void carry(struct cn_call *call, struct cn_now now)
     cn_mux_set_role(&call->mux, call->met->pair->role);
     cn_session_carry(&s->session, &call->mux, now);
     s->exporter = s->session.keys.exporter;
+    cn_handing_begin(&s->handing, call->home, &call->mux, cn_wants_wanted(call->met)->contact,
+                     call->met->pair, now.ms);
     if (s->session.keys.limits.resume_s < call->resume_s)
         call->resume_s = s->session.keys.limits.resume_s;
     if (cn_pair_resume(&s->resumed, cn_home_crypto(call->home), call->met->pair,
@@ -706,6 +728,10 @@ static void running_process(struct cn_call *call, struct cn_now now)
 {
     struct cn_session *session = &call->secrets->session;
 
+    if (call->open)
+        cn_handing_step(&call->secrets->handing, now.ms);
+    else if (look(call, now))
+        return;
     /* events that lend octets of the record in hand come first: the owner looks before the next */
     while (running_step(call, now)) {
         if (call->mux.borrower || session->state == CN_SESSION_FAILED)
@@ -826,7 +852,7 @@ int cn_call_timeout_ms(const struct cn_call *call)
     struct cn_now now = now_get();
     uint64_t due = UINT64_MAX;
 
-    if (call->event_count > 0 || cn_mux_has_event(&call->mux))
+    if (call->event_count > 0 || cn_mux_has_event(&call->mux) || call->secrets->handing.news)
         return 0;
     if (call->state == CALL_OVER)
         return -1;
@@ -838,6 +864,10 @@ int cn_call_timeout_ms(const struct cn_call *call)
         if (has_input(call))
             return 0;
         due = cn_session_deadline_ms(&call->secrets->session, now);
+        if (call->open && cn_handing_due_ms(&call->secrets->handing) < due)
+            due = cn_handing_due_ms(&call->secrets->handing);
+        if (call->secrets->session.state == CN_SESSION_WAITING && call->look_ms < due)
+            due = call->look_ms;
         if (call->open && !call->quiet && cn_mux_quiet_ms(&call->mux, QUIET_MS) < due)
             due = cn_mux_quiet_ms(&call->mux, QUIET_MS);
     }
@@ -854,13 +884,34 @@ int cn_call_timeout_ms(const struct cn_call *call)
     return due - now.ms > 3600000 ? 3600000 : (int)(due - now.ms);
 }
 
+/* But for those of streams that are no affair of the owner's. */
+static bool stream_event(struct cn_call *call, struct cn_event *event)
+{
+    while (cn_mux_next_event(&call->mux, &event->stream, &event->type)) {
+        if (!cn_handing_take(&call->secrets->handing, event->stream, event->type, now_get().ms))
+            return true;
+    }
+    return false;
+}
+
+static bool cards_event(struct cn_call *call, struct cn_event *event)
+{
+    struct cn_handing *handing = &call->secrets->handing;
+
+    if (!handing->news)
+        return false;
+    handing->news = false;
+    *event = (struct cn_event) { CN_EVENT_CARDS, NULL, handing->err };
+    return true;
+}
+
 bool cn_call_next_event(struct cn_call *call, struct cn_event *event)
 {
     struct cn_event e = { CN_EVENT_NONE, NULL, CN_OK };
 
     if (call->event_count > 0 && call->event[0].type != CN_EVENT_CLOSED) {
         e = call->event[0];
-    } else if (cn_mux_next_event(&call->mux, &e.stream, &e.type)) {
+    } else if (stream_event(call, &e) || cards_event(call, &e)) {
         *event = e;
         return true;
     } else if (call->event_count > 0) {
@@ -936,9 +987,9 @@ void cn_call_cancel(struct cn_call *call, enum cn_err why)
 /* The one that it was joined for, or the only one; NULL: it is not known yet. */
 static const struct cn_want *met(const struct cn_call *call)
 {
-    if (call->met)
-        return call->met;
-    return call->wants.count == 1 ? call->wants.want : call->secrets->session.joined;
+    const struct cn_want *joined = call->met ? call->met : call->secrets->session.joined;
+
+    return joined || call->wants.asked_count > 1 ? joined : call->wants.want;
 }
 
 const char *cn_call_contact(const struct cn_call *call)
@@ -957,7 +1008,9 @@ enum cn_call_service cn_call_service(const struct cn_call *call)
 
 size_t cn_call_wants_max(const struct cn_call *call)
 {
-    return call->want_count_max;
+    /* any of them may be one that takes two */
+    return call->wants.count > call->wants.asked_count ? call->want_count_max / 2
+                                                       : call->want_count_max;
 }
 
 const char *cn_call_suite(const struct cn_call *call)
@@ -1006,7 +1059,7 @@ enum cn_err cn_call_export(const struct cn_call *call, uint8_t out[32])
 enum cn_err cn_stream_open(struct cn_call *call, uint8_t kind, const void *parameters,
                            size_t parameters_size, struct cn_stream **stream)
 {
-    if (kind == 0 || parameters_size > CN_FRAME_PARAMETERS_SIZE_MAX)
+    if (kind == 0 || kind == CN_HANDING_KIND || parameters_size > CN_FRAME_PARAMETERS_SIZE_MAX)
         return CN_E_USAGE;
     if (!call->open || (call->state != CALL_RUNNING && !call->lost))
         return CN_E_UNEXPECTED;

@@ -7,20 +7,17 @@
 #include <unistd.h>
 
 #include "card_part.h"
-#include "contact_file.h"
+#include "contact.h"
 #include "file.h"
+#include "rotation.h"
 #include "sealing.h"
 #include "talk/transcript_file.h"
 #include "words.h"
 
 /* --- all of them ---------------------------------------------------------------------------- */
 
-/* Call visit with every contact but one, until it answers otherwise than CN_OK. */
-typedef enum cn_err visitor(struct cn_home *home, const char *name,
-                            const struct cn_contact *contact, void *context);
-
-static enum cn_err visit_others(struct cn_home *home, const char *but, visitor *visit,
-                                void *context)
+enum cn_err cn_contact_visit(struct cn_home *home, const char *but, cn_contact_visitor *visit,
+                             void *context)
 {
     struct cn_contact *contact = malloc(sizeof *contact);
     char **names;
@@ -63,39 +60,49 @@ static enum cn_err mine_stale(struct cn_home *home, const struct cn_contact *con
     return err;
 }
 
+enum cn_err cn_contact_card(struct cn_home *home, const char *name,
+                            const struct cn_identity *identity,
+                            const struct cn_fingerprint *fingerprint, const struct cn_card *answers,
+                            struct cn_card *card)
+{
+    uint16_t suite[CN_CARD_LIST_SIZE_MAX];
+    size_t suite_count = 0;
+    enum cn_err err = cn_home_suites(home, suite, CN_CARD_LIST_SIZE_MAX, &suite_count);
+    const struct cn_card_terms terms = {
+        .made_for = name,
+        .server_key = cn_fingerprint_server(fingerprint),
+        .answers = answers,
+        .suite = suite_count > 0 ? suite : NULL,
+        .suite_count = suite_count,
+    };
+
+    return err == CN_OK ? cn_card_create(card, &home->crypto, identity, &terms, &home->random)
+                        : err;
+}
+
 /* Make my card for this contact. A card of the contact's for another server is of no use any more.
  */
 static enum cn_err mine_make(struct cn_home *home, const char *name, struct cn_contact *contact)
 {
     struct cn_fingerprint fingerprint = { 0 };
-    struct cn_identity identity = { 0 };
-    uint16_t suite[CN_CARD_LIST_SIZE_MAX];
-    size_t suite_count = 0;
+    struct cn_identities identities = { 0 };
     enum cn_err err = cn_home_fingerprint(home, &fingerprint);
 
     if (err == CN_OK)
-        err = cn_home_identity(home, &identity);
-    if (err == CN_OK)
-        err = cn_home_suites(home, suite, CN_CARD_LIST_SIZE_MAX, &suite_count);
+        err = cn_home_identities(home, &identities);
     if (err == CN_OK && contact->has_theirs && elsewhere(&contact->theirs, &fingerprint)) {
         cn_card_wipe(&contact->theirs);
         contact->has_theirs = false;
     }
-    if (err == CN_OK) {
-        const struct cn_card_terms terms = {
-            .made_for = name,
-            .server_key = cn_fingerprint_server(&fingerprint),
-            .answers = contact->has_theirs ? &contact->theirs : NULL,
-            .suite = suite_count > 0 ? suite : NULL,
-            .suite_count = suite_count,
-        };
-
-        err = cn_card_create(&contact->mine, &home->crypto, &identity, &terms, &home->random);
-    }
+    if (err == CN_OK)
+        err = cn_contact_card(home, name, identities.has_next ? &identities.next : &identities.now,
+                              &fingerprint, contact->has_theirs ? &contact->theirs : NULL,
+                              &contact->mine);
     contact->has_mine |= err == CN_OK;
     contact->verified = false; /* the safety number is another */
+    cn_contact_drop_next(contact);
     cn_fingerprint_wipe(&fingerprint);
-    cn_identity_wipe(&identity);
+    cn_identities_wipe(&identities);
     return err;
 }
 
@@ -147,6 +154,15 @@ struct clash {
     const struct cn_card *card;
 };
 
+/* Whether it answers a card that I made for this contact. */
+static bool answers_mine(const struct cn_contact *contact, const struct cn_card *card)
+{
+    return (contact->has_mine &&
+            memcmp(contact->mine.card_id, card->answers, sizeof card->answers) == 0) ||
+           (contact->has_mine_next &&
+            memcmp(contact->mine_next.card_id, card->answers, sizeof card->answers) == 0);
+}
+
 /* Under another name: the same card, or another of the same identity, or my card that it answers.
  */
 static enum cn_err clash_visit(struct cn_home *home, const char *name,
@@ -158,8 +174,7 @@ static enum cn_err clash_visit(struct cn_home *home, const char *name,
     if (contact->has_theirs && (memcmp(contact->theirs.hash, card->hash, sizeof card->hash) == 0 ||
                                 memcmp(contact->theirs.id, card->id, sizeof card->id) == 0))
         return cn_home_fail(home, CN_E_KNOWN, 0, name);
-    if (contact->has_mine && memcmp(card->answers, none, sizeof none) != 0 &&
-        memcmp(contact->mine.card_id, card->answers, sizeof card->answers) == 0)
+    if (memcmp(card->answers, none, sizeof none) != 0 && answers_mine(contact, card))
         return cn_home_fail(home, CN_E_USAGE, 0, name);
     return CN_OK;
 }
@@ -170,9 +185,7 @@ static enum cn_err answers_check(struct cn_home *home, const struct cn_contact *
 {
     static const uint8_t none[CN_CARD_ID_SIZE];
 
-    if (memcmp(card->answers, none, sizeof none) == 0 ||
-        (contact->has_mine &&
-         memcmp(contact->mine.card_id, card->answers, sizeof card->answers) == 0))
+    if (memcmp(card->answers, none, sizeof none) == 0 || answers_mine(contact, card))
         return CN_OK;
     return cn_home_fail(home, CN_E_USAGE, 0, NULL);
 }
@@ -182,26 +195,26 @@ static bool held(const struct cn_contact *contact, const struct cn_card *card)
     return contact->has_theirs && memcmp(contact->theirs.hash, card->hash, sizeof card->hash) == 0;
 }
 
-static enum cn_err theirs_check(struct cn_home *home, const char *name,
-                                const struct cn_contact *contact, const struct cn_card *card)
+enum cn_err cn_contact_check_card(struct cn_home *home, const char *name,
+                                  const struct cn_contact *contact, const struct cn_card *card)
 {
     struct cn_fingerprint fingerprint = { 0 };
-    struct cn_identity identity = { 0 };
+    struct cn_identities identities = { 0 };
     struct clash clash = { card };
     enum cn_err err = cn_home_fingerprint(home, &fingerprint);
 
     if (err == CN_OK)
-        err = cn_home_identity(home, &identity);
-    if (err == CN_OK && memcmp(card->id, identity.id, sizeof card->id) == 0)
+        err = cn_home_identities(home, &identities);
+    if (err == CN_OK && cn_identities_of(&identities, card))
         err = cn_home_fail(home, CN_E_OWN, 0, NULL);
     if (err == CN_OK && elsewhere(card, &fingerprint))
         err = cn_home_fail(home, CN_E_SERVER, 0, NULL);
     if (err == CN_OK)
-        err = visit_others(home, name, clash_visit, &clash);
+        err = cn_contact_visit(home, name, clash_visit, &clash);
     if (err == CN_OK && !held(contact, card))
         err = answers_check(home, contact, card);
     cn_fingerprint_wipe(&fingerprint);
-    cn_identity_wipe(&identity);
+    cn_identities_wipe(&identities);
     return err;
 }
 
@@ -209,14 +222,19 @@ static enum cn_err theirs_check(struct cn_home *home, const char *name,
 static enum cn_err pair_make(struct cn_home *home, const char *name,
                              const struct cn_contact *contact, struct cn_pair *pair)
 {
-    struct cn_identity identity;
-    enum cn_err err = cn_home_identity(home, &identity);
+    struct cn_identities identities;
+    const struct cn_identity *identity;
+    enum cn_err err = cn_home_identities(home, &identities);
 
     if (err != CN_OK)
         return err;
-    err = cn_pair_create(pair, &home->crypto, &identity, &contact->mine, &contact->theirs);
-    cn_identity_wipe(&identity);
-    return err == CN_OK ? CN_OK : cn_home_fail(home, err, 0, name);
+    identity = cn_identities_of(&identities, &contact->mine);
+    err = identity ? cn_pair_create(pair, &home->crypto, identity, &contact->mine, &contact->theirs)
+                   : CN_E_KEY;
+    cn_identities_wipe(&identities);
+    if (err != CN_OK)
+        (void)cn_home_fail(home, err, 0, name);
+    return err;
 }
 
 /* Put the card in, and see that the two make a pair. */
@@ -230,6 +248,7 @@ static enum cn_err theirs_take(struct cn_home *home, const char *name, struct cn
     contact->theirs = *card;
     contact->has_theirs = true;
     contact->verified = false;
+    cn_contact_drop_next(contact);
     if (err == CN_OK && stale)
         err = mine_make(home, name, contact);
     if (err == CN_OK)
@@ -272,7 +291,7 @@ enum cn_err cn_contact_accept(struct cn_home *home, const char *name, const char
         goto out;
     err = text_decode(home, text, text_size, &card);
     if (err == CN_OK)
-        err = theirs_check(home, name, &contact, &card);
+        err = cn_contact_check_card(home, name, &contact, &card);
     if (err == CN_OK && held(&contact, &card))
         goto out;
     if (err == CN_OK && contact.has_theirs && !replace)
@@ -290,12 +309,28 @@ out:
 
 _Static_assert(sizeof((struct cn_contact_info *)0)->words >= CN_SAFETY_WORDS_SIZE, "room");
 
+static enum cn_contact_moving moving_of(struct cn_home *home, const struct cn_contact *contact)
+{
+    const struct cn_detail detail = home->detail;
+    struct cn_identities identities;
+    enum cn_contact_moving moving = CN_MOVING_NOT;
+
+    if (cn_home_identities(home, &identities) != CN_OK) {
+        home->detail = detail; /* whoever needs them will tell */
+        return moving;
+    }
+    moving = cn_rotation_moving(&identities, contact);
+    cn_identities_wipe(&identities);
+    return moving;
+}
+
 static enum cn_err info_fill(struct cn_home *home, const char *name,
                              const struct cn_contact *contact, struct cn_contact_info *info)
 {
     struct cn_contact_info filled = { .offered = contact->has_mine,
                                       .accepted = contact->has_theirs,
-                                      .verified = contact->verified };
+                                      .verified = contact->verified,
+                                      .moving = moving_of(home, contact) };
     struct cn_pair pair;
     enum cn_err err;
 
@@ -464,50 +499,81 @@ enum cn_err cn_contact_rename(struct cn_home *home, const char *old_name, const 
     return err;
 }
 
-enum cn_err cn_contact_remove(struct cn_home *home, const char *name)
+enum cn_err cn_contact_unlink(struct cn_home *home, const char *name)
 {
     char file[CN_CONTACT_FILE_SIZE_MAX];
     char path[PATH_MAX];
+
+    cn_contact_file(name, file);
+    cn_home_path(home, file, path);
+    return moved(home, unlink(path), path, name);
+}
+
+enum cn_err cn_contact_remove(struct cn_home *home, const char *name)
+{
     enum cn_err err;
     int lock;
 
     if (!cn_name_valid(name))
         return cn_home_fail(home, CN_E_NAME, 0, name);
-    cn_contact_file(name, file);
-    cn_home_path(home, file, path);
     lock = cn_home_lock(home);
-    err = moved(home, unlink(path), path, name);
+    err = cn_contact_unlink(home, name);
+    if (err == CN_OK)
+        cn_rotation_settle(home);
     cn_home_unlock(lock);
     return err == CN_OK ? cn_transcript_remove(home, name) : err;
 }
 
 /* --- for calls ------------------------------------------------------------------------------ */
 
-/* Both cards are there, and for the server that we would dial. */
-static enum cn_err callable_check(const struct cn_contact *contact,
-                                  const struct cn_fingerprint *fingerprint)
+static enum cn_err pair_of(struct cn_home *home, const struct cn_identity *identity,
+                           const struct cn_card *mine, const struct cn_card *theirs,
+                           struct cn_pair *pair)
 {
-    if (!contact->has_mine || !contact->has_theirs)
-        return CN_E_ABSENT;
-    return elsewhere(&contact->mine, fingerprint) ? CN_E_SERVER : CN_OK;
+    return identity ? cn_pair_create(pair, &home->crypto, identity, mine, theirs) : CN_E_KEY;
 }
 
-enum cn_err cn_contact_pair(struct cn_home *home, const char *name,
-                            const struct cn_identity *identity,
-                            const struct cn_fingerprint *fingerprint, struct cn_pair *pair,
-                            bool *verified)
+/* Both cards must be there, and for the server that we would dial. */
+static enum cn_err pairs_make(struct cn_home *home, const struct cn_contact *contact,
+                              const struct cn_identities *identities,
+                              const struct cn_fingerprint *fingerprint,
+                              struct cn_contact_pairs *pairs)
+{
+    enum cn_err err;
+
+    if (!contact->has_mine || !contact->has_theirs)
+        return CN_E_ABSENT;
+    if (elsewhere(&contact->mine, fingerprint))
+        return CN_E_SERVER;
+    pairs->verified = contact->verified;
+    pairs->identity = cn_identities_of(identities, &contact->mine);
+    err = pair_of(home, pairs->identity, &contact->mine, &contact->theirs, &pairs->now);
+    if (err != CN_OK || !contact->has_theirs_next)
+        return err;
+    pairs->has_next = true;
+    pairs->next_held = contact->next_held;
+    pairs->next_identity = cn_identities_of(identities, &contact->mine_next);
+    return pair_of(home, pairs->next_identity, &contact->mine_next, &contact->theirs_next,
+                   &pairs->next);
+}
+
+enum cn_err cn_contact_pairs(struct cn_home *home, const char *name,
+                             const struct cn_identities *identities,
+                             const struct cn_fingerprint *fingerprint,
+                             struct cn_contact_pairs *pairs)
 {
     struct cn_contact contact;
+    struct cn_contact_pairs made = { 0 };
     enum cn_err err = cn_contact_load(home, name, &contact);
 
     if (err == CN_OK) {
-        err = callable_check(&contact, fingerprint);
-        if (err == CN_OK)
-            err = cn_pair_create(pair, &home->crypto, identity, &contact.mine, &contact.theirs);
+        err = pairs_make(home, &contact, identities, fingerprint, &made);
         if (err != CN_OK)
             err = cn_home_fail(home, err, 0, name);
     }
-    *verified = err == CN_OK && contact.verified;
+    if (err == CN_OK)
+        *pairs = made;
+    cn_wipe(&made, sizeof made);
     cn_contact_wipe(&contact);
     return err;
 }
@@ -534,7 +600,7 @@ enum cn_err cn_contact_other_server(struct cn_home *home, const struct cn_server
                                     bool *other)
 {
     struct server_search search = { server, false };
-    enum cn_err err = visit_others(home, NULL, server_visit, &search);
+    enum cn_err err = cn_contact_visit(home, NULL, server_visit, &search);
 
     *other = search.other;
     return err;

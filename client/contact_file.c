@@ -1,5 +1,6 @@
 #include "contact_file.h"
 
+#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -10,6 +11,21 @@ void cn_contact_wipe(struct cn_contact *contact)
 {
     if (contact)
         cn_wipe(contact, sizeof *contact);
+}
+
+void cn_contact_drop_next(struct cn_contact *contact)
+{
+    cn_card_wipe(&contact->mine_next);
+    cn_card_wipe(&contact->theirs_next);
+    contact->has_mine_next = contact->has_theirs_next = contact->next_held = false;
+}
+
+void cn_contact_promote_next(struct cn_contact *contact)
+{
+    assert(contact->has_mine_next && contact->has_theirs_next);
+    contact->mine = contact->mine_next;
+    contact->theirs = contact->theirs_next;
+    cn_contact_drop_next(contact);
 }
 
 static void card_encode(struct cn_writer *w, const struct cn_card *card, bool has)
@@ -24,10 +40,16 @@ size_t cn_contact_encode(const struct cn_contact *contact, uint8_t *body)
 {
     struct cn_writer w = { .at = body, .left = CN_CONTACT_BODY_SIZE_MAX };
 
-    cn_writer_u8(&w, CN_CONTACT_VERSION);
+    cn_writer_u8(&w, contact->has_mine_next ? CN_CONTACT_VERSION_MOVING : CN_CONTACT_VERSION);
     cn_writer_u8(&w, contact->verified);
     card_encode(&w, &contact->mine, contact->has_mine);
     card_encode(&w, &contact->theirs, contact->has_theirs);
+    if (contact->has_mine_next) {
+        card_encode(&w, &contact->mine_next, true);
+        card_encode(&w, &contact->theirs_next, contact->has_theirs_next);
+        cn_writer_u8(&w, contact->next_held);
+    }
+    assert(cn_writer_ok(&w));
     return CN_CONTACT_BODY_SIZE_MAX - w.left;
 }
 
@@ -43,6 +65,24 @@ static enum cn_err card_decode(const struct cn_crypto *crypto, struct cn_reader 
     return size > 0 ? cn_card_decode(card, crypto, body, size) : CN_OK;
 }
 
+static enum cn_err next_decode(struct cn_contact *c, const struct cn_crypto *crypto,
+                               struct cn_reader *r)
+{
+    uint8_t held;
+    enum cn_err err = card_decode(crypto, r, &c->mine_next, &c->has_mine_next);
+
+    if (err == CN_OK)
+        err = card_decode(crypto, r, &c->theirs_next, &c->has_theirs_next);
+    if (err != CN_OK)
+        return err;
+    held = cn_reader_u8(r);
+    c->next_held = held == 1;
+    if (held > 1 || !c->has_mine || !c->has_theirs || !c->has_mine_next ||
+        (c->next_held && !c->has_theirs_next))
+        return CN_E_FORMAT;
+    return CN_OK;
+}
+
 static enum cn_err body_decode(struct cn_contact *c, const struct cn_crypto *crypto,
                                struct cn_reader *r)
 {
@@ -50,11 +90,13 @@ static enum cn_err body_decode(struct cn_contact *c, const struct cn_crypto *cry
     uint8_t verified = cn_reader_u8(r);
     enum cn_err err;
 
-    if (cn_reader_ok(r) && version != CN_CONTACT_VERSION)
+    if (cn_reader_ok(r) && version != CN_CONTACT_VERSION && version != CN_CONTACT_VERSION_MOVING)
         return CN_E_VERSION;
     err = card_decode(crypto, r, &c->mine, &c->has_mine);
     if (err == CN_OK)
         err = card_decode(crypto, r, &c->theirs, &c->has_theirs);
+    if (err == CN_OK && version == CN_CONTACT_VERSION_MOVING)
+        err = next_decode(c, crypto, r);
     if (err != CN_OK)
         return err;
     c->verified = verified == 1;

@@ -7,7 +7,9 @@
 
 enum {
     CN_CONTACT_VERSION = 1,
-    CN_CONTACT_BODY_SIZE_MAX = 1 + 1 + 2 + 2 + 2 * CN_CARD_BODY_SIZE_MAX,
+    CN_CONTACT_VERSION_MOVING = 2, /* with what comes next */
+    /* four cards; none has more than 2405 octets, whatever it says */
+    CN_CONTACT_BODY_SIZE_MAX = CN_ARMOR_BODY_SIZE_MAX,
     CN_CONTACT_FILE_SIZE_MAX = sizeof "contacts/" + CN_NAME_SIZE_MAX /* of its name, with NUL */
 };
 
@@ -17,9 +19,20 @@ struct cn_contact {
     bool verified; /* never without both */
     struct cn_card mine;
     struct cn_card theirs;
+    /* of the pair that comes next, while one of the two changes its identity; never without the two
+     * above, and theirs never without mine */
+    bool has_mine_next;
+    bool has_theirs_next;
+    bool next_held; /* by the contact, too: both of them */
+    struct cn_card mine_next;
+    struct cn_card theirs_next;
 };
 
 void cn_contact_wipe(struct cn_contact *contact);
+/* The cards of the pair that would come next are of no use any more. */
+void cn_contact_drop_next(struct cn_contact *contact);
+/* They are the contact's only ones from now on. */
+void cn_contact_promote_next(struct cn_contact *contact);
 
 /* body holds CN_CONTACT_BODY_SIZE_MAX octets; returns how many are used. */
 size_t cn_contact_encode(const struct cn_contact *contact, uint8_t *body);

@@ -220,18 +220,93 @@ static enum cn_err file_bad(struct cn_home *home, enum cn_err err, const char *n
 
 /* --- identity ------------------------------------------------------------------------------- */
 
-enum cn_err cn_home_identity(struct cn_home *home, struct cn_identity *identity)
+enum cn_err cn_home_identity_read(struct cn_home *home, const char *file,
+                                  struct cn_identity *identity)
 {
     char text[CN_ARMOR_TEXT_SIZE_MAX];
     size_t size = 0;
-    enum cn_err err = cn_home_read(home, CN_IDENTITY_FILE, text, sizeof text, &size);
+    enum cn_err err = cn_home_read(home, file, text, sizeof text, &size);
 
     if (err == CN_OK) {
         err = cn_identity_decode(identity, &home->crypto, text, size);
         if (err != CN_OK)
-            err = file_bad(home, err, CN_IDENTITY_FILE);
+            err = file_bad(home, err, file);
     }
     cn_wipe(text, sizeof text);
+    return err;
+}
+
+enum cn_err cn_home_identity(struct cn_home *home, struct cn_identity *identity)
+{
+    return cn_home_identity_read(home, CN_IDENTITY_FILE, identity);
+}
+
+void cn_identities_wipe(struct cn_identities *identities)
+{
+    cn_identity_wipe(&identities->now);
+    cn_identity_wipe(&identities->next);
+    identities->has_next = false;
+}
+
+enum cn_err cn_home_identities(struct cn_home *home, struct cn_identities *identities)
+{
+    enum cn_err err = cn_home_identity(home, &identities->now);
+    const struct cn_detail detail = home->detail;
+
+    identities->has_next = identities->next_is_now = false;
+    if (err != CN_OK)
+        return err;
+    err = cn_home_identity_read(home, CN_IDENTITY_NEXT_FILE, &identities->next);
+    if (err == CN_OK) {
+        identities->next_is_now =
+            memcmp(identities->next.id, identities->now.id, sizeof identities->now.id) == 0;
+        identities->has_next = !identities->next_is_now;
+    } else if (err != CN_E_ABSENT) {
+        cn_identity_wipe(&identities->now);
+    }
+    if (err != CN_E_ABSENT)
+        return err;
+    home->detail = detail; /* that there is none is no failure */
+    return CN_OK;
+}
+
+const struct cn_identity *cn_identities_of(const struct cn_identities *identities,
+                                           const struct cn_card *card)
+{
+    if (memcmp(card->id, identities->now.id, sizeof card->id) == 0)
+        return &identities->now;
+    if (identities->has_next && memcmp(card->id, identities->next.id, sizeof card->id) == 0)
+        return &identities->next;
+    return NULL;
+}
+
+static enum cn_err identity_write(struct cn_home *home, const char *file, bool replace,
+                                  const struct cn_identity *identity)
+{
+    char text[CN_ARMOR_TEXT_SIZE_MAX];
+    size_t size = 0;
+    enum cn_err err = cn_identity_encode(identity, &home->crypto, text, sizeof text, &size);
+
+    if (err == CN_OK)
+        err = cn_home_write(home, file, replace, text, size);
+    cn_wipe(text, sizeof text);
+    return err;
+}
+
+enum cn_err cn_home_identity_store(struct cn_home *home, const char *file,
+                                   const struct cn_identity *identity)
+{
+    return identity_write(home, file, true, identity);
+}
+
+enum cn_err cn_home_identity_make(struct cn_home *home, const char *file, enum cn_kem kind)
+{
+    struct cn_identity identity = { 0 };
+    enum cn_err err = cn_identity_create(&identity, &home->crypto, kind, &home->random);
+
+    if (err == CN_OK)
+        err = identity_write(home, file, false, &identity);
+    cn_identity_wipe(&identity);
     return err;
 }
 
@@ -239,24 +314,13 @@ enum cn_err cn_home_identity_create(struct cn_home *home, unsigned rsa_bits)
 {
     enum cn_kem kind = rsa_bits == 0 ? CN_KEM_X25519 : cn_kem_rsa_of(rsa_bits);
     char path[PATH_MAX];
-    char text[CN_ARMOR_TEXT_SIZE_MAX];
-    struct cn_identity identity = { 0 };
-    size_t size = 0;
-    enum cn_err err;
 
     cn_home_path(home, CN_IDENTITY_FILE, path);
     if (kind == CN_KEM_NONE)
         return cn_home_fail(home, CN_E_USAGE, 0, NULL);
     if (access(path, F_OK) == 0)
         return cn_home_fail(home, CN_E_EXISTS, 0, path);
-    err = cn_identity_create(&identity, &home->crypto, kind, &home->random);
-    if (err == CN_OK)
-        err = cn_identity_encode(&identity, &home->crypto, text, sizeof text, &size);
-    if (err == CN_OK)
-        err = cn_home_write(home, CN_IDENTITY_FILE, false, text, size);
-    cn_identity_wipe(&identity);
-    cn_wipe(text, sizeof text);
-    return err;
+    return cn_home_identity_make(home, CN_IDENTITY_FILE, kind);
 }
 
 enum cn_err cn_home_identity_kind(struct cn_home *home, const char **kind)

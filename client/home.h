@@ -28,6 +28,7 @@ struct cn_home {
 };
 
 #define CN_IDENTITY_FILE         "identity"
+#define CN_IDENTITY_NEXT_FILE    "identity.next"
 #define CN_FINGERPRINT_FILE      "fingerprint"
 #define CN_ADMISSION_KEY_FILE    "admission.key"
 #define CN_STORAGE_FILE          "storage.key"
@@ -69,6 +70,28 @@ void cn_home_unlock(int lock);
 CN_MUST_USE enum cn_err cn_home_fingerprint(struct cn_home *home,
                                             struct cn_fingerprint *fingerprint);
 CN_MUST_USE enum cn_err cn_home_identity(struct cn_home *home, struct cn_identity *identity);
+CN_MUST_USE enum cn_err cn_home_identity_read(struct cn_home *home, const char *file,
+                                              struct cn_identity *identity);
+/* Make one, in a file that is not there yet. */
+CN_MUST_USE enum cn_err cn_home_identity_make(struct cn_home *home, const char *file,
+                                              enum cn_kem kind);
+/* Put it in place of another. */
+CN_MUST_USE enum cn_err cn_home_identity_store(struct cn_home *home, const char *file,
+                                               const struct cn_identity *identity);
+
+/* The identity that there is, and the one that comes next. */
+struct cn_identities {
+    struct cn_identity now;
+    struct cn_identity next;
+    bool has_next;
+    bool next_is_now; /* it has taken the place of the old one, but its file is still there */
+};
+void cn_identities_wipe(struct cn_identities *identities);
+/* CN_E_ABSENT: not even the first. */
+CN_MUST_USE enum cn_err cn_home_identities(struct cn_home *home, struct cn_identities *identities);
+/* Whose card this is; NULL: it is of neither. */
+const struct cn_identity *cn_identities_of(const struct cn_identities *identities,
+                                           const struct cn_card *card);
 /* In place of the one that is there, whole or not at all. */
 CN_MUST_USE enum cn_err cn_home_fingerprint_store(struct cn_home *home,
                                                   const struct cn_fingerprint *fingerprint);
@@ -116,12 +139,23 @@ CN_MUST_USE enum cn_err cn_home_secret_files(struct cn_home *home, char ***files
 /* The names of all contacts, in order; for cn_contact_names_free. */
 CN_MUST_USE enum cn_err cn_contact_names(struct cn_home *home, char ***names, size_t *count);
 void cn_contact_names_free(char **names, size_t count);
-/* What a call with it takes; identity and fingerprint are the home's. CN_E_ABSENT: no such contact,
- * or not both cards are there; CN_E_SERVER: they are for a server that was left. */
-CN_MUST_USE enum cn_err cn_contact_pair(struct cn_home *home, const char *name,
-                                        const struct cn_identity *identity,
-                                        const struct cn_fingerprint *fingerprint,
-                                        struct cn_pair *pair, bool *verified);
+
+/* What calls with a contact take. */
+struct cn_contact_pairs {
+    struct cn_pair now;
+    struct cn_pair next;                /* if has_next */
+    const struct cn_identity *identity; /* whose they are: those that were given */
+    const struct cn_identity *next_identity;
+    bool has_next;
+    bool next_held; /* by the contact, too */
+    bool verified;
+};
+/* identities and fingerprint are the home's. CN_E_ABSENT: no such contact, or not both cards are
+ * there; CN_E_SERVER: they are for a server that was left. */
+CN_MUST_USE enum cn_err cn_contact_pairs(struct cn_home *home, const char *name,
+                                         const struct cn_identities *identities,
+                                         const struct cn_fingerprint *fingerprint,
+                                         struct cn_contact_pairs *pairs);
 /* Whether any contact's cards are for another server than this. */
 CN_MUST_USE enum cn_err cn_contact_other_server(struct cn_home *home,
                                                 const struct cn_server_public *server, bool *other);

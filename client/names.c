@@ -82,7 +82,8 @@ static enum cn_err file_add(char **files, size_t *count, const char *directory, 
 enum cn_err cn_home_secret_files(struct cn_home *home, char ***files, size_t *count)
 {
     static const char *const others[] = { CN_ADMISSION_KEY_FILE, CN_FINGERPRINT_FILE,
-                                          CN_IDENTITY_FILE, CN_TRANSCRIPT_KEY_FILE };
+                                          CN_IDENTITY_FILE, CN_IDENTITY_NEXT_FILE,
+                                          CN_TRANSCRIPT_KEY_FILE };
     size_t others_count = sizeof others / sizeof others[0];
     size_t contact_count = 0, have = 0;
     char **contacts, **list;

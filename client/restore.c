@@ -77,7 +77,8 @@ static bool is_there(const char *directory, const char *name, char path[PATH_MAX
 static enum cn_err place_check(struct cn_home *home, const struct cn_backup *backup)
 {
     static const char *const ours[] = { CN_ADMISSION_KEY_FILE, CN_FINGERPRINT_FILE,
-                                        CN_IDENTITY_FILE, CN_STORAGE_FILE, CN_TRANSCRIPT_KEY_FILE };
+                                        CN_IDENTITY_FILE,      CN_IDENTITY_NEXT_FILE,
+                                        CN_STORAGE_FILE,       CN_TRANSCRIPT_KEY_FILE };
     char path[PATH_MAX];
     char **names;
     size_t count;

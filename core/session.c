@@ -118,6 +118,18 @@ static enum cn_err jitter(struct cn_session *s, uint64_t range, uint64_t *out)
     return err;
 }
 
+static const struct cn_want *listed(const struct cn_session *s)
+{
+    return &s->setup.want[s->list_sent / s->epoch_count];
+}
+
+/* Those whose time has not come. */
+static void list_skip(struct cn_session *s)
+{
+    while (s->list_sent < s->list_count && listed(s)->late && !s->late_in)
+        s->list_sent++;
+}
+
 /* REGISTER or UPDATE with every want's tags of the epochs that hold now: list_step sends it. */
 static void list_begin(struct cn_session *s, enum cn_admission_type type, uint64_t utc_s)
 {
@@ -126,6 +138,7 @@ static void list_begin(struct cn_session *s, enum cn_admission_type type, uint64
     s->list_type = type;
     s->list_sent = 0;
     s->list_count = s->setup.want_count * s->epoch_count;
+    list_skip(s);
 }
 
 /* Nothing else may be said before the rest of it, but for READY: PROTOCOL.md 3.3. */
@@ -141,13 +154,14 @@ static enum cn_err list_step(struct cn_session *s)
     enum cn_err err = CN_OK;
 
     while (err == CN_OK && list_is_begun(s) && m.entry_count < CN_ADMISSION_ENTRY_COUNT_MAX) {
-        const struct cn_want *want = &s->setup.want[s->list_sent / s->epoch_count];
+        const struct cn_want *want = listed(s);
         uint64_t epoch = s->epoch[s->list_sent % s->epoch_count];
         struct cn_entry *entry = &m.entry[m.entry_count++];
 
         entry->mode = mode_of(want);
         err = cn_tag_make(s->setup.crypto, &want->pair->tag_key, want->service, epoch, entry->tag);
         s->list_sent++;
+        list_skip(s);
     }
     m.more = list_is_begun(s);
     if (err == CN_OK)
@@ -177,6 +191,13 @@ static enum cn_err step_tags(struct cn_session *s, struct cn_now now, bool *done
     uint64_t delay_ms;
     enum cn_err err;
 
+    if (now.ms >= s->late_due_ms) {
+        s->late_due_ms = UINT64_MAX;
+        s->late_in = true;
+        *done = true;
+        list_begin(s, CN_ADMISSION_UPDATE, now.utc_s);
+        return CN_OK;
+    }
     if (tags_hold(s, now.utc_s)) {
         s->update_due_ms = UINT64_MAX;
         return CN_OK;
@@ -195,11 +216,13 @@ static enum cn_err step_tags(struct cn_session *s, struct cn_now now, bool *done
 
 static uint64_t tags_deadline_ms(const struct cn_session *s, struct cn_now now)
 {
+    uint64_t due_ms = now.ms + cn_tag_epochs_change_s(now.utc_s) * 1000;
+
     if (s->state != CN_SESSION_WAITING || list_is_begun(s))
         return UINT64_MAX;
     if (!tags_hold(s, now.utc_s))
-        return s->update_due_ms != UINT64_MAX ? s->update_due_ms : now.ms;
-    return now.ms + cn_tag_epochs_change_s(now.utc_s) * 1000;
+        due_ms = s->update_due_ms != UINT64_MAX ? s->update_due_ms : now.ms;
+    return due_ms < s->late_due_ms ? due_ms : s->late_due_ms;
 }
 
 /* The next keep-alive: after three quarters of the interval to all of it. */
@@ -211,6 +234,17 @@ static enum cn_err plan_keep_alive(struct cn_session *s, uint64_t now_ms)
 
     s->keep_alive_due_ms = now_ms + interval_ms - less;
     return err;
+}
+
+/* If all were late, none would be. */
+static void plan_late(struct cn_session *s, uint64_t now_ms)
+{
+    size_t late = 0;
+
+    for (size_t i = 0; i < s->setup.want_count; i++)
+        late += s->setup.want[i].late;
+    s->late_in = late == 0 || late == s->setup.want_count;
+    s->late_due_ms = s->late_in ? UINT64_MAX : now_ms + CN_SESSION_LATE_MS;
 }
 
 static enum cn_err take_verdict(struct cn_session *s, const uint8_t *in, struct cn_now now)
@@ -225,6 +259,7 @@ static enum cn_err take_verdict(struct cn_session *s, const uint8_t *in, struct 
     if (s->setup.want_count > cn_want_count_max(&s->verdict))
         return CN_E_LIMIT;
     enter(s, CN_SESSION_REGISTER, now.ms + CN_SESSION_ANSWER_TIMEOUT_MS);
+    plan_late(s, now.ms);
     list_begin(s, CN_ADMISSION_REGISTER, now.utc_s);
     return plan_keep_alive(s, now.ms);
 }
@@ -272,7 +307,7 @@ static struct cn_handshake_setup handshake_setup(const struct cn_session *s,
     struct cn_handshake_setup setup = {
         .crypto = s->setup.crypto,
         .random = s->setup.random,
-        .identity = s->setup.identity,
+        .identity = want->identity,
         .pair = want->pair,
         .service = want->service,
         .caller = caller_of(want),

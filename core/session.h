@@ -19,7 +19,8 @@ enum {
     CN_SESSION_LIST_OUT_SIZE =
         CN_RECORD_SIZE_MAX, /* of it for REGISTER and UPDATE: READY finds room whatever waits */
     CN_SESSION_ANSWER_TIMEOUT_MS =
-        30000,                      /* from the verdict's request, or from JOINED, to Finish */
+        30000, /* from the verdict's request, or from JOINED, to Finish */
+    CN_SESSION_LATE_MS = 10000,
     CN_SESSION_KEEP_ALIVE_GRACE = 3 /* times the interval without a word: the line is dead */
 };
 
@@ -31,8 +32,10 @@ struct cn_now {
 /* A call that this end would take. Pointers are borrowed for the life of the session. */
 struct cn_want {
     const struct cn_pair *pair;
+    const struct cn_identity *identity; /* of this end, in the pair */
     enum cn_service service;
     bool caller;
+    bool late;  /* not waited for before the line has waited for CN_SESSION_LATE_MS without it */
     void *user; /* the owner's */
 };
 
@@ -57,7 +60,6 @@ enum cn_session_state {
 struct cn_session_setup {
     const struct cn_crypto *crypto; /* all borrowed for the life of the session */
     const struct cn_random *random;
-    const struct cn_identity *identity;
     const struct cn_fingerprint *fingerprint;
     const struct cn_want *want;
     uint32_t resume_s; /* for how long we would go on after the connection is lost; 0: not at all */
@@ -79,9 +81,11 @@ struct cn_session {
     uint64_t epoch[CN_TAG_EPOCH_COUNT_MAX]; /* whose tags are registered */
     size_t epoch_count;
     enum cn_admission_type list_type; /* REGISTER or UPDATE: entries, of which */
-    size_t list_sent;                 /* so many are in out, or were, */
+    size_t list_sent;                 /* so many have been looked at, */
     size_t list_count;                /* of so many */
-    uint64_t update_due_ms;           /* UINT64_MAX: they are the right ones, as far as is known */
+    uint64_t late_due_ms;             /* UINT64_MAX: nothing is late, or all is in */
+    bool late_in;
+    uint64_t update_due_ms; /* UINT64_MAX: they are the right ones, as far as is known */
     const struct cn_want *joined;
     struct cn_handshake handshake;
     struct cn_call_keys keys;

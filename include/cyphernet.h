@@ -121,6 +121,20 @@ CN_API CN_MUST_USE enum cn_err cn_home_identity_create(struct cn_home *home, uns
 /* The name of its kind, "X25519" or "RSA-3072". CN_E_ABSENT; errors of reading a file (below). */
 CN_API CN_MUST_USE enum cn_err cn_home_identity_kind(struct cn_home *home, const char **kind);
 
+/* Another identity, for which the old one is used until all contacts have moved: every call with a
+ * verified contact hands over new cards by itself, and the next one with it uses them. Contacts
+ * tell how far they have come: cn_contact_info. When none needs the old identity any more, it goes.
+ * CN_E_EXISTS: that is under way already; CN_E_ABSENT: there is no identity; errors of
+ * cn_home_identity_create, and of reading and writing files. */
+CN_API CN_MUST_USE enum cn_err cn_home_rotate(struct cn_home *home, unsigned rsa_bits);
+/* End it: contacts that have not moved lose my card, and must exchange again. CN_E_ABSENT: nothing
+ * is under way; errors of reading and writing files, after which it may be half done. */
+CN_API CN_MUST_USE enum cn_err cn_home_rotate_finish(struct cn_home *home);
+/* Whether it is under way, and the kind of the identity that is, or comes. Errors of
+ * cn_home_identity_kind. */
+CN_API CN_MUST_USE enum cn_err cn_home_rotation(struct cn_home *home, bool *under_way,
+                                                const char **kind);
+
 /* Reading any of our files may give: CN_E_ARMOR, CN_E_KIND, CN_E_TRUNCATED, CN_E_CHECKSUM,
  * CN_E_VERSION, CN_E_FORMAT, CN_E_KEY, CN_E_OPEN_MODE (others may read a secret: detail names the
  * file), CN_E_SYSTEM. The same holds for text given as an argument. */
@@ -190,6 +204,15 @@ CN_API CN_MUST_USE enum cn_err cn_home_probe(struct cn_home *home, size_t addres
 
 /* --- Contacts ------------------------------------------------------------------------------- */
 
+/* Why a contact still has cards of an identity that is to go, mine or the contact's. */
+enum cn_contact_moving {
+    CN_MOVING_NOT = 0,    /* it has none */
+    CN_MOVING_CALL,       /* the next call hands over mine */
+    CN_MOVING_NEXT_CALL,  /* both have new ones; the next call uses them */
+    CN_MOVING_UNVERIFIED, /* it gets none before it is verified */
+    CN_MOVING_EXCHANGE    /* it was offered a card and has not answered: offer a new one */
+};
+
 struct cn_contact_info {
     char name[65];
     bool offered;      /* my card for this contact exists */
@@ -201,6 +224,7 @@ struct cn_contact_info {
     char safety[72];   /* twelve groups of five digits; empty unless offered and accepted */
     char words[176];   /* the safety number as nineteen words, to be read aloud; likewise */
     enum cn_err err;   /* in a list: why the contact cannot be shown, and then only name is set */
+    enum cn_contact_moving moving;
 };
 
 /* My card for NAME, made at first and the same from then on; fresh, or if another server has been
@@ -269,13 +293,14 @@ enum cn_event_type {
     CN_EVENT_NONE = 0,
     CN_EVENT_CONNECTED, /* the server admitted us; see cn_call_admission_note */
     CN_EVENT_WAITING,   /* for the partner */
-    CN_EVENT_RETRY,     /* err: why the line was lost; trying again by itself */
-    CN_EVENT_JOINED,    /* with somebody; nothing is proven yet. The line waits for nobody else */
-    CN_EVENT_OPEN,      /* the partner is authentic; streams may be used */
-    CN_EVENT_STREAM,    /* the partner opened stream */
-    CN_EVENT_READABLE,  /* stream has octets, its end, or its reset */
-    CN_EVENT_WRITABLE,  /* stream takes octets again after it took none */
-    CN_EVENT_PROGRESS,  /* the partner has received or made durable more of stream */
+    CN_EVENT_RETRY,    /* err: why the line was lost, CN_OK: it is for cards that have been replaced
+                        * meanwhile; trying again by itself */
+    CN_EVENT_JOINED,   /* with somebody; nothing is proven yet. The line waits for nobody else */
+    CN_EVENT_OPEN,     /* the partner is authentic; streams may be used */
+    CN_EVENT_STREAM,   /* the partner opened stream */
+    CN_EVENT_READABLE, /* stream has octets, its end, or its reset */
+    CN_EVENT_WRITABLE, /* stream takes octets again after it took none */
+    CN_EVENT_PROGRESS, /* the partner has received or made durable more of stream */
     /* The last. CN_OK: both ends said so. CN_E_CANCELLED: cn_call_cancel, here; CN_E_REFUSED:
      * there, with that reason; CN_E_INTERRUPTED: the line was lost, or the partner gave up for
      * another reason. Before OPEN: CN_E_TIMEOUT: the partner did not come in time; CN_E_ADMISSION;
@@ -286,10 +311,14 @@ enum cn_event_type {
     /* Before CONNECTED, or before CLOSED or RETRY if we were refused: the operator has told us
      * something, or somebody in his name (err: why it was refused); see cn_call_admission_note. */
     CN_EVENT_NOTICE,
-    CN_EVENT_QUIET,  /* the partner should have said something, and has not for two seconds */
-    CN_EVENT_HEARD,  /* now it has */
-    CN_EVENT_LOST,   /* err: why the line of an open call was lost; it goes on by itself */
-    CN_EVENT_RESUMED /* it does, on another line: nothing is lost, doubled or out of order */
+    CN_EVENT_QUIET,   /* the partner should have said something, and has not for two seconds */
+    CN_EVENT_HEARD,   /* now it has */
+    CN_EVENT_LOST,    /* err: why the line of an open call was lost; it goes on by itself */
+    CN_EVENT_RESUMED, /* it does, on another line: nothing is lost, doubled or out of order */
+    /* After OPEN: cards for another pair are at both ends, or are in use from this call on, as one
+     * of the two changes its identity (cn_home_rotate); err: why that did not go well, this time.
+     */
+    CN_EVENT_CARDS
 };
 
 struct cn_event {
@@ -310,7 +339,7 @@ CN_API CN_MUST_USE enum cn_err cn_call_open(struct cn_call **call, struct cn_hom
  * others another call has to be opened; that may be done then, before OPEN, so that nobody who
  * joins and says nothing keeps the others out. After RETRY this one waits for all again, and
  * whichever of the two registers later takes the place of the other (CN_REFUSAL_REPLACED): free one
- * of them. Takes 3 KiB of locked memory for each contact. Errors are those of cn_call_open;
+ * of them. Takes 4 KiB of locked memory for each contact. Errors are those of cn_call_open;
  * CN_E_USAGE also: none, or too many. One contact that cannot be called (detail names it) fails it.
  */
 CN_API CN_MUST_USE enum cn_err cn_call_open_any(struct cn_call **call, struct cn_home *home,
@@ -375,9 +404,9 @@ enum cn_stream_state {
     CN_STREAM_RESET  /* the partner gave it up */
 };
 
-/* Open a stream of a kind (1 to 255: the service's own meaning), with up to 1024 octets that the
- * partner gets with it. CN_E_USAGE: kind 0, or more octets; CN_E_LIMIT: too many; CN_E_MEMORY;
- * CN_E_UNEXPECTED: the call is not open. */
+/* Open a stream of a kind (1 to 254: the service's own meaning), with up to 1024 octets that the
+ * partner gets with it. CN_E_USAGE: another kind, or more octets; CN_E_LIMIT: too many;
+ * CN_E_MEMORY; CN_E_UNEXPECTED: the call is not open. */
 CN_API CN_MUST_USE enum cn_err cn_stream_open(struct cn_call *call, uint8_t kind,
                                               const void *parameters, size_t parameters_size,
                                               struct cn_stream **stream);

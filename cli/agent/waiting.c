@@ -318,6 +318,8 @@ static void lost(struct cn_agent *agent, const struct cn_event *event)
     bool no_server =
         event->err == CN_E_UNREACHABLE || event->err == CN_E_HUNG_UP || event->err == CN_E_PROXY;
 
+    if (event->err == CN_OK) /* cards were replaced */
+        return;
     if (!agent->told_lost && no_server && about[0])
         cn_warn("%s: %s; trying again", about, cn_err_text(event->err));
     else if (!agent->told_lost)
@@ -424,6 +426,7 @@ static void event_take(struct cn_agent *agent, struct cn_agent_line *line,
     case CN_EVENT_READABLE:
     case CN_EVENT_WRITABLE:
     case CN_EVENT_PROGRESS:
+    case CN_EVENT_CARDS:
         break;
     }
 }

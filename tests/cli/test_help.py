@@ -8,7 +8,7 @@ import pytest
 
 COMMANDS = ["init", "request", "join", "contact", "pipe", "talk", "send", "receive", "forward", "serve", "connect",
             "agent", "queue",
-            "passphrase", "backup", "restore",
+            "passphrase", "backup", "restore", "rotate",
             "doctor", "version", "help"]
 
 
@@ -47,6 +47,11 @@ COMMANDS = ["init", "request", "join", "contact", "pipe", "talk", "send", "recei
         (["restore", "--json", "file"], "--json"),
         (["backup", "file"], "too many"),
         (["backup", "-o"], "FILE"),
+        (["rotate", "more"], "too many"),
+        (["rotate", "--rsa", "1000"], "4096"),
+        (["rotate", "--status", "--finish"], "one of"),
+        (["rotate", "--status", "--rsa", "2048"], "one of"),
+        (["rotate", "--yes"], "--finish"),
         (["version", "--passphrase-fd"], "FD"),
         (["--json", "help", "pipe"], "--json"),
         (["contact", "rename", "bob", "carl", "--json"], "--json"),

@@ -124,11 +124,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *in, size_t in_size)
     random_state = 1;
     make();
 
-    const struct cn_want want = { &two[0].pair, CN_SERVICE_TALK, false, NULL };
+    const struct cn_want want = { .pair = &two[0].pair,
+                                  .identity = &two[0].identity,
+                                  .service = CN_SERVICE_TALK };
     const struct cn_session_setup setup = {
         .crypto = fuzz_crypto(),
         .random = &seeded,
-        .identity = &two[0].identity,
         .fingerprint = &fingerprint,
         .want = &want,
         .want_count = 1,

@@ -729,14 +729,18 @@ static enum cn_err pair_of(struct cn_home *h, const char *name, struct cn_pair *
                            bool *verified)
 {
     struct cn_fingerprint fingerprint;
-    struct cn_identity identity;
+    struct cn_identities identities;
+    struct cn_contact_pairs pairs = { 0 };
     enum cn_err err;
 
     assert_err(cn_home_fingerprint(h, &fingerprint), CN_OK);
-    assert_err(cn_home_identity(h, &identity), CN_OK);
-    err = cn_contact_pair(h, name, &identity, &fingerprint, pair, verified);
+    assert_err(cn_home_identities(h, &identities), CN_OK);
+    err = cn_contact_pairs(h, name, &identities, &fingerprint, &pairs);
+    *pair = pairs.now;
+    *verified = pairs.verified;
+    assert_false(pairs.has_next);
     cn_fingerprint_wipe(&fingerprint);
-    cn_identity_wipe(&identity);
+    cn_identities_wipe(&identities);
     return err;
 }
 

@@ -113,6 +113,11 @@ static void side_wipe(struct side *s)
     s->delivered = 0;
 }
 
+static struct cn_want want_of(const struct subscriber *who, enum cn_service service, void *user)
+{
+    return (struct cn_want) { &who->pair, &who->identity, service, false, false, user };
+}
+
 static void side_start(struct side *s, const struct subscriber *who, uint8_t number)
 {
     side_wipe(s);
@@ -120,10 +125,9 @@ static void side_start(struct side *s, const struct subscriber *who, uint8_t num
     s->flip_at = s->cut_at = UINT64_MAX;
     s->asks = number % 2 == 0;
     cn_mux_init(&s->mux, &heap, who->pair.role);
-    s->want[0] = (struct cn_want) { &who->pair, CN_SERVICE_TALK, false, NULL };
+    s->want[0] = want_of(who, CN_SERVICE_TALK, NULL);
     s->setup = (struct cn_session_setup) { .crypto = &crypto,
                                            .random = &seeded,
-                                           .identity = &who->identity,
                                            .fingerprint = &s->fingerprint,
                                            .want = s->want,
                                            .want_count = 1 };
@@ -1166,9 +1170,8 @@ static void the_want_that_was_met_is_the_one_joined(void **state)
 
         begin(NULL);
         for (size_t i = 0; i < COUNT(services); i++) { /* would call and be called */
-            want[2 * i] = (struct cn_want) { &people[0].pair, services[i], true, &services[i] };
-            want[2 * i + 1] =
-                (struct cn_want) { &people[0].pair, services[i], false, &services[i] };
+            want[2 * i] = want[2 * i + 1] = want_of(&people[0], services[i], &services[i]);
+            want[2 * i].caller = true;
         }
         sides[0].setup.want_count = 2 * COUNT(services);
         sides[1].want[0].service = services[met];
@@ -1204,7 +1207,7 @@ static void start_with(size_t count)
     struct side *s = &sides[0];
 
     for (size_t i = 0; i < count; i++)
-        s->want[i] = (struct cn_want) { &people[0].pair, CN_SERVICE_PIPE, false, NULL };
+        s->want[i] = want_of(&people[0], CN_SERVICE_PIPE, NULL);
     s->want[count - 1].service = CN_SERVICE_TALK;
     s->setup.want_count = count;
     verdict.tag_count_max = (uint16_t)(count * CN_TAG_EPOCH_COUNT_MAX);
@@ -1395,6 +1398,72 @@ static void being_refused_amid_a_list_is_heard(void **state)
     assert_failed(s, CN_E_ADMISSION);
     assert_int_equal(s->session.verdict.verdict, CN_VERDICT_OVER_LIMIT);
     assert_false(side_send(s));
+}
+
+/* Side 0 anew, with wants for both services, some of them late. */
+static void start_late(bool first, bool second)
+{
+    struct side *s = &sides[0];
+
+    s->want[0] = want_of(&people[0], CN_SERVICE_TALK, NULL);
+    s->want[1] = want_of(&people[0], CN_SERVICE_PIPE, NULL);
+    s->want[0].late = first;
+    s->want[1].late = second;
+    s->setup.want_count = 2;
+    assert_err(cn_session_start(&s->session, &s->setup, now), CN_OK);
+}
+
+static void what_is_late_is_registered_after_a_while(void **state)
+{
+    const uint64_t epoch = epoch_start_s / CN_TAG_EPOCH_S;
+    struct side *s = &sides[0];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        uint64_t until_ms;
+
+        begin(NULL);
+        start_late(i == 0, i == 1);
+        until_ms = now.ms + CN_SESSION_LATE_MS;
+        wait_alone(s);
+        assert_int_equal(s->registered_count, 1);
+        assert_true(cn_session_deadline_ms(&s->session, now) == until_ms);
+        idle(s, CN_SESSION_LATE_MS / 1000 - 1);
+        assert_int_equal(s->heard[CN_ADMISSION_UPDATE], 0);
+        idle(s, 1);
+        assert_int_equal(s->heard[CN_ADMISSION_UPDATE], 1);
+        assert_registered(s, epoch, 1);
+        assert_true(cn_session_deadline_ms(&s->session, now) > now.ms + 1000);
+        idle(s, 2100); /* they stay when the hour comes */
+        assert_registered(s, epoch, 2);
+    }
+}
+
+static void if_all_are_late_none_is(void **state)
+{
+    struct side *s = &sides[0];
+
+    (void)state;
+    start_late(true, true);
+    wait_alone(s);
+    assert_registered(s, epoch_start_s / CN_TAG_EPOCH_S, 1);
+    idle(s, 60);
+    assert_int_equal(s->heard[CN_ADMISSION_UPDATE], 0);
+}
+
+static void who_comes_before_is_met_under_what_is_not_late(void **state)
+{
+    (void)state;
+    start_late(true, false); /* side 1 would talk */
+    run_pair(sides, SIZE_MAX);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(sides[i].session.state, CN_SESSION_WAITING);
+    sides[1].want[0].service = CN_SERVICE_PIPE;
+    assert_err(cn_session_start(&sides[1].session, &sides[1].setup, now), CN_OK);
+    sides[1].at = AT_HELLO;
+    run_call(SIZE_MAX);
+    for (int i = 0; i < 2; i++)
+        assert_int_equal(sides[i].session.state, CN_SESSION_CLOSED);
 }
 
 /* Sides 0 and 1 anew, of which one has an RSA key. */
@@ -1599,6 +1668,9 @@ int main(void)
         TEST(being_joined_amid_an_update_goes_well),
         TEST(an_answer_before_all_is_registered_is_refused),
         TEST(being_refused_amid_a_list_is_heard),
+        TEST(what_is_late_is_registered_after_a_while),
+        TEST(if_all_are_late_none_is),
+        TEST(who_comes_before_is_met_under_what_is_not_late),
         TEST(with_rsa_messages_leave_when_time_tells_no_size),
         TEST(a_prologue_that_comes_early_lets_nothing_out_early),
         TEST(a_clock_that_begins_at_0_is_a_clock),
