@@ -257,11 +257,19 @@ static void opened(struct cn_cli *cli, struct cn_dial *dial)
                   cn_call_verified(dial->call) ? ",\"verified\":true" : ",\"verified\":false");
 }
 
+static bool is_shortage(const struct cn_cli *cli, enum cn_err err)
+{
+    return err == CN_E_MEMORY ||
+           (err == CN_E_SYSTEM && cn_is_shortage(cn_home_detail(cli->home)->system_error));
+}
+
 void cn_dial_cards(struct cn_cli *cli, const struct cn_dial *dial, enum cn_err err)
 {
     struct cn_contact_info info;
     char about[sizeof cn_home_detail(cli->home)->about];
 
+    if (err != CN_OK && is_shortage(cli, err))
+        return; /* there may be none at all: another call has the room to look */
     if (err != CN_OK) {
         snprintf(about, sizeof about, "%s", cn_home_detail(cli->home)->about);
         cn_warn("the new cards of %s and you could not be exchanged: %s%s%s; the next call tries "
@@ -447,12 +455,6 @@ bool cn_has_room(void)
     while (count > 0)
         close(fd[--count]);
     return !cn_is_shortage(error);
-}
-
-static bool is_shortage(const struct cn_cli *cli, enum cn_err err)
-{
-    return err == CN_E_MEMORY ||
-           (err == CN_E_SYSTEM && cn_is_shortage(cn_home_detail(cli->home)->system_error));
 }
 
 int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service service,

@@ -21,7 +21,7 @@ ffi.cdef("""
     struct cn_detail { int system_error; char about[512]; };
     struct cn_contact_info {
         char name[65]; bool offered; bool accepted; bool verified; char made_for[65]; char kind[16]; char suite[32];
-        char safety[72]; char words[176]; int err;
+        char safety[72]; char words[176]; int err; int moving;
     };
     struct cn_call_options { const char *contact; int service; bool caller; int64_t wait_ms; };
     struct cn_event { int type; struct cn_stream *stream; int err; };

@@ -75,13 +75,13 @@ def test_streams_of_no_kind_or_of_another_s(served):
     number = struct.pack("!I", 1)
     liar = lie(
         served, served.world.ann, "forward",
-        stream(0xFF, b"x", b"y"), stream(9), stream(INCOMING, number), stream(INCOMING), stream(INCOMING, number * 2),
+        stream(0xFE, b"x", b"y"), stream(9), stream(INCOMING, number), stream(INCOMING), stream(INCOMING, number * 2),
         stream(CONTROL, b"x"), stream(LISTEN, number), stream(LISTEN, number + place(b"host", 1)),
         stream(LISTEN, number + place(b"localhost", 0, 3)), stream(ASK), stream(ASK, place(b"h", 1)),
         stream(DATAGRAMS, place(b"h", 1)), stream(DATAGRAMS, place(b"h", 1, 3)),
     )  # fmt: skip
     assert outcomes(liar) == {
-        (0xFF, GIVEN_UP): 1, (9, GIVEN_UP): 1, (INCOMING, MALFORMED): 3, (CONTROL, MALFORMED): 1,
+        (0xFE, GIVEN_UP): 1, (9, GIVEN_UP): 1, (INCOMING, MALFORMED): 3, (CONTROL, MALFORMED): 1,
         (LISTEN, MALFORMED): 2, (LISTEN, REFUSED): 1, (ASK, MALFORMED): 1, (ASK, REFUSED): 1, (DATAGRAMS, MALFORMED): 1,
         (DATAGRAMS, REFUSED): 1,
     }  # fmt: skip
