@@ -121,7 +121,14 @@ def test_after_an_upgrade_the_processes_hold_no_more_descriptors_than_before(own
 
     def held(program):
         fds = Path(f"/proc/{own.processes()[program][-1]}/fd")
-        return sorted(os.readlink(fd).split(":")[0] for fd in fds.iterdir())
+
+        def looked():
+            try:
+                return sorted(os.readlink(fd).split(":")[0] for fd in fds.iterdir())
+            except FileNotFoundError:
+                return None  # one was closed meanwhile
+
+        return until(looked, "none is closed while we look")
 
     def settled():
         until(lambda: all(len(pids) == 1 for pids in own.processes().values()), "those that leave have gone")
