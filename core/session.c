@@ -8,8 +8,8 @@
 
 enum { UPDATE_SPREAD_MS = 30000 };
 
-/* No secret waits for the owner's next start. The keys of a call that was open outlive its
- * connection (PROTOCOL.md 5.4, 6.5). */
+/* No secret waits for the owner's next start. The keys of a call that is open, or may be at the
+ * partner's, outlive its connection (PROTOCOL.md 5.4, 6.5). */
 static void fail(struct cn_session *s, enum cn_err err)
 {
     cn_noise_wipe(&s->noise);
@@ -19,7 +19,7 @@ static void fail(struct cn_session *s, enum cn_err err)
     cn_record_wipe(&s->receive);
     cn_rehandshake_wipe(&s->rehandshake);
     s->list_sent = s->list_count = 0;
-    if (s->state != CN_SESSION_OPEN)
+    if (!s->finish_sent)
         cn_call_keys_wipe(&s->keys);
     s->state = CN_SESSION_FAILED;
     s->error = err;
@@ -448,9 +448,11 @@ static enum cn_err take_answer(struct cn_session *s, const uint8_t *in)
         err = send_keys(s, &s->keys);
     cn_wipe(&s->keys.send, sizeof s->keys.send);
     cn_wipe(&s->keys.receive, sizeof s->keys.receive);
-    if (err == CN_OK)
-        enter(s, CN_SESSION_FINISH, s->deadline_ms);
-    return err;
+    if (err != CN_OK)
+        return err;
+    s->finish_sent = true;
+    enter(s, CN_SESSION_FINISH, s->deadline_ms);
+    return CN_OK;
 }
 
 static enum cn_err take_finish(struct cn_session *s, const uint8_t *plain, size_t size)

@@ -89,6 +89,7 @@ struct cn_session {
     const struct cn_want *joined;
     struct cn_handshake handshake;
     struct cn_call_keys keys;
+    bool finish_sent; /* the partner may have opened the call of these keys, whatever comes of us */
     struct cn_record send;
     struct cn_record receive;
     struct cn_rehandshake rehandshake; /* once OPEN */

@@ -696,7 +696,7 @@ static void assert_zeros(const void *octets, size_t size)
         assert_int_equal(at[i], 0);
 }
 
-static void a_session_that_failed_keeps_no_secret_but_an_open_calls(void **state)
+static void a_session_that_failed_keeps_no_secret_but_a_calls_that_may_be_open(void **state)
 {
     (void)state;
     for (int at = CN_SESSION_HELLO; at <= CN_SESSION_OPEN; at++) {
@@ -710,7 +710,9 @@ static void a_session_that_failed_keeps_no_secret_but_an_open_calls(void **state
         assert_zeros(&s->handshake, sizeof s->handshake);
         assert_zeros(&s->send, sizeof s->send);
         assert_zeros(&s->receive, sizeof s->receive);
-        if (at != CN_SESSION_OPEN)
+        assert_zeros(&s->keys.send, sizeof s->keys.send);
+        assert_zeros(&s->keys.receive, sizeof s->keys.receive);
+        if (at < CN_SESSION_FINISH)
             assert_zeros(&s->keys, sizeof s->keys);
     }
 }
@@ -923,6 +925,27 @@ static void open_with(uint64_t octets)
     run_until(&sides[1], CN_SESSION_OPEN);
     for (int i = 0; i < 2; i++)
         sides[i].session.rehandshake.octets = octets;
+}
+
+/* Of two whose line is lost just then, one may have the call open and the other not. */
+static void who_has_said_finish_keeps_what_the_call_may_go_on_with(void **state)
+{
+    static const struct cn_resume_secret none;
+
+    (void)state;
+    run_until(&sides[1], CN_SESSION_FINISH);
+    while (side_send(&sides[1]))
+        server_step(&sides[1]);
+    cn_session_ended(&sides[1].session);
+    run_until(&sides[0], CN_SESSION_OPEN);
+    assert_failed(&sides[1], CN_E_INTERRUPTED);
+    assert_true(sides[1].session.finish_sent);
+    assert_memory_equal(&sides[1].session.keys.resume, &sides[0].session.keys.resume, sizeof none);
+    begin(NULL);
+    run_until(&sides[1], CN_SESSION_ANSWER);
+    cn_session_ended(&sides[1].session);
+    assert_false(sides[1].session.finish_sent);
+    assert_memory_equal(&sides[1].session.keys.resume, &none, sizeof none);
 }
 
 static void keys_are_not_replaced_too_soon(void **state)
@@ -1635,7 +1658,7 @@ int main(void)
         TEST(a_prologue_of_another_length_is_refused),
         TEST(what_was_said_in_an_earlier_call_opens_no_other),
         TEST(a_line_that_ends_before_close_is_an_interruption),
-        TEST(a_session_that_failed_keeps_no_secret_but_an_open_calls),
+        TEST(a_session_that_failed_keeps_no_secret_but_a_calls_that_may_be_open),
         TEST(silence_of_the_server_runs_out),
         TEST(a_server_that_answers_no_keep_alive_is_given_up),
         TEST(no_octet_but_the_last_makes_an_end),
@@ -1646,6 +1669,7 @@ int main(void)
         TEST(keys_of_the_records_are_not_kept_beside_them),
         TEST(keys_are_replaced_while_a_call_goes_on),
         TEST(fresh_keys_change_nothing_about_cuts_and_damage),
+        TEST(who_has_said_finish_keeps_what_the_call_may_go_on_with),
         TEST(keys_are_not_replaced_too_soon),
         TEST(keys_are_not_used_for_too_long),
         TEST(time_replaces_keys_too),
