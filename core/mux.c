@@ -227,6 +227,17 @@ void cn_mux_eventful(struct cn_mux *mux, struct cn_stream *stream)
 void cn_mux_starved(struct cn_mux *mux, struct cn_stream *stream)
 {
     list_once(&mux->starved, &stream->in_starved);
+    if (mux->tx_pool.failed && mux->memory_due_ms == 0)
+        mux->memory_due_ms = mux->now_ms + CN_MUX_MEMORY_DELAY_MS;
+}
+
+void cn_mux_look_memory(struct cn_mux *mux)
+{
+    if (mux->memory_due_ms == 0 || mux->now_ms < mux->memory_due_ms)
+        return;
+    mux->memory_due_ms = 0;
+    mux->tx_pool.failed = false;
+    mux->tx_pool.given = true; /* perhaps: whoever waits for some shall try */
 }
 
 void cn_mux_leaving(struct cn_mux *mux, struct cn_stream *stream)
@@ -429,6 +440,8 @@ uint64_t cn_mux_deadline_ms(const struct cn_mux *mux)
         return deadline;
     if (mux->received_due_ms != 0)
         deadline = mux->received_due_ms < deadline ? mux->received_due_ms : deadline;
+    if (mux->memory_due_ms != 0)
+        deadline = mux->memory_due_ms < deadline ? mux->memory_due_ms : deadline;
     return cn_mux_ping_ms(mux) < deadline ? cn_mux_ping_ms(mux) : deadline;
 }
 

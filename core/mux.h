@@ -28,6 +28,7 @@ enum {
     CN_MUX_RX_SIZE_MAX = CN_MUX_UNREAD_SIZE_MAX + CN_MUX_UNREAD_SIZE_MAX / 2,
     CN_MUX_TX_RESERVE_SIZE = 2 * CN_MUX_STREAM_COUNT_MAX * CN_CHUNK_SIZE_MIN,
     CN_MUX_TX_SIZE_MAX = 32 * 1024 * 1024 + CN_MUX_TX_RESERVE_SIZE,
+    CN_MUX_MEMORY_DELAY_MS = 1000,
     CN_MUX_RECEIVED_DELAY_MS = 10,
     CN_MUX_PING_MS = 15000,
     CN_MUX_UNACKNOWLEDGED_MS = 1000, /* before a PING asks whether the partner is there */
@@ -70,6 +71,7 @@ struct cn_mux {
     uint32_t their_next_id; /* ids below it have been used */
     uint64_t now_ms;        /* of the last input or output */
 
+    uint64_t memory_due_ms;   /* when to ask for memory again, of which there was none; 0: never */
     uint64_t received_due_ms; /* when the acknowledgements of news are due; 0: there are none */
 
     uint64_t ping_due_ms;
@@ -166,6 +168,8 @@ void cn_mux_received_due(struct cn_mux *mux, struct cn_stream *stream, bool at_o
 void cn_mux_sendable(struct cn_mux *mux, struct cn_stream *stream);
 void cn_mux_eventful(struct cn_mux *mux, struct cn_stream *stream);
 void cn_mux_starved(struct cn_mux *mux, struct cn_stream *stream);
+/* Whether it is time to ask for memory again, of which there was none. */
+void cn_mux_look_memory(struct cn_mux *mux);
 void cn_mux_over(struct cn_mux *mux, const struct cn_stream *stream);
 void cn_mux_leaving(struct cn_mux *mux, struct cn_stream *stream);
 /* NULL: there is none of that number. */

@@ -363,6 +363,7 @@ bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *re
                        .full = full };
 
     mux->now_ms = now_ms;
+    cn_mux_look_memory(mux);
     if (mux->close_sent)
         return false;
     record->piece_count = 0;

@@ -921,6 +921,36 @@ static void writing_is_told_of_when_the_memory_of_the_call_comes_back(void **sta
     assert_int_equal(write_zeros(waiting, 1), 1);
 }
 
+/* Nothing that comes back tells of it: it is asked for again. */
+static void writing_is_told_of_when_there_may_be_memory_again(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    pass_all();
+    ends[0].counted.left = 0;
+    assert_int_equal(write_zeros(s[0], 100), 0);
+    for (int i = 0; i < 3; i++) {
+        const uint64_t due_ms = ends[0].mux.now_ms + CN_MUX_MEMORY_DELAY_MS;
+
+        pass_all();
+        assert_false(told_writable(0, s[0]));
+        assert_true(cn_mux_deadline_ms(&ends[0].mux) == due_ms);
+        now_ms = due_ms;
+        pass_all();
+        assert_true(told_writable(0, s[0]));
+        assert_int_equal(write_zeros(s[0], 100), 0);
+    }
+    ends[0].counted.left = SIZE_MAX;
+    now_ms += CN_MUX_MEMORY_DELAY_MS;
+    pass_all();
+    assert_true(told_writable(0, s[0]));
+    assert_int_equal(write_zeros(s[0], 100), 100);
+    pass_all();
+    assert_int_equal(drain(s[1]), 100);
+}
+
 static void a_reset_makes_room_for_others_to_write(void **state)
 {
     struct cn_stream *streams[CN_MUX_TX_SIZE_MAX / CN_MUX_UNSENT_SIZE_MAX];
@@ -2106,6 +2136,7 @@ int main(void)
         TEST(a_window_lets_a_writer_go_on_before_anything_is_sent),
         TEST(who_is_reset_waits_for_no_room),
         TEST(writing_is_told_of_when_the_memory_of_the_call_comes_back),
+        TEST(writing_is_told_of_when_there_may_be_memory_again),
         TEST(a_reset_makes_room_for_others_to_write),
         TEST(acknowledgements_wait_10_ms_but_no_longer),
         TEST(acknowledgements_do_not_wait_for_silence),
