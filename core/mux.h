@@ -93,6 +93,7 @@ struct cn_mux {
     bool close_wanted;  /* a code to send at once */
     uint32_t close_code;
     bool close_sent;
+    uint64_t close_sent_ms;
     bool close_received;
     uint32_t close_received_code;
 };
@@ -137,7 +138,11 @@ CN_MUST_USE enum cn_err cn_mux_settle(struct cn_mux *mux);
 
 /* The next record; false: nothing to send now. What it says counts as sent. */
 CN_MUST_USE bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *record);
-/* Whether a PING has been out for too long without a word from the partner. */
+/* The same while the line takes nothing else: PING, if it is due. */
+CN_MUST_USE bool cn_mux_output_ping(struct cn_mux *mux, uint64_t now_ms,
+                                    struct cn_mux_record *record);
+/* Whether the partner has said nothing for too long; and when that will be so. */
+uint64_t cn_mux_dead_ms(const struct cn_mux *mux);
 bool cn_mux_is_dead(const struct cn_mux *mux, uint64_t now_ms);
 /* When the partner, who is asked whether it is there, will not have said anything for so long;
  * UINT64_MAX: it is not asked. */

@@ -1622,6 +1622,32 @@ static void silence_after_a_ping_is_death(void **state)
     assert_true(cn_mux_is_dead(&ends[0].mux, dead_ms + 1000));
 }
 
+/* Whoever has said CLOSE can ask no more whether the partner is there. So that asks, unanswered. */
+static void who_waits_for_close_alone_hears_that_the_partner_is_there(void **state)
+{
+    struct cn_stream *s[2];
+    uint64_t dead_ms;
+
+    (void)state;
+    open_both(s);
+    cn_stream_reset(s[0], 0);
+    pass_all();
+    cn_mux_finish(&ends[0].mux);
+    assert_true(pass(0));
+    assert_true(ends[0].mux.close_sent && ends[1].mux.close_received);
+    for (int i = 0; i < 20; i++) {
+        dead_ms = now_ms + CN_MUX_PING_MS + CN_MUX_PATIENCE_MS_MAX;
+        assert_true(cn_mux_deadline_ms(&ends[0].mux) <= dead_ms);
+        assert_false(cn_mux_is_dead(&ends[0].mux, dead_ms - 1));
+        now_ms = cn_mux_deadline_ms(&ends[1].mux);
+        assert_true(now_ms < dead_ms);
+        assert_true(pass(1));
+        assert_false(pass(0));
+    }
+    assert_true(cn_mux_is_dead(&ends[0].mux, now_ms + CN_MUX_PING_MS + CN_MUX_PATIENCE_MS_MAX));
+    assert_false(cn_mux_is_dead(&ends[1].mux, UINT64_MAX - 1)); /* it does not wait for anything */
+}
+
 /* --- many ------------------------------------------------------------------------------------ */
 
 static void a_thousand_streams_at_once(void **state)
@@ -2168,6 +2194,7 @@ int main(void)
         TEST(pings_are_answered_and_measure_the_round_trip),
         TEST(of_several_pings_the_last_is_answered),
         TEST(silence_after_a_ping_is_death),
+        TEST(who_waits_for_close_alone_hears_that_the_partner_is_there),
         TEST(a_thousand_streams_at_once),
         TEST(streams_are_found_among_those_that_came_and_went),
         TEST(a_thousand_streams_open_and_end_in_one_moment),

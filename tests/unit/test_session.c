@@ -927,6 +927,45 @@ static void open_with(uint64_t octets)
         sides[i].session.rehandshake.octets = octets;
 }
 
+/* Bulk fills all that there is for a line that takes nothing: whether the partner is there is asked
+ * all the same, and nothing is due that cannot be done. */
+static void a_line_that_takes_nothing_is_found_dead(void **state)
+{
+    static const uint8_t zeros[65536];
+    struct side *s = &sides[0];
+    struct cn_stream *bulk = NULL;
+    size_t size, before = 1;
+    uint64_t due_ms;
+
+    (void)state;
+    open_with(0);
+    assert_err(cn_mux_open(&s->mux, 1, NULL, 0, &bulk), CN_OK);
+    while (side_send(s))
+        ;
+    s->mux.ping_out = false;
+    s->mux.flight.rate[0] = UINT64_C(1) << 40; /* nothing but the line holds it back */
+    bulk->tx_limit = UINT64_C(1) << 40;
+    for (size = 0; size != before;) {
+        before = size;
+        (void)cn_stream_write(bulk, zeros, sizeof zeros);
+        (void)cn_session_output(&s->session, &size, now);
+    }
+    assert_in_range(size, CN_SESSION_OUT_SIZE - 2 * CN_RECORD_SIZE_MAX, CN_SESSION_OUT_SIZE);
+    due_ms = cn_session_deadline_ms(&s->session, now);
+    assert_true(due_ms == now.ms + CN_MUX_UNACKNOWLEDGED_MS);
+    for (int asked = 1; asked <= 2; asked++) {
+        now.ms = due_ms;
+        assert_false(cn_session_step(&s->session, now));
+        (void)cn_session_output(&s->session, &size, now);
+        assert_int_equal(size, before + 256U * (unsigned)asked);
+        due_ms = cn_session_deadline_ms(&s->session, now);
+        assert_true(due_ms == now.ms + CN_MUX_PATIENCE_MS_MAX / 2);
+    }
+    now.ms = due_ms;
+    assert_true(cn_session_step(&s->session, now));
+    assert_failed(s, CN_E_TIMEOUT);
+}
+
 /* Of two whose line is lost just then, one may have the call open and the other not. */
 static void who_has_said_finish_keeps_what_the_call_may_go_on_with(void **state)
 {
@@ -1669,6 +1708,7 @@ int main(void)
         TEST(keys_of_the_records_are_not_kept_beside_them),
         TEST(keys_are_replaced_while_a_call_goes_on),
         TEST(fresh_keys_change_nothing_about_cuts_and_damage),
+        TEST(a_line_that_takes_nothing_is_found_dead),
         TEST(who_has_said_finish_keeps_what_the_call_may_go_on_with),
         TEST(keys_are_not_replaced_too_soon),
         TEST(keys_are_not_used_for_too_long),
