@@ -55,14 +55,13 @@ static void begin(void)
 void faults_begin_calm(int line, const struct net_plan plan[2])
 {
     begin();
-    weather =
-        (struct weather) { .latency_ms = 1,
-                           .buffer_size = 1 << 16,
-                           .until_ms = sim.now_ms,
-                           .is_calm = true,
-                           .ends_are_forged = plan[0].fault == NET_END || plan[1].fault == NET_END,
-                           .planned_line = line,
-                           .plan = { plan[0], plan[1] } };
+    weather = (struct weather) { .latency_ms = 1,
+                                 .buffer_size = 1 << 16,
+                                 .until_ms = sim.now_ms,
+                                 .is_calm = true,
+                                 .is_fatal = plan[0].fault == NET_END || plan[1].fault == NET_END,
+                                 .planned_line = line,
+                                 .plan = { plan[0], plan[1] } };
 }
 
 void faults_begin(void)
