@@ -186,8 +186,11 @@ int cn_dial_ended(struct cn_cli *cli, struct cn_dial *dial, enum cn_err err)
                 dial->name);
         return CN_EXIT_NOT_AUTHENTIC;
     }
-    if (err == CN_E_INTERRUPTED) {
-        cn_error("the call with %s was interrupted before its end", dial->name);
+    if (err == CN_E_INTERRUPTED || err == CN_E_ANEW) {
+        if (err == CN_E_ANEW)
+            cn_error("%s has begun anew: this call cannot go on", dial->name);
+        else
+            cn_error("the call with %s was interrupted before its end", dial->name);
         cn_hint("what was not confirmed may be missing at the other end; call again");
         return CN_EXIT_INTERRUPTED;
     }
@@ -489,6 +492,8 @@ int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service
         return code;
     }
     cn_call_set_resume(dial->call, (uint32_t)((resume_ms + 999) / 1000));
+    if (dial->watches)
+        cn_call_set_watch(dial->call);
     if (cn_call_admission_note(dial->call)->unlocked && !cli->told_unlocked)
         cn_warn(CN_WARN_UNLOCKED);
     if (cn_contact_show(cli->home, dial->name, &info) == CN_OK)
