@@ -192,6 +192,30 @@ def test_who_does_not_come_back_is_waited_for_no_longer_than_was_said(line):
     assert "reconnecting" in stays.said() and "interrupted" in stays.said()
 
 
+@pytest.mark.parametrize("verb, why", [
+    ("suspend", "the operator has suspended you"),
+    ("revoke", "the operator has revoked your fingerprint"),
+])
+def test_who_is_not_admitted_any_more_is_told_why(tmp_path, verb, why):
+    world = World(tmp_path).serve()
+    try:
+        ann, bob = world.pair()
+        reader, writer = os.pipe()
+        refused = world.start(ann, "pipe", bob.name, stdin=reader, resume=RESUME)
+        partner = world.start(bob, "pipe", ann.name, resume=2)
+        os.close(reader)
+        os.write(writer, b"word")
+        until(lambda: partner.got() == b"word", "the call is open")
+        world.ctl.ok(verb, "ann")
+        refused.end(5)
+        partner.end(5)
+        os.close(writer)
+        assert f"the call with bob cannot go on: {why}" in refused.said()
+        assert "the call with ann was interrupted before its end" in partner.said()
+    finally:
+        world.close()
+
+
 def test_two_calls_of_a_pair_do_not_cross(line):
     world, proxy, ann, bob = line
     writers, calls = [], []
