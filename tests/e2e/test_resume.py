@@ -318,3 +318,39 @@ def test_how_long_is_a_number(line):
     tried = world.start(ann, "pipe", "bob", resume="soon")
     tried.end(2)
     assert "--resume-for wants a number of seconds" in tried.said()
+
+
+def test_while_the_line_is_lost_input_is_taken_as_far_as_there_is_room(tmp_path):
+    world = World(tmp_path).serve()
+    try:
+        ann, bob = world.pair()
+        reader, writer = os.pipe()
+        sends = world.start(ann, "pipe", bob.name, stdin=reader, resume=RESUME)
+        takes = world.start(bob, "pipe", ann.name, resume=RESUME)
+        os.close(reader)
+        os.set_blocking(writer, False)
+        taken, refused = 0, 0
+
+        def feed():
+            nonlocal taken, refused
+            try:
+                taken += os.write(writer, bytes(range(256)) * 256)
+                refused = 0
+            except BlockingIOError:
+                refused += 1
+            return refused
+
+        until(lambda: feed() is not None and len(takes.got()) > 0, "the call is open")
+        world.server.stop()
+        sends.says("reconnecting")
+        until(lambda: feed() > 300, "it takes no more")
+        held = taken - len(takes.got())
+        assert 0 < held <= 17 * 2**20  # of a stream, and what the pipe to it holds
+        world.serve()
+        until(lambda: feed() == 0, "it takes some again")
+        os.close(writer)
+        sends.end(0)
+        takes.end(0)
+        assert takes.got() == (bytes(range(256)) * (taken // 256 + 1))[:taken]
+    finally:
+        world.close()
