@@ -3,7 +3,7 @@
 #ifndef CN_SIM_PEOPLE_H
 #define CN_SIM_PEOPLE_H
 
-#include "calling.h"
+#include "../unit/calling.h"
 
 enum people_keys { PEOPLE_X25519 = 0, PEOPLE_MIXED, PEOPLE_RSA, PEOPLE_KEYS_COUNT };
 enum { PEOPLE_SUITE_COUNT = 4 };
