@@ -203,18 +203,18 @@ static void carry(struct cn_call *call, struct cn_now now)
         cn_calling_tell(call, CN_EVENT_RESUMED, CN_OK);
         return;
     }
-    call->met = s->session.joined;
+    if (s->session.joined != cn_calling_perhaps(call))
+        cn_calling_keep(call, s->session.joined);
+    call->met = call->perhaps ? call->perhaps : s->session.joined;
+    call->perhaps = NULL;
     call->open = true;
     cn_mux_set_role(&call->mux, call->met->pair->role);
+    cn_mux_begin(&call->mux, &call->limits, now.ms);
     cn_session_carry(&s->session, &call->mux, now);
-    s->exporter = s->session.keys.exporter;
     cn_handing_begin(&s->handing, call->home, &call->mux, cn_wants_wanted(call->met)->contact,
                      call->met->pair, now.ms);
-    if (s->session.keys.limits.resume_s < call->resume_s)
-        call->resume_s = s->session.keys.limits.resume_s;
-    if (cn_pair_resume(&s->resumed, cn_home_crypto(call->home), call->met->pair,
-                       &s->session.keys.resume) != CN_OK)
-        call->resume_s = 0;
+    if (call->limits.resume_s < call->resume_s)
+        call->resume_s = call->limits.resume_s;
     if (call->resume_s == 0)
         return;
     call->mux.patience_ms = CN_MUX_PATIENCE_MS;

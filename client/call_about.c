@@ -6,6 +6,9 @@ static const struct cn_want *met(const struct cn_call *call)
 {
     const struct cn_want *joined = call->met ? call->met : call->secrets->session.joined;
 
+    if (call->perhaps && joined == cn_calling_perhaps(call))
+        joined = call->perhaps;
+
     return joined || call->wants.asked_count > 1 ? joined : call->wants.want;
 }
 

@@ -49,12 +49,13 @@ static void session_begin(struct cn_call *call, struct cn_now now)
 {
     struct cn_session *session = &call->secrets->session;
     const bool watches = call->watches && call->want_count_max >= 2;
+    const bool perhaps = call->perhaps && call->want_count_max > call->wants.count;
     struct cn_session_setup setup = {
         .crypto = cn_home_crypto(call->home),
         .random = cn_home_random(call->home),
         .fingerprint = &call->secrets->fingerprint,
         .want = call->resuming ? call->again : call->wants.want,
-        .want_count = call->resuming ? 1 + (size_t)watches : call->wants.count,
+        .want_count = call->resuming ? 1 + (size_t)watches : call->wants.count + (size_t)perhaps,
     };
     enum cn_err err;
 
@@ -116,6 +117,7 @@ bool cn_calling_renew(struct cn_call *call)
     cn_calling_close(call);
     cn_session_wipe(&call->secrets->session);
     cn_wants_replace(&call->wants, &fresh);
+    call->perhaps = NULL;
     return true;
 }
 

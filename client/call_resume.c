@@ -145,6 +145,37 @@ static void open_failed(struct cn_call *call, enum cn_err err, struct cn_now now
         cn_calling_end(call, is_ours(err) ? err : CN_E_INTERRUPTED);
 }
 
+void cn_calling_keep(struct cn_call *call, const struct cn_want *want)
+{
+    struct call_secrets *s = call->secrets;
+
+    s->exporter = s->session.keys.exporter;
+    call->limits = s->session.keys.limits;
+    if (cn_pair_resume(&s->resumed, cn_home_crypto(call->home), want->pair,
+                       &s->session.keys.resume) != CN_OK)
+        call->limits.resume_s = 0;
+    call->perhaps = NULL;
+}
+
+/* Not open here, but the partner may have our Finish, and wait for the call to go on: so do we,
+ * beside whatever we wait for. */
+static void note_perhaps(struct cn_call *call)
+{
+    const struct cn_session *session = &call->secrets->session;
+
+    if (call->open || !session->finish_sent || session->joined == cn_calling_perhaps(call))
+        return;
+    cn_calling_keep(call, session->joined);
+    if (call->resume_s == 0 || call->limits.resume_s == 0)
+        return;
+    call->perhaps = session->joined;
+    *cn_calling_perhaps(call) = (struct cn_want) { .pair = &call->secrets->resumed,
+                                                   .identity = session->joined->identity,
+                                                   .service = CN_SERVICE_RESUME,
+                                                   .caller = cn_want_calls(session->joined),
+                                                   .user = session->joined->user };
+}
+
 /* A session that failed: is it over, or tried again? */
 void cn_calling_failed(struct cn_call *call, struct cn_now now)
 {
@@ -153,6 +184,7 @@ void cn_calling_failed(struct cn_call *call, struct cn_now now)
     bool shaking = session->joined != NULL;
 
     cn_calling_note_verdict(call, now);
+    note_perhaps(call);
     if (err == CN_E_HUNG_UP)
         (void)cn_home_fail(call->home, err, 0,
                            call->secrets->fingerprint.address[call->address_index]);

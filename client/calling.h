@@ -29,7 +29,7 @@ enum call_state {
 struct call_secrets {
     struct cn_fingerprint fingerprint;
     struct cn_fingerprint next; /* that the next line begins with: a notice has changed it */
-    struct cn_pair resumed;     /* once open: with the keys of this call alone */
+    struct cn_pair resumed;     /* once open, or perhaps: with the keys of this call alone */
     struct cn_exporter_secret exporter; /* likewise */
     struct cn_session session;
     struct cn_handing handing; /* once open */
@@ -40,8 +40,10 @@ struct cn_call {
     struct cn_home *home; /* borrowed */
     struct call_secrets *secrets;
     struct cn_wants wants;
-    const struct cn_want *met; /* once open: which of them it is */
-    struct cn_want again[2];   /* when it resumes: the partner's end of it, and a witness */
+    const struct cn_want *met;     /* once open: which of them it is */
+    const struct cn_want *perhaps; /* not open: which of them the partner may have open; or NULL */
+    struct cn_call_limits limits;  /* once open, or perhaps: what the partner allows */
+    struct cn_want again[2];       /* when it resumes: the partner's end of it, and a witness */
     enum call_state state;
     enum cn_err error;         /* once OVER */
     bool open;                 /* some session got that far */
@@ -108,7 +110,15 @@ void cn_calling_note_verdict(struct cn_call *call, struct cn_now now);
 /* The events that the session's states stand for. */
 void cn_calling_tell_states(struct cn_call *call, struct cn_now now);
 
-/* call_resume.c: a session that failed: is it over, or tried again? */
+/* call_resume.c: what the call of this session, which was joined for that, goes on with after its
+ * line is lost. */
+void cn_calling_keep(struct cn_call *call, const struct cn_want *want);
+/* When the partner may have it open, and we have not: behind the others. */
+static inline struct cn_want *cn_calling_perhaps(const struct cn_call *call)
+{
+    return &call->wants.want[call->wants.count];
+}
+/* A session that failed: is it over, or tried again? */
 void cn_calling_failed(struct cn_call *call, struct cn_now now);
 /* A call that is open goes on, on the line that has just come so far. */
 void cn_calling_resumed(struct cn_call *call, struct cn_now now);

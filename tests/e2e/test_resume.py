@@ -12,7 +12,7 @@ import time
 import pytest
 
 from live import World, until
-from proxy import UP, Proxy
+from proxy import ANSWER_SIZE, DOWN, MESSAGE_SIZE, PROLOGUE_SIZE, UP, Proxy
 
 RESUME = 60
 
@@ -384,3 +384,25 @@ def test_who_waits_for_the_partner_to_come_back_does_nothing_meanwhile(line):
     until(lambda: time.monotonic() > since + 13, "it has waited for long enough")
     assert processor_ms(stays.process.pid) - used < 500
     os.close(writer)
+
+
+def test_a_call_that_only_one_end_has_open_opens_at_the_other(line):
+    """The line is lost when one Finish has come and the other has not."""
+    world, proxy, ann, bob = line
+    waits = world.start(bob, "pipe", ann.name, resume=RESUME)
+    waits.says("waiting")
+    until_finish = 3 * MESSAGE_SIZE + PROLOGUE_SIZE + ANSWER_SIZE  # VERDICT, WAITING and JOINED
+
+    def without_finish(one, way, data):
+        if one.owner != bob.name or way != DOWN or one is not proxy.lines[0]:
+            return data
+        return data[:max(0, until_finish - len(one.passed[way]))]
+
+    proxy.change = without_finish
+    calls = world.start(ann, "pipe", bob.name, stdin=b"word", resume=RESUME)
+    calls.says("connected")
+    cut(proxy)
+    calls.end(0)
+    waits.end(0)
+    assert waits.got() == b"word"
+    assert "nothing is lost" in calls.said() and "connected" in waits.said()
