@@ -589,6 +589,11 @@ def test_its_unit_is_a_unit(tmp_path):
     assert done.returncode == 0, done.stderr
 
 
+def test_its_unit_names_a_page_that_is_there():
+    text = (BUILD / "cyphernet-agent.service").read_text()
+    assert re.findall(r"^Documentation=man:([a-z-]+)\(1\)$", text, re.M) == ["cyphernet-agent"]
+
+
 # --- its socket
 
 
