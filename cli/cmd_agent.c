@@ -26,6 +26,8 @@ static int run(struct cn_cli *cli)
     struct cn_admission_info info;
     enum cn_err err;
 
+    if (cli->check && cli->json)
+        return cn_misuse(cli, "agent --check: " CN_NO_JSON);
     if (cli->check)
         return check(cli);
     err = cn_home_admission(cli->home, &info);

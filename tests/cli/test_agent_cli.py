@@ -51,6 +51,7 @@ def test_bad_rules_are_told_with_their_line(ann, text, said):
     for words in (["agent", "--check"], ["agent"]):
         told = ann.bad(1, *words)
         assert said in told and "agent.conf" in told
+        assert "cyphernet-agent(1) says what it may hold" in told or said == "too long"
 
 
 def test_rules_that_others_may_change_are_refused(ann):
@@ -127,6 +128,7 @@ def test_odd_paths_are_kept_and_shown_with_care(pair, tmp_path):
     [
         (["bob", "/nonexistent/x"], 1, "/nonexistent/x"),
         (["bob", "-"], 2, "standard input cannot be sent later"),
+        (["bob", "/bin/true", "--name", "x"], 2, "--name is for standard input"),
         (["carl", "/bin/true"], 1, "carl"),
         (["../x", "/bin/true"], 2, "names are"),
         (["bob", "/dev/null"], 1, "/dev/null"),
@@ -148,6 +150,7 @@ def test_who_cannot_be_called_yet_is_told(ann):
     "args, said",
     [
         (["agent", "more"], "too many"),
+        (["agent", "--check", "--json"], "--json"),
         (["queue", "frobnicate"], "frobnicate"),
         (["queue", "cancel"], "too few"),
         (["queue", "cancel", "abc234", "more"], "too many"),
