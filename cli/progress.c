@@ -210,6 +210,23 @@ static void take(struct cn_progress *p, const struct cn_transfer_progress *now)
     cn_printable(p->name, sizeof p->name, now->file, strlen(now->file));
 }
 
+/* Whoever decides takes the time he needs, which is none of the transfer's. */
+static void begin_now(struct cn_progress *p, int64_t now_ms)
+{
+    p->began_ms = p->rate_ms = now_ms;
+}
+
+void cn_progress_hold(struct cn_progress *progress)
+{
+    progress->moved_ms = clock_ms();
+    begin_now(progress, progress->moved_ms);
+}
+
+int64_t cn_progress_still_ms(const struct cn_progress *progress)
+{
+    return clock_ms() - progress->moved_ms;
+}
+
 void cn_progress_update(struct cn_progress *progress, const struct cn_transfer_progress *now)
 {
     const struct cn_transfer_progress before = progress->now;
@@ -222,6 +239,8 @@ void cn_progress_update(struct cn_progress *progress, const struct cn_transfer_p
     }
     progress->drawn_ms = now_ms;
     take(progress, now);
+    if (now->wait == CN_TRANSFER_WAITS_CONSENT)
+        begin_now(progress, now_ms);
     rate_measure(progress, now_ms);
     stall_look(progress, &before, now_ms);
     if (progress->bar)

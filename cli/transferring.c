@@ -389,7 +389,9 @@ static void loop(struct cn_transferring *t)
         if (t->closed)
             break;
         look(t, &p);
-        if (!t->is_asking && t->code == CN_EXIT_DONE && !t->finished)
+        if (t->is_asking)
+            cn_progress_hold(&t->progress);
+        else if (t->code == CN_EXIT_DONE && !t->finished)
             cn_progress_update(&t->progress, &p);
         wait_for_more(t);
     }
