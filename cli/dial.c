@@ -227,6 +227,7 @@ bool cn_dial_line(const struct cn_cli *cli, struct cn_dial *dial, const struct c
         return true;
     case CN_EVENT_RESUMED:
         resumed_text(dial, text);
+        dial->lost_ms = 0;
         cn_dial_event(cli, dial, "resumed", "");
         return true;
     default:

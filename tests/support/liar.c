@@ -106,7 +106,7 @@ static enum cn_err lie(struct cn_home *home, const char *name, const char *servi
     enum cn_err err = cn_call_open(&call, home, &options);
 
     while (err == CN_OK && event.type != CN_EVENT_CLOSED) {
-        err = cn_call_wait(call, 30000, &event);
+        err = cn_call_wait(call, 60000, &event);
         if (event.type == CN_EVENT_OPEN && refuses)
             cn_call_cancel(call, CN_E_REFUSED);
         else if (event.type == CN_EVENT_OPEN)
