@@ -12,10 +12,11 @@ static const struct cn_option options[] = {
 static int check(struct cn_cli *cli)
 {
     struct cn_rules rules = { 0 };
+    char sections[CN_COUNT_TEXT_SIZE];
 
     if (!cn_rules_file_read(cli, &rules))
         return CN_EXIT_FAILED;
-    cn_say(cli, "agent.conf can be used: %zu sections", rules.count);
+    cn_say(cli, "agent.conf can be used: %s", cn_count_text(sections, rules.count, "section"));
     cn_rules_wipe(&rules);
     return CN_EXIT_DONE;
 }

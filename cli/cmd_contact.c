@@ -27,8 +27,10 @@ static const struct cn_option options[] = {
 
 int cn_contact_failed(struct cn_cli *cli, enum cn_err err, const char *what)
 {
-    int code = cn_fail(cli, err, what);
     const char *about = cn_home_detail(cli->home)->about;
+    int code = cli->argument_count > 1 && cn_is_no_contact(cli, err, cli->arguments[1])
+                   ? cn_no_contact(cli->arguments[1])
+                   : cn_fail(cli, err, what);
 
     if (err == CN_E_KNOWN)
         cn_hint("if that name is not the right one: `cyphernet contact rename %s NEW`", about);
@@ -51,8 +53,6 @@ int cn_contact_failed(struct cn_cli *cli, enum cn_err err, const char *what)
                 "(`cyphernet contact offer NAME --new`)");
     if (err == CN_E_KEY && !about[0])
         cn_hint("ask for another card: this one can hardly be what its owner made");
-    if (err == CN_E_ABSENT && !cn_is_missing_file(err, about))
-        cn_hint("`cyphernet contact list` shows your contacts");
     return code;
 }
 

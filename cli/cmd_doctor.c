@@ -125,8 +125,7 @@ static void check_rotation(struct report *report, const struct cn_contact_info *
     for (size_t i = 0; i < count; i++)
         moving += contacts[i].moving != CN_MOVING_NOT;
     tell(report, "rotation", CN_EXIT_DONE, "`cyphernet rotate --status` tells who",
-         "a new identity, %s and ML-KEM-768, is to come; %zu contacts have not moved", kind,
-         moving);
+         "a new identity, %s and ML-KEM-768, is to come; not moved: %zu", kind, moving);
 }
 
 static void check_passphrase(struct report *report)
@@ -343,12 +342,12 @@ static void check_agent(struct report *report)
     cn_queue_free(list, count);
     if (!there && count > failed)
         tell(report, "agent", CN_EXIT_FAILED, "systemctl --user enable --now cyphernet-agent",
-             "not running, and %zu deliveries wait", count - failed);
+             "not running, and %zu of the queue cannot go", count - failed);
     else if (there)
-        tell(report, "agent", CN_EXIT_DONE, NULL, "running; %zu deliveries wait", count - failed);
+        tell(report, "agent", CN_EXIT_DONE, NULL, "running; %zu in the queue", count - failed);
     if (failed > 0)
         tell(report, "queue", CN_EXIT_DONE, "`cyphernet queue` says why",
-             "%zu deliveries cannot be made", failed);
+             "%zu could not be delivered", failed);
 }
 
 static int run(struct cn_cli *cli)

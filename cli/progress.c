@@ -53,6 +53,16 @@ static void rate_measure(struct cn_progress *p, int64_t now)
     p->rate_moved = p->now.moved;
 }
 
+/* The members that every event of a call has. Whom it is with is the first argument of all commands
+ * that transfer. */
+static void say_head(const struct cn_cli *cli, const char *event)
+{
+    char contact[CN_JSON_MEMBER_SIZE(256)];
+
+    printf("{\"v\":1,\"event\":\"%s\",%s", event,
+           cn_json_member(contact, sizeof contact, "contact", cli->arguments[0]));
+}
+
 /* --- stalls --------------------------------------------------------------------------------- */
 
 static const struct {
@@ -89,7 +99,8 @@ static void stall_look(struct cn_progress *p, const struct cn_transfer_progress 
         cn_say(p->cli, "nothing moves: waiting for %s", wait_text(p));
     if (!p->cli->json)
         return;
-    printf("{\"v\":1,\"event\":\"stall\",\"reason\":\"%s\"}\n", waits[p->now.wait].word);
+    say_head(p->cli, "stall");
+    printf(",\"reason\":\"%s\"}\n", waits[p->now.wait].word);
     fflush(stdout);
 }
 
@@ -173,8 +184,8 @@ static void say_json(const struct cn_progress *p)
 
     if (!p->path[0])
         return;
-    printf("{\"v\":1,\"event\":\"progress\",%s,\"done\":%llu",
-           cn_json_member(name, sizeof name, "name", p->path),
+    say_head(p->cli, "progress");
+    printf(",%s,\"done\":%llu", cn_json_member(name, sizeof name, "name", p->path),
            (unsigned long long)p->now.file_done);
     say_total("total", p->now.file_size);
     printf(",\"rate\":%.0f,\"over\":%llu,\"count\":%llu,\"all_done\":%llu", p->rate,
@@ -301,7 +312,8 @@ void cn_progress_outcome(const struct cn_cli *cli, const struct cn_transfer_even
 
     if (!cli->json)
         return;
-    printf("{\"v\":1,\"event\":\"file\",%s,\"kind\":\"%s\",\"size\":%llu,\"outcome\":\"%s\"",
+    say_head(cli, "file");
+    printf(",%s,\"kind\":\"%s\",\"size\":%llu,\"outcome\":\"%s\"",
            cn_json_member(member, sizeof member, "name", event->path), kinds[event->kind],
            (unsigned long long)event->size, words[event->outcome]);
     if (event->stored_as)
@@ -322,7 +334,8 @@ void cn_progress_problem(const struct cn_cli *cli, const struct cn_transfer_even
 
     if (!cli->json)
         return;
-    printf("{\"v\":1,\"event\":\"problem\",%s,\"reason\":\"%s\",\"text\":",
+    say_head(cli, "problem");
+    printf(",%s,\"reason\":\"%s\",\"text\":",
            cn_json_member(path, sizeof path, "path", event->path), words[event->reason]);
     cn_json_string(text);
     puts("}");

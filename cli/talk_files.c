@@ -232,18 +232,18 @@ static void offered(struct cn_transferring *t)
 {
     struct cn_talk_files *f = t->owner;
     struct cn_transfer_offer offer;
-    char size[32], directory[PATH_MAX];
+    char size[32], files[CN_COUNT_TEXT_SIZE], directory[PATH_MAX];
 
     if (!cn_receiving_offer(t->receiving, &offer))
         return;
     cn_consent_say_json(t, &offer);
     cn_size_text(size, (double)offer.size);
+    cn_count_text(files, offer.file_count, "file");
     if (t->cli->yes) {
-        cn_say(t->cli, "%s offers %llu files, %s", t->dial.name,
-               (unsigned long long)offer.file_count, size);
+        cn_say(t->cli, "%s offers %s, %s", t->dial.name, files, size);
         return;
     }
-    cn_tell("%s offers %llu files, %s", t->dial.name, (unsigned long long)offer.file_count, size);
+    cn_tell("%s offers %s, %s", t->dial.name, files, size);
     cn_consent_items_tell(t, &offer);
     if (!f->asks) {
         cn_tell("refused: with --yes it would have been taken");

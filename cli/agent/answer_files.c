@@ -109,7 +109,7 @@ static void offer_judge(struct cn_agent_call *c, struct answer_files *a)
     const bool none[1] = { false };
     struct cn_transfer_offer offer;
     struct cn_transfer_item item;
-    char size[32];
+    char size[32], files[CN_COUNT_TEXT_SIZE];
 
     if (!cn_receiving_offer(a->receiving, &offer))
         return;
@@ -127,8 +127,8 @@ static void offer_judge(struct cn_agent_call *c, struct answer_files *a)
     else
         cn_receiving_decide(a->receiving, NULL, 0);
     if (c->agent->cli->verbose)
-        cn_say(c->agent->cli, "%s offers %llu files, %s", c->contact,
-               (unsigned long long)offer.file_count, size);
+        cn_say(c->agent->cli, "%s offers %s, %s", c->contact,
+               cn_count_text(files, offer.file_count, "file"), size);
 }
 
 /* A sender that had offered less. */

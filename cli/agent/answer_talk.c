@@ -278,13 +278,14 @@ static void leave(struct cn_agent_call *c)
 static void end(struct cn_agent_call *c)
 {
     struct answer_talk *a = c->work;
-    char so_far[128];
+    char so_far[128], lines[CN_COUNT_TEXT_SIZE];
 
-    snprintf(so_far, sizeof so_far, "%llu lines came, %llu went",
-             (unsigned long long)a->theirs.line_count, (unsigned long long)a->ours.line_count);
+    cn_count_text(lines, a->theirs.line_count, "line");
+    snprintf(so_far, sizeof so_far, "%s came, %llu went", lines,
+             (unsigned long long)a->ours.line_count);
     if (!a->was_attached)
-        cn_agent_call_tell(c, CN_HISTORY_MISSED, "nobody answered; %llu lines are lost",
-                           (unsigned long long)a->theirs.line_count);
+        cn_agent_call_tell(c, CN_HISTORY_MISSED, "nobody answered; %s %s lost", lines,
+                           a->theirs.line_count == 1 ? "is" : "are");
     else if (a->err == CN_OK)
         cn_agent_call_tell(c, CN_HISTORY_DONE, "%s", so_far);
     else

@@ -1,5 +1,6 @@
 """cyphernet agent, queue and send --later: what can be said without a server."""
 
+import base64
 import json
 import os
 import subprocess
@@ -104,7 +105,7 @@ def test_the_doctor_sees_what_waits_for_no_agent(pair, tmp_path):
     assert "agent" not in ann.run("doctor").stdout
     queued(ann, tmp_path)
     [line] = [line for line in ann.run("doctor").stdout.splitlines() if " agent " in line]
-    assert line.startswith("BAD") and "not running, and 1 deliveries wait" in line and "systemctl" in line
+    assert line.startswith("BAD") and "not running, and 1 of the queue cannot go" in line and "systemctl" in line
 
 
 @pytest.mark.parametrize("name", ["", "../identity", "identity", "abc", "\x1b[2J"])
@@ -121,6 +122,8 @@ def test_odd_paths_are_kept_and_shown_with_care(pair, tmp_path):
     subprocess.run([BUILD / "cyphernet", "send", "bob", path, "--later"], check=True, env=env, capture_output=True)
     assert ann.ok("queue").stdout.count("\n") == 1
     assert "a\\x0a\\x1b[2J\\xff=b" in ann.ok("queue").stdout
+    [row] = map(json.loads, ann.ok("queue", "--json").stdout.splitlines())
+    assert [base64.b64decode(one) for one in row["paths_base64"]] == [path]
 
 
 @pytest.mark.parametrize(

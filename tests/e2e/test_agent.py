@@ -99,7 +99,7 @@ def test_addresses_of_the_rule_are_reached_and_no_others(world, tunnels):
     tunnels.connect(f"localhost:{other}", stdin=b"x").end(8)
     forwarding.signal(signal.SIGTERM)
     forwarding.end(0)
-    came_of(world.bob, "tunnel", "done", "1 connections, 0 refused")
+    came_of(world.bob, "tunnel", "done", "1 connection, 0 refused")
     came_of(world.bob, "tunnel", "0 connections, 1 refused")
 
 
@@ -601,7 +601,7 @@ def test_the_socket_is_the_users_alone(world):
     agent(world, world.bob, "")
     assert (world.bob.home / "agent.socket").stat().st_mode & 0o777 == 0o600
     assert asked(world.bob, b"1 here\n") == b"ok\n"
-    assert "running; 0 deliveries wait" in world.bob.ok("doctor").stdout
+    assert "running; 0 in the queue" in world.bob.ok("doctor").stdout
 
 
 @pytest.mark.parametrize(

@@ -705,7 +705,7 @@ def test_a_sender_whose_partner_decides_says_what_it_waits_for(world, source, ta
     giving = world.start(world.ann, "send", "bob", source / "a", "--json")
     taking.says(QUESTION)
     giving.says("nothing moves: waiting for the receiver to accept it")
-    until(lambda: b'"event":"stall","reason":"consent"' in giving.got(), "it is told")
+    until(lambda: b'"event":"stall","contact":"bob","reason":"consent"' in giving.got(), "it is told")
     taking.answer("y\n")
     giving.end(0)
     assert taking.end() == 0
@@ -723,7 +723,7 @@ def test_a_disk_that_is_slow_is_told_of_and_stops_nobody(world, source, target):
     giving = world.start(world.ann, "send", "bob", source / "a")
     taking.says("nothing moves: waiting for the disk here")
     giving.says("nothing moves: waiting for the receiver's disk")
-    assert {"v": 1, "event": "stall", "reason": "disk"} in events_of(taking)
+    assert {"v": 1, "event": "stall", "contact": "ann", "reason": "disk"} in events_of(taking)
     slow.unlink()
     giving.end(0)
     taking.end(0)
