@@ -1,13 +1,16 @@
 #include "cli.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "agent/agent.h"
 #include "agent/asking.h"
-#include "agent/queue.h"
 #include "dial.h"
 #include "home.h"
 #include "passphrase.h"
@@ -96,6 +99,31 @@ static void check_memory(struct report *report)
     tell(report, "memory", CN_EXIT_DONE, "raise `ulimit -l`",
          "only %llu KiB may be locked: secrets may be swapped out",
          (unsigned long long)limit.rlim_cur / 1024);
+}
+
+/* Whoever may change what is in it may put one file in another's place. */
+static void check_directory(struct report *report, const char *path)
+{
+    char about[PATH_MAX], remedy[PATH_MAX + 64];
+    struct stat st;
+
+    if (stat(path, &st) != 0 || (st.st_uid == geteuid() && (st.st_mode & 022) == 0))
+        return; /* what is in it tells why it cannot be seen */
+    snprintf(remedy, sizeof remedy, "chmod go-w '%s', which must be a directory of yours",
+             cn_printable(about, sizeof about, path, strlen(path)));
+    tell(report, "directory", CN_EXIT_FAILED, remedy, "%s: others may change it", path);
+}
+
+static void check_directories(struct report *report)
+{
+    const struct cn_home *home = report->cli->home;
+    char contacts[PATH_MAX];
+
+    cn_home_path(home, CN_CONTACTS_DIRECTORY, contacts);
+    check_directory(report, home->data);
+    check_directory(report, contacts);
+    if (strcmp(home->config, home->data) != 0)
+        check_directory(report, home->config);
 }
 
 static void check_identity(struct report *report)
@@ -326,6 +354,34 @@ static void check_contacts(struct report *report)
 }
 
 /* Of who has nothing to do with it nothing is said. */
+/* The first line that is said. */
+static void hear(void *context, const char *line)
+{
+    static const char head[] = "cyphernet: error: ";
+    char *said = context;
+
+    if (!said[0])
+        snprintf(said, CN_RULES_COMPLAINT_SIZE + PATH_MAX, "%s",
+                 strncmp(line, head, sizeof head - 1) == 0 ? line + sizeof head - 1 : line);
+}
+
+static void check_rules(struct report *report)
+{
+    char said[CN_RULES_COMPLAINT_SIZE + PATH_MAX] = "", sections[CN_COUNT_TEXT_SIZE];
+    struct cn_rules rules = { 0 };
+    bool good;
+
+    cn_messages_to(hear, said);
+    good = cn_rules_file_read(report->cli, &rules);
+    cn_messages_to(NULL, NULL);
+    if (!good)
+        tell(report, "rules", CN_EXIT_FAILED, "`cyphernet agent --check` looks again", "%s", said);
+    else if (rules.count > 0)
+        tell(report, "rules", CN_EXIT_DONE, NULL, "agent.conf has %s",
+             cn_count_text(sections, rules.count, "section"));
+    cn_rules_wipe(&rules);
+}
+
 static void check_agent(struct report *report)
 {
     struct cn_delivery *list = NULL;
@@ -357,9 +413,11 @@ static int run(struct cn_cli *cli)
     check_program(&report);
     check_memory(&report);
     check_passphrase(&report);
+    check_directories(&report);
     check_identity(&report);
     check_preferences(&report);
     check_contacts(&report);
+    check_rules(&report);
     check_agent(&report);
     check_admission(&report);
     return report.code;

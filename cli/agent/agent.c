@@ -214,8 +214,7 @@ static size_t call_descriptors(struct cn_agent *agent, struct pollfd *polled, in
         if (c->answer) {
             count += c->answer->descriptors(c, polled + count, timeout_ms);
         } else {
-            count += cn_call_descriptors(c->call, polled + count, CN_CALL_DESCRIPTORS_MAX);
-            cn_agent_shorten(timeout_ms, cn_call_timeout_ms(c->call));
+            count += cn_agent_call_descriptors(c, polled + count, timeout_ms);
         }
     }
     return count;

@@ -210,15 +210,9 @@ static size_t descriptors(struct cn_agent_call *c, struct pollfd *polled, int *t
     struct answer_delivery *a = c->work;
     size_t count = cn_sending_descriptors(a->sending, polled, 1);
 
-    cn_agent_shorten(timeout_ms, cn_call_timeout_ms(c->call));
     if (a->has_begun)
         cn_agent_shorten(timeout_ms, cn_sending_timeout_ms(a->sending));
-    return count + cn_call_descriptors(c->call, polled + count, CN_CALL_DESCRIPTORS_MAX);
-}
-
-static void leave(struct cn_agent_call *c)
-{
-    cn_call_cancel(c->call, CN_E_CANCELLED);
+    return count + cn_agent_call_descriptors(c, polled + count, timeout_ms);
 }
 
 static void delivered(struct cn_agent_call *c, struct answer_delivery *a)
@@ -288,6 +282,6 @@ const struct cn_answer cn_answer_delivery = {
     .begin = begin,
     .process = process,
     .descriptors = descriptors,
-    .leave = leave,
+    .leave = cn_agent_call_leave,
     .end = end,
 };

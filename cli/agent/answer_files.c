@@ -213,14 +213,8 @@ static size_t descriptors(struct cn_agent_call *c, struct pollfd *polled, int *t
     struct answer_files *a = c->work;
     size_t count = cn_receiving_descriptors(a->receiving, polled, 1);
 
-    cn_agent_shorten(timeout_ms, cn_call_timeout_ms(c->call));
     cn_agent_shorten(timeout_ms, cn_receiving_timeout_ms(a->receiving));
-    return count + cn_call_descriptors(c->call, polled + count, CN_CALL_DESCRIPTORS_MAX);
-}
-
-static void leave(struct cn_agent_call *c)
-{
-    cn_call_cancel(c->call, CN_E_CANCELLED);
+    return count + cn_agent_call_descriptors(c, polled + count, timeout_ms);
 }
 
 /* "photo.jpg, 3.1 MB, into /home/bob/in", "12 of 13, 40 MB, into ..." */
@@ -265,6 +259,6 @@ const struct cn_answer cn_answer_files = {
     .begin = begin,
     .process = process,
     .descriptors = descriptors,
-    .leave = leave,
+    .leave = cn_agent_call_leave,
     .end = end,
 };

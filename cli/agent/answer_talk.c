@@ -258,13 +258,12 @@ static size_t descriptors(struct cn_agent_call *c, struct pollfd *polled, int *t
 
     if (is_held(a))
         cn_agent_shorten(timeout_ms, a->until_ms > now_ms ? (int)(a->until_ms - now_ms) : 0);
-    cn_agent_shorten(timeout_ms, cn_call_timeout_ms(c->call));
     if (a->fd >= 0 && a->stream && !a->ours_ended && cn_stream_reserve(a->stream, &room))
         wanted |= POLLIN;
     if (a->fd >= 0 && a->fd_full)
         wanted |= POLLOUT;
     polled[0] = (struct pollfd) { wanted ? a->fd : -1, wanted, 0 };
-    return 1 + cn_call_descriptors(c->call, polled + 1, CN_CALL_DESCRIPTORS_MAX);
+    return 1 + cn_agent_call_descriptors(c, polled + 1, timeout_ms);
 }
 
 static void leave(struct cn_agent_call *c)
