@@ -160,6 +160,20 @@ def test_excludes_without_end(world, source):
 # --- holes
 
 
+def test_no_rate_is_told_of_what_had_not_to_be_sent(world, source, target):
+    """Gigabytes in no time, at 21 octets a second: neither is of use."""
+    with (source / "sparse").open("wb") as file:
+        file.truncate(1 << 33)
+        file.write(b"x" * 5000)
+    if (source / "sparse").stat().st_blocks > 10000:
+        pytest.skip("no holes on this file system")
+    one = world.start(world.ann, "send", "bob", source / "sparse")
+    other = world.start(world.bob, "receive", "ann", "-d", target)
+    for end in (one, other):
+        end.end(0)
+        assert re.search(r"sparse: 8\.6 GB in \d+\.\d s, of which [\d.]+ [kM]?B had to be sent", end.said())
+
+
 def test_holes_stay_holes(world, source, target):
     with (source / "sparse").open("wb") as file:
         file.truncate(1 << 40)
