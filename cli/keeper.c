@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -52,8 +53,11 @@ static void keep(pid_t group)
 
 void cn_keeper_run(const char *group)
 {
+    const long number = strtol(group, NULL, 10);
+
     (void)prctl(PR_SET_NAME, CN_KEEPER_NAME);
-    keep((pid_t)strtol(group, NULL, 10));
+    if (number > 1 && number <= INT_MAX) /* else it would be all */
+        keep((pid_t)number);
 }
 
 /* Nothing else of ours is open there, no signal of the terminal reaches it, and our memory, with
