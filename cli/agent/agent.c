@@ -86,6 +86,7 @@ static void rules_put(struct cn_agent *agent, struct cn_rules *rules)
     agent->rules = *rules;
     agent->contacts_stale = agent->queue_stale = agent->wants_stale = true;
     agent->told_waiting = false;
+    agent->told_waiting_count = 0;
 }
 
 /* A section for somebody who is not known yet is no mistake that would have to end us. */

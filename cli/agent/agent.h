@@ -113,7 +113,8 @@ struct cn_agent {
     bool reopen;                      /* all lines, whatever they wait for */
     uint64_t wants_due_ms;            /* when they are stale by themselves */
     bool told_waiting, told_lost, told_starved;
-    size_t told_calls; /* to the service manager */
+    size_t told_waiting_count; /* of contacts */
+    size_t told_calls;         /* to the service manager */
     bool ending;
     int code;
     struct pollfd polled[2 + CN_CONTROL_DESCRIPTOR_COUNT + CN_NOTIFYING_COUNT_MAX +

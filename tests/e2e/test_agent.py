@@ -185,6 +185,16 @@ def test_a_contact_that_comes_later_is_waited_for(own, source, target):
     assert list(arrived(target)) == ["a"]
 
 
+def test_that_it_waits_is_told_once(world, source, target):
+    """Whatever becomes of its contacts' files meanwhile."""
+    running = waiting(world, world.bob, f"[ann]\nreceive = {target}\n")
+    for name, change in (("a", "offer"), ("b", "remove")):
+        world.bob.ok("contact", change, "carl")
+        world.start(world.ann, "send", "bob", given(source, name, b"x")).end(0)
+        came_of(world.bob, "files", "done", name)
+    assert running.said().count("waiting for") == 1
+
+
 def test_many_calls_at_once(world, tmp_path):
     """All of them are there before the first may go on."""
     gate = tmp_path / "gate"
