@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -585,18 +586,33 @@ def test_a_service_manager_is_told(world, tmp_path):
         running.end(0)
 
 
-def test_its_unit_is_a_unit(tmp_path):
-    """With a program that is there: the installed one may not be."""
+def is_a_unit(place):
+    """What systemd says of the unit, with a program that is there: the installed one may not be."""
     if not shutil.which("systemd-analyze"):
         pytest.skip("there is no systemd-analyze")
     text = (BUILD / "cyphernet-agent.service").read_text()
-    path = tmp_path / "cyphernet-agent.service"
+    path = place / "cyphernet-agent.service"
     path.write_text(re.sub(r"(ExecStart|ExecReload)=/\S+/cyphernet ", r"\1=/bin/true ", text))
-    env = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "SYSTEMD_LOG_LEVEL": "warning"}
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(place), "SYSTEMD_LOG_LEVEL": "warning"}
     command = ["systemd-analyze", "verify", "--user", "--man=no", path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, env=env)
-    assert [line for line in done.stderr.splitlines() if "cyphernet" in line] == []
-    assert done.returncode == 0, done.stderr
+    return done.returncode == 0 and [line for line in done.stderr.splitlines() if "cyphernet" in line] == []
+
+
+def test_its_unit_is_a_unit(tmp_path):
+    assert is_a_unit(tmp_path)
+
+
+def test_what_the_manual_gives_it_for_a_passphrase_is_of_a_unit(tmp_path):
+    page = Path(__file__).parents[2] / "docs/man/cyphernet/agent.scd"
+    [text] = re.findall(r"```\n(\[Service\]\n.*?)```", page.read_text(), re.S)
+    text = text.replace("/usr/bin/cyphernet", "/bin/true")
+    place = tmp_path / "cyphernet-agent.service.d"
+    place.mkdir()
+    (place / "passphrase.conf").write_text(text)
+    assert is_a_unit(tmp_path)
+    (place / "passphrase.conf").write_text(text.replace("StandardInput", "StandardInputs"))
+    assert not is_a_unit(tmp_path)
 
 
 def test_its_unit_names_a_page_that_is_there():
