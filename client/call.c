@@ -156,8 +156,7 @@ void cn_call_free(struct cn_call *call)
     free(call);
 }
 
-/* --- running
- * ---------------------------------------------------------------------------------------- */
+/* --- running -------------------------------------------------------------------------------- */
 
 /* The end of a call that was open: said by both, or by one with a reason. */
 static void running_end(struct cn_call *call, struct cn_now now)
