@@ -866,7 +866,8 @@ int cn_call_timeout_ms(const struct cn_call *call)
         due = cn_session_deadline_ms(&call->secrets->session, now);
         if (call->open && cn_handing_due_ms(&call->secrets->handing) < due)
             due = cn_handing_due_ms(&call->secrets->handing);
-        if (call->secrets->session.state == CN_SESSION_WAITING && call->look_ms < due)
+        if (!call->open && call->secrets->session.state == CN_SESSION_WAITING &&
+            call->look_ms < due)
             due = call->look_ms;
         if (call->open && !call->quiet && cn_mux_quiet_ms(&call->mux, QUIET_MS) < due)
             due = cn_mux_quiet_ms(&call->mux, QUIET_MS);
