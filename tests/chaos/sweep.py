@@ -55,6 +55,10 @@ def environment():
     return {"ASAN_OPTIONS": f"{options}:detect_leaks=0"}
 
 
+# Who is traced is our child, and strace is not.
+STRACE = ["strace", "-D", "-f", "-q"]
+
+
 def why_not():
     """Why nothing can be traced here; None: it can."""
     try:
@@ -117,7 +121,7 @@ class Sweep:
         partner = self.world.start(self.bob, *theirs, stdin=ANSWER, resume=5)
         partner.says("waiting for ann")
         one = self.world.start(self.ann, *mine, stdin=CONTENT, wait=20, resume=5, env=environment(),
-                               under=["strace", "-f", "-qq", "--seccomp-bpf", *strace])
+                               under=[*STRACE, "--seccomp-bpf", *strace])
         return one, partner, target
 
     def calls(self, command):
@@ -126,6 +130,7 @@ class Sweep:
         one, partner, _ = self.run(command, "-o", log)
         one.end(0)
         partner.end(0)
+        until(lambda: f"{one.process.pid} +++ exited" in " ".join(log.read_text(errors="replace").split()), "all is written")
         return traced(log)
 
     def judge(self, what, command, one, partner, target):
@@ -175,7 +180,7 @@ def server_fails(world, ann, bob, call, error, number):
     """A call through a server of which one call fails; why that is not good, or None. It is started here."""
     what = f"server: {call} {number}: {error}"
     server = world.server = world.run_program(
-        ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={number}",
+        [*STRACE, "-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={number}",
          BUILD / "cyphernetd", "--dir", world.ctl.dir], env=environment())
     try:
         until(lambda: b"ready" in server.got() or server.process.poll() is not None, what)

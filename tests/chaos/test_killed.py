@@ -11,7 +11,7 @@ import pytest
 from live import until
 from lines import status
 from processes import gate_killed
-from sweep import environment, why_not
+from sweep import STRACE, environment, why_not
 from talks import Pipe
 
 
@@ -155,7 +155,7 @@ def test_who_waits_for_a_partner_that_does_not_come_back_only_waits(own, tmp_pat
     log = tmp_path / "polled"
     first = own.start(ann, "pipe", "bob", stdin=subprocess.PIPE, resume=14)
     first.says("waiting for bob")
-    strace = ["strace", "-f", "-qq", "--seccomp-bpf", "-e", "trace=poll", "-o", log]
+    strace = [*STRACE, "--seccomp-bpf", "-e", "trace=poll", "-o", log]
     other = own.start(bob, "pipe", "ann", resume=14, under=strace, env=environment())
     first.says("connected with bob")
     first.stop()
