@@ -362,7 +362,8 @@ static bool line_read(struct cn_call *call, struct cn_now now)
     return false;
 }
 
-static void line_write(struct cn_call *call, struct cn_now now)
+/* False: nothing that is said on it now will be heard. */
+static bool line_write(struct cn_call *call, struct cn_now now)
 {
     struct cn_session *session = &call->secrets->session;
 
@@ -372,16 +373,16 @@ static void line_write(struct cn_call *call, struct cn_now now)
         ssize_t put;
 
         if (size == 0)
-            return;
+            return true;
         put = send(call->socket, from, size, MSG_NOSIGNAL);
         if (put > 0) {
             cn_session_sent(session, (size_t)put);
             if ((size_t)put < size)
-                return;
+                return true;
             continue;
         }
         /* EPIPE, ECONNRESET: what can still be read is read first; the end is found there */
-        return;
+        return errno != EPIPE && errno != ECONNRESET && errno != ETIMEDOUT;
     }
 }
 
@@ -625,11 +626,23 @@ static void confirm(struct cn_call *call, struct cn_now now)
     call->leave_ms = now.ms + LEAVE_MS;
 }
 
+/* The line broke before that was known. */
+static void confirm_again(struct cn_call *call, struct cn_now now)
+{
+    uint64_t most_ms = resume_most_ms(call);
+
+    call->leave_ms = 0;
+    call->confirming = true;
+    if (call->resume_s == 0)
+        end(call, CN_OK);
+    else
+        lose(call, CN_E_INTERRUPTED, most_ms < CONFIRM_MS ? most_ms : CONFIRM_MS, now);
+}
+
 static void confirming_process(struct cn_call *call, struct cn_now now)
 {
     uint8_t octet;
     ssize_t got = recv(call->socket, &octet, sizeof octet, 0);
-    uint64_t most_ms = resume_most_ms(call);
 
     if (got < 0 && (errno == EAGAIN || errno == EINTR) && now.ms < call->leave_ms)
         return;
@@ -637,9 +650,7 @@ static void confirming_process(struct cn_call *call, struct cn_now now)
         end(call, CN_OK);
         return;
     }
-    call->leave_ms = 0;
-    call->confirming = true;
-    lose(call, CN_E_INTERRUPTED, most_ms < CONFIRM_MS ? most_ms : CONFIRM_MS, now);
+    confirm_again(call, now);
 }
 
 /* The end of a call that was open: said by both, or by one with a reason. */
@@ -742,8 +753,11 @@ static void running_process(struct cn_call *call, struct cn_now now)
             ;
     }
     tell_states(call, now);
-    if (session->state != CN_SESSION_FAILED)
-        line_write(call, now);
+    if (session->state != CN_SESSION_FAILED && !line_write(call, now) &&
+        session->state == CN_SESSION_CLOSED) { /* our CLOSE did not get out */
+        confirm_again(call, now);
+        return;
+    }
     if (call->open)
         tell_quiet(call, now);
     if (call->open)
@@ -869,7 +883,8 @@ int cn_call_timeout_ms(const struct cn_call *call)
         if (!call->open && call->secrets->session.state == CN_SESSION_WAITING &&
             call->look_ms < due)
             due = call->look_ms;
-        if (call->open && !call->quiet && cn_mux_quiet_ms(&call->mux, QUIET_MS) < due)
+        if (call->secrets->session.state == CN_SESSION_OPEN && !call->quiet &&
+            cn_mux_quiet_ms(&call->mux, QUIET_MS) < due)
             due = cn_mux_quiet_ms(&call->mux, QUIET_MS);
     }
     if (call->leave_ms != 0 && call->leave_ms < due)

@@ -125,3 +125,25 @@ def test_a_slow_and_long_line_that_is_cut(line):
         pipe.close()
     finally:
         proxy.target = world.port
+
+
+@pytest.mark.parametrize("owner", ["ann", "bob"])
+def test_a_line_that_is_reset_right_behind_any_of_the_last_messages(line, owner):
+    """What was said before is read, and what is said to it is lost."""
+    world, proxy, ann, bob = line
+    for last in range(1, 9):
+        pipe = Pipe(world, ann, bob)
+        passed = []
+
+        def change(one, way, data, at=last, passed=passed):
+            if one.owner != owner or way != DOWN:
+                return data
+            passed.append(one)
+            if len(passed) != at:
+                return data
+            proxy.forward(one, way, data)
+            return None
+
+        proxy.change = change
+        pipe.close()
+        proxy.change = None
