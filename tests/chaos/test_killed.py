@@ -146,8 +146,10 @@ def test_a_gate_without_descriptors_has_calls_come_back_when_it_has(own, pipe):
     pipe.close()
 
 
-def test_who_waits_for_a_partner_that_does_not_come_back_only_waits(own, tmp_path):
-    """For longer than the 10 s after which one that has not been called yet looks for new cards."""
+@pytest.mark.parametrize("how", ["killed", "stopped"])
+def test_who_waits_for_a_partner_that_does_not_come_back_only_waits(own, tmp_path, how):
+    """For longer than the 10 s after which one that has not been called yet looks for new cards; and also where it had asked
+    whether the partner is there."""
     if why_not():
         pytest.skip(why_not())
     own.serve()
@@ -156,9 +158,14 @@ def test_who_waits_for_a_partner_that_does_not_come_back_only_waits(own, tmp_pat
     first = own.start(ann, "pipe", "bob", stdin=subprocess.PIPE, resume=14)
     first.says("waiting for bob")
     strace = [*STRACE, "--seccomp-bpf", "-e", "trace=poll", "-o", log]
-    other = own.start(bob, "pipe", "ann", resume=14, under=strace, env=environment())
+    other = own.start(bob, "pipe", "ann", resume=14, under=strace, env=environment(), stdin=subprocess.PIPE)
     first.says("connected with bob")
-    first.stop()
+    if how == "killed":
+        first.stop()
+    else:
+        first.signal(signal.SIGSTOP)
+        other.stdin.write(b"is anybody there")
+        other.stdin.flush()
     other.says("reconnecting")
     other.end(5)
     assert len(log.read_text().splitlines()) < 500
