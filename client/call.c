@@ -653,20 +653,21 @@ static void confirming_process(struct cn_call *call, struct cn_now now)
     confirm_again(call, now);
 }
 
-/* The end of a call that was open: said by both, or by one with a reason. */
+/* The end of a call that was open: said by both, or by one with a reason, on this connection. */
 static void running_end(struct cn_call *call, struct cn_now now)
 {
     const struct cn_mux *mux = &call->mux;
+    const bool carries = call->secrets->session.mux != NULL;
     size_t left;
 
     (void)cn_session_output(&call->secrets->session, &left, now);
-    if (close_told(mux) && !cn_mux_has_event(mux))
+    if (carries && close_told(mux) && !cn_mux_has_event(mux))
         end(call, closed_error(mux->close_received_code));
-    else if (mux->close_sent && mux->close_code != 0 && left == 0)
+    else if (carries && mux->close_sent && mux->close_code != 0 && left == 0)
         leave(call);
     else if (call->leave_ms != 0 && now.ms >= call->leave_ms)
         end(call, CN_E_CANCELLED);
-    else if (cn_mux_is_closed(mux) && left == 0)
+    else if (carries && cn_mux_is_closed(mux) && left == 0)
         confirm(call, now);
 }
 
