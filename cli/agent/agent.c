@@ -86,6 +86,7 @@ static void rules_put(struct cn_agent *agent, struct cn_rules *rules)
     agent->rules = *rules;
     agent->contacts_stale = agent->queue_stale = agent->wants_stale = true;
     agent->told_waiting = false;
+    agent->told_waiting_count = 0;
 }
 
 /* A section for somebody who is not known yet is no mistake that would have to end us. */
@@ -214,8 +215,7 @@ static size_t call_descriptors(struct cn_agent *agent, struct pollfd *polled, in
         if (c->answer) {
             count += c->answer->descriptors(c, polled + count, timeout_ms);
         } else {
-            count += cn_call_descriptors(c->call, polled + count, CN_CALL_DESCRIPTORS_MAX);
-            cn_agent_shorten(timeout_ms, cn_call_timeout_ms(c->call));
+            count += cn_agent_call_descriptors(c, polled + count, timeout_ms);
         }
     }
     return count;

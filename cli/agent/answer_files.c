@@ -19,6 +19,7 @@ struct answer_files {
     char first_failure[256];
     char refused[128]; /* why all of it was; empty: it was not */
     bool finished;
+    bool lost; /* the line is */
     enum cn_err err;
 };
 
@@ -66,6 +67,22 @@ static bool begin_failed(struct cn_agent_call *c, struct answer_files *a, enum c
     return false;
 }
 
+/* A contact who sends anew while we still seek him was ended and started again, or finds that out
+ * of us: what he had begun to send may go on here. */
+static void replace_lost(const struct cn_agent_call *c)
+{
+    for (size_t i = 0; i < c->agent->call_count; i++) {
+        struct cn_agent_call *other = c->agent->call[i];
+        struct answer_files *a = other->work;
+
+        if (other == c || other->answer != &cn_answer_files || !a->lost ||
+            strcmp(other->contact, c->contact) != 0)
+            continue;
+        a->err = CN_E_ANEW;
+        other->over = true;
+    }
+}
+
 static bool begin(struct cn_agent_call *c)
 {
     const struct cn_rule *rule = cn_agent_rule(c->agent, c->contact);
@@ -88,6 +105,7 @@ static bool begin(struct cn_agent_call *c)
     if (err != CN_OK)
         return begin_failed(c, a, err);
     c->work = a;
+    replace_lost(c);
     return true;
 }
 
@@ -109,7 +127,7 @@ static void offer_judge(struct cn_agent_call *c, struct answer_files *a)
     const bool none[1] = { false };
     struct cn_transfer_offer offer;
     struct cn_transfer_item item;
-    char size[32];
+    char size[32], files[CN_COUNT_TEXT_SIZE];
 
     if (!cn_receiving_offer(a->receiving, &offer))
         return;
@@ -127,8 +145,8 @@ static void offer_judge(struct cn_agent_call *c, struct answer_files *a)
     else
         cn_receiving_decide(a->receiving, NULL, 0);
     if (c->agent->cli->verbose)
-        cn_say(c->agent->cli, "%s offers %llu files, %s", c->contact,
-               (unsigned long long)offer.file_count, size);
+        cn_say(c->agent->cli, "%s offers %s, %s", c->contact,
+               cn_count_text(files, offer.file_count, "file"), size);
 }
 
 /* A sender that had offered less. */
@@ -199,6 +217,7 @@ static void process(struct cn_agent_call *c)
     while (!c->over && cn_call_next_event(c->call, &event)) {
         (void)cn_receiving_take(a->receiving, &event);
         c->over = event.type == CN_EVENT_CLOSED;
+        a->lost = event.type == CN_EVENT_LOST || (a->lost && event.type != CN_EVENT_RESUMED);
         if (c->over && a->err == CN_OK)
             a->err = event.err;
     }
@@ -213,14 +232,8 @@ static size_t descriptors(struct cn_agent_call *c, struct pollfd *polled, int *t
     struct answer_files *a = c->work;
     size_t count = cn_receiving_descriptors(a->receiving, polled, 1);
 
-    cn_agent_shorten(timeout_ms, cn_call_timeout_ms(c->call));
     cn_agent_shorten(timeout_ms, cn_receiving_timeout_ms(a->receiving));
-    return count + cn_call_descriptors(c->call, polled + count, CN_CALL_DESCRIPTORS_MAX);
-}
-
-static void leave(struct cn_agent_call *c)
-{
-    cn_call_cancel(c->call, CN_E_CANCELLED);
+    return count + cn_agent_call_descriptors(c, polled + count, timeout_ms);
 }
 
 /* "photo.jpg, 3.1 MB, into /home/bob/in", "12 of 13, 40 MB, into ..." */
@@ -265,6 +278,6 @@ const struct cn_answer cn_answer_files = {
     .begin = begin,
     .process = process,
     .descriptors = descriptors,
-    .leave = leave,
+    .leave = cn_agent_call_leave,
     .end = end,
 };
