@@ -13,26 +13,22 @@ import pytest
 
 from agents import came_of, waiting
 from live import World, until
-from proxy import ANSWER_SIZE, DOWN, MESSAGE_SIZE, PROLOGUE_SIZE, UP, Proxy
+from proxy import ANSWER_SIZE, DOWN, MESSAGE_SIZE, PROLOGUE_SIZE, Cutter, Proxy, tapped
 
 RESUME = 60
 HEARD = 3 * MESSAGE_SIZE  # verdict, WAITING and JOINED
 
 
 @pytest.fixture(scope="module")
-def tapped(tmp_path_factory):
+def behind(tmp_path_factory):
     """A server behind a proxy, and a pair."""
-    world = World(tmp_path_factory.mktemp("resume")).serve()
-    proxy = Proxy(world.port)
-    ann, bob = (proxy.before(one) for one in world.pair())
-    yield world, proxy, ann, bob
-    world.close()
-    proxy.close()
+    with tapped(tmp_path_factory.mktemp("resume")) as made:
+        yield made
 
 
 @pytest.fixture
-def line(tapped):
-    world, proxy, ann, bob = tapped
+def line(behind):
+    world, proxy, ann, bob = behind
     proxy.reset()
     yield world, proxy, ann, bob
     proxy.change = None
@@ -45,30 +41,6 @@ def cut(proxy, owner=None):
         if owner in (None, one.owner):
             one.end()
     proxy.reset()
-
-
-class Cutter:
-    """Cuts the line in hand whenever so many octets have passed since the last time, as often as it is told."""
-
-    def __init__(self, times, size, seed):
-        self.dice = random.Random(seed)
-        self.left, self.size = times, size
-        self.lock = threading.Lock()
-        self.next()
-
-    def next(self):
-        self.until = self.dice.randrange(1, 2 * self.size)
-
-    def __call__(self, line, way, data):
-        with self.lock:
-            if len(line.passed[UP]) < 12000 or self.left == 0:  # not before the call is open
-                return data
-            self.until -= len(data)
-            if self.until > 0:
-                return data
-            self.left -= 1
-            self.next()
-            return None
 
 
 def pipes(world, one, other, there, back, **options):
