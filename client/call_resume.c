@@ -43,6 +43,28 @@ static bool admission_is_renewed(const struct cn_call *call)
            call->note.notices & CN_NOTICE_RENEWED;
 }
 
+bool cn_calling_keep(struct cn_call *call, const struct cn_want *met)
+{
+    struct call_secrets *s = call->secrets;
+
+    s->exporter = s->session.keys.exporter;
+    call->limits = s->session.keys.limits;
+    return call->resume_s > 0 && call->limits.resume_s > 0 &&
+           cn_pair_resume(&s->resumed, cn_home_crypto(call->home), met->pair,
+                          &s->session.keys.resume) == CN_OK;
+}
+
+/* Our Finish is out, and the partner's has not come: it may have the call open, and then waits for
+ * nothing else. */
+static void keep_perhaps(struct cn_call *call)
+{
+    const struct cn_session *session = &call->secrets->session;
+    const struct cn_want *joined = session->joined;
+
+    if (!call->open && session->finish_sent && joined->service != CN_SERVICE_RESUME)
+        call->perhaps = cn_calling_keep(call, joined) ? joined : NULL;
+}
+
 /* The next sessions are for this call alone; and, where that was asked for, to see whether somebody
  * of the partner's waits for another. */
 static enum cn_err resume_prepare(struct cn_call *call)
@@ -145,37 +167,6 @@ static void open_failed(struct cn_call *call, enum cn_err err, struct cn_now now
         cn_calling_end(call, is_ours(err) ? err : CN_E_INTERRUPTED);
 }
 
-void cn_calling_keep(struct cn_call *call, const struct cn_want *want)
-{
-    struct call_secrets *s = call->secrets;
-
-    s->exporter = s->session.keys.exporter;
-    call->limits = s->session.keys.limits;
-    if (cn_pair_resume(&s->resumed, cn_home_crypto(call->home), want->pair,
-                       &s->session.keys.resume) != CN_OK)
-        call->limits.resume_s = 0;
-    call->perhaps = NULL;
-}
-
-/* Not open here, but the partner may have our Finish, and wait for the call to go on: so do we,
- * beside whatever we wait for. */
-static void note_perhaps(struct cn_call *call)
-{
-    const struct cn_session *session = &call->secrets->session;
-
-    if (call->open || !session->finish_sent || session->joined == cn_calling_perhaps(call))
-        return;
-    cn_calling_keep(call, session->joined);
-    if (call->resume_s == 0 || call->limits.resume_s == 0)
-        return;
-    call->perhaps = session->joined;
-    *cn_calling_perhaps(call) = (struct cn_want) { .pair = &call->secrets->resumed,
-                                                   .identity = session->joined->identity,
-                                                   .service = CN_SERVICE_RESUME,
-                                                   .caller = cn_want_calls(session->joined),
-                                                   .user = session->joined->user };
-}
-
 /* A session that failed: is it over, or tried again? */
 void cn_calling_failed(struct cn_call *call, struct cn_now now)
 {
@@ -183,8 +174,8 @@ void cn_calling_failed(struct cn_call *call, struct cn_now now)
     enum cn_err err = session->error;
     bool shaking = session->joined != NULL;
 
+    keep_perhaps(call);
     cn_calling_note_verdict(call, now);
-    note_perhaps(call);
     if (err == CN_E_HUNG_UP)
         (void)cn_home_fail(call->home, err, 0,
                            call->secrets->fingerprint.address[call->address_index]);

@@ -41,8 +41,10 @@ struct cn_call {
     struct call_secrets *secrets;
     struct cn_wants wants;
     const struct cn_want *met;     /* once open: which of them it is */
-    const struct cn_want *perhaps; /* not open: which of them the partner may have open; or NULL */
-    struct cn_call_limits limits;  /* once open, or perhaps: what the partner allows */
+    const struct cn_want *perhaps; /* before: a line was lost after our Finish, so that the partner
+                                    * may have this one open; NULL: none */
+    bool narrowed;                 /* to that */
+    struct cn_call_limits limits;  /* the partner's, of the first handshake of either */
     struct cn_want again[2];       /* when it resumes: the partner's end of it, and a witness */
     enum call_state state;
     enum cn_err error;         /* once OVER */
@@ -110,18 +112,10 @@ void cn_calling_note_verdict(struct cn_call *call, struct cn_now now);
 /* The events that the session's states stand for. */
 void cn_calling_tell_states(struct cn_call *call, struct cn_now now);
 
-/* call_resume.c: what the call of this session, which was joined for that, goes on with after its
- * line is lost. */
-void cn_calling_keep(struct cn_call *call, const struct cn_want *want);
-/* When the partner may have it open, and we have not: behind the others. */
-static inline struct cn_want *cn_calling_perhaps(const struct cn_call *call)
-{
-    return &call->wants.want[call->wants.count];
-}
-/* A session that failed: is it over, or tried again? */
+/* call_resume.c: a session that failed: is it over, or tried again? */
 void cn_calling_failed(struct cn_call *call, struct cn_now now);
-/* A call that is open goes on, on the line that has just come so far. */
-void cn_calling_resumed(struct cn_call *call, struct cn_now now);
+/* What a call met for this one needs of its first handshake to go on. False: it cannot. */
+bool cn_calling_keep(struct cn_call *call, const struct cn_want *met);
 /* What the partner's CLOSE with this code means. */
 enum cn_err cn_calling_closed_error(uint32_t code);
 /* The partner has given the call up and said why. */

@@ -17,8 +17,7 @@ from agents import agent, arrived, asked, came_of, forgotten, given, history, ru
 from cn_helper import exchange
 from ctl_helper import BUILD
 from live import LIMIT, until
-from proxy import Proxy
-from test_resume import Cutter
+from proxy import Cutter, Proxy
 from tunnels import Tunnels, answer_to, ports
 
 
