@@ -55,7 +55,8 @@ void cn_calling_break(struct cn_call *call)
 {
     const struct linger hard = { .l_onoff = 1, .l_linger = 0 };
 
-    if (call->socket >= 0)
+    /* before that both ends may still have to hear why a handshake fails */
+    if (call->socket >= 0 && call->secrets->session.mux)
         (void)setsockopt(call->socket, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     cn_calling_close(call);
 }

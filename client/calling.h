@@ -90,8 +90,8 @@ void cn_calling_end(struct cn_call *call, enum cn_err err);
 
 /* The line is closed, or what is tried for one. */
 void cn_calling_close(struct cn_call *call);
-/* The same of one that is given up: reset, since its end tells a partner who has said CLOSE that we
- * have it. */
+/* The same of one that is given up: reset, if a call has stood on it, since its end tells a partner
+ * who has said CLOSE that we have it. */
 void cn_calling_break(struct cn_call *call);
 /* call_line.c: */
 /* Wait a little, and a little longer each time, and dial again. */

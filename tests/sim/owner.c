@@ -90,8 +90,10 @@ static void line_close(struct owner *o)
  * is not to look like that. */
 static void line_break(struct owner *o)
 {
-    if (o->fd >= 0)
+    if (o->fd >= 0 && o->session.mux)
         net_abort(o->fd);
+    else if (o->fd >= 0)
+        (void)net_close(o->fd);
     o->fd = -1;
 }
 
