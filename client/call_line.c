@@ -24,7 +24,7 @@ void cn_calling_retry(struct cn_call *call, enum cn_err err, struct cn_now now)
     uint64_t spread_ms = (uint64_t)call->secrets->session.goaway_spread_s * 1000;
     uint64_t delay_ms = call->retry_delay_ms;
 
-    cn_calling_close(call);
+    cn_calling_break(call);
     if (call->told >= CN_SESSION_WAITING && now.ms - call->line_since_ms >= STEADY_MS)
         delay_ms = call->retry_delay_ms = CN_CALL_RETRY_MS_MIN;
     /* without randomness the delay is merely not jittered */
@@ -159,7 +159,7 @@ bool cn_calling_read(struct cn_call *call, struct cn_now now)
     return false;
 }
 
-void cn_calling_write(struct cn_call *call, struct cn_now now)
+bool cn_calling_write(struct cn_call *call, struct cn_now now)
 {
     struct cn_session *session = &call->secrets->session;
 
@@ -169,16 +169,16 @@ void cn_calling_write(struct cn_call *call, struct cn_now now)
         ssize_t put;
 
         if (size == 0)
-            return;
+            return true;
         put = send(call->socket, from, size, MSG_NOSIGNAL);
         if (put > 0) {
             cn_session_sent(session, (size_t)put);
             if ((size_t)put < size)
-                return;
+                return true;
             continue;
         }
         /* EPIPE, ECONNRESET: what can still be read is read first; the end is found there */
-        return;
+        return errno == EAGAIN || errno == EINTR;
     }
 }
 

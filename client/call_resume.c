@@ -208,21 +208,26 @@ void cn_calling_confirm(struct cn_call *call, struct cn_now now)
     call->leave_ms = now.ms + LEAVE_MS;
 }
 
+void cn_calling_unconfirmed(struct cn_call *call, struct cn_now now)
+{
+    const uint64_t most_ms = resume_most_ms(call);
+
+    call->leave_ms = 0;
+    call->confirming = true;
+    lose(call, CN_E_INTERRUPTED, most_ms < CONFIRM_MS ? most_ms : CONFIRM_MS, now);
+}
+
 void cn_calling_confirming(struct cn_call *call, struct cn_now now)
 {
     uint8_t octet;
     ssize_t got = recv(call->socket, &octet, sizeof octet, 0);
-    uint64_t most_ms = resume_most_ms(call);
 
     if (got < 0 && (errno == EAGAIN || errno == EINTR) && now.ms < call->leave_ms)
         return;
-    if (got >= 0) {
+    if (got >= 0)
         cn_calling_end(call, CN_OK);
-        return;
-    }
-    call->leave_ms = 0;
-    call->confirming = true;
-    lose(call, CN_E_INTERRUPTED, most_ms < CONFIRM_MS ? most_ms : CONFIRM_MS, now);
+    else
+        cn_calling_unconfirmed(call, now);
 }
 
 /* A partner that is silent where it should not be, and one that is not so any more. */

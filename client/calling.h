@@ -84,8 +84,12 @@ void cn_calling_tell(struct cn_call *call, enum cn_event_type type, enum cn_err 
 /* Over, if it is not. */
 void cn_calling_end(struct cn_call *call, enum cn_err err);
 
-/* call_line.c: the line is closed, or what is tried for one. */
+/* The line is closed, or what is tried for one. */
 void cn_calling_close(struct cn_call *call);
+/* The same of one that is given up: reset, since its end tells a partner who has said CLOSE that we
+ * have it. */
+void cn_calling_break(struct cn_call *call);
+/* call_line.c: */
 /* Wait a little, and a little longer each time, and dial again. */
 void cn_calling_retry(struct cn_call *call, enum cn_err err, struct cn_now now);
 void cn_calling_dial(struct cn_call *call, struct cn_now now);
@@ -98,7 +102,8 @@ bool cn_calling_elsewhere(struct cn_call *call, struct cn_now now);
 bool cn_calling_renew(struct cn_call *call);
 /* Whether something was read. The end and errors: the line is lost. */
 bool cn_calling_read(struct cn_call *call, struct cn_now now);
-void cn_calling_write(struct cn_call *call, struct cn_now now);
+/* False: it is broken. */
+bool cn_calling_write(struct cn_call *call, struct cn_now now);
 void cn_calling_note_verdict(struct cn_call *call, struct cn_now now);
 /* The events that the session's states stand for. */
 void cn_calling_tell_states(struct cn_call *call, struct cn_now now);
@@ -117,6 +122,8 @@ void cn_calling_leaving(struct cn_call *call, struct cn_now now);
 /* Both have said CLOSE: until the partner is known to know. */
 void cn_calling_confirm(struct cn_call *call, struct cn_now now);
 void cn_calling_confirming(struct cn_call *call, struct cn_now now);
+/* The line was lost before. */
+void cn_calling_unconfirmed(struct cn_call *call, struct cn_now now);
 /* After a PING, which goes out after a second without an acknowledgement, when the partner counts
  * as quiet: for cn_mux_quiet_ms. */
 enum { CN_CALL_QUIET_MS = 1500 };

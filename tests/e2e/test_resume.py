@@ -7,6 +7,7 @@ import os
 import random
 import socket
 import threading
+import time
 
 import pytest
 
@@ -354,3 +355,32 @@ def test_while_the_line_is_lost_input_is_taken_as_far_as_there_is_room(tmp_path)
         assert takes.got() == (bytes(range(256)) * (taken // 256 + 1))[:taken]
     finally:
         world.close()
+
+
+def processor_ms(pid):
+    """That a process has used."""
+    fields = open(f"/proc/{pid}/stat", encoding="ascii").read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 // os.sysconf("SC_CLK_TCK")
+
+
+def test_who_waits_for_the_partner_to_come_back_does_nothing_meanwhile(line):
+    """Not even with a PING that the line took with it, nor when contacts would be looked at."""
+    world, proxy, ann, bob = line
+    silent = set()
+    proxy.change = lambda one, way, data: b"" if one in silent else data
+    reader, writer = os.pipe()
+    stays = world.start(ann, "pipe", bob.name, stdin=reader, resume=RESUME)
+    goes = world.start(bob, "pipe", ann.name, resume=RESUME)
+    os.close(reader)
+    os.write(writer, b"before\n")
+    until(lambda: goes.got() == b"before\n", "the call is open")
+    silent.update(proxy.lines)
+    os.write(writer, b"behind\n")
+    stays.says("nothing is heard of bob")
+    goes.stop()
+    cut(proxy)
+    stays.says("reconnecting")
+    used, since = processor_ms(stays.process.pid), time.monotonic()
+    until(lambda: time.monotonic() > since + 13, "it has waited for long enough")
+    assert processor_ms(stays.process.pid) - used < 500
+    os.close(writer)
