@@ -24,18 +24,17 @@ const until = (since, ms) => sleep(Math.max(0, since + ms - Date.now()));
 const flipped = (octets) => octets.map((octet, at) => (at === octets.length >> 1 ? octet ^ 1 : octet));
 
 export class Call {
-    constructor({ fingerprint, pair, service, callerRole, wait, resume, window, freshAfter, spoil = {}, said = () => {} }) {
-        Object.assign(this, { fingerprint, pair, service, callerRole, wait, freshAfter, spoil, said });
+    constructor({ fingerprint, pair, service, callerRole, wait, resume, window, fresh = {}, spoil = {}, said = () => {} }) {
+        Object.assign(this, { fingerprint, pair, service, callerRole, wait, fresh, spoil, said });
         this.limits = { streams: 16, window, resume };
         this.isCaller = pair.role === callerRole;
         this.streams = new Map();
         this.myNext = pair.role === "A" ? 1 : 2;
         this.theirNext = pair.role === "A" ? 2 : 1;
         this.following = null; // the pair of 6.5
-        this.done = false;
+        this.done = false; // says the program
         this.wasOpened = false;
         this.endedWell = false;
-        this.freshKeys = 0;
         this.onOpen = () => {};
         this.onStream = (stream) => stream.reset(0);
         this.connection = null;
@@ -77,6 +76,7 @@ export class Call {
         this.following ??= followingPair(this.pair, connection.secrets.resume);
         if (!this.wasOpened) {
             this.wasOpened = true;
+            this.said(`opened, suite ${this.pair.suite}`);
             this.onOpen();
         } else {
             this.said("the call goes on");
@@ -126,11 +126,11 @@ export class Call {
                     this.connected = false;
                     delay = DELAY_MS;
                     failures = 0;
-                } else if (error instanceof Malformed) {
-                    this.said(`the handshake failed: ${error.message}`);
-                    failures++;
+                } else {
+                    this.said(`not opened: ${error.message}`);
+                    failures += error instanceof Malformed ? 1 : 0;
                 }
-                if (failures >= FAILURES_MAX && this.isCaller) {
+                if (failures >= FAILURES_MAX) {
                     throw new NotAuthentic("the partner is not authentic");
                 }
                 if (Date.now() >= deadline && this.endedWell) {
@@ -189,13 +189,12 @@ export class Call {
         const { line } = admission;
         const joined = Date.now();
         const handshake = new Handshake({ pair, callerRole: this.callerRole, service, tag, limits: this.limits });
-        const made = handshake.makeF1();
-        const f1 = this.spoiled("f1", this.spoil.replay?.(made) ?? made);
+        const f1 = this.spoiled("f1", handshake.makeF1());
         if (handshake.hasRsa) {
             await until(joined, READY_MS);
         }
         admission.ready();
-        line.write(concat(u16(f1.length), f1));
+        line.write(concat(u16(f1.length), this.spoil.prologue?.(f1) ?? f1));
         const size = new Reader(await line.read(2, 30)).u16();
         must(size === f1.length, "a prologue of another length");
         const theirs = await line.read(size, 30);

@@ -37,7 +37,7 @@ export class Connection {
         this.lastPing = 0;
         this.lastHeard = Date.now();
         this.fresh = new Rehandshake({
-            pair, callerRole: call.callerRole, secrets, limits: call.limits, say: (one) => this.alone(one), after: call.freshAfter,
+            pair, callerRole: call.callerRole, secrets, limits: call.limits, say: (one) => this.alone(one), ...call.fresh,
         });
     }
 
@@ -116,6 +116,10 @@ export class Connection {
         if (this.fresh.isDue) {
             this.fresh.begin();
         }
+        if (this.fresh.isLate) {
+            this.line.lose("fresh keys take too long");
+        }
+        this.fresh.sayAnswer();
         const next = this.fresh.switchHere();
         if (next) {
             this.sender = next.direction;
@@ -207,7 +211,7 @@ export class Connection {
         }
         this.expectedFinish = null;
         if (this.isOpen) {
-            this.call.freshKeys++;
+            this.call.said("fresh keys");
         } else {
             this.isOpen = true;
             this.call.opened(this);

@@ -9,11 +9,12 @@ import { Direction } from "./records.mjs";
 const OCTETS = 2 ** 30;
 const SECONDS = 120;
 const OCTETS_WITH_SECONDS = 65536;
+const ANSWER_MS = 100; // after the partner's F1, with RSA
 
 export class Rehandshake {
-    // say: sends a record of just this frame; after: so much sooner than we must, in tests.
-    constructor({ pair, callerRole, secrets, limits, say, after = SECONDS }) {
-        Object.assign(this, { pair, callerRole, secrets, limits, say, after });
+    // say: sends a record of just this frame; after, the first time, and notBefore: other times than 120 s and 60 s, in tests.
+    constructor({ pair, callerRole, secrets, limits, say, after = SECONDS, notBefore = SECONDS / 2 }) {
+        Object.assign(this, { pair, callerRole, secrets, limits, say, after, notBefore });
         this.restart();
     }
 
@@ -21,6 +22,7 @@ export class Rehandshake {
         this.handshake = null;
         this.next = null;
         this.answered = false;
+        this.answer = null;
         this.switchedHere = false;
         this.switchedThere = false;
         this.octets = 0;
@@ -35,11 +37,20 @@ export class Rehandshake {
         this.octets += octets;
     }
 
+    havePassed(octets, seconds) {
+        return this.octets >= octets || (this.seconds >= seconds && this.octets >= OCTETS_WITH_SECONDS);
+    }
+
     get isDue() {
-        return !this.handshake && (this.octets >= OCTETS || (this.seconds >= this.after && this.octets >= OCTETS_WITH_SECONDS));
+        return !this.handshake && this.havePassed(OCTETS, this.after);
+    }
+
+    get isLate() {
+        return this.handshake && this.havePassed(2 * OCTETS, 2 * SECONDS);
     }
 
     begin() {
+        this.after = SECONDS;
         this.handshake = new Handshake({
             pair: followingPair(this.pair, this.secrets.chain), callerRole: this.callerRole, service: "rehandshake",
             tag: this.secrets.callId, limits: this.limits,
@@ -58,18 +69,25 @@ export class Rehandshake {
 
     takeF1(f1) {
         if (!this.handshake) {
-            must(this.octets >= OCTETS / 2 || this.seconds >= SECONDS / 2, "fresh keys too early");
+            must(this.havePassed(OCTETS / 2, this.notBefore), "fresh keys too early");
             this.begin();
         }
         must(!this.answered, "F1 twice");
         this.handshake.takeF1(f1);
         this.answered = true;
-        this.say(frame(REHANDSHAKE, 0, this.handshake.makeF2()));
+        this.answer = { f2: this.handshake.makeF2(), due: Date.now() + (this.handshake.hasRsa ? ANSWER_MS : 0) };
+    }
+
+    sayAnswer() {
+        if (this.answer && Date.now() >= this.answer.due) {
+            this.say(frame(REHANDSHAKE, 0, this.answer.f2));
+            this.answer = null;
+        }
     }
 
     // The direction that follows ours, once: after SWITCH has been said.
     switchHere() {
-        if (!this.next || this.switchedHere) {
+        if (!this.next || this.answer || this.switchedHere) {
             return null;
         }
         this.say(frame(SWITCH, 0, zeros(0)));

@@ -2,12 +2,12 @@
 //
 //   join FILE            be admitted with this fingerprint
 //   offer NAME           print my card for NAME [--suites 1,2]
-//   accept NAME          NAME's card, from standard input
-//   safety NAME          print the safety number
+//   accept NAME          NAME's card, from standard input; print the safety number once there is one
+//   safety NAME          print it again
 //   pipe NAME            standard input to NAME, and what comes to standard output
 //
-// pipe takes --wait SECONDS, --resume-for SECONDS, --window OCTETS, --fresh-after SECONDS (6.7), and for tests
-// --keep FILE (the prologue that is sent) and --spoil f1|f2|finish|prologue-key|chain-key|replay=FILE.
+// pipe takes --wait SECONDS, --resume-for SECONDS, --window OCTETS, and for tests --fresh-after and --fresh-not-before SECONDS
+// (6.7), --keep FILE (the prologue that is sent) and --spoil f1|f2|finish|prologue-key|chain-key|replay=FILE.
 // It ends with 0, with 1 where something is wrong, 2 if nobody came, 3 if the partner is not authentic, 4 if interrupted.
 
 import { readFileSync, writeFileSync } from "node:fs";
@@ -23,15 +23,15 @@ import { State } from "./state.mjs";
 const option = (value) => ({ type: "string", default: value });
 const OPTIONS = {
     home: option("."), suites: option("1,2,3,4"), wait: option("30"), "resume-for": option("0"),
-    window: option(String(1 << 20)), "fresh-after": option("120"), keep: option(""), spoil: option(""),
+    window: option(String(1 << 20)), "fresh-after": option("120"), "fresh-not-before": option("60"), keep: option(""), spoil: option(""),
 };
 
 function spoilOf({ spoil, keep }) {
     const [what, file] = spoil.split("=");
     if (what === "replay") {
-        return { replay: () => Uint8Array.from(readFileSync(file)) };
+        return { prologue: () => Uint8Array.from(readFileSync(file)) };
     }
-    return keep ? { replay: (f1) => (writeFileSync(keep, f1), f1) } : { [what]: true };
+    return keep ? { prologue: (f1) => (writeFileSync(keep, f1), f1) } : { [what]: true };
 }
 
 function spoiledPair(pair, spoil) {
@@ -45,16 +45,21 @@ async function runPipe(state, name, values) {
     const call = new Call({
         fingerprint: state.fingerprint, pair: spoiledPair(state.pair(name), values.spoil), service: "pipe", callerRole: "A",
         wait: Number(values.wait), resume: Number(values["resume-for"]), window: Number(values.window),
-        freshAfter: Number(values["fresh-after"]), spoil: spoilOf(values), said: say,
+        fresh: { after: Number(values["fresh-after"]), notBefore: Number(values["fresh-not-before"]) }, spoil: spoilOf(values), said: say,
     });
     await pipe(call, process.stdin, process.stdout);
-    say(`ended well; fresh keys: ${call.freshKeys}`);
+    say("ended well");
 }
 
 const COMMANDS = {
     join: (state, file) => state.join(readFileSync(file, "latin1")),
     offer: (state, name, values) => process.stdout.write(state.offer(name, values.suites.split(",").map(Number))),
-    accept: (state, name) => state.accept(name, readFileSync(0, "latin1")),
+    accept: (state, name) => {
+        state.accept(name, readFileSync(0, "latin1"));
+        if (state.card(name, "mine")) {
+            process.stdout.write(`${safetyNumber(state.pair(name))}\n`);
+        }
+    },
     safety: (state, name) => process.stdout.write(`${safetyNumber(state.pair(name))}\n`),
     pipe: runPipe,
 };
