@@ -58,7 +58,7 @@ export class Handshake {
         if (theirs.kind === X25519) {
             this.t[me] = x25519(this.ephemeral, theirs.public);
         } else {
-            const made = rsaEncapsulate(theirs.public, this.oaepLabel(me), this.draw("t", 32));
+            const made = rsaEncapsulate(theirs.public, this.oaepLabel(me), this.draw("t", 32), this.draw("oaepSeed", 32));
             keyData = made.ciphertext;
             this.t[me] = made.shared;
         }

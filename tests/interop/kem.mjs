@@ -2,8 +2,9 @@
 
 import { constants, createPrivateKey, createPublicKey, generateKeyPairSync, privateDecrypt, publicEncrypt } from "node:crypto";
 import { x25519 as curve } from "@noble/curves/ed25519";
+import { sha256 } from "@noble/hashes/sha2";
 import { ml_kem768 } from "@noble/post-quantum/ml-kem";
-import { Malformed, must, random } from "./encoding.mjs";
+import { Malformed, concat, must, random, u32, u8, zeros } from "./encoding.mjs";
 
 export const X25519 = 1;
 export const PQ_PUBLIC_SIZE = 1184;
@@ -39,9 +40,24 @@ function checkRsa(modulus) {
     must(modulus[0] & 0x80 && modulus[modulus.length - 1] & 1, "not a modulus");
 }
 
-export function rsaEncapsulate(modulus, label, shared = random(32)) {
+const xor = (one, other) => one.map((octet, at) => octet ^ other[at]);
+
+function mgf1(seed, size) {
+    const blocks = Array.from({ length: Math.ceil(size / 32) }, (_, at) => sha256(concat(seed, u32(at))));
+    return concat(...blocks).slice(0, size);
+}
+
+// RFC 8017 7.1.1, here for the sake of vectors, which need its seed.
+function oaepEncoded(size, label, message, seed) {
+    const data = concat(sha256(label), zeros(size - message.length - 66), u8(1), message);
+    const maskedData = xor(data, mgf1(seed, data.length));
+    return concat(u8(0), xor(seed, mgf1(maskedData, 32)), maskedData);
+}
+
+export function rsaEncapsulate(modulus, label, shared = random(32), seed = random(32)) {
     const key = createPublicKey({ key: { kty: "RSA", n: base64url(modulus), e: "AQAB" }, format: "jwk" });
-    const ciphertext = publicEncrypt({ key, ...OAEP, oaepLabel: Buffer.from(label) }, shared);
+    const padding = constants.RSA_NO_PADDING;
+    const ciphertext = publicEncrypt({ key, padding }, oaepEncoded(modulus.length, label, shared, seed));
     return { ciphertext: Uint8Array.from(ciphertext), shared };
 }
 
