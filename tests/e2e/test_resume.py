@@ -7,29 +7,28 @@ import os
 import random
 import socket
 import threading
+import time
 
 import pytest
 
+from agents import came_of, waiting
 from live import World, until
-from proxy import UP, Proxy
+from proxy import ANSWER_SIZE, DOWN, MESSAGE_SIZE, PROLOGUE_SIZE, Cutter, Proxy, tapped
 
 RESUME = 60
+HEARD = 3 * MESSAGE_SIZE  # verdict, WAITING and JOINED
 
 
 @pytest.fixture(scope="module")
-def tapped(tmp_path_factory):
+def behind(tmp_path_factory):
     """A server behind a proxy, and a pair."""
-    world = World(tmp_path_factory.mktemp("resume")).serve()
-    proxy = Proxy(world.port)
-    ann, bob = (proxy.before(one) for one in world.pair())
-    yield world, proxy, ann, bob
-    world.close()
-    proxy.close()
+    with tapped(tmp_path_factory.mktemp("resume")) as made:
+        yield made
 
 
 @pytest.fixture
-def line(tapped):
-    world, proxy, ann, bob = tapped
+def line(behind):
+    world, proxy, ann, bob = behind
     proxy.reset()
     yield world, proxy, ann, bob
     proxy.change = None
@@ -42,30 +41,6 @@ def cut(proxy, owner=None):
         if owner in (None, one.owner):
             one.end()
     proxy.reset()
-
-
-class Cutter:
-    """Cuts the line in hand whenever so many octets have passed since the last time, as often as it is told."""
-
-    def __init__(self, times, size, seed):
-        self.dice = random.Random(seed)
-        self.left, self.size = times, size
-        self.lock = threading.Lock()
-        self.next()
-
-    def next(self):
-        self.until = self.dice.randrange(1, 2 * self.size)
-
-    def __call__(self, line, way, data):
-        with self.lock:
-            if len(line.passed[UP]) < 12000 or self.left == 0:  # not before the call is open
-                return data
-            self.until -= len(data)
-            if self.until > 0:
-                return data
-            self.left -= 1
-            self.next()
-            return None
 
 
 def pipes(world, one, other, there, back, **options):
@@ -190,6 +165,49 @@ def test_who_does_not_come_back_is_waited_for_no_longer_than_was_said(line):
     stays.end(5)
     os.close(writer)
     assert "reconnecting" in stays.said() and "interrupted" in stays.said()
+
+
+class Holder:
+    """Keeps the first record from an end: it has said Finish then, and not heard the partner's."""
+
+    def __init__(self, owner):
+        self.owner, self.holds = owner, False
+
+    def __call__(self, line, way, data):
+        if line.owner != self.owner or way != DOWN or self.holds is None:
+            return data
+        self.holds = self.holds or len(line.passed[DOWN]) >= HEARD + PROLOGUE_SIZE + ANSWER_SIZE
+        return b"" if self.holds else data
+
+
+def test_who_has_missed_that_the_call_is_open_comes_to_it(line):
+    world, proxy, ann, bob = line
+    misses = world.start(bob, "pipe", ann.name, stdin=b"back", resume=RESUME)
+    misses.says("waiting for ann")
+    proxy.change = Holder("bob")
+    opened = world.start(ann, "pipe", bob.name, stdin=b"there", resume=RESUME)
+    opened.says("connected with bob")
+    assert "connected" not in misses.said()
+    proxy.change = None
+    cut(proxy)
+    opened.end(0)
+    misses.end(0)
+    assert (opened.got(), misses.got()) == (b"back", b"there")
+    assert "nothing is lost" in opened.said() and "connected with ann" in misses.said()
+
+
+def test_an_agent_that_has_missed_it_comes_to_it_too(line):
+    world, proxy, ann, bob = line
+    waiting(world, bob, "[ann]\npipe = cat\n")
+    proxy.change = Holder("bob")
+    opened = world.start(ann, "pipe", bob.name, stdin=b"there and back", resume=RESUME)
+    opened.says("connected with bob")
+    proxy.change = None
+    cut(proxy)
+    opened.end(0)
+    assert opened.got() == b"there and back" and "nothing is lost" in opened.said()
+    came_of(bob, "pipe", "done")
+    (bob.home / "agent.conf").unlink()
 
 
 @pytest.mark.parametrize("verb, why", [
@@ -318,3 +336,68 @@ def test_how_long_is_a_number(line):
     tried = world.start(ann, "pipe", "bob", resume="soon")
     tried.end(2)
     assert "--resume-for wants a number of seconds" in tried.said()
+
+
+def test_while_the_line_is_lost_input_is_taken_as_far_as_there_is_room(tmp_path):
+    world = World(tmp_path).serve()
+    try:
+        ann, bob = world.pair()
+        reader, writer = os.pipe()
+        sends = world.start(ann, "pipe", bob.name, stdin=reader, resume=RESUME)
+        takes = world.start(bob, "pipe", ann.name, resume=RESUME)
+        os.close(reader)
+        os.set_blocking(writer, False)
+        taken, refused = 0, 0
+
+        def feed():
+            nonlocal taken, refused
+            try:
+                taken += os.write(writer, bytes(range(256)) * 256)
+                refused = 0
+            except BlockingIOError:
+                refused += 1
+            return refused
+
+        until(lambda: feed() is not None and len(takes.got()) > 0, "the call is open")
+        world.server.stop()
+        sends.says("reconnecting")
+        until(lambda: feed() > 300, "it takes no more")
+        held = taken - len(takes.got())
+        assert 0 < held <= 17 * 2**20  # of a stream, and what the pipe to it holds
+        world.serve()
+        until(lambda: feed() == 0, "it takes some again")
+        os.close(writer)
+        sends.end(0)
+        takes.end(0)
+        assert takes.got() == (bytes(range(256)) * (taken // 256 + 1))[:taken]
+    finally:
+        world.close()
+
+
+def processor_ms(pid):
+    """That a process has used."""
+    fields = open(f"/proc/{pid}/stat", encoding="ascii").read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 // os.sysconf("SC_CLK_TCK")
+
+
+def test_who_waits_for_the_partner_to_come_back_does_nothing_meanwhile(line):
+    """Not even with a PING that the line took with it, nor when contacts would be looked at."""
+    world, proxy, ann, bob = line
+    silent = set()
+    proxy.change = lambda one, way, data: b"" if one in silent else data
+    reader, writer = os.pipe()
+    stays = world.start(ann, "pipe", bob.name, stdin=reader, resume=RESUME)
+    goes = world.start(bob, "pipe", ann.name, resume=RESUME)
+    os.close(reader)
+    os.write(writer, b"before\n")
+    until(lambda: goes.got() == b"before\n", "the call is open")
+    silent.update(proxy.lines)
+    os.write(writer, b"behind\n")
+    stays.says("nothing is heard of bob")
+    goes.stop()
+    cut(proxy)
+    stays.says("reconnecting")
+    used, since = processor_ms(stays.process.pid), time.monotonic()
+    until(lambda: time.monotonic() > since + 13, "it has waited for long enough")
+    assert processor_ms(stays.process.pid) - used < 500
+    os.close(writer)
