@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/queue.h"
+#include "agent/agent.h"
 #include "crypto.h"
 #include "qr_offer.h"
 
@@ -359,13 +359,38 @@ static int queue_follow(struct cn_cli *cli, const char *old_name, const char *ne
     return CN_EXIT_FAILED;
 }
 
+static void nothing_said(void *context, const char *line)
+{
+    (void)context, (void)line;
+}
+
+/* A section of agent.conf that nobody has any more: the user wrote it, and is told. */
+static void rules_follow(struct cn_cli *cli, const char *old_name, const char *new_name)
+{
+    struct cn_rules rules = { 0 };
+    bool good;
+
+    cn_messages_to(nothing_said, NULL); /* what is wrong with it `agent --check` tells */
+    good = cn_rules_file_read(cli, &rules);
+    cn_messages_to(NULL, NULL);
+    if (good && cn_rules_find(&rules, old_name, false)) {
+        cn_warn("agent.conf has a section [%s], which is nobody's now", old_name);
+        cn_hint("call it [%s], and have the agent read it again: "
+                "systemctl --user reload cyphernet-agent",
+                new_name);
+    }
+    cn_rules_wipe(&rules);
+}
+
 static int rename_contact(struct cn_cli *cli)
 {
     enum cn_err err = cn_contact_rename(cli->home, cli->arguments[1], cli->arguments[2]);
     int code;
 
-    if (err == CN_OK)
+    if (err == CN_OK) {
+        rules_follow(cli, cli->arguments[1], cli->arguments[2]);
         return queue_follow(cli, cli->arguments[1], cli->arguments[2]);
+    }
     if (err != CN_E_EXISTS)
         return cn_contact_failed(cli, err, "renaming");
     code = cn_fail(cli, err, "renaming");
