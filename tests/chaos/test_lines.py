@@ -10,8 +10,9 @@ from live import free_port, until
 from proxy import CALLED, DOWN, UP, Cutter
 from talks import Pipe
 
-# Octets of one direction, after which something happens: within and between HELLO, REGISTER, READY, prologue, answer, Finish.
-PLACES = [1, 1023, 1024, 1025, 2047, 2048, 3072, 3073, 3080, 4500, 5500, 6500, 7500]
+# Octets of one direction, after which something happens: within and between HELLO, REGISTER, READY, prologue, answer, Finish,
+# and VERDICT, WAITING, JOINED.
+PLACES = [1, 1023, 1024, 1025, 2047, 2048, 3072, 3075, 5000, 7170, 7171, 8449, 8450, 8451, 8706]
 
 
 def noise(size, seed=1):
