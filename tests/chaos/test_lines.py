@@ -134,7 +134,7 @@ def test_a_line_that_is_reset_right_behind_any_of_the_last_messages(line, owner)
     no way to know before its time is over."""
     world, proxy, ann, bob = line
     for last in range(1, 9):
-        pipe = Pipe(world, ann, bob, resume=10)
+        pipe = Pipe(world, ann, bob, resume=25)
         passed = []
 
         def change(one, way, data, at=last, passed=passed):
