@@ -193,6 +193,7 @@ static bool look(struct cn_call *call, struct cn_now now)
 static void carry(struct cn_call *call, struct cn_now now)
 {
     struct call_secrets *s = call->secrets;
+    bool can_resume;
 
     if (s->session.state != CN_SESSION_OPEN || s->session.mux)
         return;
@@ -202,17 +203,22 @@ static void carry(struct cn_call *call, struct cn_now now)
         cn_calling_tell(call, CN_EVENT_RESUMED, CN_OK);
         return;
     }
-    call->met = s->session.joined;
+    if (s->session.joined->service == CN_SERVICE_RESUME) { /* the partner has had it open before */
+        call->met = call->perhaps;
+        can_resume = true;
+        cn_mux_begin(&call->mux, &call->limits, now.ms);
+    } else {
+        call->met = s->session.joined;
+        can_resume = cn_calling_keep(call, call->met);
+    }
     call->open = true;
     cn_mux_set_role(&call->mux, call->met->pair->role);
     cn_session_carry(&s->session, &call->mux, now);
-    s->exporter = s->session.keys.exporter;
     cn_handing_begin(&s->handing, call->home, &call->mux, cn_wants_wanted(call->met)->contact,
                      call->met->pair, now.ms);
-    if (s->session.keys.limits.resume_s < call->resume_s)
-        call->resume_s = s->session.keys.limits.resume_s;
-    if (cn_pair_resume(&s->resumed, cn_home_crypto(call->home), call->met->pair,
-                       &s->session.keys.resume) != CN_OK)
+    if (call->limits.resume_s < call->resume_s)
+        call->resume_s = call->limits.resume_s;
+    if (!can_resume)
         call->resume_s = 0;
     if (call->resume_s == 0)
         return;
@@ -468,6 +474,15 @@ void cn_call_set_resume(struct cn_call *call, uint32_t seconds)
 void cn_call_set_watch(struct cn_call *call)
 {
     call->watches = true;
+}
+
+bool cn_call_narrow(struct cn_call *call)
+{
+    if (!call->perhaps || call->open)
+        return false;
+    call->narrowed = true;
+    call->wait_until_ms = cn_calling_now().ms + (uint64_t)call->limits.resume_s * 1000;
+    return true;
 }
 
 void cn_call_finish(struct cn_call *call)

@@ -43,6 +43,28 @@ static bool admission_is_renewed(const struct cn_call *call)
            call->note.notices & CN_NOTICE_RENEWED;
 }
 
+bool cn_calling_keep(struct cn_call *call, const struct cn_want *met)
+{
+    struct call_secrets *s = call->secrets;
+
+    s->exporter = s->session.keys.exporter;
+    call->limits = s->session.keys.limits;
+    return call->resume_s > 0 && call->limits.resume_s > 0 &&
+           cn_pair_resume(&s->resumed, cn_home_crypto(call->home), met->pair,
+                          &s->session.keys.resume) == CN_OK;
+}
+
+/* Our Finish is out, and the partner's has not come: it may have the call open, and then waits for
+ * nothing else. */
+static void keep_perhaps(struct cn_call *call)
+{
+    const struct cn_session *session = &call->secrets->session;
+    const struct cn_want *joined = session->joined;
+
+    if (!call->open && session->finish_sent && joined->service != CN_SERVICE_RESUME)
+        call->perhaps = cn_calling_keep(call, joined) ? joined : NULL;
+}
+
 /* The next sessions are for this call alone; and, where that was asked for, to see whether somebody
  * of the partner's waits for another. */
 static enum cn_err resume_prepare(struct cn_call *call)
@@ -152,6 +174,7 @@ void cn_calling_failed(struct cn_call *call, struct cn_now now)
     enum cn_err err = session->error;
     bool shaking = session->joined != NULL;
 
+    keep_perhaps(call);
     cn_calling_note_verdict(call, now);
     if (err == CN_E_HUNG_UP)
         (void)cn_home_fail(call->home, err, 0,

@@ -1,5 +1,7 @@
 #include "agent.h"
 
+#include "call.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -159,7 +161,8 @@ static void shake_hands(struct cn_agent_call *c)
     while (!c->over && !c->answer && cn_call_next_event(c->call, &event)) {
         if (event.type == CN_EVENT_OPEN)
             cn_answer_begin(c);
-        c->over = event.type == CN_EVENT_RETRY || event.type == CN_EVENT_CLOSED;
+        c->over = event.type == CN_EVENT_CLOSED ||
+                  (event.type == CN_EVENT_RETRY && !cn_call_narrow(c->call));
         if (c->over && event.err == CN_E_AUTH)
             cn_history_tell(&c->agent->history,
                             &(struct cn_history_line) { c->contact, "call", CN_HISTORY_REFUSED,

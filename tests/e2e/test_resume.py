@@ -11,10 +11,12 @@ import time
 
 import pytest
 
+from agents import came_of, waiting
 from live import World, until
-from proxy import Cutter, Proxy, tapped
+from proxy import ANSWER_SIZE, DOWN, MESSAGE_SIZE, PROLOGUE_SIZE, Cutter, Proxy, tapped
 
 RESUME = 60
+HEARD = 3 * MESSAGE_SIZE  # verdict, WAITING and JOINED
 
 
 @pytest.fixture(scope="module")
@@ -163,6 +165,49 @@ def test_who_does_not_come_back_is_waited_for_no_longer_than_was_said(line):
     stays.end(5)
     os.close(writer)
     assert "reconnecting" in stays.said() and "interrupted" in stays.said()
+
+
+class Holder:
+    """Keeps the first record from an end: it has said Finish then, and not heard the partner's."""
+
+    def __init__(self, owner):
+        self.owner, self.holds = owner, False
+
+    def __call__(self, line, way, data):
+        if line.owner != self.owner or way != DOWN or self.holds is None:
+            return data
+        self.holds = self.holds or len(line.passed[DOWN]) >= HEARD + PROLOGUE_SIZE + ANSWER_SIZE
+        return b"" if self.holds else data
+
+
+def test_who_has_missed_that_the_call_is_open_comes_to_it(line):
+    world, proxy, ann, bob = line
+    misses = world.start(bob, "pipe", ann.name, stdin=b"back", resume=RESUME)
+    misses.says("waiting for ann")
+    proxy.change = Holder("bob")
+    opened = world.start(ann, "pipe", bob.name, stdin=b"there", resume=RESUME)
+    opened.says("connected with bob")
+    assert "connected" not in misses.said()
+    proxy.change = None
+    cut(proxy)
+    opened.end(0)
+    misses.end(0)
+    assert (opened.got(), misses.got()) == (b"back", b"there")
+    assert "nothing is lost" in opened.said() and "connected with ann" in misses.said()
+
+
+def test_an_agent_that_has_missed_it_comes_to_it_too(line):
+    world, proxy, ann, bob = line
+    waiting(world, bob, "[ann]\npipe = cat\n")
+    proxy.change = Holder("bob")
+    opened = world.start(ann, "pipe", bob.name, stdin=b"there and back", resume=RESUME)
+    opened.says("connected with bob")
+    proxy.change = None
+    cut(proxy)
+    opened.end(0)
+    assert opened.got() == b"there and back" and "nothing is lost" in opened.said()
+    came_of(bob, "pipe", "done")
+    (bob.home / "agent.conf").unlink()
 
 
 @pytest.mark.parametrize("verb, why", [

@@ -11,8 +11,9 @@ import subprocess
 
 import pytest
 
+from clocks import Leaps
 from cn_helper import exchange
-from ctl_helper import BUILD, preload
+from ctl_helper import BUILD
 from live import World, until
 from proxy import ANSWER_SIZE, ASKED, DOWN, MESSAGE_SIZE, PROLOGUE_SIZE, UP, Mixer, Proxy
 
@@ -399,19 +400,6 @@ def test_records_are_repeated_and_dropped(lanes):
 
 
 # --- silence
-
-
-class Leaps:
-    """A clock that runs ahead, for programs that get `env`."""
-
-    def __init__(self, place):
-        self.path, self.seconds = place / "leap", 0
-        self.env = {**preload("shift_clock.so", place), "CLOCK_LEAP_FILE": str(self.path)}
-
-    def leap(self, seconds):
-        self.seconds += seconds
-        (self.path.parent / "next").write_text(str(self.seconds))
-        (self.path.parent / "next").replace(self.path)
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { VECTOR_FIELD_COUNT_MAX = 64, VECTOR_LINE_SIZE_MAX = 16384 };
+enum { VECTOR_FIELD_COUNT_MAX = 128, VECTOR_LINE_SIZE_MAX = 16384 };
 
 struct vector_field {
     char name[64];
