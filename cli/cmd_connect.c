@@ -88,7 +88,7 @@ static int run(struct cn_cli *cli)
         return cn_fail(cli, err, "beginning");
     code = ends_join(&t);
     if (code == CN_EXIT_DONE)
-        code = cn_tunneling_call(&t, false);
+        code = cn_tunneling_call(&t, true); /* ssh ends us with SIGHUP when it has done */
     cn_tunneling_end(&t);
     return code;
 }

@@ -8,10 +8,11 @@ import pytest
 from ctl_helper import BUILD
 from live import free_port, until
 from proxy import CALLED, DOWN, UP, Cutter
-from talks import Pipe
+from talks import RESUME, Pipe
 
-# Octets of one direction, after which something happens: within and between HELLO, REGISTER, READY, prologue, answer, Finish.
-PLACES = [1, 1023, 1024, 1025, 2047, 2048, 3072, 3073, 3080, 4500, 5500, 6500, 7500]
+# Octets of one direction, after which something happens: within and between HELLO, REGISTER, READY, prologue, answer, Finish,
+# and VERDICT, WAITING, JOINED.
+PLACES = [1, 1023, 1024, 1025, 2047, 2048, 3072, 3075, 5000, 7170, 7171, 8449, 8450, 8451, 8706]
 
 
 def noise(size, seed=1):
@@ -133,7 +134,7 @@ def test_a_line_that_is_reset_right_behind_any_of_the_last_messages(line, owner)
     no way to know before its time is over."""
     world, proxy, ann, bob = line
     for last in range(1, 9):
-        pipe = Pipe(world, ann, bob, resume=10)
+        pipe = Pipe(world, ann, bob, resume=25)
         passed = []
 
         def change(one, way, data, at=last, passed=passed):
@@ -148,3 +149,34 @@ def test_a_line_that_is_reset_right_behind_any_of_the_last_messages(line, owner)
         proxy.change = change
         pipe.close()
         proxy.change = None
+
+
+BEFORE_FINISH = 3 * 1024 + 2 + 4096 + 1280  # VERDICT, WAITING, JOINED, prologue and answer, of who comes first
+
+
+@pytest.mark.parametrize("first", [0, 1], ids=["ann", "bob"])
+def test_a_line_that_is_lost_when_only_one_has_seen_the_handshake_end(line, first):
+    """The other one does not have the call, and calls anew; nobody waits where the other never comes."""
+    world, proxy, ann, bob = line
+    people = [ann, bob][first:] + [ann, bob][:first]
+    held = []
+
+    def change(one, way, data):
+        if one.owner != people[0].name or way != DOWN or (held and held != [one]):
+            return data
+        room = max(0, BEFORE_FINISH - one.count[way])
+        if len(data) > room:
+            held[:] = [one]
+        return data[:room]
+
+    proxy.change = change
+    ends = [world.start(people[0], "pipe", people[1].name, stdin=b"one", resume=RESUME)]
+    ends[0].says("waiting for")
+    ends.append(world.start(people[1], "pipe", people[0].name, stdin=b"other", resume=RESUME))
+    ends[1].says("connected with")
+    until(lambda: held, "the end of the handshake is held back")
+    assert "connected with" not in ends[0].said()
+    cut_now(proxy)
+    for end, said in zip(ends, (b"other", b"one"), strict=True):
+        end.end(0)
+        assert end.got() == said

@@ -2,6 +2,7 @@
 
 import subprocess
 
+from lines import status
 from live import until
 from shells import ssh, sshd
 
@@ -35,3 +36,5 @@ def test_a_login_outlives_ten_cuts(line, tmp_path):
     login.stdin.write(b"exit 3\n")
     login.stdin.close()
     login.end(3)
+    until(lambda: status(world)["calls"] == 0, f"that was the end of the call: {serving.said()}")
+    assert serving.said().count("is lost; reconnecting") == CUTS

@@ -90,6 +90,17 @@ def test_the_bench_of_floods_fails_if_a_goal_is_not_reached(words, code):
     assert done.returncode == code
 
 
+def test_the_bench_of_resuming_writes_figures():
+    done = subprocess.run([sys.executable, BENCH / "resume.py", "--quick"], env=dict(os.environ, CYPHERNET_BUILD=str(BUILD)),
+                          capture_output=True, text=True, timeout=150, check=False)
+    assert done.returncode == 0, done.stderr
+    found = json.loads((BUILD / "bench-resume.json").read_text())
+    assert {row["how"] for row in found["latency"]} >= {"at once"}
+    for row in found["latency"]:
+        assert row["least_ms"] <= row["p50_ms"] <= row["p99_ms"]
+    assert found["throughput"]["ratio"] > 0 and found["memory"]["sender"] > 0
+
+
 def joined(port, back):
     """Both ends of a call through a relay that may not listen yet."""
     while True:
