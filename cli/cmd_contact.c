@@ -7,7 +7,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "agent/queue.h"
+#include "agent/agent.h"
 #include "crypto.h"
 #include "qr_offer.h"
 
@@ -322,20 +322,64 @@ static int show(struct cn_cli *cli)
     return CN_EXIT_DONE;
 }
 
+/* *count: of the queue, how many are for the new name now, or were when it failed. */
+static enum cn_err queue_rename(struct cn_cli *cli, const char *old_name, const char *new_name,
+                                size_t *count)
+{
+    struct cn_delivery *list = NULL;
+    size_t list_count = 0;
+    enum cn_err err = cn_queue_list(cli->home, &list, &list_count);
+
+    for (size_t i = 0; i < list_count && err == CN_OK; i++) {
+        if (strcmp(list[i].contact, old_name) != 0)
+            continue;
+        snprintf(list[i].contact, sizeof list[i].contact, "%s", new_name);
+        err = cn_queue_replace(cli->home, &list[i]);
+        *count += err == CN_OK;
+        if (err == CN_E_ABSENT) /* it has been delivered, or taken away */
+            err = CN_OK;
+    }
+    cn_queue_free(list, list_count);
+    return err;
+}
+
 /* What `send --later` has queued for the contact goes with it. */
 static int queue_follow(struct cn_cli *cli, const char *old_name, const char *new_name)
 {
     size_t count = 0;
-    enum cn_err err = cn_queue_rename(cli->home, old_name, new_name, &count);
+    enum cn_err err = queue_rename(cli, old_name, new_name, &count);
 
     if (count > 0)
         cn_say(cli, "%zu of the queue %s for %s now", count, count == 1 ? "is" : "are", new_name);
     if (err == CN_OK)
         return CN_EXIT_DONE;
-    cn_fail(cli, err, "changing the queue");
+    (void)cn_fail(cli, err, "changing the queue");
     cn_hint("%s is called %s now; `cyphernet queue` lists what still waits for %s", old_name,
             new_name, old_name);
     return CN_EXIT_FAILED;
+}
+
+static void nothing_said(void *context, const char *line)
+{
+    (void)context, (void)line;
+}
+
+/* A section of agent.conf that nobody has any more: the user wrote it, and is told. */
+static void rules_follow(struct cn_cli *cli, const char *old_name, const char *new_name)
+{
+    struct cn_rules rules = { 0 };
+    bool good;
+
+    cn_messages_to(nothing_said, NULL); /* what is wrong with it `agent --check` tells */
+    good = cn_rules_file_read(cli, &rules);
+    cn_messages_to(NULL, NULL);
+    if (good && cn_rules_find(&rules, old_name, false)) {
+        cn_warn("agent.conf has a section [%s], which is nobody's now", old_name);
+        cn_hint("call it [%s], and have the agent read it again: "
+                "systemctl --user reload cyphernet-agent",
+                new_name);
+    }
+    cn_rules_wipe(&rules);
 }
 
 static int rename_contact(struct cn_cli *cli)
@@ -343,13 +387,29 @@ static int rename_contact(struct cn_cli *cli)
     enum cn_err err = cn_contact_rename(cli->home, cli->arguments[1], cli->arguments[2]);
     int code;
 
-    if (err == CN_OK)
+    if (err == CN_OK) {
+        rules_follow(cli, cli->arguments[1], cli->arguments[2]);
         return queue_follow(cli, cli->arguments[1], cli->arguments[2]);
+    }
     if (err != CN_E_EXISTS)
         return cn_contact_failed(cli, err, "renaming");
     code = cn_fail(cli, err, "renaming");
     cn_hint("choose another name, or remove that contact first");
     return code;
+}
+
+/* How many deliveries wait for a contact; 0 where that cannot be seen. */
+static size_t queued_for(struct cn_cli *cli, const char *name)
+{
+    struct cn_delivery *list = NULL;
+    size_t list_count = 0, count = 0;
+
+    if (cn_queue_list(cli->home, &list, &list_count) != CN_OK)
+        return 0;
+    for (size_t i = 0; i < list_count; i++)
+        count += strcmp(list[i].contact, name) == 0;
+    cn_queue_free(list, list_count);
+    return count;
 }
 
 static int remove_contact(struct cn_cli *cli)
@@ -362,7 +422,7 @@ static int remove_contact(struct cn_cli *cli)
         return cn_contact_failed(cli, err, "removing");
     if (kept)
         cn_say(cli, "the transcript of talks with %s is removed, too", cli->arguments[1]);
-    queued = cn_queue_count(cli->home, cli->arguments[1]);
+    queued = queued_for(cli, cli->arguments[1]);
     if (queued > 0) {
         cn_warn("%zu of the queue cannot be delivered any more", queued);
         cn_hint("`cyphernet queue` lists what is queued, `cyphernet queue cancel ID` ends it");

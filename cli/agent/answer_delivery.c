@@ -57,17 +57,16 @@ static bool is_shortage(struct cn_agent_call *c, enum cn_err err)
             cn_is_shortage(cn_home_detail(c->agent->cli->home)->system_error));
 }
 
-/* Nothing can be sent, for a reason of ours. */
+/* Nothing can be sent, for a reason of ours. delivery, pending: NULL if there is none. */
 static void unsent(struct cn_agent_call *c, struct cn_delivery *delivery,
                    struct cn_pending *pending, const char *why, bool again)
 {
-    const char *id = pending ? pending->id : delivery->id;
-
     if (again && pending)
         cn_pending_delay(c->agent, pending);
     else if (!again && delivery)
         give_up(c, delivery, why);
-    cn_agent_call_tell(c, CN_HISTORY_FAILED, "%s: %s%s", id, why, again ? "" : GIVEN_UP);
+    cn_agent_call_tell(c, CN_HISTORY_FAILED, "%s%s%s%s", pending ? pending->id : "",
+                       pending ? ": " : "", why, again ? "" : GIVEN_UP);
 }
 
 static bool begin_failed(struct cn_agent_call *c, struct answer_delivery *a,

@@ -62,6 +62,16 @@ def test_rules_that_others_may_change_are_refused(ann):
     assert "others may change it" in told and "chmod go-w" in told
 
 
+def test_a_contact_that_is_renamed_leaves_its_rules_behind_and_that_is_told(ann):
+    ann.offer("bob")
+    (ann.home / "agent.conf").write_text("[bob]\ntalk = hold\n")
+    said = ann.ok("contact", "rename", "bob", "robert").stderr
+    assert "agent.conf has a section [bob], which is nobody's now" in said and "call it [robert]" in said
+    assert ann.ok("contact", "rename", "robert", "rob").stderr == ""
+    (ann.home / "agent.conf").write_text("nonsense\n")
+    assert ann.ok("contact", "rename", "rob", "bob").stderr == ""
+
+
 def test_rules_are_looked_for_where_preferences_are(ann, tmp_path):
     config = tmp_path / "config/cyphernet"
     config.mkdir(parents=True)

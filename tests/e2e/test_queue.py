@@ -145,7 +145,7 @@ def test_while_a_tree_is_listed_everything_else_goes_on(world, source, target, t
     held = given(tmp_path, "held", b"")
     agent(world, world.ann, "[bob]\ntalk = refuse\n", env={**preload("slow_disk.so", tmp_path), "SLOW_LIST_FILE": str(held)})
     taking = world.start(world.bob, "receive", "ann", "-d", target)
-    taking.says("connected with ann")
+    until(lambda: (tmp_path / "held.met").exists(), "it is being listed")
     assert asked(world.ann, b"1 here\n") == b"ok\n"
     world.start(world.bob, "talk", "ann").end(8)
     assert arrived(target) == {} and one in world.ann.ok("queue").stdout
@@ -162,7 +162,7 @@ def test_a_tree_that_is_being_listed_is_let_go_of(world, source, target, tmp_pat
     held = given(tmp_path, "held", b"")
     running = agent(world, world.ann, "", env={**preload("slow_disk.so", tmp_path), "SLOW_LIST_FILE": str(held)})
     taking = world.start(world.bob, "receive", "ann", "-d", target)
-    taking.says("connected with ann")
+    until(lambda: (tmp_path / "held.met").exists(), "it is being listed")
     if how == "cancel":
         world.ann.ok("queue", "cancel", one)
     else:

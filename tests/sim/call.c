@@ -32,7 +32,8 @@ static void end_start(struct call *call, int i)
                                            .service = call->service,
                                            .caller = i == call->caller },
                                  .resume_s = call->resume_s[i],
-                                 .wait_ms = call->wait_ms[i] };
+                                 .wait_ms = call->wait_ms[i],
+                                 .watches = call->course.is_file };
 
     snprintf(setup.name, sizeof setup.name, "%s %d%.*s", names[i], (int)(call - calls) + 1,
              (int)end->starts, "''''''''");
@@ -96,7 +97,9 @@ static void call_roll(struct call *call, enum cn_service service)
     for (int i = 0; i < 2; i++) {
         call->resume_s[i] = NEVER_LOST_S;
         call->wait_ms[i] = UINT64_MAX;
-        if (sim_chance(12) || weather.is_fatal) {
+        /* who begins anew is found out, who gives up may never be */
+        if (sim_chance(12) ||
+            (weather.is_fatal && (weather.somebody_gives_up || !call->course.is_file))) {
             call->resume_s[i] = (uint32_t)sim_spread(0, 60);
             call->may_be_lost = true;
         }
@@ -338,6 +341,8 @@ static bool may_be_told(const struct call *call, int i)
         return end->cancelled || end->memory_failed;
     case CN_E_INTERRUPTED:
         return call->may_be_lost || failed;
+    case CN_E_ANEW:
+        return call->course.is_file && (other->starts > 1 || other->restart_ms > 0);
     case CN_E_TIMEOUT:
     case CN_E_UNREACHABLE:
     case CN_E_HUNG_UP:

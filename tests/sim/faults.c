@@ -86,6 +86,9 @@ void faults_begin(void)
     weather.is_fatal = weather.ends_are_forged;
     for (unsigned i = 0; i < event_count; i++)
         weather.is_fatal |= events[i].type >= END_MEMORY_FAILS;
+    weather.somebody_gives_up = weather.ends_are_forged;
+    for (unsigned i = 0; i < event_count; i++)
+        weather.somebody_gives_up |= events[i].type == END_CANCELS;
 }
 
 /* --- lines ----------------------------------------------------------------------------------- */

@@ -14,6 +14,7 @@ struct weather {
     uint64_t line_fault;  /* one way of a line in so many has one; 0: none */
     bool ends_are_forged; /* somebody on the way ends connections as an end of the call would */
     bool is_fatal;        /* something will happen to an end of which its partner is never told */
+    bool somebody_gives_up;
     unsigned event_count; /* other things that happen */
     uint64_t until_ms;
     uint64_t rehandshake_size; /* octets after which fresh keys are due; 0: as ever */

@@ -20,7 +20,8 @@ enum {
     QUIET_MS = 1500,
     CONFIRM_MS = 600000,
     FIRST_ANSWER_MS = 6000,
-    HANDSHAKE_FAILURE_COUNT_MAX = 5
+    HANDSHAKE_FAILURE_COUNT_MAX = 5,
+    ANEW_COUNT = 6
 };
 
 struct cn_now owner_now(const struct owner *owner)
@@ -124,6 +125,7 @@ void owner_begin(struct owner *owner, const struct owner_setup *setup)
     owner->random = (struct cn_random) { random_fill, owner };
     owner->memory = (struct cn_memory) { memory_take, memory_give, owner };
     owner->want[0] = setup->want;
+    owner->watches = setup->watches;
     owner->resume_s = setup->resume_s;
     owner->retry_delay_ms = RETRY_MS_MIN;
     owner->state = OWNER_PAUSED;
@@ -190,7 +192,7 @@ static void session_begin(struct owner *o, struct cn_now now)
         .random = &o->random,
         .fingerprint = server_fingerprint(o->setup.person),
         .want = o->open ? &o->want[1] : &o->want[0],
-        .want_count = o->perhaps_open ? 2 : 1,
+        .want_count = o->perhaps_open || (o->open && o->watches) ? 2 : 1,
         .resume_s = o->resume_s,
     };
     enum cn_err err;
@@ -320,6 +322,8 @@ static void resume_prepare(struct owner *o)
                                     .identity = o->setup.want.identity,
                                     .service = CN_SERVICE_RESUME,
                                     .caller = cn_want_calls(&o->setup.want) };
+    o->want[2] = o->setup.want;
+    o->want[2].late = o->want[2].witness = true;
 }
 
 static void lose(struct owner *o, enum cn_err err, uint64_t most_ms, struct cn_now now)
@@ -334,6 +338,7 @@ static void lose(struct owner *o, enum cn_err err, uint64_t most_ms, struct cn_n
     if (o->mux.patience_ms > CN_MUX_PATIENCE_MS_MAX)
         o->mux.patience_ms = CN_MUX_PATIENCE_MS_MAX;
     o->quiet = false;
+    o->anew_count = 0;
     o->lost = true;
     o->lost_until_ms = most_ms == UINT64_MAX ? UINT64_MAX : now.ms + most_ms;
     o->retry_delay_ms = RETRY_MS_MIN;
@@ -357,11 +362,35 @@ static bool is_ours(enum cn_err err)
     return err == CN_E_CRYPTO || err == CN_E_RANDOM || err == CN_E_MEMORY;
 }
 
+static void began_anew(struct owner *o, struct cn_now now)
+{
+    if (++o->anew_count < ANEW_COUNT)
+        retry(o, CN_E_ANEW, now);
+    else
+        end(o, o->confirming ? CN_OK : CN_E_ANEW);
+}
+
+static bool watched_in_vain(struct owner *o, enum cn_err err)
+{
+    const enum cn_verdict verdict = o->session.verdict.verdict;
+    const bool in_vain = o->watches && err == CN_E_ADMISSION &&
+                         (verdict == CN_VERDICT_REPLACED || verdict == CN_VERDICT_OVER_LIMIT);
+
+    o->watches &= !in_vain;
+    return in_vain;
+}
+
 static void open_failed(struct owner *o, enum cn_err err, struct cn_now now)
 {
+    const bool again = (err != CN_E_ADMISSION && !is_ours(err)) || watched_in_vain(o, err);
+
+    if (err != CN_E_ANEW)
+        o->anew_count = 0;
     if (close_told(&o->mux))
         end(o, closed_error(o->mux.close_received_code));
-    else if (o->lost && err != CN_E_ADMISSION && !is_ours(err))
+    else if (o->lost && err == CN_E_ANEW)
+        began_anew(o, now);
+    else if (o->lost && again)
         retry(o, err, now);
     else if (!o->lost && is_loss(o, err))
         lose(o, err, resume_most_ms(o), now);

@@ -25,11 +25,12 @@ struct owner_setup {
     struct cn_want want;
     uint32_t resume_s;
     uint64_t wait_ms; /* UINT64_MAX: without limit */
+    bool watches;     /* whether the partner begins anew, while the line is lost */
 };
 
 struct owner {
     struct owner_setup setup;
-    struct cn_want want[2]; /* of a line: the call, and that call's going on */
+    struct cn_want want[3]; /* of a line: the call, that call's going on, and a witness */
     struct cn_pair resumed;
     struct cn_exporter_secret exporter;
     struct cn_call_limits limits; /* likewise of the first handshake */
@@ -45,7 +46,8 @@ struct owner {
     uint64_t line_since_ms, look_ms, retry_ms, retry_delay_ms, leave_ms, wait_until_ms;
     uint64_t first_until_ms;
     enum cn_err failure;
-    unsigned handshake_failures;
+    unsigned handshake_failures, anew_count;
+    bool watches;
     enum cn_session_state told;
     struct cn_event event[OWNER_EVENT_COUNT_MAX];
     size_t event_count;

@@ -59,20 +59,14 @@ void sim_fill(uint8_t *out, size_t size)
     }
 }
 
-static void say_time(FILE *to)
-{
-    const uint64_t ms = sim.now_ms - SIM_START_MS;
-
-    fprintf(to, "%6llu.%03llu  ", (unsigned long long)(ms / 1000), (unsigned long long)(ms % 1000));
-}
-
 void sim_trace(const char *format, ...)
 {
+    const unsigned long long ms = sim.now_ms - SIM_START_MS;
     va_list list;
 
     if (!sim.verbose)
         return;
-    say_time(stdout);
+    printf("%6llu.%03llu  ", ms / 1000, ms % 1000);
     va_start(list, format);
     vprintf(format, list);
     va_end(list);
@@ -94,22 +88,23 @@ static void commit_read(char commit[64])
 
 void sim_fail(const char *format, ...)
 {
-    char commit[64];
+    const unsigned long long ms = sim.now_ms - SIM_START_MS;
+    const unsigned long long seed = sim.seed;
+    char commit[64], what[512], again[64] = "with that --case";
     va_list list;
 
     commit_read(commit);
-    fflush(stdout);
-    fprintf(stderr, "sim: error: seed %llu, commit %s%s: ", (unsigned long long)sim.seed, commit,
-            sim.about);
-    say_time(stderr);
     va_start(list, format);
-    vfprintf(stderr, format, list);
+    vsnprintf(what, sizeof what, format, list);
     va_end(list);
-    if (sim.seed > 0)
-        fprintf(stderr, "\nsim: hint: at that commit ./run sim --seed %llu tells all of it\n",
-                (unsigned long long)sim.seed);
-    else
-        fprintf(stderr, "\nsim: hint: at that commit ./run sim with that --case tells all of it\n");
+    if (seed > 0)
+        snprintf(again, sizeof again, "--seed %llu", seed);
+    fflush(stdout);
+    /* at once: other processes may fail, too */
+    fprintf(stderr,
+            "sim: error: seed %llu, commit %s%s: %llu.%03llu: %s\n"
+            "sim: hint: at that commit ./run sim %s tells all of it\n",
+            seed, commit, sim.about, ms / 1000, ms % 1000, what, again);
     exit(1);
 }
 

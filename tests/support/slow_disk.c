@@ -1,7 +1,11 @@
 /* slow_disk: preloaded into a program, lets what waits for the disk wait as long as the file
- * SLOW_DISK_FILE is there, and what lists a directory that is open as long as SLOW_LIST_FILE is. */
+ * SLOW_DISK_FILE is there, and what lists a directory that is open as long as SLOW_LIST_FILE is, of
+ * which SLOW_LIST_FILE.met tells. */
 #include <dirent.h>
 #include <dlfcn.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/syscall.h>
 #include <time.h>
@@ -31,7 +35,12 @@ __attribute__((visibility("default"))) int syncfs(int fd)
 __attribute__((visibility("default"))) DIR *fdopendir(int fd)
 {
     DIR *(*next)(int) = NULL;
+    const char *path = getenv("SLOW_LIST_FILE");
+    char met[PATH_MAX];
 
+    snprintf(met, sizeof met, "%s.met", path ? path : "");
+    if (path && access(path, F_OK) == 0)
+        close(creat(met, 0600));
     *(void **)&next = dlsym(RTLD_NEXT, "fdopendir");
     wait_for_it("SLOW_LIST_FILE");
     return next ? next(fd) : NULL;
