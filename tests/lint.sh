@@ -194,6 +194,13 @@ numbers() {
     find docs/decisions -name '*.md' | sed 's/.*\///; s/-.*//' | sort | uniq -d
 }
 
+# As far as its own program checks them.
+javascript() {
+    for file in $(find tests -name '*.mjs'); do
+        node --check "$file" || return 1
+    done
+}
+
 scripts() {
     shellcheck run .ci/run $(find tests bench packaging -name '*.sh')
 }
@@ -225,6 +232,7 @@ check 'the library ends no process' nothing exits
 check 'manual pages' manuals
 check 'links of the documents' nothing links
 check 'one decision for each number' nothing numbers
+check 'JavaScript' javascript
 check 'shell scripts' scripts
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]

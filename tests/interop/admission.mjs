@@ -1,7 +1,7 @@
 // Admission, messages to the server, and waiting: PROTOCOL.md 3 and 4.
 
 import {
-    LABEL, PUBLIC, Malformed, Reader, ascii, chachaPoly, concat, equal, must, padded, random, sha256, u16, u8, zeros,
+    LABEL, PUBLIC, Reader, ascii, chachaPoly, concat, equal, must, padded, random, sha256, u16, u8, zeros,
 } from "./encoding.mjs";
 import { tagsAt } from "./cards.mjs";
 import { x25519, x25519Public } from "./kem.mjs";
@@ -196,38 +196,43 @@ export class Admission {
         return message;
     }
 
-    // Wait under the tags of a service until JOINED; the tag that it names. waiting is told when nobody is there yet.
-    async join({ tagKey, service, output }, waiting = () => {}, now = () => Date.now() / 1000) {
-        const entries = () => tagsAt(tagKey, service, now()).tags.map((tag) => ({ output, tag }));
+    // Wait for one of these calls until JOINED: which, and the tag. waiting is told when nobody is there yet.
+    async join(wants, waiting = () => {}, now = () => Date.now() / 1000) {
+        const entries = () => wants.flatMap((want) =>
+            tagsAt(want.tagKey, want.service, now()).tags.map((tag) => ({ want, output: want.output, tag })));
         let said = entries();
         const known = [...said];
-        this.sayEntries(REGISTER, said);
-        let message = await this.hear(30);
-        must(message.type === WAITING || message.type === JOINED, "not an answer to REGISTER");
-        const stop = message.type === WAITING ? this.keepAlive(() => {
+        const update = () => {
             const next = entries();
             if (next.length !== said.length || next.some(({ tag }, at) => !equal(tag, said[at].tag))) {
                 said = next;
                 known.push(...next);
                 this.sayEntries(UPDATE, next);
             }
-        }) : () => {};
+        };
+        this.sayEntries(REGISTER, said);
+        const first = await this.hear(30);
+        must(first.type === WAITING || first.type === JOINED, "not an answer to REGISTER");
+        const { output, tag } = first.type === JOINED ? first.entry : await this.wait(waiting, update);
+        const found = known.find((entry) => entry.output === output && equal(entry.tag, tag));
+        must(found, "joined under what was not asked for");
+        return { want: found.want, tag };
+    }
+
+    async wait(waiting, update) {
+        waiting();
+        const stop = this.keepAlive(update);
         try {
-            if (message.type === WAITING) {
-                waiting();
-            }
-            while (message.type !== JOINED) {
-                message = await this.hear(3 * this.verdict.keepAlive);
-                must(message.type === KEEP_ALIVE || message.type === JOINED, "not a message for who waits");
+            for (;;) {
+                const { type, entry } = await this.hear(3 * this.verdict.keepAlive);
+                must(type === KEEP_ALIVE || type === JOINED, "not a message for who waits");
+                if (type === JOINED) {
+                    return entry;
+                }
             }
         } finally {
             stop();
         }
-        const { output: mode, tag } = message.entry;
-        if (mode !== output || !known.some((entry) => equal(entry.tag, tag))) {
-            throw new Malformed("joined under what was not asked for");
-        }
-        return tag;
     }
 
     keepAlive(update) {

@@ -14,6 +14,7 @@ const DELAY_MAX_MS = 30000;
 const FAILURES_MAX = 5;
 const TIMER_MAX_MS = 2 ** 31 - 1;
 const END_SECONDS_MAX = 600;
+const [PATIENCE_MS, PATIENCE_MAX_MS] = [8000, 120000];
 const READY_MS = 10; // after JOINED, with RSA
 const ANSWER_MS = 100; // after the partner's F1, with RSA
 
@@ -32,16 +33,14 @@ export class Call {
         this.myNext = pair.role === "A" ? 1 : 2;
         this.theirNext = pair.role === "A" ? 2 : 1;
         this.following = null; // the pair of 6.5
+        this.missed = null; // the same, and their limits, of a handshake of which we have not seen the end
+        this.patienceMs = 0;
         this.done = false; // says the program
         this.wasOpened = false;
         this.endedWell = false;
         this.onOpen = () => {};
         this.onStream = (stream) => stream.reset(0);
         this.connection = null;
-    }
-
-    get patienceMs() {
-        return Math.min(this.limits.resume, this.theirs.resume) ? 8000 : 120000;
     }
 
     // --- the program
@@ -73,7 +72,7 @@ export class Call {
     opened(connection) {
         this.connection = connection;
         this.connected = true;
-        this.following ??= followingPair(this.pair, connection.secrets.resume);
+        this.following ??= this.missed.pair;
         if (!this.wasOpened) {
             this.wasOpened = true;
             this.said(`opened, suite ${this.pair.suite}`);
@@ -83,10 +82,10 @@ export class Call {
         }
     }
 
-    openedThere(stream, parameters) {
+    openedThere(stream) {
         this.theirNext += 2;
         this.streams.set(stream.number, stream);
-        this.onStream(stream, parameters);
+        this.onStream(stream);
     }
 
     mayClose() {
@@ -104,6 +103,13 @@ export class Call {
     }
 
     // --- lines
+
+    // What a connection has; more after each on which nothing of a stream came.
+    patience() {
+        const first = Math.min(this.limits.resume, this.theirs.resume) ? PATIENCE_MS : PATIENCE_MAX_MS;
+        this.patienceMs = Math.min(Math.max(first, this.patienceMs), PATIENCE_MAX_MS);
+        return this.patienceMs;
+    }
 
     // Until the call has ended well.
     async run() {
@@ -160,17 +166,25 @@ export class Call {
         const patience = Math.min(TIMER_MAX_MS, Math.max(0, deadline - Date.now()));
         const timer = setTimeout(() => line.lose("nobody came in time"), patience);
         try {
-            const pair = this.following ?? this.pair;
-            const service = this.following ? "resume" : this.service;
             const admission = await Admission.of(line, this.fingerprint);
-            const tag = await admission.join({ tagKey: pair.tagKey, service, output: this.isCaller }, () => this.said("waiting"));
-            const secrets = await this.shake(admission, pair, service, tag);
+            const { want, tag } = await admission.join(this.wants(), () => this.said("waiting"));
+            const secrets = await this.shake(admission, want.pair, want.service, tag);
             clearTimeout(timer);
-            await this.talk(line, pair, secrets);
+            await this.talk(line, want, secrets);
         } finally {
             clearTimeout(timer);
             line.destroy();
         }
+    }
+
+    // The call, or its going on; before it has opened also that of one that the partner may have open.
+    wants() {
+        const resumed = this.following ?? this.missed?.pair;
+        const want = (pair, service) => ({ pair, service, tagKey: pair.tagKey, output: this.isCaller });
+        return [
+            ...(this.following ? [] : [want(this.pair, this.service)]),
+            ...(resumed ? [want(resumed, "resume")] : []),
+        ];
     }
 
     async dial() {
@@ -212,12 +226,14 @@ export class Call {
         return this.spoil[name] ? flipped(octets) : octets;
     }
 
-    async talk(line, pair, secrets) {
-        const resumed = this.following !== null;
+    async talk(line, { pair, service }, secrets) {
+        const resumed = service === "resume";
         if (!resumed) {
             this.theirs = secrets.theirs;
+            this.missed = { pair: followingPair(pair, secrets.resume), theirs: secrets.theirs };
+        } else if (!this.following) {
+            this.theirs = this.missed.theirs;
         }
-        const connection = new Connection({ call: this, line, pair, secrets, resumed, spoil: this.spoil });
-        await connection.run();
+        await new Connection({ call: this, line, pair, secrets, resumed, spoil: this.spoil }).run();
     }
 }

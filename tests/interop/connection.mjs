@@ -36,6 +36,8 @@ export class Connection {
         this.pingOut = false;
         this.lastPing = 0;
         this.lastHeard = Date.now();
+        this.patienceMs = call.patience();
+        this.heardOfStream = false;
         this.fresh = new Rehandshake({
             pair, callerRole: call.callerRole, secrets, limits: call.limits, say: (one) => this.alone(one), ...call.fresh,
         });
@@ -60,8 +62,10 @@ export class Connection {
             if (error instanceof LineLost && this.closeSent && this.closeCame && this.line.endedWell) {
                 return;
             }
+            this.line.reset();
             throw error;
         } finally {
+            this.call.patienceMs = this.heardOfStream ? 0 : 2 * this.patienceMs;
             clearInterval(timer);
             this.line.onDrain = () => {};
             this.line.destroy();
@@ -76,10 +80,12 @@ export class Connection {
             }
             return;
         }
-        if (Date.now() - this.lastHeard > this.call.patienceMs) {
+        const silent = Date.now() - this.lastHeard;
+        if (!this.closeCame && silent > this.patienceMs + (this.closeSent ? PING_MS : 0)) {
             this.line.lose("nothing has come");
         }
-        if (!this.pingOut && Date.now() - this.lastPing >= PING_MS) {
+        const late = silent > this.patienceMs / 2 && this.lastPing < this.lastHeard + this.patienceMs / 2;
+        if (Date.now() - this.lastPing >= PING_MS ? !this.pingOut || this.closeCame : late) {
             this.ping();
         }
         this.pump();
@@ -297,6 +303,7 @@ export class Connection {
     }
 
     takeOfStream(type, number, body) {
+        this.heardOfStream = true;
         if (type === OPEN) {
             this.takeOpen(number, body);
             return;
@@ -331,6 +338,6 @@ export class Connection {
         must(kind !== 0 && number === this.call.theirNext, "OPEN out of order");
         this.call.openedThere(new Stream({
             number, mine: false, kind, sendLimit: this.call.theirs.window, window: this.call.limits.window,
-        }), body.left);
+        }));
     }
 }

@@ -106,6 +106,10 @@ export class Line {
         this.socket.end();
     }
 
+    reset() {
+        this.socket.resetAndDestroy();
+    }
+
     destroy() {
         this.socket.destroy();
     }

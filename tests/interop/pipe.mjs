@@ -29,8 +29,8 @@ export async function pipe(call, input, output) {
             begin(call.open(KIND));
         }
     };
-    call.onStream = (one, parameters) => {
-        if (stream || one.kind !== KIND || parameters) {
+    call.onStream = (one) => {
+        if (stream || one.kind !== KIND) {
             one.reset(0);
         } else {
             begin(one);
