@@ -1,5 +1,6 @@
 #include "cli.h"
 
+#include <cyphernet/talk.h>
 #include <cyphernet/transcript.h>
 
 #include <stddef.h>
@@ -336,12 +337,15 @@ static int rename_contact(struct cn_cli *cli)
 static int remove_contact(struct cn_cli *cli)
 {
     bool kept = cn_transcript_exists(cli->home, cli->arguments[1]);
+    bool undelivered = cn_undelivered_exists(cli->home, cli->arguments[1]);
     enum cn_err err = cn_contact_remove(cli->home, cli->arguments[1]);
 
     if (err != CN_OK)
         return cn_contact_failed(cli, err, "removing");
     if (kept)
         cn_say(cli, "the transcript of talks with %s is removed, too", cli->arguments[1]);
+    if (undelivered)
+        cn_say(cli, "what %s did not get of earlier talks is removed, too", cli->arguments[1]);
     return CN_EXIT_DONE;
 }
 
