@@ -61,6 +61,7 @@ static int run(struct cn_cli *cli)
                               .dial = { .name = cli->arguments[0],
                                         .partner_command = "serve",
                                         .shared = true,
+                                        .watches = true,
                                         .events_fd = -1 } };
     enum cn_err err;
     int code;

@@ -119,9 +119,11 @@ static void command_run(struct cn_piping *p, const char *path)
 
 static int run(struct cn_cli *cli)
 {
-    struct cn_piping p = { .cli = cli,
-                           .child = CN_CHILD_NONE,
-                           .dial = { .name = cli->arguments[0], .partner_command = "pipe" } };
+    struct cn_piping p = {
+        .cli = cli,
+        .child = CN_CHILD_NONE,
+        .dial = { .name = cli->arguments[0], .partner_command = "pipe", .watches = true }
+    };
     char path[PATH_MAX];
     int code;
 

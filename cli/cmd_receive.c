@@ -58,21 +58,23 @@ int cn_receive_cannot(struct cn_cli *cli, enum cn_err err)
     return CN_EXIT_FAILED;
 }
 
+/* *again: whatever --keep says. */
 static int receive_call(struct cn_cli *cli, const struct cn_receiving_options *receive,
-                        bool *was_open)
+                        bool *was_open, bool *again)
 {
     struct cn_transferring t = {
         .cli = cli,
         .dial = { .name = cli->arguments[0],
                   .partner_command = "send",
                   .resume_s = CN_RESUME_FILES_S,
+                  .watches = true,
                   .events_fd = -1 },
         .asks = receive->ask,
     };
     enum cn_err err = cn_receiving_open(&t.receiving, cli->home, receive);
     int code;
 
-    *was_open = false;
+    *was_open = *again = false;
     if (err != CN_OK) {
         code = cn_receive_cannot(cli, err);
         cn_dial_over(cli, &t.dial, code);
@@ -82,6 +84,7 @@ static int receive_call(struct cn_cli *cli, const struct cn_receiving_options *r
     *was_open = t.dial.is_open;
     if (code == CN_EXIT_DONE)
         code = cn_transferring_run(&t);
+    *again = t.anew;
     cn_transferring_end(&t);
     return code;
 }
@@ -93,7 +96,7 @@ static int run(struct cn_cli *cli)
         .contact = cli->arguments[0],
         .ask = !cli->yes && isatty(STDIN_FILENO) && isatty(STDERR_FILENO),
     };
-    bool was_open;
+    bool was_open, again;
     int code;
 
     if (!cn_conflict_read(cli, &receive.conflict)) {
@@ -104,10 +107,10 @@ static int run(struct cn_cli *cli)
         return code;
     }
     do { /* what keeps one call from beginning would keep the next from it, without end */
-        code = receive_call(cli, &receive, &was_open);
-    } while (cli->keep && was_open &&
-             (code == CN_EXIT_DONE || code == CN_EXIT_FAILED || code == CN_EXIT_INTERRUPTED ||
-              code == CN_EXIT_REFUSED));
+        code = receive_call(cli, &receive, &was_open, &again);
+    } while (again || (cli->keep && was_open &&
+                       (code == CN_EXIT_DONE || code == CN_EXIT_FAILED ||
+                        code == CN_EXIT_INTERRUPTED || code == CN_EXIT_REFUSED)));
     return code;
 }
 

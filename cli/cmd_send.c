@@ -186,6 +186,34 @@ static int later(struct cn_cli *cli, const struct cn_sending_options *send)
     return code;
 }
 
+/* *again: the partner wants it in another call. */
+static int send_call(struct cn_cli *cli, const struct cn_sending_options *send, bool *again)
+{
+    struct cn_transferring t = {
+        .cli = cli,
+        .dial = { .name = cli->arguments[0],
+                  .partner_command = "receive",
+                  .resume_s = CN_RESUME_FILES_S,
+                  .watches = true,
+                  .events_fd = -1 },
+        .sends_input = sends_input(cli),
+    };
+    int code = prepare(&t, send);
+
+    *again = false;
+    if (code != CN_EXIT_DONE) {
+        cn_dial_over(cli, &t.dial, code);
+        return code;
+    }
+    cn_transferring_tell(&t);
+    code = cn_dial(cli, &t.dial, CN_CALL_FILE, true, false);
+    if (code == CN_EXIT_DONE)
+        code = cn_transferring_run(&t);
+    *again = t.anew;
+    cn_transferring_end(&t);
+    return code;
+}
+
 static int run(struct cn_cli *cli)
 {
     const char *excludes[CN_GIVEN_COUNT_MAX];
@@ -198,30 +226,16 @@ static int run(struct cn_cli *cli)
         .compress = cli->compress,
         .input_name = cli->input_name,
     };
-    struct cn_transferring t = {
-        .cli = cli,
-        .dial = { .name = cli->arguments[0],
-                  .partner_command = "receive",
-                  .resume_s = CN_RESUME_FILES_S,
-                  .events_fd = -1 },
-        .sends_input = sends_input(cli),
-    };
+    bool again;
     int code;
 
     for (size_t i = 0; i < cli->given_count; i++)
         excludes[i] = cli->given[i].value;
     if (cli->later)
         return later(cli, &send);
-    code = prepare(&t, &send);
-    if (code != CN_EXIT_DONE) {
-        cn_dial_over(cli, &t.dial, code);
-        return code;
-    }
-    cn_transferring_tell(&t);
-    code = cn_dial(cli, &t.dial, CN_CALL_FILE, true, false);
-    if (code == CN_EXIT_DONE)
-        code = cn_transferring_run(&t);
-    cn_transferring_end(&t);
+    do {
+        code = send_call(cli, &send, &again);
+    } while (again);
     return code;
 }
 

@@ -239,9 +239,11 @@ static bool attached(struct cn_talking *t, int *code)
 
 static int run(struct cn_cli *cli)
 {
-    struct cn_talking t = { .cli = cli,
-                            .dial = { .name = cli->arguments[0], .partner_command = "talk" },
-                            .agent_fd = -1 };
+    struct cn_talking t = {
+        .cli = cli,
+        .dial = { .name = cli->arguments[0], .partner_command = "talk", .watches = true },
+        .agent_fd = -1
+    };
     int code;
 
     if (cli->transcript && cli->no_transcript)

@@ -160,6 +160,22 @@ static void hint_partner(const struct cn_dial *dial)
             dial->my_name[0] ? dial->my_name : "YOUR-NAME");
 }
 
+/* An open call, of ours or of our agent's: for good. */
+static int interrupted(const struct cn_dial *dial, enum cn_err err)
+{
+    const int refusal = dial->call ? cn_call_admission_note(dial->call)->refusal : CN_REFUSAL_NONE;
+
+    if (err == CN_E_ANEW)
+        cn_error("%s has begun anew: this call cannot go on", dial->name);
+    else if (refusal != CN_REFUSAL_NONE)
+        cn_error("the call with %s cannot go on: %s", dial->name, cn_refusal_what(refusal));
+    else
+        cn_error("the call with %s was interrupted before its end", dial->name);
+    cn_hint("what was not confirmed may be missing at the other end; %s",
+            refusal != CN_REFUSAL_NONE ? cn_refusal_hint(refusal) : "call again");
+    return CN_EXIT_INTERRUPTED;
+}
+
 int cn_dial_ended(struct cn_cli *cli, struct cn_dial *dial, enum cn_err err)
 {
     char by[CLOCK_TEXT_SIZE];
@@ -186,11 +202,8 @@ int cn_dial_ended(struct cn_cli *cli, struct cn_dial *dial, enum cn_err err)
                 dial->name);
         return CN_EXIT_NOT_AUTHENTIC;
     }
-    if (err == CN_E_INTERRUPTED) {
-        cn_error("the call with %s was interrupted before its end", dial->name);
-        cn_hint("what was not confirmed may be missing at the other end; call again");
-        return CN_EXIT_INTERRUPTED;
-    }
+    if (err == CN_E_INTERRUPTED || err == CN_E_ANEW)
+        return interrupted(dial, err);
     if (err == CN_E_REFUSED) {
         cn_error("%s refused", dial->name);
         return CN_EXIT_REFUSED;
@@ -489,6 +502,8 @@ int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service
         return code;
     }
     cn_call_set_resume(dial->call, (uint32_t)((resume_ms + 999) / 1000));
+    if (dial->watches)
+        cn_call_set_watch(dial->call);
     if (cn_call_admission_note(dial->call)->unlocked && !cli->told_unlocked)
         cn_warn(CN_WARN_UNLOCKED);
     if (cn_contact_show(cli->home, dial->name, &info) == CN_OK)

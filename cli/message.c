@@ -128,6 +128,7 @@ static const struct {
     [CN_E_ADMISSION] = { CN_EXIT_NOT_ADMITTED, NULL },
     [CN_E_TIMEOUT] = { CN_EXIT_NO_PARTNER, NULL },
     [CN_E_INTERRUPTED] = { CN_EXIT_INTERRUPTED, NULL },
+    [CN_E_ANEW] = { CN_EXIT_INTERRUPTED, NULL },
     [CN_E_REFUSED] = { CN_EXIT_REFUSED, NULL },
     [CN_E_CANCELLED] = { CN_EXIT_INTERRUPTED, NULL },
     [CN_E_MEMORY] = { 0, "close other programs" },

@@ -323,6 +323,14 @@ static void tell_rest(struct cn_transferring *t)
         cn_hint("%llu of %llu are here; the same command receives the rest", good, count);
 }
 
+/* Its program was ended, and has been started again. */
+static void tell_anew(struct cn_transferring *t)
+{
+    cn_transferring_tell(t); /* what has been stored in the end */
+    cn_say(t->cli, "%s has begun anew; going on with what is there already", t->dial.name);
+    cn_dial_event(t->cli, &t->dial, "anew", "");
+}
+
 /* --- the loop ------------------------------------------------------------------------------- */
 
 static void take_call_event(struct cn_transferring *t, const struct cn_event *event)
@@ -342,7 +350,10 @@ static void take_call_event(struct cn_transferring *t, const struct cn_event *ev
         return;
     t->closed = true;
     cn_progress_clear(&t->progress);
-    if (t->code == CN_EXIT_DONE)
+    t->anew = event->err == CN_E_ANEW && t->code == CN_EXIT_DONE && !t->sends_input;
+    if (t->anew)
+        t->code = CN_EXIT_INTERRUPTED;
+    else if (t->code == CN_EXIT_DONE)
         t->code = cn_dial_ended(t->cli, &t->dial, event->err);
 }
 
@@ -394,7 +405,7 @@ static void loop(struct cn_transferring *t)
         wait_for_more(t);
     }
     cn_progress_clear(&t->progress);
-    if (t->interrupted || t->code == CN_EXIT_INTERRUPTED)
+    if (t->interrupted || (t->code == CN_EXIT_INTERRUPTED && !t->anew))
         tell_rest(t);
 }
 
@@ -435,7 +446,10 @@ int cn_transferring_run(struct cn_transferring *t)
     code = cn_transferring_code(t);
     if (t->finished)
         cn_transferring_tell_total(t);
-    cn_dial_over(t->cli, &t->dial, code);
+    if (t->anew)
+        tell_anew(t);
+    else
+        cn_dial_over(t->cli, &t->dial, code);
     cn_transferring_end(t);
     cn_signals_release(&t->signals);
     return code;

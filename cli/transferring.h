@@ -26,12 +26,14 @@ struct cn_transferring {
     bool has_problems;
     bool finished, closed;
     bool broken; /* it cannot go on */
+    bool anew;   /* nor this call: the partner has begun another, in which all else can */
     int code;
 };
 
 enum { CN_CONSENT_ITEM_COUNT_MAX = 256 };
 
-/* Carry the transfer over dial's call to its end; the exit code. All has been said. */
+/* Carry the transfer over dial's call to its end; the exit code. All has been said. If anew is set
+ * then, the same is to be done once more, in a call of its own. */
 int cn_transferring_run(struct cn_transferring *t);
 /* Free the engines, then the call. */
 void cn_transferring_end(struct cn_transferring *t);

@@ -331,6 +331,8 @@ static enum cn_err take_joined(struct cn_session *s, const struct cn_entry *entr
 
     if (!want)
         return CN_E_FORMAT; /* not a tag of ours */
+    if (want->witness)
+        return CN_E_ANEW;
     setup = handshake_setup(s, want);
     memcpy(setup.tag, entry->tag, sizeof setup.tag);
     s->list_sent = s->list_count; /* what is left of an UPDATE has no meaning any more */

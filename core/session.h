@@ -35,8 +35,10 @@ struct cn_want {
     const struct cn_identity *identity; /* of this end, in the pair */
     enum cn_service service;
     bool caller;
-    bool late;  /* not waited for before the line has waited for CN_SESSION_LATE_MS without it */
-    void *user; /* the owner's */
+    bool witness; /* joined for it, the session fails with CN_E_ANEW and the line is to be closed:
+                   * the partner returns to where it waited (3.4) */
+    bool late;    /* not waited for before the line has waited for CN_SESSION_LATE_MS without it */
+    void *user;   /* the owner's */
 };
 
 /* Whether this end is the one who calls. */

@@ -369,6 +369,11 @@ CN_API CN_MUST_USE enum cn_err cn_call_wait(struct cn_call *call, int timeout_ms
  * what fits, and nothing is lost, doubled or out of order. A call that is done may wait, 10 minutes
  * at most, to tell a partner who has lost its line that it is. */
 CN_API void cn_call_set_resume(struct cn_call *call, uint32_t seconds);
+/* While the line is lost, look whether the partner has begun anew: whether it comes for the next
+ * call of this kind, but for a minute not back to this one. Then its program was ended, and the
+ * call closes with CN_E_ANEW. Only where no other call of ours waits for this contact and service.
+ */
+CN_API void cn_call_set_watch(struct cn_call *call);
 /* Say that all is done: what was received has been dealt with. The call closes, with CN_OK at both
  * ends, when both have said so, all streams are finished or reset both ways, and all sent octets
  * are received. */

@@ -21,6 +21,8 @@ void cn_agent_call_tell_end(struct cn_agent_call *c, enum cn_err err, const char
         cn_agent_call_tell(c, CN_HISTORY_REFUSED, "%s; refused by %s", so_far, c->contact);
     else if (err == CN_E_CANCELLED)
         cn_agent_call_tell(c, CN_HISTORY_INTERRUPTED, "%s; given up here", so_far);
+    else if (err == CN_E_ANEW)
+        cn_agent_call_tell(c, CN_HISTORY_INTERRUPTED, "%s; begun anew by %s", so_far, c->contact);
     else if (err == CN_E_INTERRUPTED)
         cn_agent_call_tell(c, CN_HISTORY_INTERRUPTED, "%s; the call was interrupted", so_far);
     else

@@ -19,6 +19,7 @@ struct answer_files {
     char first_failure[256];
     char refused[128]; /* why all of it was; empty: it was not */
     bool finished;
+    bool lost; /* the line is */
     enum cn_err err;
 };
 
@@ -66,6 +67,22 @@ static bool begin_failed(struct cn_agent_call *c, struct answer_files *a, enum c
     return false;
 }
 
+/* A contact who sends anew while we still seek him was ended and started again, or finds that out
+ * of us: what he had begun to send may go on here. */
+static void replace_lost(const struct cn_agent_call *c)
+{
+    for (size_t i = 0; i < c->agent->call_count; i++) {
+        struct cn_agent_call *other = c->agent->call[i];
+        struct answer_files *a = other->work;
+
+        if (other == c || other->answer != &cn_answer_files || !a->lost ||
+            strcmp(other->contact, c->contact) != 0)
+            continue;
+        a->err = CN_E_ANEW;
+        other->over = true;
+    }
+}
+
 static bool begin(struct cn_agent_call *c)
 {
     const struct cn_rule *rule = cn_agent_rule(c->agent, c->contact);
@@ -88,6 +105,7 @@ static bool begin(struct cn_agent_call *c)
     if (err != CN_OK)
         return begin_failed(c, a, err);
     c->work = a;
+    replace_lost(c);
     return true;
 }
 
@@ -199,6 +217,7 @@ static void process(struct cn_agent_call *c)
     while (!c->over && cn_call_next_event(c->call, &event)) {
         (void)cn_receiving_take(a->receiving, &event);
         c->over = event.type == CN_EVENT_CLOSED;
+        a->lost = event.type == CN_EVENT_LOST || (a->lost && event.type != CN_EVENT_RESUMED);
         if (c->over && a->err == CN_OK)
             a->err = event.err;
     }

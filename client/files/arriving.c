@@ -262,6 +262,44 @@ static bool writer_begin(struct cn_receiving *r)
     return true;
 }
 
+/* The part of the file that is coming, while nothing is there to be written to it; NULL: none. */
+static const struct cn_part *resting(const struct cn_receiving *r)
+{
+    const struct cn_arriving *a = &r->arriving;
+    const bool idle = a->count == 0 || a->slot[a->first].stage == CN_ARRIVING_FILLING;
+
+    if (!idle || !a->in_file || a->ignores || a->writer.is_busy)
+        return NULL;
+    return cn_receiving_file_at(r, a->index)->part;
+}
+
+int cn_arriving_timeout_ms(const struct cn_receiving *r)
+{
+    const struct cn_part *part = resting(r);
+    const uint64_t due_ms = part ? cn_part_due_ms(part) : UINT64_MAX;
+    const uint64_t now_ms = cn_connect_clock_ms();
+
+    if (due_ms == UINT64_MAX)
+        return -1;
+    return due_ms > now_ms ? (int)(due_ms - now_ms) : 0;
+}
+
+/* Nothing comes: what has come is noted all the same. */
+static void rest_note(struct cn_receiving *r)
+{
+    struct cn_arriving_writer *w = &r->arriving.writer;
+
+    if (cn_arriving_timeout_ms(r) != 0)
+        return;
+    w->count = 0;
+    w->index = r->arriving.index;
+    w->part = cn_receiving_file_at(r, w->index)->part;
+    w->job.run = writer_run;
+    w->job.is_done = false;
+    w->is_busy = true;
+    cn_jobs_submit(r->jobs, &w->job);
+}
+
 /* Move on the blocks at the front. */
 static void advance(struct cn_receiving *r)
 {
@@ -275,6 +313,7 @@ static void advance(struct cn_receiving *r)
                 return;
             writer_end(r);
         } else if (a->count == 0 || slot->stage == CN_ARRIVING_FILLING || !slot->job.is_done) {
+            rest_note(r);
             return;
         } else if (slot->is_stale) {
             slot_release(r);

@@ -72,6 +72,8 @@ struct cn_receiving;
 CN_MUST_USE enum cn_err cn_arriving_begin(struct cn_receiving *r);
 /* Take what has come, as far as there is room, and move on what was taken. */
 void cn_arriving_process(struct cn_receiving *r);
+/* Milliseconds until that has something to do though nothing came; -1: never. */
+int cn_arriving_timeout_ms(const struct cn_receiving *r);
 /* The file is not wanted any more. */
 void cn_arriving_drop(struct cn_receiving *r, uint32_t index);
 /* Nothing of it is left. After the workers have stopped. */

@@ -226,6 +226,12 @@ static bool reading_begin(struct cn_sending *s)
     return false;
 }
 
+/* While it is not known whether it begins with what the receiver has. */
+static bool may_be_read_again(const struct cn_feeding *f, const struct cn_sending_file *file)
+{
+    return file->accept.size > 0 && !(f->file.begun && f->file.index == f->index);
+}
+
 /* Begin to read one more block; false: there is none to read now, or no room. */
 static bool read_ahead(struct cn_sending *s)
 {
@@ -262,7 +268,7 @@ static bool read_ahead(struct cn_sending *s)
     f->read_at += slot->reading.size;
     slot->is_last = !input && f->read_at == file->size;
     f->read_all = slot->is_last;
-    if (f->read_all && file->accept.size == 0) /* else it may have to be read again */
+    if (f->read_all && !may_be_read_again(f, file))
         f->is_reading = false;
     if (!input && slot->reading.size <= CN_INLINE_SIZE) {
         cn_reading_run(&slot->reading.job);

@@ -254,6 +254,13 @@ void cn_part_checkpoint(struct cn_part *part, int64_t now_ms)
     part->next_ms = now_ms + CN_PART_CHECKPOINT_MS;
 }
 
+uint64_t cn_part_due_ms(const struct cn_part *part)
+{
+    const bool any = can_go_on(part) && part->written - part->noted >= CN_PART_BLOCK_SIZE;
+
+    return any && part->next_ms != 0 ? (uint64_t)part->next_ms : UINT64_MAX;
+}
+
 static void journal_forget(struct cn_part *part)
 {
     struct cn_journal j = { 0 };

@@ -58,6 +58,8 @@ CN_MUST_USE enum cn_err cn_part_skip(struct cn_part *part, uint64_t size);
  * while a file arrives, as often as one likes. now_ms: of any steady clock. A failure is told by
  * seal or store; here it means that less can go on later. */
 void cn_part_checkpoint(struct cn_part *part, int64_t now_ms);
+/* When that has something to note; UINT64_MAX: there is nothing. While no thread writes. */
+uint64_t cn_part_due_ms(const struct cn_part *part);
 /* It is whole and verified: permissions and time as offered; fd is closed. CN_E_TRUNCATED: it is
  * not; CN_E_SYSTEM (errno). */
 CN_MUST_USE enum cn_err cn_part_seal(struct cn_part *part);

@@ -435,9 +435,15 @@ size_t cn_receiving_descriptors(const struct cn_receiving *receiving, struct pol
 
 int cn_receiving_timeout_ms(const struct cn_receiving *receiving)
 {
+    const int judging_ms = cn_judging_timeout_ms(receiving);
+    const int arriving_ms = cn_arriving_timeout_ms(receiving);
+
     if (cn_happenings_any(&receiving->happenings))
         return 0;
-    return receiving->finished ? -1 : cn_judging_timeout_ms(receiving);
+    if (receiving->finished)
+        return -1;
+    return judging_ms < 0 || (arriving_ms >= 0 && arriving_ms < judging_ms) ? arriving_ms
+                                                                            : judging_ms;
 }
 
 static void take_stream(struct cn_receiving *r, struct cn_stream *stream)

@@ -136,7 +136,8 @@ struct cn_receiving {
 };
 
 /* index: from first up to told. */
-static inline struct cn_receiving_file *cn_receiving_file_at(struct cn_receiving *r, uint32_t index)
+static inline struct cn_receiving_file *cn_receiving_file_at(const struct cn_receiving *r,
+                                                             uint32_t index)
 {
     return &r->files[index % CN_WINDOW_COUNT_MAX];
 }

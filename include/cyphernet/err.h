@@ -48,7 +48,8 @@
     X(CN_E_PART, CN_BLAME_PEER, 0x00, "a part is missing") \
     X(CN_E_MIXED, CN_BLAME_PEER, 0x00, "parts of different cards") \
     X(CN_E_SEALED, CN_BLAME_US, 0x00, "sealed under a passphrase") \
-    X(CN_E_PASSPHRASE, CN_BLAME_US, 0x00, "the passphrase is wrong")
+    X(CN_E_PASSPHRASE, CN_BLAME_US, 0x00, "the passphrase is wrong") \
+    X(CN_E_ANEW, CN_BLAME_PEER, 0x00, "the partner has begun another call in place of this one")
 
 enum cn_blame { CN_BLAME_NOBODY = 0, CN_BLAME_PEER, CN_BLAME_US, CN_BLAME_SYSTEM };
 

@@ -192,6 +192,30 @@ def test_who_does_not_come_back_is_waited_for_no_longer_than_was_said(line):
     assert "reconnecting" in stays.said() and "interrupted" in stays.said()
 
 
+@pytest.mark.parametrize("verb, why", [
+    ("suspend", "the operator has suspended you"),
+    ("revoke", "the operator has revoked your fingerprint"),
+])
+def test_who_is_not_admitted_any_more_is_told_why(tmp_path, verb, why):
+    world = World(tmp_path).serve()
+    try:
+        ann, bob = world.pair()
+        reader, writer = os.pipe()
+        refused = world.start(ann, "pipe", bob.name, stdin=reader, resume=RESUME)
+        partner = world.start(bob, "pipe", ann.name, resume=2)
+        os.close(reader)
+        os.write(writer, b"word")
+        until(lambda: partner.got() == b"word", "the call is open")
+        world.ctl.ok(verb, "ann")
+        refused.end(5)
+        partner.end(5)
+        os.close(writer)
+        assert f"the call with bob cannot go on: {why}" in refused.said()
+        assert "the call with ann was interrupted before its end" in partner.said()
+    finally:
+        world.close()
+
+
 def test_two_calls_of_a_pair_do_not_cross(line):
     world, proxy, ann, bob = line
     writers, calls = [], []
@@ -294,3 +318,39 @@ def test_how_long_is_a_number(line):
     tried = world.start(ann, "pipe", "bob", resume="soon")
     tried.end(2)
     assert "--resume-for wants a number of seconds" in tried.said()
+
+
+def test_while_the_line_is_lost_input_is_taken_as_far_as_there_is_room(tmp_path):
+    world = World(tmp_path).serve()
+    try:
+        ann, bob = world.pair()
+        reader, writer = os.pipe()
+        sends = world.start(ann, "pipe", bob.name, stdin=reader, resume=RESUME)
+        takes = world.start(bob, "pipe", ann.name, resume=RESUME)
+        os.close(reader)
+        os.set_blocking(writer, False)
+        taken, refused = 0, 0
+
+        def feed():
+            nonlocal taken, refused
+            try:
+                taken += os.write(writer, bytes(range(256)) * 256)
+                refused = 0
+            except BlockingIOError:
+                refused += 1
+            return refused
+
+        until(lambda: feed() is not None and len(takes.got()) > 0, "the call is open")
+        world.server.stop()
+        sends.says("reconnecting")
+        until(lambda: feed() > 300, "it takes no more")
+        held = taken - len(takes.got())
+        assert 0 < held <= 17 * 2**20  # of a stream, and what the pipe to it holds
+        world.serve()
+        until(lambda: feed() == 0, "it takes some again")
+        os.close(writer)
+        sends.end(0)
+        takes.end(0)
+        assert takes.got() == (bytes(range(256)) * (taken // 256 + 1))[:taken]
+    finally:
+        world.close()

@@ -389,6 +389,19 @@ def test_interrupted_in_a_tree_goes_on(slow, source, target):
     assert tree(target) == tree(source)
 
 
+def test_what_follows_one_that_goes_on_comes_too(slow, source, target):
+    make(source, {b"d/a": noise(60 * MIB), b"d/b": b"small", b"d/c": noise(2 * MIB)})
+    taking = slow.start(slow.bob, "receive", "ann", "-d", target)
+    giving = slow.start(slow.ann, "send", "bob", source / "d")
+    until(lambda: any(part.stat().st_size >= 9 * MIB for part in target.glob("d/.cyphernet-*")), "some of it is there")
+    taking.signal(signal.SIGINT)
+    giving.end(5)
+    taking.end()
+    said, _ = transfer(slow, [source / "d"], target)
+    assert "d/a: goes on after" in said
+    assert tree(target) == tree(source)
+
+
 def test_killed_goes_on_from_what_was_on_the_disk(slow, source, target):
     content = noise(60 * MIB)
     make(source, {b"x": content})

@@ -115,7 +115,9 @@ static void side_wipe(struct side *s)
 
 static struct cn_want want_of(const struct subscriber *who, enum cn_service service, void *user)
 {
-    return (struct cn_want) { &who->pair, &who->identity, service, false, false, user };
+    return (struct cn_want) {
+        .pair = &who->pair, .identity = &who->identity, .service = service, .user = user
+    };
 }
 
 static void side_start(struct side *s, const struct subscriber *who, uint8_t number)
@@ -1466,6 +1468,25 @@ static void who_comes_before_is_met_under_what_is_not_late(void **state)
         assert_int_equal(sides[i].session.state, CN_SESSION_CLOSED);
 }
 
+static void joined_for_a_witness_a_session_leaves_and_says_nothing(void **state)
+{
+    struct side *s = &sides[0];
+    struct cn_admission_message joined = { .type = CN_ADMISSION_JOINED, .entry_count = 1 };
+
+    (void)state;
+    start_late(false, true);
+    s->want[1].witness = true;
+    wait_alone(s);
+    idle(s, CN_SESSION_LATE_MS / 1000);
+    assert_registered(s, epoch_start_s / CN_TAG_EPOCH_S, 1);
+    joined.entry[0] = s->registered[1];
+    tell(s, &joined);
+    (void)side_receive(s, SIZE_MAX);
+    assert_failed(s, CN_E_ANEW);
+    assert_false(side_send(s));
+    assert_null(s->session.joined);
+}
+
 /* Sides 0 and 1 anew, of which one has an RSA key. */
 static void rsa_start(void)
 {
@@ -1671,6 +1692,7 @@ int main(void)
         TEST(what_is_late_is_registered_after_a_while),
         TEST(if_all_are_late_none_is),
         TEST(who_comes_before_is_met_under_what_is_not_late),
+        TEST(joined_for_a_witness_a_session_leaves_and_says_nothing),
         TEST(with_rsa_messages_leave_when_time_tells_no_size),
         TEST(a_prologue_that_comes_early_lets_nothing_out_early),
         TEST(a_clock_that_begins_at_0_is_a_clock),

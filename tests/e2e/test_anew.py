@@ -1,0 +1,193 @@
+"""A partner whose program was ended, and started anew, while the other end still seeks the old call. PROTOCOL.md 6.5"""
+
+import os
+import random
+import signal
+
+import pytest
+
+from agents import came_of, waiting
+from ctl_helper import preload
+from live import World, until
+from proxy import DOWN, Proxy
+
+RESUME = 3600
+
+
+@pytest.fixture(scope="module")
+def tapped(tmp_path_factory):
+    """A server behind a proxy, a pair, and a clock eight times as fast for who must find out."""
+    world = World(tmp_path_factory.mktemp("anew")).serve()
+    proxy = Proxy(world.port)
+    ann, bob = (proxy.before(one) for one in world.pair())
+    world.hurried = {**preload("shift_clock.so", world.tmp), "CLOCK_RATE": "8"}
+    yield world, proxy, ann, bob
+    world.close()
+    proxy.close()
+
+
+@pytest.fixture
+def line(tapped):
+    world, proxy, ann, bob = tapped
+    proxy.reset()
+    yield world, proxy, ann, bob
+    proxy.change = None
+    world.clear()
+
+
+@pytest.fixture
+def tree(tmp_path):
+    """Something to send, of which a good part arrives, and then nothing."""
+    source, target = tmp_path / "source", tmp_path / "target"
+    source.mkdir()
+    target.mkdir()
+    dice = random.Random(1)
+    for name, size in (("a", 3_000_000), ("b", 100_000_000), ("c", 1000)):
+        (source / name).write_bytes(dice.randbytes(size))
+    return source, target
+
+
+def stop_after(size):
+    """Nothing passes once so much has gone to bob."""
+    passed = [0]
+
+    def change(line, way, data):
+        passed[0] += len(data) * (line.owner == "bob" and way == DOWN)
+        return data if passed[0] < size else b""
+
+    return change
+
+
+def noted(person):
+    """Some of the larger one is on the disk, and known to be."""
+    return list((person.home / "journals").glob("[0-9a-f]*"))
+
+
+@pytest.mark.parametrize("killed", ["sender", "receiver"])
+def test_files_go_on_with_whoever_was_started_anew(line, tree, killed):
+    world, proxy, ann, bob = line
+    source, target = tree
+    proxy.change = stop_after(60_000_000)
+    hurried = world.hurried
+
+    def send(**options):
+        return world.start(ann, "send", "bob", source, resume=RESUME, **options)
+
+    def receive(**options):
+        return world.start(bob, "receive", "ann", "-d", target, resume=RESUME, **options)
+
+    ends = (send(), receive(env=hurried)) if killed == "sender" else (receive(), send(env=hurried))
+    dies, stays = ends
+    until(lambda: noted(bob), "it is under way")
+    dies.process.send_signal(signal.SIGKILL)
+    dies.process.wait()
+    proxy.change = None
+    again = send() if killed == "sender" else receive()
+    again.end(0)
+    stays.end(0)
+    assert "has begun anew; going on with what is there already" in stays.said()
+    assert "reconnecting" in stays.said()
+    said = stays.said() + again.said()
+    assert "source/a: there already" in said and "source/b: goes on after" in said
+    for name in "abc":
+        assert (target / "source" / name).read_bytes() == (source / name).read_bytes()
+    assert [one.name for one in target.iterdir()] == ["source"]
+
+
+def test_an_agent_takes_up_what_its_contact_sends_anew(line, tree):
+    world, proxy, ann, bob = line
+    source, target = tree
+    proxy.change = stop_after(60_000_000)
+    waiting(world, bob, f"[ann]\nreceive = {target}\n")
+    dies = world.start(ann, "send", "bob", source, resume=RESUME)
+    until(lambda: noted(bob), "it is under way")
+    dies.process.send_signal(signal.SIGKILL)
+    dies.process.wait()
+    proxy.change = None
+    again = world.start(ann, "send", "bob", source, resume=RESUME)
+    again.end(0)
+    assert "source/b: goes on after" in again.said()
+    for name in "abc":
+        assert (target / "source" / name).read_bytes() == (source / name).read_bytes()
+    came_of(bob, "files", "interrupted", "begun anew by ann")
+    came_of(bob, "files", "done")
+    (bob.home / "agent.conf").unlink()
+
+
+def pipe(world, one, other, **options):
+    reader, writer = os.pipe()
+    running = world.start(one, "pipe", other.name, stdin=reader, resume=RESUME, **options)
+    os.close(reader)
+    return running, writer
+
+
+def test_a_pipe_says_that_it_cannot_go_on(line):
+    world, proxy, ann, bob = line
+    stays, mouth = pipe(world, ann, bob, env=world.hurried)
+    dies, other = pipe(world, bob, ann)
+    os.write(mouth, b"word")
+    until(lambda: dies.got() == b"word", "the call is open")
+    dies.process.send_signal(signal.SIGKILL)
+    dies.process.wait()
+    again, third = pipe(world, bob, ann)
+    stays.end(5)
+    assert "bob has begun anew: this call cannot go on" in stays.said()
+    assert "what was not confirmed may be missing at the other end" in stays.said()
+    next_one = world.start(ann, "pipe", "bob", stdin=b"once more")
+    for end in (mouth, other, third):
+        os.close(end)
+    again.end(0)
+    next_one.end(0)
+    assert again.got() == b"once more"
+
+
+def test_somebody_else_who_waits_does_not_end_a_call_that_can_go_on(line):
+    world, proxy, ann, bob = line
+    stays, mouth = pipe(world, ann, bob, env=world.hurried)
+    sleeps, other = pipe(world, bob, ann)
+    os.write(mouth, b"word")
+    until(lambda: sleeps.got() == b"word", "the call is open")
+    sleeps.signal(signal.SIGSTOP)
+    waits, third = pipe(world, bob, ann)
+    waits.says("waiting for ann")
+    for one in list(proxy.lines):
+        if one.owner == "ann":
+            one.end()
+    before = len(proxy.lines)
+    until(lambda: sum(one.owner == "ann" for one in proxy.lines[before:]) >= 3, "it has seen that somebody waits")
+    sleeps.signal(signal.SIGCONT)
+    stays.says("nothing is lost")
+    os.write(mouth, b", and another")
+    for end in (mouth, other):
+        os.close(end)
+    stays.end(0)
+    sleeps.end(0)
+    assert sleeps.got() == b"word, and another"
+    assert "connected" not in waits.said()
+    last = world.start(ann, "pipe", "bob", stdin=b"whoever waited is found")
+    os.close(third)
+    waits.end(0)
+    last.end(0)
+    assert waits.got() == b"whoever waited is found"
+
+
+def test_another_of_ours_that_waits_is_left_alone(line):
+    world, proxy, ann, bob = line
+    stays, mouth = pipe(world, ann, bob, env=world.hurried)
+    dies, other = pipe(world, bob, ann)
+    os.write(mouth, b"word")
+    until(lambda: dies.got() == b"word", "the call is open")
+    dies.process.send_signal(signal.SIGKILL)
+    dies.process.wait()
+    stays.says("reconnecting")
+    before = len(proxy.lines)
+    until(lambda: len(proxy.lines) > before, "it seeks")
+    waits, third = pipe(world, ann, bob)
+    waits.says("waiting for bob")
+    answers = world.start(bob, "pipe", "ann", stdin=b"")
+    answers.says("connected")
+    for end in (other, third, mouth):
+        os.close(end)
+    answers.end(0)
+    waits.end(0)
+    assert stays.process.poll() is None
