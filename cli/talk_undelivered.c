@@ -8,7 +8,7 @@ static int cannot_open(struct cn_cli *cli, enum cn_err err)
     const struct cn_detail *detail = cn_home_detail(cli->home);
     int code;
 
-    if (err == CN_E_ABSENT && cn_undelivered_exists(cli->home, cli->arguments[0])) {
+    if (err == CN_E_ABSENT) {
         cn_error("what %s has not got of earlier talks cannot be read: its key, %s, is not there",
                  cli->arguments[0], detail->about);
         cn_hint("restore it from a backup, or talk with --no-transcript");
@@ -29,9 +29,12 @@ static int cannot_open(struct cn_cli *cli, enum cn_err err)
 int cn_talk_undelivered_open(struct cn_talking *talking)
 {
     struct cn_cli *cli = talking->cli;
+    struct cn_contact_info info;
     bool wanted = false;
     enum cn_err err = CN_OK;
 
+    if (cn_contact_show(cli->home, talking->dial.name, &info) != CN_OK)
+        return CN_EXIT_DONE; /* calling tells what is wrong */
     if (!cli->no_transcript)
         err = cn_undelivered_preferred(cli->home, &wanted);
     if (err != CN_OK)
@@ -44,12 +47,15 @@ int cn_talk_undelivered_open(struct cn_talking *talking)
                 talking->dial.name);
         return CN_EXIT_DONE;
     }
-    if (err == CN_E_ABSENT && !cn_undelivered_exists(cli->home, talking->dial.name))
-        return CN_EXIT_DONE; /* no such contact: calling tells so */
+    if (err == CN_E_SYSTEM) {
+        (void)cn_fail(cli, err, "looking for what was not delivered");
+        cn_warn("what is not delivered in this talk is not kept");
+        return CN_EXIT_DONE;
+    }
     return err == CN_OK ? CN_EXIT_DONE : cannot_open(cli, err);
 }
 
-static void tell(struct cn_talking *t, const char *event, unsigned long long count)
+static void tell_json(struct cn_talking *t, const char *event, unsigned long long count)
 {
     char extra[48];
 
@@ -70,7 +76,7 @@ void cn_talk_undelivered_begin(struct cn_talking *talking)
         return;
     cn_say(t->cli, "%llu %s of an earlier talk, which %s did not get, %s sent now", count,
            count == 1 ? "text" : "texts", t->dial.name, count == 1 ? "is" : "are");
-    tell(t, "again", count);
+    tell_json(t, "again", count);
 }
 
 static void check(struct cn_talking *t, enum cn_err err)
@@ -103,7 +109,7 @@ void cn_talk_undelivered_end(struct cn_talking *talking)
         cn_warn("%llu of your texts %s not known to have arrived: kept, encrypted, and sent in the "
                 "next talk with %s",
                 count, count == 1 ? "is" : "are", t->dial.name);
-        tell(t, "kept", count);
+        tell_json(t, "kept", count);
     }
     cn_undelivered_close(t->undelivered,
                          t->dial.call && t->closed && t->closed_err == CN_OK && count == 0);

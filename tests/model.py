@@ -27,7 +27,7 @@ ALL = [
     ("journal", ("BLOCKS=12",), ENDS),
     ("resume", ("UNITS=1",), SAFE),
     ("resume", (*FEW, "UNITS=3", "WINDOW=2"), SAFE),
-    ("resume", ("NO_DURABLE", "UNITS=1", "HARD"), SAFE),
+    ("resume", (*FEW, "UNITS=2", "HARD"), SAFE),
     ("resume", (*FEW, "UNITS=2"), ENDS),
     ("resume", ("NO_DURABLE", "UNITS=1"), ENDS),
     ("resume", (*FEW, "UNITS=2", "HARD"), ENDS),

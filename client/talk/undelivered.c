@@ -154,10 +154,10 @@ static enum cn_err key_have(struct cn_undelivered *u, bool make)
     return err;
 }
 
-/* A file that is ours alone, and of no other program. */
+/* For one program at a time; where a file system has no locks nothing is guarded. */
 static enum cn_err lock(int fd)
 {
-    return flock(fd, LOCK_EX | LOCK_NB) == 0 ? CN_OK : CN_E_SYSTEM;
+    return flock(fd, LOCK_EX | LOCK_NB) == 0 || errno != EWOULDBLOCK ? CN_OK : CN_E_SYSTEM;
 }
 
 /* All that is kept, into a file that is empty. */
@@ -600,7 +600,7 @@ enum cn_err cn_undelivered_rename(struct cn_home *home, const char *old_name, co
     if (access(new_path, F_OK) == 0)
         return cn_home_fail(home, CN_E_EXISTS, 0, new_path);
     err = open_of(&u, home, old_name);
-    if (err != CN_OK)
+    if (err != CN_OK || !u)
         return err;
     snprintf(u->contact, sizeof u->contact, "%s", new_name);
     memcpy(u->path, new_path, sizeof new_path);

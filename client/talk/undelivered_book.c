@@ -54,7 +54,8 @@ enum cn_err cn_undelivered_book_add(struct cn_undelivered_book *book, const char
     if (!line)
         return CN_E_MEMORY;
     *line = (struct cn_undelivered_line) { .place = book->next, .size = size };
-    memcpy(line->text, text, size);
+    if (size > 0)
+        memcpy(line->text, text, size);
     *book->last_next = line;
     book->last_next = &line->next;
     book->count++;
