@@ -72,6 +72,7 @@ class Contestant:
 
 class Cyphernet(Contestant):
     name = "cyphernet pipe"
+    words = () # of both pipes
 
     def __init__(self, place, size):
         super().__init__(place, size)
@@ -102,10 +103,10 @@ class Cyphernet(Contestant):
             sys.exit("bench: setting up failed")
 
     def once(self):
-        sink = self.start("bob", "pipe", "ann", "-n", stdout=subprocess.DEVNULL)
+        sink = self.start("bob", "pipe", "ann", "-n", *self.words, stdout=subprocess.DEVNULL)
         zeros = self.zeros()
         began = time.monotonic()
-        source = self.start("ann", "pipe", "bob", stdin=zeros.stdout, stdout=subprocess.DEVNULL)
+        source = self.start("ann", "pipe", "bob", *self.words, stdin=zeros.stdout, stdout=subprocess.DEVNULL)
         zeros.stdout.close()
         self.remember(finish(sender=source, receiver=sink, zeros=zeros))
         self.seconds.append(time.monotonic() - began)

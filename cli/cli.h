@@ -131,10 +131,19 @@ int cn_fail(const struct cn_cli *cli, enum cn_err err, const char *what);
 /* Whether err is about a file of ours, of whose absence cn_fail says what to do, and not about a
  * contact: names hold no slash. */
 bool cn_is_missing_file(enum cn_err err, const char *about);
+/* Whether err, of what was wanted of a contact, says that there is none called so; and to say it.
+ */
+bool cn_is_no_contact(const struct cn_cli *cli, enum cn_err err, const char *name);
+int cn_no_contact(const char *name);
 int cn_exit_code(enum cn_err err);
+/* "1 file", "2 files": what its many are called is the one's with an s. Returns out. */
+enum { CN_COUNT_TEXT_SIZE = 64 };
+const char *cn_count_text(char out[CN_COUNT_TEXT_SIZE], uint64_t count, const char *one);
 /* Text from a partner or a file, safe for a terminal: control characters and bad UTF-8 as \xNN.
  * out is always ended; size 1 or more. Returns out. */
 char *cn_printable(char *out, size_t size, const char *text, size_t text_size);
+/* Whether cn_printable leaves it as it is. */
+bool cn_is_shown(const char *text, size_t text_size);
 /* A JSON string, with its quotes, to standard output. */
 void cn_json_string(const char *text);
 /* What stands between those quotes, at most 5 octets for each of text's, into out, as cn_printable

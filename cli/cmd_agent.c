@@ -12,10 +12,11 @@ static const struct cn_option options[] = {
 static int check(struct cn_cli *cli)
 {
     struct cn_rules rules = { 0 };
+    char sections[CN_COUNT_TEXT_SIZE];
 
     if (!cn_rules_file_read(cli, &rules))
         return CN_EXIT_FAILED;
-    cn_say(cli, "agent.conf can be used: %zu sections", rules.count);
+    cn_say(cli, "agent.conf can be used: %s", cn_count_text(sections, rules.count, "section"));
     cn_rules_wipe(&rules);
     return CN_EXIT_DONE;
 }
@@ -26,6 +27,8 @@ static int run(struct cn_cli *cli)
     struct cn_admission_info info;
     enum cn_err err;
 
+    if (cli->check && cli->json)
+        return cn_misuse(cli, "agent --check: " CN_NO_JSON);
     if (cli->check)
         return check(cli);
     err = cn_home_admission(cli->home, &info);

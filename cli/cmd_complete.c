@@ -5,6 +5,7 @@
 
 #include <string.h>
 
+#include "agent/queue.h"
 #include "completion.h"
 #include "home.h"
 
@@ -46,6 +47,18 @@ static void offer_contacts(struct cn_cli *cli, const char *begun)
     for (size_t i = 0; i < count; i++)
         offer(begun, names[i], "contact");
     cn_contact_names_free(names, count);
+}
+
+static void offer_deliveries(struct cn_cli *cli, const char *begun)
+{
+    struct cn_delivery *list = NULL;
+    size_t count = 0;
+
+    if (cn_queue_list(cli->home, &list, &count) != CN_OK)
+        return;
+    for (size_t i = 0; i < count; i++)
+        offer(begun, list[i].id, list[i].contact);
+    cn_queue_free(list, count);
 }
 
 static const char *usage_of(const struct place *place)
@@ -118,6 +131,8 @@ static void offer_called(struct cn_cli *cli, const struct place *place, const ch
         offer_commands(begun);
     else if (argument && (cn_completion_is(name, "NAME") || cn_completion_is(name, "OLD")))
         offer_contacts(cli, begun);
+    else if (argument && cn_completion_is(name, "ID"))
+        offer_deliveries(cli, begun);
     else if (cn_completion_is(name, "DIR"))
         puts(":directories");
     else if (cn_completion_is(name, "FILE") || cn_completion_is(name, "PATH") ||

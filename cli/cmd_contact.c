@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "agent/queue.h"
 #include "crypto.h"
 #include "qr_offer.h"
 
@@ -27,8 +28,10 @@ static const struct cn_option options[] = {
 
 int cn_contact_failed(struct cn_cli *cli, enum cn_err err, const char *what)
 {
-    int code = cn_fail(cli, err, what);
     const char *about = cn_home_detail(cli->home)->about;
+    int code = cli->argument_count > 1 && cn_is_no_contact(cli, err, cli->arguments[1])
+                   ? cn_no_contact(cli->arguments[1])
+                   : cn_fail(cli, err, what);
 
     if (err == CN_E_KNOWN)
         cn_hint("if that name is not the right one: `cyphernet contact rename %s NEW`", about);
@@ -51,8 +54,6 @@ int cn_contact_failed(struct cn_cli *cli, enum cn_err err, const char *what)
                 "(`cyphernet contact offer NAME --new`)");
     if (err == CN_E_KEY && !about[0])
         cn_hint("ask for another card: this one can hardly be what its owner made");
-    if (err == CN_E_ABSENT && !cn_is_missing_file(err, about))
-        cn_hint("`cyphernet contact list` shows your contacts");
     return code;
 }
 
@@ -322,13 +323,31 @@ static int show(struct cn_cli *cli)
     return CN_EXIT_DONE;
 }
 
+/* What `send --later` has queued for the contact goes with it. */
+static int queue_follow(struct cn_cli *cli, const char *old_name, const char *new_name)
+{
+    size_t count = 0;
+    enum cn_err err = cn_queue_rename(cli->home, old_name, new_name, &count);
+
+    if (count > 0)
+        cn_say(cli, "%zu of the queue %s for %s now", count, count == 1 ? "is" : "are", new_name);
+    if (err == CN_OK)
+        return CN_EXIT_DONE;
+    cn_fail(cli, err, "changing the queue");
+    cn_hint("%s is called %s now; `cyphernet queue` lists what still waits for %s", old_name,
+            new_name, old_name);
+    return CN_EXIT_FAILED;
+}
+
 static int rename_contact(struct cn_cli *cli)
 {
     enum cn_err err = cn_contact_rename(cli->home, cli->arguments[1], cli->arguments[2]);
     int code;
 
+    if (err == CN_OK)
+        return queue_follow(cli, cli->arguments[1], cli->arguments[2]);
     if (err != CN_E_EXISTS)
-        return err == CN_OK ? CN_EXIT_DONE : cn_contact_failed(cli, err, "renaming");
+        return cn_contact_failed(cli, err, "renaming");
     code = cn_fail(cli, err, "renaming");
     cn_hint("choose another name, or remove that contact first");
     return code;
@@ -339,6 +358,7 @@ static int remove_contact(struct cn_cli *cli)
     bool kept = cn_transcript_exists(cli->home, cli->arguments[1]);
     bool undelivered = cn_undelivered_exists(cli->home, cli->arguments[1]);
     enum cn_err err = cn_contact_remove(cli->home, cli->arguments[1]);
+    size_t queued;
 
     if (err != CN_OK)
         return cn_contact_failed(cli, err, "removing");
@@ -346,6 +366,11 @@ static int remove_contact(struct cn_cli *cli)
         cn_say(cli, "the transcript of talks with %s is removed, too", cli->arguments[1]);
     if (undelivered)
         cn_say(cli, "what %s did not get of earlier talks is removed, too", cli->arguments[1]);
+    queued = cn_queue_count(cli->home, cli->arguments[1]);
+    if (queued > 0) {
+        cn_warn("%zu of the queue cannot be delivered any more", queued);
+        cn_hint("`cyphernet queue` lists what is queued, `cyphernet queue cancel ID` ends it");
+    }
     return CN_EXIT_DONE;
 }
 

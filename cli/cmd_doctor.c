@@ -1,13 +1,16 @@
 #include "cli.h"
 
+#include <limits.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <time.h>
+#include <unistd.h>
 
+#include "agent/agent.h"
 #include "agent/asking.h"
-#include "agent/queue.h"
 #include "dial.h"
 #include "home.h"
 #include "passphrase.h"
@@ -98,6 +101,31 @@ static void check_memory(struct report *report)
          (unsigned long long)limit.rlim_cur / 1024);
 }
 
+/* Whoever may change what is in it may put one file in another's place. */
+static void check_directory(struct report *report, const char *path)
+{
+    char about[PATH_MAX], remedy[PATH_MAX + 64];
+    struct stat st;
+
+    if (stat(path, &st) != 0 || (st.st_uid == geteuid() && (st.st_mode & 022) == 0))
+        return; /* what is in it tells why it cannot be seen */
+    snprintf(remedy, sizeof remedy, "chmod go-w '%s', which must be a directory of yours",
+             cn_printable(about, sizeof about, path, strlen(path)));
+    tell(report, "directory", CN_EXIT_FAILED, remedy, "%s: others may change it", path);
+}
+
+static void check_directories(struct report *report)
+{
+    const struct cn_home *home = report->cli->home;
+    char contacts[PATH_MAX];
+
+    cn_home_path(home, CN_CONTACTS_DIRECTORY, contacts);
+    check_directory(report, home->data);
+    check_directory(report, contacts);
+    if (strcmp(home->config, home->data) != 0)
+        check_directory(report, home->config);
+}
+
 static void check_identity(struct report *report)
 {
     const char *kind;
@@ -125,8 +153,7 @@ static void check_rotation(struct report *report, const struct cn_contact_info *
     for (size_t i = 0; i < count; i++)
         moving += contacts[i].moving != CN_MOVING_NOT;
     tell(report, "rotation", CN_EXIT_DONE, "`cyphernet rotate --status` tells who",
-         "a new identity, %s and ML-KEM-768, is to come; %zu contacts have not moved", kind,
-         moving);
+         "a new identity, %s and ML-KEM-768, is to come; not moved: %zu", kind, moving);
 }
 
 static void check_passphrase(struct report *report)
@@ -327,6 +354,34 @@ static void check_contacts(struct report *report)
 }
 
 /* Of who has nothing to do with it nothing is said. */
+/* The first line that is said. */
+static void hear(void *context, const char *line)
+{
+    static const char head[] = "cyphernet: error: ";
+    char *said = context;
+
+    if (!said[0])
+        snprintf(said, CN_RULES_COMPLAINT_SIZE + PATH_MAX, "%s",
+                 strncmp(line, head, sizeof head - 1) == 0 ? line + sizeof head - 1 : line);
+}
+
+static void check_rules(struct report *report)
+{
+    char said[CN_RULES_COMPLAINT_SIZE + PATH_MAX] = "", sections[CN_COUNT_TEXT_SIZE];
+    struct cn_rules rules = { 0 };
+    bool good;
+
+    cn_messages_to(hear, said);
+    good = cn_rules_file_read(report->cli, &rules);
+    cn_messages_to(NULL, NULL);
+    if (!good)
+        tell(report, "rules", CN_EXIT_FAILED, "`cyphernet agent --check` looks again", "%s", said);
+    else if (rules.count > 0)
+        tell(report, "rules", CN_EXIT_DONE, NULL, "agent.conf has %s",
+             cn_count_text(sections, rules.count, "section"));
+    cn_rules_wipe(&rules);
+}
+
 static void check_agent(struct report *report)
 {
     struct cn_delivery *list = NULL;
@@ -343,12 +398,12 @@ static void check_agent(struct report *report)
     cn_queue_free(list, count);
     if (!there && count > failed)
         tell(report, "agent", CN_EXIT_FAILED, "systemctl --user enable --now cyphernet-agent",
-             "not running, and %zu deliveries wait", count - failed);
+             "not running, and %zu of the queue cannot go", count - failed);
     else if (there)
-        tell(report, "agent", CN_EXIT_DONE, NULL, "running; %zu deliveries wait", count - failed);
+        tell(report, "agent", CN_EXIT_DONE, NULL, "running; %zu in the queue", count - failed);
     if (failed > 0)
         tell(report, "queue", CN_EXIT_DONE, "`cyphernet queue` says why",
-             "%zu deliveries cannot be made", failed);
+             "%zu could not be delivered", failed);
 }
 
 static int run(struct cn_cli *cli)
@@ -358,9 +413,11 @@ static int run(struct cn_cli *cli)
     check_program(&report);
     check_memory(&report);
     check_passphrase(&report);
+    check_directories(&report);
     check_identity(&report);
     check_preferences(&report);
     check_contacts(&report);
+    check_rules(&report);
     check_agent(&report);
     check_admission(&report);
     return report.code;

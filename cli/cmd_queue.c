@@ -1,9 +1,11 @@
 /* cmd_queue.c - cyphernet queue: what waits to be delivered by the agent. */
+#include <limits.h>
 #include <string.h>
 #include <time.h>
 
 #include "agent/asking.h"
 #include "agent/queue.h"
+#include "crypto.h"
 
 static void when_text(uint64_t when_s, char out[32])
 {
@@ -13,6 +15,32 @@ static void when_text(uint64_t when_s, char out[32])
     out[0] = '\0';
     if (localtime_r(&when, &tm))
         strftime(out, 32, "%Y-%m-%d %H:%M", &tm);
+}
+
+static bool is_odd(const char *path)
+{
+    return !cn_is_shown(path, strlen(path));
+}
+
+/* Each octet for octet, of which "paths" cannot show that; null for the others. */
+static void odd_paths_json(const struct cn_delivery *d)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < d->path_count; i++)
+        any |= is_odd(d->paths[i]);
+    for (size_t i = 0; any && i < d->path_count; i++) {
+        char text[4 * (PATH_MAX / 3 + 1) + 1]; /* a longer one cannot be sent */
+
+        cn_base64_encode(text, d->paths[i], strnlen(d->paths[i], PATH_MAX));
+        fputs(i == 0 ? ",\"paths_base64\":[" : ",", stdout);
+        if (is_odd(d->paths[i]))
+            printf("\"%s\"", text);
+        else
+            fputs("null", stdout);
+    }
+    if (any)
+        putchar(']');
 }
 
 static void list_json(const struct cn_delivery *d)
@@ -30,7 +58,9 @@ static void list_json(const struct cn_delivery *d)
             putchar(',');
         cn_json_string(d->paths[i]);
     }
-    puts("]}");
+    putchar(']');
+    odd_paths_json(d);
+    puts("}");
 }
 
 static void list_line(const struct cn_delivery *d)

@@ -50,7 +50,9 @@ static int failed(const struct cn_cli *cli, enum cn_err err, const struct cn_res
 
 static void tell(const struct cn_cli *cli, const struct cn_restore_info *info)
 {
-    cn_say(cli, "restored, with %zu contacts%s", info->contact_count,
+    char contacts[CN_COUNT_TEXT_SIZE];
+
+    cn_say(cli, "restored, with %s%s", cn_count_text(contacts, info->contact_count, "contact"),
            info->sealed ? "; your keys have the passphrase of the backup" : "");
     if (info->replaced[0])
         cn_say(cli, "what was there is in %s; it holds secrets", info->replaced);

@@ -146,10 +146,10 @@ static int later_check(struct cn_cli *cli, const struct cn_sending_options *send
     struct cn_transferring t = { .cli = cli };
     enum cn_err err;
 
-    for (size_t i = 0; i < send->path_count; i++) {
-        if (strcmp(send->paths[i], "-") == 0)
-            return cn_misuse(cli, "standard input cannot be sent later");
-    }
+    if (sends_input(cli))
+        return cn_misuse(cli, "standard input cannot be sent later");
+    if (send->input_name)
+        return cn_misuse(cli, "--name is for standard input, which cannot be sent later");
     err = cn_sending_open(&t.sending, cli->home, send);
     if (err != CN_OK)
         return cn_send_cannot(cli, err);

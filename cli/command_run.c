@@ -172,11 +172,20 @@ int cn_child_start(struct cn_child *child, const char *path, char **words, const
         child->input = input[1];
         child->output = output[0];
         input[1] = output[0] = -1;
+        error = cn_keeper_start(&child->keeper, child->pid, child->input);
+        if (error != 0)
+            cn_child_end(child);
     }
     ends_close(input);
     ends_close(output);
     ends_close(failure);
     return error;
+}
+
+void cn_child_input_end(struct cn_child *child)
+{
+    cn_keeper_let_end(&child->keeper);
+    close_one(&child->input);
 }
 
 /* --- the terminal --------------------------------------------------------------------------- */
@@ -239,6 +248,7 @@ bool cn_child_took(struct cn_child *child, int *status)
     terminal_take_back(child);
     child->pid = 0;
     close_one(&child->ended);
+    cn_keeper_end(&child->keeper);
     return true;
 }
 
@@ -271,6 +281,7 @@ void cn_child_end(struct cn_child *child)
         terminal_take_back(child);
         child->pid = 0;
     }
+    cn_keeper_end(&child->keeper);
     close_one(&child->halted);
     close_one(&child->terminal);
     close_one(&child->ended);

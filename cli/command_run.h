@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <sys/types.h>
 
+#include "keeper.h"
+
 struct cn_child {
     pid_t pid;  /* 0: none, or it has ended */
     int ended;  /* readable once it has ended; -1: none; as the next three, owned */
@@ -16,11 +18,13 @@ struct cn_child {
     int terminal;     /* ours, which it is lent while it wants to read there; -1: there is none */
     bool in_front;    /* it has the terminal now */
     bool interrupted; /* it has ended by Ctrl-C, which went to it and not to us */
+    struct cn_keeper keeper; /* ends it if we are killed */
 };
 
 #define CN_CHILD_NONE \
     { \
-        .ended = -1, .output = -1, .input = -1, .halted = -1, .terminal = -1 \
+        .ended = -1, .output = -1, .input = -1, .halted = -1, .terminal = -1, \
+        .keeper = CN_KEEPER_NONE \
     }
 
 /* Where the program called so is: as it is if there is a slash in it, else the first in PATH.
@@ -28,11 +32,13 @@ struct cn_child {
 bool cn_child_find(const char *program, char path[PATH_MAX]);
 /* Run path with these words, the last of them NULL. It gets no descriptor of ours but standard
  * error and, if its output is kept here, standard output; and the signal mask before, which the
- * owner restores, since SIGCHLD may be blocked from now on. It is sent SIGTERM when we are killed.
- * It has a process group of its own, with all that it starts; if one of them wants to read from our
- * terminal (a password), they have it until they end. 0, or errno. */
+ * owner restores, since SIGCHLD may be blocked from now on. It has a process group of its own, with
+ * all that it starts; if one of them wants to read from our terminal (a password), they have it
+ * until they end. 0, or errno. */
 int cn_child_start(struct cn_child *child, const char *path, char **words, const sigset_t *before,
                    bool keep_output);
+/* All has come: its input ends. */
+void cn_child_input_end(struct cn_child *child);
 /* True: it has ended, with *status as waitpid has it. */
 bool cn_child_took(struct cn_child *child, int *status);
 /* To it and its group; those that are stopped go on, so that they hear it. Harmless if there is

@@ -24,12 +24,12 @@ void cn_consent_say_json(struct cn_transferring *t, const struct cn_transfer_off
 static void item_text(const struct cn_transferring *t, size_t index, char *out, size_t out_size)
 {
     struct cn_transfer_item item;
-    char name[1100], size[32], files[64] = "";
+    char name[1100], size[32], count[CN_COUNT_TEXT_SIZE], files[CN_COUNT_TEXT_SIZE + 2] = "";
 
     cn_receiving_item(t->receiving, index, &item);
     cn_printable(name, sizeof name, item.name, strlen(item.name));
     if (item.kind == CN_TRANSFER_DIRECTORY)
-        snprintf(files, sizeof files, "%llu files, ", (unsigned long long)item.file_count);
+        snprintf(files, sizeof files, "%s, ", cn_count_text(count, item.file_count, "file"));
     snprintf(out, out_size, "  %3zu  %s%s  %s%s", index + 1, name,
              item.kind == CN_TRANSFER_DIRECTORY ? "/" : "", files,
              item.kind == CN_TRANSFER_LINK ? "a link"
@@ -58,10 +58,11 @@ static void question(const struct cn_transferring *t)
 
 static void show(struct cn_transferring *t, const struct cn_transfer_offer *offer)
 {
-    char size[32];
+    char size[32], files[CN_COUNT_TEXT_SIZE];
 
-    cn_say(t->cli, "%s offers %llu file%s, %s", t->dial.name, (unsigned long long)offer->file_count,
-           offer->file_count == 1 ? "" : "s", cn_size_text(size, (double)offer->size));
+    cn_say(t->cli, "%s offers %s, %s", t->dial.name,
+           cn_count_text(files, offer->file_count, "file"),
+           cn_size_text(size, (double)offer->size));
     if (!t->asks)
         return;
     for (size_t i = 0; i < offer->told_count; i++) {

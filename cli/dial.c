@@ -240,6 +240,7 @@ bool cn_dial_line(const struct cn_cli *cli, struct cn_dial *dial, const struct c
         return true;
     case CN_EVENT_RESUMED:
         resumed_text(dial, text);
+        dial->lost_ms = 0;
         cn_dial_event(cli, dial, "resumed", "");
         return true;
     default:
@@ -388,10 +389,9 @@ static int not_ready(struct cn_cli *cli, enum cn_err err, const char *name)
                 name);
         return code;
     }
-    code = cn_fail(cli, err, "calling");
-    if (err == CN_E_ABSENT && !cn_is_missing_file(err, cn_home_detail(cli->home)->about))
-        cn_hint("`cyphernet contact list` shows your contacts; `cyphernet doctor` what is missing");
-    return code;
+    if (cn_is_no_contact(cli, err, name))
+        return cn_no_contact(name);
+    return cn_fail(cli, err, "calling");
 }
 
 static bool wait_time(struct cn_cli *cli, bool answer, int64_t *ms)

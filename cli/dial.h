@@ -20,7 +20,7 @@ struct cn_dial {
                   * dials again */
     uint64_t wait_until_ms; /* while it does; 0: at first */
     int64_t resume_s;       /* how long a line that is lost is sought again; 0: an hour */
-    uint64_t lost_ms;       /* since then it is; of the last one that was */
+    uint64_t lost_ms;       /* since then the line is, which is sought again; 0: it is there */
     bool watches;           /* no other call of ours waits for the same: cn_call_set_watch */
     bool again;             /* not the first of its kind: that it waits is not said */
     bool can_starve;        /* a start for which the system has no room is for its owner to tell,

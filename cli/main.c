@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include "keeper.h"
 #include "passphrase.h"
 
 enum { STACK_LOCKED_SIZE = 384 << 10 };
@@ -134,6 +135,10 @@ int main(int argc, char **argv)
     bool told = false;
     int code;
 
+    if (argc == 2 && strcmp(argv[0], CN_KEEPER_NAME) == 0) {
+        cn_keeper_run(argv[1]);
+        return CN_EXIT_DONE;
+    }
     standard_descriptors_fill();
     command_first(&argc, argv);
     if (argc < 2) {

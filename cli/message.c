@@ -160,6 +160,18 @@ bool cn_is_missing_file(enum cn_err err, const char *about)
     return err == CN_E_ABSENT && strchr(about, '/');
 }
 
+bool cn_is_no_contact(const struct cn_cli *cli, enum cn_err err, const char *name)
+{
+    return err == CN_E_ABSENT && strcmp(cn_home_detail(cli->home)->about, name) == 0;
+}
+
+int cn_no_contact(const char *name)
+{
+    cn_error("there is no contact '%s'", name);
+    cn_hint("`cyphernet contact list` shows your contacts; `cyphernet doctor` what is missing");
+    return CN_EXIT_FAILED;
+}
+
 int cn_fail(const struct cn_cli *cli, enum cn_err err, const char *what)
 {
     const struct cn_detail *detail = cn_home_detail(cli->home);
@@ -186,6 +198,13 @@ int cn_fail(const struct cn_cli *cli, enum cn_err err, const char *what)
     else if (rows[err].hint)
         cn_hint("%s", rows[err].hint);
     return cn_exit_code(err);
+}
+
+const char *cn_count_text(char out[CN_COUNT_TEXT_SIZE], uint64_t count, const char *one)
+{
+    snprintf(out, CN_COUNT_TEXT_SIZE, "%llu %s%s", (unsigned long long)count, one,
+             count == 1 ? "" : "s");
+    return out;
 }
 
 /* Marks that are put over the character before them, of any script's or none's. */
@@ -295,8 +314,7 @@ char *cn_json_text(char *out, size_t size, const char *text, size_t text_size)
     return out;
 }
 
-/* Whether it is shown as it is. */
-static bool is_shown(const char *text, size_t size)
+bool cn_is_shown(const char *text, size_t size)
 {
     size_t n = 1;
     bool mark;
@@ -318,7 +336,7 @@ char *cn_json_member(char *out, size_t size, const char *key, const char *text)
     cn_json_text(out + used, size - used, text, text_size);
     used = strlen(out);
     used += (size_t)snprintf(out + used, size - used, "\"");
-    if (is_shown(text, text_size))
+    if (cn_is_shown(text, text_size))
         return out;
     used += (size_t)snprintf(out + used, size - used, ",\"%s_base64\":\"", key);
     cn_base64_encode(out + used, text, text_size);

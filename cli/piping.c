@@ -158,8 +158,7 @@ static void output_ended(struct cn_piping *p)
 
     p->out = -1;
     if (p->command) {
-        close(own);
-        p->child.input = -1;
+        cn_child_input_end(&p->child);
         return;
     }
     if (own >= 0 && own != STDOUT_FILENO)

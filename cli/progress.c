@@ -53,6 +53,16 @@ static void rate_measure(struct cn_progress *p, int64_t now)
     p->rate_moved = p->now.moved;
 }
 
+/* The members that every event of a call has. Whom it is with is the first argument of all commands
+ * that transfer. */
+static void say_head(const struct cn_cli *cli, const char *event)
+{
+    char contact[CN_JSON_MEMBER_SIZE(256)];
+
+    printf("{\"v\":1,\"event\":\"%s\",%s", event,
+           cn_json_member(contact, sizeof contact, "contact", cli->arguments[0]));
+}
+
 /* --- stalls --------------------------------------------------------------------------------- */
 
 static const struct {
@@ -89,7 +99,8 @@ static void stall_look(struct cn_progress *p, const struct cn_transfer_progress 
         cn_say(p->cli, "nothing moves: waiting for %s", wait_text(p));
     if (!p->cli->json)
         return;
-    printf("{\"v\":1,\"event\":\"stall\",\"reason\":\"%s\"}\n", waits[p->now.wait].word);
+    say_head(p->cli, "stall");
+    printf(",\"reason\":\"%s\"}\n", waits[p->now.wait].word);
     fflush(stdout);
 }
 
@@ -173,8 +184,8 @@ static void say_json(const struct cn_progress *p)
 
     if (!p->path[0])
         return;
-    printf("{\"v\":1,\"event\":\"progress\",%s,\"done\":%llu",
-           cn_json_member(name, sizeof name, "name", p->path),
+    say_head(p->cli, "progress");
+    printf(",%s,\"done\":%llu", cn_json_member(name, sizeof name, "name", p->path),
            (unsigned long long)p->now.file_done);
     say_total("total", p->now.file_size);
     printf(",\"rate\":%.0f,\"over\":%llu,\"count\":%llu,\"all_done\":%llu", p->rate,
@@ -210,6 +221,23 @@ static void take(struct cn_progress *p, const struct cn_transfer_progress *now)
     cn_printable(p->name, sizeof p->name, now->file, strlen(now->file));
 }
 
+/* Whoever decides takes the time he needs, which is none of the transfer's. */
+static void begin_now(struct cn_progress *p, int64_t now_ms)
+{
+    p->began_ms = p->rate_ms = now_ms;
+}
+
+void cn_progress_hold(struct cn_progress *progress)
+{
+    progress->moved_ms = clock_ms();
+    begin_now(progress, progress->moved_ms);
+}
+
+int64_t cn_progress_still_ms(const struct cn_progress *progress)
+{
+    return clock_ms() - progress->moved_ms;
+}
+
 void cn_progress_update(struct cn_progress *progress, const struct cn_transfer_progress *now)
 {
     const struct cn_transfer_progress before = progress->now;
@@ -222,6 +250,8 @@ void cn_progress_update(struct cn_progress *progress, const struct cn_transfer_p
     }
     progress->drawn_ms = now_ms;
     take(progress, now);
+    if (now->wait == CN_TRANSFER_WAITS_CONSENT)
+        begin_now(progress, now_ms);
     rate_measure(progress, now_ms);
     stall_look(progress, &before, now_ms);
     if (progress->bar)
@@ -282,7 +312,8 @@ void cn_progress_outcome(const struct cn_cli *cli, const struct cn_transfer_even
 
     if (!cli->json)
         return;
-    printf("{\"v\":1,\"event\":\"file\",%s,\"kind\":\"%s\",\"size\":%llu,\"outcome\":\"%s\"",
+    say_head(cli, "file");
+    printf(",%s,\"kind\":\"%s\",\"size\":%llu,\"outcome\":\"%s\"",
            cn_json_member(member, sizeof member, "name", event->path), kinds[event->kind],
            (unsigned long long)event->size, words[event->outcome]);
     if (event->stored_as)
@@ -303,7 +334,8 @@ void cn_progress_problem(const struct cn_cli *cli, const struct cn_transfer_even
 
     if (!cli->json)
         return;
-    printf("{\"v\":1,\"event\":\"problem\",%s,\"reason\":\"%s\",\"text\":",
+    say_head(cli, "problem");
+    printf(",%s,\"reason\":\"%s\",\"text\":",
            cn_json_member(path, sizeof path, "path", event->path), words[event->reason]);
     cn_json_string(text);
     puts("}");

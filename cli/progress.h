@@ -28,6 +28,10 @@ struct cn_progress {
 void cn_progress_begin(struct cn_progress *progress, const struct cn_cli *cli, bool sends);
 /* So far it is; draws at most ten times a second, and what has been cleared at once. */
 void cn_progress_update(struct cn_progress *progress, const struct cn_transfer_progress *now);
+/* In place of it while our user is asked: nothing can move. */
+void cn_progress_hold(struct cn_progress *progress);
+/* For how long nothing has moved. */
+int64_t cn_progress_still_ms(const struct cn_progress *progress);
 /* Until cn_progress_update is due; -1: never. */
 int cn_progress_timeout_ms(const struct cn_progress *progress);
 /* Take the bars away, for another line. */

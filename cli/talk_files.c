@@ -5,7 +5,10 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "files/sending.h"
 #include "talk.h"
+
+enum { STILL_MS_MAX = 30000 };
 
 /* --- sending -------------------------------------------------------------------------------- */
 
@@ -20,6 +23,21 @@ static void progress_begin(struct cn_transferring *t)
 {
     cn_progress_begin(&t->progress, t->cli, t->sending != NULL);
     t->progress.bar = false; /* the line that is edited is there */
+}
+
+static void progress_look(struct cn_transferring *t)
+{
+    struct cn_transfer_progress p;
+
+    if (t->is_asking) {
+        cn_progress_hold(&t->progress);
+        return;
+    }
+    if (t->sending)
+        cn_sending_progress(t->sending, &p);
+    else
+        cn_receiving_progress(t->receiving, &p);
+    cn_progress_update(&t->progress, &p);
 }
 
 /* As a shell would, but that nothing is run. */
@@ -49,7 +67,7 @@ static void out_end(struct cn_talk_files *f)
     cn_sending_free(f->out.sending);
     f->out.sending = NULL;
     wordfree(&f->words);
-    f->sends = false;
+    f->sends = f->lists = false;
 }
 
 /* What a path would be called there: its last part. */
@@ -80,21 +98,51 @@ static bool out_begin(struct cn_talk_files *f, const char *line)
     options.paths = (const char *const *)f->words.we_wordv;
     options.path_count = f->words.we_wordc;
     f->out = transferring_of(f);
-    err = cn_sending_open(&f->out.sending, f->talking->cli->home, &options);
+    err = cn_sending_open_later(&f->out.sending, f->talking->cli->home, &options);
     if (err != CN_OK) {
         (void)cn_send_cannot(f->talking->cli, err);
         wordfree(&f->words);
         return false;
     }
-    f->sends = true;
+    f->sends = f->lists = true;
     progress_begin(&f->out);
+    return true;
+}
+
+/* What there is to be sent is known, or why there is nothing. */
+static void out_listed(struct cn_talk_files *f)
+{
+    enum cn_err err = cn_sending_listed(f->out.sending);
+
+    if (err == CN_E_MORE)
+        return;
+    f->lists = false;
+    if (err != CN_OK) {
+        (void)cn_send_cannot(f->talking->cli, err);
+        f->out.code = CN_EXIT_FAILED;
+        out_end(f);
+        return;
+    }
     cn_transferring_tell(&f->out);
     err = cn_sending_join(f->out.sending, f->talking->dial.call);
     if (err == CN_OK)
-        return true;
-    (void)cn_fail(f->talking->cli, err, "sending");
+        return;
+    f->out.code = cn_fail(f->talking->cli, err, "sending");
     out_end(f);
-    return false;
+}
+
+static void out_process(struct cn_talk_files *f)
+{
+    if (f->lists)
+        out_listed(f);
+    if (!f->sends || f->lists)
+        return;
+    cn_sending_process(f->out.sending);
+    cn_transferring_tell(&f->out);
+    if (f->out.finished || f->out.broken)
+        out_over(f);
+    else
+        progress_look(&f->out);
 }
 
 static void queue_next(struct cn_talk_files *f)
@@ -184,18 +232,18 @@ static void offered(struct cn_transferring *t)
 {
     struct cn_talk_files *f = t->owner;
     struct cn_transfer_offer offer;
-    char size[32], directory[PATH_MAX];
+    char size[32], files[CN_COUNT_TEXT_SIZE], directory[PATH_MAX];
 
     if (!cn_receiving_offer(t->receiving, &offer))
         return;
     cn_consent_say_json(t, &offer);
     cn_size_text(size, (double)offer.size);
+    cn_count_text(files, offer.file_count, "file");
     if (t->cli->yes) {
-        cn_say(t->cli, "%s offers %llu files, %s", t->dial.name,
-               (unsigned long long)offer.file_count, size);
+        cn_say(t->cli, "%s offers %s, %s", t->dial.name, files, size);
         return;
     }
-    cn_tell("%s offers %llu files, %s", t->dial.name, (unsigned long long)offer.file_count, size);
+    cn_tell("%s offers %s, %s", t->dial.name, files, size);
     cn_consent_items_tell(t, &offer);
     if (!f->asks) {
         cn_tell("refused: with --yes it would have been taken");
@@ -330,27 +378,30 @@ bool cn_talk_files_command(struct cn_talk_files *files, const char *line)
     return false;
 }
 
-static void progress_look(struct cn_transferring *t)
+/* The sender, and neither the line nor our disk, has kept us waiting for too long. */
+static bool is_given_up(const struct cn_talk_files *f)
 {
-    struct cn_transfer_progress p;
-
-    if (t->is_asking)
-        return;
-    if (t->sending)
-        cn_sending_progress(t->sending, &p);
-    else
-        cn_receiving_progress(t->receiving, &p);
-    cn_progress_update(&t->progress, &p);
+    return f->is_last && !f->in.is_asking && f->talking->dial.lost_ms == 0 &&
+           f->in.progress.now.wait != CN_TRANSFER_WAITS_DISK &&
+           cn_progress_still_ms(&f->in.progress) >= STILL_MS_MAX;
 }
 
 static void in_process(struct cn_talk_files *f)
 {
     cn_receiving_process(f->in.receiving);
     cn_transferring_tell(&f->in);
-    if (f->in.finished || f->in.broken)
+    if (f->in.finished || f->in.broken) {
         in_over(f);
-    else
-        progress_look(&f->in);
+        return;
+    }
+    progress_look(&f->in);
+    if (!is_given_up(f))
+        return;
+    cn_error("%s has sent nothing of its files for %d seconds: they are given up",
+             f->talking->dial.name, STILL_MS_MAX / 1000);
+    cn_hint("what has come is kept, and the same again goes on there");
+    f->in.code = CN_EXIT_FAILED;
+    in_end(f);
 }
 
 void cn_talk_files_process(struct cn_talk_files *files)
@@ -360,14 +411,8 @@ void cn_talk_files_process(struct cn_talk_files *files)
     files->is_answerable = files->receives && files->in.is_asking;
     if (files->receives)
         in_process(files);
-    if (files->sends) {
-        cn_sending_process(files->out.sending);
-        cn_transferring_tell(&files->out);
-        if (files->out.finished || files->out.broken)
-            out_over(files);
-        else
-            progress_look(&files->out);
-    }
+    if (files->sends)
+        out_process(files);
     queue_next(files);
 }
 
@@ -375,7 +420,7 @@ bool cn_talk_files_take(struct cn_talk_files *files, const struct cn_event *even
 {
     struct cn_talk_files *f = files;
 
-    if ((f->sends && cn_sending_take(f->out.sending, event)) ||
+    if ((f->sends && !f->lists && cn_sending_take(f->out.sending, event)) ||
         (f->receives && cn_receiving_take(f->in.receiving, event)))
         return true;
     if (event->type != CN_EVENT_STREAM || cn_stream_kind(event->stream) != CN_TRANSFER_STREAM_KIND)
@@ -416,12 +461,17 @@ int cn_talk_files_timeout_ms(const struct cn_talk_files *files)
     if (files->is_held)
         return ms;
     if (files->sends)
-        ms = sooner_ms(cn_sending_timeout_ms(files->out.sending),
+        ms = sooner_ms(files->lists ? -1 : cn_sending_timeout_ms(files->out.sending),
                        cn_progress_timeout_ms(&files->out.progress));
     if (files->receives)
         ms = sooner_ms(ms, sooner_ms(cn_receiving_timeout_ms(files->in.receiving),
                                      cn_progress_timeout_ms(&files->in.progress)));
     return ms;
+}
+
+bool cn_talk_files_may_leave(const struct cn_talk_files *files)
+{
+    return !files->lists && files->queue_count == 0;
 }
 
 bool cn_talk_files_is_busy(const struct cn_talk_files *files)
@@ -472,9 +522,14 @@ void cn_talk_files_unattended(struct cn_talk_files *files)
     in_over(files);
 }
 
+void cn_talk_files_last(struct cn_talk_files *files)
+{
+    files->is_last = true;
+}
+
 void cn_talk_files_leave(struct cn_talk_files *files)
 {
-    files->has_left = true;
+    files->has_left = files->is_last = true;
     queue_drop(files);
     cn_talk_files_unattended(files);
 }

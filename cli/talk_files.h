@@ -16,7 +16,9 @@ struct cn_talk_files {
     bool is_held;               /* what is to be said has no room: nothing is, and none begins */
     bool is_answerable;         /* what is asked has been shown before this round */
     bool has_left;              /* its user has: what is offered now is refused */
+    bool is_last;               /* nothing but files keeps the call up */
     bool sends, receives;       /* something is under way */
+    bool lists;                 /* what is to be sent is being listed */
     struct cn_transferring out, in;
     wordexp_t words;                            /* what out sends, while it does */
     bool wanted[CN_CONSENT_ITEM_COUNT_MAX];     /* of what is offered */
@@ -39,6 +41,11 @@ int cn_talk_files_timeout_ms(const struct cn_talk_files *files);
 bool cn_talk_files_is_busy(const struct cn_talk_files *files);
 /* Nobody can answer any more: what is offered is refused. */
 void cn_talk_files_unattended(struct cn_talk_files *files);
+/* Whether all that is to be sent has begun, or will not: else nobody may leave, since the call
+ * might end before it has. */
+bool cn_talk_files_may_leave(const struct cn_talk_files *files);
+/* Both have left: what is promised and does not come is not waited for without end. */
+void cn_talk_files_last(struct cn_talk_files *files);
 /* The user leaves: nothing new begins, and what is offered is refused. */
 void cn_talk_files_leave(struct cn_talk_files *files);
 /* "sending 45%, 1.2 MB/s | ", ASCII; empty if nothing is under way. Returns out. */

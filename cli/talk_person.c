@@ -24,6 +24,7 @@ struct person {
     uint64_t said, delivered, read; /* lines of ours */
     uint64_t heard;                 /* lines of the partner's that are on the terminal */
     bool leaves, told_not_utf8, is_broken;
+    bool leave_due, hangs_up;             /* the partner has not been told that we leave */
     int signal;                           /* that asked us to end; 0 */
     char state[CN_TALK_FILES_STATE_SIZE]; /* of files, as the prompt shows it */
     char safe[SAFE_SIZE];
@@ -142,14 +143,28 @@ static bool held_add(struct person *p, const char *text, size_t size)
     return true;
 }
 
-static void leave(struct person *p)
+static void leave_say(struct person *p)
 {
-    p->leaves = true;
+    if (!p->leave_due || !cn_talk_files_may_leave(&p->t->files))
+        return;
+    p->leave_due = false;
+    cn_talk_leave(p->t->talk, p->hangs_up);
+}
+
+static void leave(struct person *p, bool hangs_up)
+{
+    p->leaves = p->leave_due = true;
+    p->hangs_up = hangs_up;
     cn_talk_files_leave(&p->t->files);
+    leave_say(p);
+    prompt_set(p);
+}
+
+static void quit(struct person *p)
+{
+    leave(p, true);
     if (cn_talk_files_is_busy(&p->t->files))
         cn_tell("the call ends when the files that are under way have arrived; Ctrl-C gives it up");
-    cn_talk_leave(p->t->talk, true);
-    prompt_set(p);
 }
 
 static void help(void)
@@ -174,7 +189,7 @@ static void help(void)
 static void command(struct person *p, const char *line)
 {
     if (strcmp(line, "/quit") == 0) {
-        leave(p);
+        quit(p);
     } else if (strcmp(line, "/help") == 0) {
         help();
     } else if (!cn_talk_files_command(&p->t->files, line)) {
@@ -299,7 +314,7 @@ static void typed(struct person *p, const struct cn_terminal_event *event)
             held_drop(p);
         break;
     case CN_TERMINAL_END:
-        leave(p);
+        quit(p);
         break;
     case CN_TERMINAL_NOT_UTF8:
         refuse(p, "that is not UTF-8, and was dropped: set your terminal to UTF-8");
@@ -354,11 +369,8 @@ static void hung_up(struct person *p)
 {
     if (!p->leaves)
         cn_say(p->t->cli, "%s has left", p->t->dial.name);
-    cn_talk_files_leave(&p->t->files);
     unsaid_show(p);
-    p->leaves = true;
-    prompt_set(p);
-    cn_talk_leave(p->t->talk, false);
+    leave(p, false);
 }
 
 static void heard(struct person *p, const struct cn_talk_event *event)
@@ -426,6 +438,7 @@ static void talk(struct person *p)
         struct pollfd polled[CN_TALKING_DESCRIPTOR_COUNT];
 
         files_process(p);
+        leave_say(p);
         keys_take(p); /* before lines are shown that were not there when these were pressed */
         cn_terminal_draw(p->terminal);
         cn_terminal_flush(p->terminal);

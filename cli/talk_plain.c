@@ -87,8 +87,11 @@ static void lines_send(struct plain *p)
         memmove(p->typed, p->typed + used, p->typed_size - used);
         p->typed_size -= used;
     }
-    if (p->input_ended && p->t->files.queue_count == 0) /* what is to be sent has begun */
-        cn_talk_leave(p->t->talk, p->has_quit);
+    if (!p->input_ended || !cn_talk_files_may_leave(&p->t->files))
+        return;
+    cn_talk_leave(p->t->talk, p->has_quit);
+    if (p->told_left)
+        cn_talk_files_last(&p->t->files);
 }
 
 static void typed_read(struct plain *p)
@@ -229,7 +232,6 @@ static void hung_up(struct plain *p)
     p->typed_size = 0;
     p->input_ended = true;
     cn_talk_files_leave(&p->t->files);
-    cn_talk_leave(p->t->talk, false);
 }
 
 static void events_take(struct plain *p)

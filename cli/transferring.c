@@ -123,20 +123,36 @@ static void tell_refusal(struct cn_transferring *t, const struct cn_transfer_eve
         cn_hint("make room, and have it sent again");
 }
 
-/* How long the only file took, and how fast that was; of several that is told in the end. */
-static const char *time_text(struct cn_transferring *t, char out[64])
+enum { SPEED_TEXT_SIZE = 96 };
+
+/* How long so many octets took, and how fast that was; or that most of them were holes, or there
+ * already, which says nothing of the line. */
+static const char *speed_text(const struct cn_transferring *t, uint64_t size, uint64_t moved,
+                              char out[SPEED_TEXT_SIZE])
 {
     double seconds = cn_progress_seconds(&t->progress);
+    char octets[32];
+
+    if (moved < size / 2)
+        snprintf(out, SPEED_TEXT_SIZE, " in %.1f s, of which %s had to be sent", seconds,
+                 cn_size_text(octets, (double)moved));
+    else
+        snprintf(out, SPEED_TEXT_SIZE, " in %.1f s, %s/s", seconds,
+                 cn_size_text(octets, (double)moved / seconds));
+    return out;
+}
+
+/* How long the only file took, and how fast that was; of several that is told in the end. */
+static const char *time_text(struct cn_transferring *t, char out[SPEED_TEXT_SIZE])
+{
     struct cn_transfer_progress p;
-    char rate[32];
 
     look(t, &p);
     out[0] = '\0';
     if (p.entry_count != 1)
         return out;
     cn_progress_end(&t->progress, &p);
-    snprintf(out, 64, " in %.1f s, %s/s", seconds, cn_size_text(rate, (double)p.moved / seconds));
-    return out;
+    return speed_text(t, t->stored_size, p.moved, out);
 }
 
 /* Beside a talk many files are told of by their number only. */
@@ -151,7 +167,7 @@ static bool is_one_of_many(const struct cn_transferring *t)
 static void tell_stored(struct cn_transferring *t, const struct cn_transfer_event *event)
 {
     const char *verb = t->sending ? "sent" : "received";
-    char size[32], time[64];
+    char size[32], time[SPEED_TEXT_SIZE];
 
     if (is_one_of_many(t))
         return;
@@ -280,9 +296,8 @@ void cn_transferring_tell(struct cn_transferring *t)
 
 void cn_transferring_tell_total(struct cn_transferring *t)
 {
-    double seconds = cn_progress_seconds(&t->progress);
     struct cn_transfer_progress p;
-    char size[32], rate[32], unchanged[64] = "";
+    char size[32], speed[SPEED_TEXT_SIZE], unchanged[64] = "";
 
     look(t, &p);
     if (p.entry_count < 2)
@@ -292,10 +307,10 @@ void cn_transferring_tell_total(struct cn_transferring *t)
     if (t->unchanged > 0)
         snprintf(unchanged, sizeof unchanged, "; %llu there already",
                  (unsigned long long)t->unchanged);
-    cn_say(t->cli, "%s %llu of %llu, %s in %.1f s, %s/s%s", t->sending ? "sent" : "received",
+    cn_say(t->cli, "%s %llu of %llu, %s%s%s", t->sending ? "sent" : "received",
            (unsigned long long)t->stored, (unsigned long long)p.entry_count,
-           cn_size_text(size, (double)t->stored_size), seconds,
-           cn_size_text(rate, (double)p.moved / seconds), unchanged);
+           cn_size_text(size, (double)t->stored_size),
+           speed_text(t, t->stored_size, p.moved, speed), unchanged);
 }
 
 /* It ended before its end: what is whole, and what is kept for another time. */
@@ -400,7 +415,9 @@ static void loop(struct cn_transferring *t)
         if (t->closed)
             break;
         look(t, &p);
-        if (!t->is_asking && t->code == CN_EXIT_DONE && !t->finished)
+        if (t->is_asking)
+            cn_progress_hold(&t->progress);
+        else if (t->code == CN_EXIT_DONE && !t->finished)
             cn_progress_update(&t->progress, &p);
         wait_for_more(t);
     }

@@ -6,6 +6,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -50,6 +51,15 @@ void cn_calling_tell(struct cn_call *call, enum cn_event_type type, enum cn_err 
     call->event[call->event_count++] = (struct cn_event) { type, NULL, err };
 }
 
+void cn_calling_break(struct cn_call *call)
+{
+    const struct linger hard = { .l_onoff = 1, .l_linger = 0 };
+
+    if (call->socket >= 0)
+        (void)setsockopt(call->socket, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    cn_calling_close(call);
+}
+
 void cn_calling_close(struct cn_call *call)
 {
     if (call->socket >= 0)
@@ -62,7 +72,10 @@ void cn_calling_end(struct cn_call *call, enum cn_err err)
 {
     if (call->state == CALL_OVER)
         return;
-    cn_calling_close(call);
+    if (err == CN_OK || call->state == CALL_LEAVING || cn_calling_close_told(&call->mux))
+        cn_calling_close(call);
+    else
+        cn_calling_break(call);
     if (call->network >= 0)
         close(call->network);
     call->network = -1;
@@ -143,8 +156,7 @@ void cn_call_free(struct cn_call *call)
     free(call);
 }
 
-/* --- running
- * ---------------------------------------------------------------------------------------- */
+/* --- running -------------------------------------------------------------------------------- */
 
 /* The end of a call that was open: said by both, or by one with a reason. */
 static void running_end(struct cn_call *call, struct cn_now now)
@@ -159,11 +171,12 @@ static void running_end(struct cn_call *call, struct cn_now now)
         cn_calling_leave(call);
     else if (call->leave_ms != 0 && now.ms >= call->leave_ms)
         cn_calling_end(call, CN_E_CANCELLED);
-    else if (cn_mux_is_closed(mux) && left == 0)
-        cn_calling_confirm(call, now);
+    else if (call->secrets->session.mux && cn_mux_is_closed(mux) && left == 0)
+        cn_calling_confirm(call, now); /* on this line; on one that was lost before tells nothing */
 }
 
-/* While nobody has come: a line for the pairs that there are now. */
+/* While nobody has come: a line for the pairs that there are now. The session sees whether the
+ * clock was set, of which no poll tells. */
 static bool look(struct cn_call *call, struct cn_now now)
 {
     if (call->secrets->session.state != CN_SESSION_WAITING || now.ms < call->look_ms)
@@ -180,6 +193,7 @@ static bool look(struct cn_call *call, struct cn_now now)
 static void carry(struct cn_call *call, struct cn_now now)
 {
     struct call_secrets *s = call->secrets;
+    bool can_resume;
 
     if (s->session.state != CN_SESSION_OPEN || s->session.mux)
         return;
@@ -189,17 +203,22 @@ static void carry(struct cn_call *call, struct cn_now now)
         cn_calling_tell(call, CN_EVENT_RESUMED, CN_OK);
         return;
     }
-    call->met = s->session.joined;
+    if (s->session.joined->service == CN_SERVICE_RESUME) { /* the partner has had it open before */
+        call->met = call->perhaps;
+        can_resume = true;
+        cn_mux_begin(&call->mux, &call->limits, now.ms);
+    } else {
+        call->met = s->session.joined;
+        can_resume = cn_calling_keep(call, call->met);
+    }
     call->open = true;
     cn_mux_set_role(&call->mux, call->met->pair->role);
     cn_session_carry(&s->session, &call->mux, now);
-    s->exporter = s->session.keys.exporter;
     cn_handing_begin(&s->handing, call->home, &call->mux, cn_wants_wanted(call->met)->contact,
                      call->met->pair, now.ms);
-    if (s->session.keys.limits.resume_s < call->resume_s)
-        call->resume_s = s->session.keys.limits.resume_s;
-    if (cn_pair_resume(&s->resumed, cn_home_crypto(call->home), call->met->pair,
-                       &s->session.keys.resume) != CN_OK)
+    if (call->limits.resume_s < call->resume_s)
+        call->resume_s = call->limits.resume_s;
+    if (!can_resume)
         call->resume_s = 0;
     if (call->resume_s == 0)
         return;
@@ -223,7 +242,7 @@ static void running_process(struct cn_call *call, struct cn_now now)
 
     if (call->open)
         cn_handing_step(&call->secrets->handing, now.ms);
-    else if (look(call, now))
+    if (look(call, now))
         return;
     /* events that lend octets of the record in hand come first: the owner looks before the next */
     while (running_step(call, now)) {
@@ -235,8 +254,11 @@ static void running_process(struct cn_call *call, struct cn_now now)
             ;
     }
     cn_calling_tell_states(call, now);
-    if (session->state != CN_SESSION_FAILED)
-        cn_calling_write(call, now);
+    if (session->state != CN_SESSION_FAILED && !cn_calling_write(call, now) &&
+        session->state == CN_SESSION_CLOSED) { /* where nobody reads on to find that out */
+        cn_calling_unconfirmed(call, now);
+        return;
+    }
     if (call->open)
         cn_calling_tell_quiet(call, now);
     if (call->open)
@@ -245,17 +267,21 @@ static void running_process(struct cn_call *call, struct cn_now now)
         cn_calling_failed(call, now);
 }
 
-/* The time for waiting is over: who did not come, the partner or the server? Being joined counts as
- * the partner's coming; a server that has not failed has time for its first answer. */
+/* Being joined counts as the partner's coming. */
+static bool waits(const struct cn_call *call)
+{
+    return !call->open && !(call->state == CALL_RUNNING && call->told >= CN_SESSION_PROLOGUE);
+}
+
+/* The time for waiting is over: who did not come, the partner or the server? A server that has not
+ * failed has time for its first answer. */
 static void check_wait(struct cn_call *call, struct cn_now now)
 {
-    bool joined = call->state == CALL_RUNNING && call->told >= CN_SESSION_PROLOGUE;
-
     if (call->lost && now.ms >= call->lost_until_ms)
         cn_calling_end(call, call->confirming ? CN_OK : CN_E_INTERRUPTED);
     if (call->lost && call->leave_ms != 0 && now.ms >= call->leave_ms)
         cn_calling_end(call, CN_E_CANCELLED);
-    if (call->state == CALL_OVER || call->open || joined || now.ms < call->wait_until_ms)
+    if (call->state == CALL_OVER || !waits(call) || now.ms < call->wait_until_ms)
         return;
     if (call->told >= CN_SESSION_WAITING && call->failure == CN_OK)
         cn_calling_end(call, CN_E_TIMEOUT);
@@ -348,14 +374,15 @@ int cn_call_timeout_ms(const struct cn_call *call)
             due = cn_handing_due_ms(&call->secrets->handing);
         if (call->secrets->session.state == CN_SESSION_WAITING && call->look_ms < due)
             due = call->look_ms;
-        if (call->open && !call->quiet && cn_mux_quiet_ms(&call->mux, CN_CALL_QUIET_MS) < due)
+        if (call->secrets->session.state == CN_SESSION_OPEN && !call->quiet &&
+            cn_mux_quiet_ms(&call->mux, CN_CALL_QUIET_MS) < due)
             due = cn_mux_quiet_ms(&call->mux, CN_CALL_QUIET_MS);
     }
     if (call->leave_ms != 0 && call->leave_ms < due)
         due = call->leave_ms;
     if (call->lost && call->lost_until_ms < due)
         due = call->lost_until_ms;
-    if (!call->open && call->wait_until_ms < due)
+    if (waits(call) && call->wait_until_ms < due)
         due = now.ms < call->wait_until_ms ? call->wait_until_ms : call->first_until_ms;
     if (due == UINT64_MAX)
         return -1;
@@ -447,6 +474,15 @@ void cn_call_set_resume(struct cn_call *call, uint32_t seconds)
 void cn_call_set_watch(struct cn_call *call)
 {
     call->watches = true;
+}
+
+bool cn_call_narrow(struct cn_call *call)
+{
+    if (!call->perhaps || call->open)
+        return false;
+    call->narrowed = true;
+    call->wait_until_ms = cn_calling_now().ms + (uint64_t)call->limits.resume_s * 1000;
+    return true;
 }
 
 void cn_call_finish(struct cn_call *call)

@@ -9,4 +9,8 @@
  * freed. What each stream may hold whatever others do is not in it. */
 void cn_call_share_extra(struct cn_call *call, uint64_t *sum);
 
+/* After CN_EVENT_RETRY: if the partner may have the call open all the same, wait for it to come
+ * back to that, and for nothing else any more. False: it has not. */
+bool cn_call_narrow(struct cn_call *call);
+
 #endif

@@ -6,6 +6,8 @@ static const struct cn_want *met(const struct cn_call *call)
 {
     const struct cn_want *joined = call->met ? call->met : call->secrets->session.joined;
 
+    if (joined && joined->service == CN_SERVICE_RESUME)
+        joined = call->perhaps;
     return joined || call->wants.asked_count > 1 ? joined : call->wants.want;
 }
 

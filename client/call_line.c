@@ -24,7 +24,7 @@ void cn_calling_retry(struct cn_call *call, enum cn_err err, struct cn_now now)
     uint64_t spread_ms = (uint64_t)call->secrets->session.goaway_spread_s * 1000;
     uint64_t delay_ms = call->retry_delay_ms;
 
-    cn_calling_close(call);
+    cn_calling_break(call);
     if (call->told >= CN_SESSION_WAITING && now.ms - call->line_since_ms >= STEADY_MS)
         delay_ms = call->retry_delay_ms = CN_CALL_RETRY_MS_MIN;
     /* without randomness the delay is merely not jittered */
@@ -45,6 +45,22 @@ void cn_calling_retry(struct cn_call *call, enum cn_err err, struct cn_now now)
         cn_calling_tell(call, CN_EVENT_RETRY, err);
 }
 
+/* Of a call that is not open: how many wants, in call->wants. */
+static size_t wants_prepare(struct cn_call *call)
+{
+    const struct cn_want *perhaps = call->perhaps;
+    const size_t count = call->wants.count;
+
+    if (!perhaps || (count >= call->want_count_max && !call->narrowed))
+        return count;
+    call->wants.want[count] = (struct cn_want) { .pair = &call->secrets->resumed,
+                                                 .identity = perhaps->identity,
+                                                 .service = CN_SERVICE_RESUME,
+                                                 .caller = cn_want_calls(perhaps),
+                                                 .user = perhaps->user };
+    return call->narrowed ? 1 : count + 1;
+}
+
 static void session_begin(struct cn_call *call, struct cn_now now)
 {
     struct cn_session *session = &call->secrets->session;
@@ -53,8 +69,10 @@ static void session_begin(struct cn_call *call, struct cn_now now)
         .crypto = cn_home_crypto(call->home),
         .random = cn_home_random(call->home),
         .fingerprint = &call->secrets->fingerprint,
-        .want = call->resuming ? call->again : call->wants.want,
-        .want_count = call->resuming ? 1 + (size_t)watches : call->wants.count,
+        .want = call->resuming   ? call->again
+                : call->narrowed ? call->wants.want + call->wants.count
+                                 : call->wants.want,
+        .want_count = call->resuming ? 1 + (size_t)watches : wants_prepare(call),
     };
     enum cn_err err;
 
@@ -111,11 +129,13 @@ bool cn_calling_renew(struct cn_call *call)
 {
     struct cn_wants fresh;
 
-    if (call->open || !cn_wants_look(&call->wants, call->home, &call->secrets->fingerprint, &fresh))
+    if (call->open || call->narrowed ||
+        !cn_wants_look(&call->wants, call->home, &call->secrets->fingerprint, &fresh))
         return false;
     cn_calling_close(call);
     cn_session_wipe(&call->secrets->session);
     cn_wants_replace(&call->wants, &fresh);
+    call->perhaps = NULL;
     return true;
 }
 
@@ -159,7 +179,7 @@ bool cn_calling_read(struct cn_call *call, struct cn_now now)
     return false;
 }
 
-void cn_calling_write(struct cn_call *call, struct cn_now now)
+bool cn_calling_write(struct cn_call *call, struct cn_now now)
 {
     struct cn_session *session = &call->secrets->session;
 
@@ -169,16 +189,16 @@ void cn_calling_write(struct cn_call *call, struct cn_now now)
         ssize_t put;
 
         if (size == 0)
-            return;
+            return true;
         put = send(call->socket, from, size, MSG_NOSIGNAL);
         if (put > 0) {
             cn_session_sent(session, (size_t)put);
             if ((size_t)put < size)
-                return;
+                return true;
             continue;
         }
         /* EPIPE, ECONNRESET: what can still be read is read first; the end is found there */
-        return;
+        return errno == EAGAIN || errno == EINTR;
     }
 }
 

@@ -43,6 +43,28 @@ static bool admission_is_renewed(const struct cn_call *call)
            call->note.notices & CN_NOTICE_RENEWED;
 }
 
+bool cn_calling_keep(struct cn_call *call, const struct cn_want *met)
+{
+    struct call_secrets *s = call->secrets;
+
+    s->exporter = s->session.keys.exporter;
+    call->limits = s->session.keys.limits;
+    return call->resume_s > 0 && call->limits.resume_s > 0 &&
+           cn_pair_resume(&s->resumed, cn_home_crypto(call->home), met->pair,
+                          &s->session.keys.resume) == CN_OK;
+}
+
+/* Our Finish is out, and the partner's has not come: it may have the call open, and then waits for
+ * nothing else. */
+static void keep_perhaps(struct cn_call *call)
+{
+    const struct cn_session *session = &call->secrets->session;
+    const struct cn_want *joined = session->joined;
+
+    if (!call->open && session->finish_sent && joined->service != CN_SERVICE_RESUME)
+        call->perhaps = cn_calling_keep(call, joined) ? joined : NULL;
+}
+
 /* The next sessions are for this call alone; and, where that was asked for, to see whether somebody
  * of the partner's waits for another. */
 static enum cn_err resume_prepare(struct cn_call *call)
@@ -152,6 +174,7 @@ void cn_calling_failed(struct cn_call *call, struct cn_now now)
     enum cn_err err = session->error;
     bool shaking = session->joined != NULL;
 
+    keep_perhaps(call);
     cn_calling_note_verdict(call, now);
     if (err == CN_E_HUNG_UP)
         (void)cn_home_fail(call->home, err, 0,
@@ -208,21 +231,26 @@ void cn_calling_confirm(struct cn_call *call, struct cn_now now)
     call->leave_ms = now.ms + LEAVE_MS;
 }
 
+void cn_calling_unconfirmed(struct cn_call *call, struct cn_now now)
+{
+    const uint64_t most_ms = resume_most_ms(call);
+
+    call->leave_ms = 0;
+    call->confirming = true;
+    lose(call, CN_E_INTERRUPTED, most_ms < CONFIRM_MS ? most_ms : CONFIRM_MS, now);
+}
+
 void cn_calling_confirming(struct cn_call *call, struct cn_now now)
 {
     uint8_t octet;
     ssize_t got = recv(call->socket, &octet, sizeof octet, 0);
-    uint64_t most_ms = resume_most_ms(call);
 
     if (got < 0 && (errno == EAGAIN || errno == EINTR) && now.ms < call->leave_ms)
         return;
-    if (got >= 0) {
+    if (got >= 0)
         cn_calling_end(call, CN_OK);
-        return;
-    }
-    call->leave_ms = 0;
-    call->confirming = true;
-    lose(call, CN_E_INTERRUPTED, most_ms < CONFIRM_MS ? most_ms : CONFIRM_MS, now);
+    else
+        cn_calling_unconfirmed(call, now);
 }
 
 /* A partner that is silent where it should not be, and one that is not so any more. */

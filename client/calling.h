@@ -29,7 +29,7 @@ enum call_state {
 struct call_secrets {
     struct cn_fingerprint fingerprint;
     struct cn_fingerprint next; /* that the next line begins with: a notice has changed it */
-    struct cn_pair resumed;     /* once open: with the keys of this call alone */
+    struct cn_pair resumed;     /* once open, or perhaps: with the keys of this call alone */
     struct cn_exporter_secret exporter; /* likewise */
     struct cn_session session;
     struct cn_handing handing; /* once open */
@@ -40,8 +40,12 @@ struct cn_call {
     struct cn_home *home; /* borrowed */
     struct call_secrets *secrets;
     struct cn_wants wants;
-    const struct cn_want *met; /* once open: which of them it is */
-    struct cn_want again[2];   /* when it resumes: the partner's end of it, and a witness */
+    const struct cn_want *met;     /* once open: which of them it is */
+    const struct cn_want *perhaps; /* before: a line was lost after our Finish, so that the partner
+                                    * may have this one open; NULL: none */
+    bool narrowed;                 /* to that */
+    struct cn_call_limits limits;  /* the partner's, of the first handshake of either */
+    struct cn_want again[2];       /* when it resumes: the partner's end of it, and a witness */
     enum call_state state;
     enum cn_err error;         /* once OVER */
     bool open;                 /* some session got that far */
@@ -84,8 +88,12 @@ void cn_calling_tell(struct cn_call *call, enum cn_event_type type, enum cn_err 
 /* Over, if it is not. */
 void cn_calling_end(struct cn_call *call, enum cn_err err);
 
-/* call_line.c: the line is closed, or what is tried for one. */
+/* The line is closed, or what is tried for one. */
 void cn_calling_close(struct cn_call *call);
+/* The same of one that is given up: reset, since its end tells a partner who has said CLOSE that we
+ * have it. */
+void cn_calling_break(struct cn_call *call);
+/* call_line.c: */
 /* Wait a little, and a little longer each time, and dial again. */
 void cn_calling_retry(struct cn_call *call, enum cn_err err, struct cn_now now);
 void cn_calling_dial(struct cn_call *call, struct cn_now now);
@@ -98,15 +106,16 @@ bool cn_calling_elsewhere(struct cn_call *call, struct cn_now now);
 bool cn_calling_renew(struct cn_call *call);
 /* Whether something was read. The end and errors: the line is lost. */
 bool cn_calling_read(struct cn_call *call, struct cn_now now);
-void cn_calling_write(struct cn_call *call, struct cn_now now);
+/* False: it is broken. */
+bool cn_calling_write(struct cn_call *call, struct cn_now now);
 void cn_calling_note_verdict(struct cn_call *call, struct cn_now now);
 /* The events that the session's states stand for. */
 void cn_calling_tell_states(struct cn_call *call, struct cn_now now);
 
 /* call_resume.c: a session that failed: is it over, or tried again? */
 void cn_calling_failed(struct cn_call *call, struct cn_now now);
-/* A call that is open goes on, on the line that has just come so far. */
-void cn_calling_resumed(struct cn_call *call, struct cn_now now);
+/* What a call met for this one needs of its first handshake to go on. False: it cannot. */
+bool cn_calling_keep(struct cn_call *call, const struct cn_want *met);
 /* What the partner's CLOSE with this code means. */
 enum cn_err cn_calling_closed_error(uint32_t code);
 /* The partner has given the call up and said why. */
@@ -117,6 +126,8 @@ void cn_calling_leaving(struct cn_call *call, struct cn_now now);
 /* Both have said CLOSE: until the partner is known to know. */
 void cn_calling_confirm(struct cn_call *call, struct cn_now now);
 void cn_calling_confirming(struct cn_call *call, struct cn_now now);
+/* The line was lost before. */
+void cn_calling_unconfirmed(struct cn_call *call, struct cn_now now);
 /* After a PING, which goes out after a second without an acknowledgement, when the partner counts
  * as quiet: for cn_mux_quiet_ms. */
 enum { CN_CALL_QUIET_MS = 1500 };

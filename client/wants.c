@@ -145,7 +145,7 @@ static enum cn_err pairs_load(struct cn_wants *wants, struct cn_home *home,
 
     wants->contacts_at = contacts_changed(home);
     wants->identities = cn_secret_take(sizeof *wants->identities);
-    wants->want = calloc(2 * wants->asked_count, sizeof *wants->want);
+    wants->want = calloc(2 * wants->asked_count + 1, sizeof *wants->want);
     if (!wants->identities || !wants->want)
         return CN_E_MEMORY;
     wants->unlocked = cn_secret_unlocked(wants->identities) != 0;

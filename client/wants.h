@@ -21,9 +21,10 @@ struct cn_wanted {
 struct cn_wants {
     struct cn_call_want *asked; /* owned, names too */
     size_t asked_count;
-    struct cn_wanted *wanted;         /* owned, each in secret memory; the last */
-    struct cn_want *want;             /* owned: for a session, with the struct cn_wanted as user */
-    size_t count;                     /* asked_count, and more if some take two pairs */
+    struct cn_wanted *wanted; /* owned, each in secret memory; the last */
+    struct cn_want *want; /* owned: for a session, with the struct cn_wanted as user; there is room
+                           * for one more than count */
+    size_t count;         /* asked_count, and more if some take two pairs */
     struct cn_identities *identities; /* owned, secret memory: whose pairs they are */
     struct timespec contacts_at;      /* when contacts were changed last, as far as we know */
     bool unlocked;                    /* some of it may be swapped out */

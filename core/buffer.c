@@ -62,8 +62,10 @@ static struct cn_chunk *pool_take(struct cn_pool *pool, unsigned size_class, uin
     } else {
         chunk = pool->memory->take(pool->memory->context, size);
     }
-    if (!chunk)
+    if (!chunk) {
+        pool->failed = true;
         return NULL;
+    }
     chunk->next = NULL;
     chunk->base = base;
     chunk->room = size - sizeof *chunk;

@@ -38,6 +38,7 @@ struct cn_pool {
     size_t size_max; /* used_size never exceeds it */
     size_t reserve;  /* the last octets of that: for chunks of the smallest size only */
     bool given;      /* a chunk came back since the owner last set this to false */
+    bool failed;     /* likewise: memory had none, though there may be more */
 };
 
 struct cn_buffer {

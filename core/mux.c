@@ -227,6 +227,17 @@ void cn_mux_eventful(struct cn_mux *mux, struct cn_stream *stream)
 void cn_mux_starved(struct cn_mux *mux, struct cn_stream *stream)
 {
     list_once(&mux->starved, &stream->in_starved);
+    if (mux->tx_pool.failed && mux->memory_due_ms == 0)
+        mux->memory_due_ms = mux->now_ms + CN_MUX_MEMORY_DELAY_MS;
+}
+
+void cn_mux_look_memory(struct cn_mux *mux)
+{
+    if (mux->memory_due_ms == 0 || mux->now_ms < mux->memory_due_ms)
+        return;
+    mux->memory_due_ms = 0;
+    mux->tx_pool.failed = false;
+    mux->tx_pool.given = true; /* perhaps: whoever waits for some shall try */
 }
 
 void cn_mux_leaving(struct cn_mux *mux, struct cn_stream *stream)
@@ -394,11 +405,14 @@ uint64_t cn_mux_quiet_ms(const struct cn_mux *mux, uint64_t for_ms)
                : UINT64_MAX;
 }
 
-static uint64_t dead_ms(const struct cn_mux *mux)
+/* Who waits for CLOSE alone cannot ask any more: but the partner goes on asking. */
+uint64_t cn_mux_dead_ms(const struct cn_mux *mux)
 {
+    const uint64_t heard_ms =
+        mux->heard_ms > mux->close_sent_ms ? mux->heard_ms : mux->close_sent_ms;
 
-    /* whoever has said CLOSE says nothing more, however long the other takes to deal with the rest
-     */
+    if (mux->close_sent && !mux->close_received)
+        return heard_ms + CN_MUX_PING_MS + mux->patience_ms;
     return cn_mux_quiet_ms(mux, mux->patience_ms);
 }
 
@@ -408,6 +422,8 @@ uint64_t cn_mux_ping_ms(const struct cn_mux *mux)
         mux->ping_sent_ms > mux->flight.delivered_ms ? mux->ping_sent_ms : mux->flight.delivered_ms;
     uint64_t due = mux->ping_due_ms;
 
+    if (mux->close_received) /* nobody answers, but somebody listens */
+        return due;
     if (mux->ping_out) /* once more, lest one that nobody hears decides */
         return mux->ping_sent_ms > unanswered_since_ms(mux)
                    ? UINT64_MAX
@@ -419,17 +435,19 @@ uint64_t cn_mux_ping_ms(const struct cn_mux *mux)
 
 bool cn_mux_is_dead(const struct cn_mux *mux, uint64_t now_ms)
 {
-    return now_ms >= dead_ms(mux);
+    return now_ms >= cn_mux_dead_ms(mux);
 }
 
 uint64_t cn_mux_deadline_ms(const struct cn_mux *mux)
 {
-    uint64_t deadline = dead_ms(mux);
+    uint64_t deadline = cn_mux_dead_ms(mux);
 
     if (mux->close_sent)
         return deadline;
     if (mux->received_due_ms != 0)
         deadline = mux->received_due_ms < deadline ? mux->received_due_ms : deadline;
+    if (mux->memory_due_ms != 0)
+        deadline = mux->memory_due_ms < deadline ? mux->memory_due_ms : deadline;
     return cn_mux_ping_ms(mux) < deadline ? cn_mux_ping_ms(mux) : deadline;
 }
 

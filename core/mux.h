@@ -28,6 +28,7 @@ enum {
     CN_MUX_RX_SIZE_MAX = CN_MUX_UNREAD_SIZE_MAX + CN_MUX_UNREAD_SIZE_MAX / 2,
     CN_MUX_TX_RESERVE_SIZE = 2 * CN_MUX_STREAM_COUNT_MAX * CN_CHUNK_SIZE_MIN,
     CN_MUX_TX_SIZE_MAX = 64 * 1024 * 1024 + CN_MUX_TX_RESERVE_SIZE,
+    CN_MUX_MEMORY_DELAY_MS = 1000,
     CN_MUX_RECEIVED_DELAY_MS = 10,
     CN_MUX_PING_MS = 15000,
     CN_MUX_UNACKNOWLEDGED_MS = 1000, /* before a PING asks whether the partner is there */
@@ -70,6 +71,7 @@ struct cn_mux {
     uint32_t their_next_id; /* ids below it have been used */
     uint64_t now_ms;        /* of the last input or output */
 
+    uint64_t memory_due_ms;   /* when to ask for memory again, of which there was none; 0: never */
     uint64_t received_due_ms; /* when the acknowledgements of news are due; 0: there are none */
 
     uint64_t ping_due_ms;
@@ -91,6 +93,7 @@ struct cn_mux {
     bool close_wanted;  /* a code to send at once */
     uint32_t close_code;
     bool close_sent;
+    uint64_t close_sent_ms;
     bool close_received;
     uint32_t close_received_code;
 };
@@ -135,7 +138,11 @@ CN_MUST_USE enum cn_err cn_mux_settle(struct cn_mux *mux);
 
 /* The next record; false: nothing to send now. What it says counts as sent. */
 CN_MUST_USE bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *record);
-/* Whether a PING has been out for too long without a word from the partner. */
+/* The same while the line takes nothing else: PING, if it is due. */
+CN_MUST_USE bool cn_mux_output_ping(struct cn_mux *mux, uint64_t now_ms,
+                                    struct cn_mux_record *record);
+/* Whether the partner has said nothing for too long; and when that will be so. */
+uint64_t cn_mux_dead_ms(const struct cn_mux *mux);
 bool cn_mux_is_dead(const struct cn_mux *mux, uint64_t now_ms);
 /* When the partner, who is asked whether it is there, will not have said anything for so long;
  * UINT64_MAX: it is not asked. */
@@ -166,6 +173,8 @@ void cn_mux_received_due(struct cn_mux *mux, struct cn_stream *stream, bool at_o
 void cn_mux_sendable(struct cn_mux *mux, struct cn_stream *stream);
 void cn_mux_eventful(struct cn_mux *mux, struct cn_stream *stream);
 void cn_mux_starved(struct cn_mux *mux, struct cn_stream *stream);
+/* Whether it is time to ask for memory again, of which there was none. */
+void cn_mux_look_memory(struct cn_mux *mux);
 void cn_mux_over(struct cn_mux *mux, const struct cn_stream *stream);
 void cn_mux_leaving(struct cn_mux *mux, struct cn_stream *stream);
 /* NULL: there is none of that number. */

@@ -356,6 +356,21 @@ static bool put_pings(struct cn_mux *mux, struct draft *d)
     return due;
 }
 
+bool cn_mux_output_ping(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *record)
+{
+    struct draft d = { .record = record,
+                       .scratch = { .at = record->scratch, .left = sizeof record->scratch },
+                       .segment = record->scratch };
+
+    mux->now_ms = now_ms;
+    record->piece_count = 0;
+    if (mux->close_sent || !ping_due(mux) || !put_pings(mux, &d))
+        return false;
+    segment_end(&d);
+    record->wire_size = cn_record_wire_size(d.size);
+    return true;
+}
+
 bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *record)
 {
     const size_t full = cn_flight_record_size(&mux->flight);
@@ -366,6 +381,7 @@ bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *re
                        .full = full };
 
     mux->now_ms = now_ms;
+    cn_mux_look_memory(mux);
     if (mux->close_sent)
         return false;
     record->piece_count = 0;
@@ -379,6 +395,7 @@ bool cn_mux_output(struct cn_mux *mux, uint64_t now_ms, struct cn_mux_record *re
         if (close_due(mux)) { /* then there is no data, and room */
             put(&d, &(struct cn_frame) { .type = CN_FRAME_CLOSE, .code = mux->close_code });
             mux->close_sent = true;
+            mux->close_sent_ms = now_ms;
         }
     }
     segment_end(&d);

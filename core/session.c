@@ -8,8 +8,8 @@
 
 enum { UPDATE_SPREAD_MS = 30000 };
 
-/* No secret waits for the owner's next start. The keys of a call that was open outlive its
- * connection (PROTOCOL.md 5.4, 6.5). */
+/* No secret waits for the owner's next start. The keys of a call that is open, or may be at the
+ * partner's, outlive its connection (PROTOCOL.md 5.4, 6.5). */
 static void fail(struct cn_session *s, enum cn_err err)
 {
     cn_noise_wipe(&s->noise);
@@ -19,7 +19,7 @@ static void fail(struct cn_session *s, enum cn_err err)
     cn_record_wipe(&s->receive);
     cn_rehandshake_wipe(&s->rehandshake);
     s->list_sent = s->list_count = 0;
-    if (s->state != CN_SESSION_OPEN)
+    if (!s->finish_sent)
         cn_call_keys_wipe(&s->keys);
     s->state = CN_SESSION_FAILED;
     s->error = err;
@@ -47,6 +47,17 @@ static uint8_t *out_room(struct cn_session *s, size_t size)
     if (sizeof s->out - s->out_end < size)
         return NULL;
     return s->out + s->out_end;
+}
+
+/* Whether any record fits, and PINGs behind it. */
+static bool out_takes_records(const struct cn_session *s)
+{
+    return sizeof s->out - s->out_end >= CN_RECORD_SIZE_MAX + CN_SESSION_PING_OUT_SIZE;
+}
+
+static bool out_takes_ping(const struct cn_session *s)
+{
+    return sizeof s->out - s->out_end >= cn_record_wire_size(0);
 }
 
 static enum cn_err send_message(struct cn_session *s, const struct cn_admission_message *message)
@@ -450,9 +461,11 @@ static enum cn_err take_answer(struct cn_session *s, const uint8_t *in)
         err = send_keys(s, &s->keys);
     cn_wipe(&s->keys.send, sizeof s->keys.send);
     cn_wipe(&s->keys.receive, sizeof s->keys.receive);
-    if (err == CN_OK)
-        enter(s, CN_SESSION_FINISH, s->deadline_ms);
-    return err;
+    if (err != CN_OK)
+        return err;
+    s->finish_sent = true;
+    enter(s, CN_SESSION_FINISH, s->deadline_ms);
+    return CN_OK;
 }
 
 static enum cn_err take_finish(struct cn_session *s, const uint8_t *plain, size_t size)
@@ -508,7 +521,7 @@ static enum cn_err rehandshake_say(struct cn_session *s, uint64_t now_ms)
     size_t size = 0;
     enum cn_err err = CN_OK;
 
-    if (s->mux->close_sent || sizeof s->out - s->out_end < CN_RECORD_SIZE_MAX)
+    if (s->mux->close_sent || !out_takes_records(s))
         return CN_OK;
     if (cn_rehandshake_is_due(re, now_ms))
         err = cn_rehandshake_begin(re, &(struct cn_rehandshake_setup) { &before, &s->keys });
@@ -757,6 +770,22 @@ void cn_session_ended(struct cn_session *session)
         fail(session, session->state == CN_SESSION_HELLO ? CN_E_HUNG_UP : CN_E_INTERRUPTED);
 }
 
+/* What is to be said, but for a PING, waits for the line to take what has been said. */
+static uint64_t open_deadline_ms(const struct cn_session *s, uint64_t now_ms)
+{
+    const bool takes_all = out_takes_records(s);
+    uint64_t deadline = takes_all ? cn_mux_deadline_ms(s->mux) : cn_mux_dead_ms(s->mux);
+    uint64_t other = UINT64_MAX;
+
+    if (s->mux->close_sent)
+        return deadline;
+    if (takes_all)
+        other = cn_rehandshake_deadline_ms(&s->rehandshake, now_ms);
+    else if (out_takes_ping(s))
+        other = cn_mux_ping_ms(s->mux);
+    return other < deadline ? other : deadline;
+}
+
 uint64_t cn_session_deadline_ms(const struct cn_session *session, struct cn_now now)
 {
     uint64_t deadline = session->deadline_ms;
@@ -773,16 +802,20 @@ uint64_t cn_session_deadline_ms(const struct cn_session *session, struct cn_now 
     } else if (is_held(session, now.ms)) {
         other = session->held_until_ms;
     } else if (session->mux) {
-        uint64_t keys_ms = cn_rehandshake_deadline_ms(&session->rehandshake, now.ms);
-
-        other = cn_mux_deadline_ms(session->mux);
-        if (!session->mux->close_sent && keys_ms < other)
-            other = keys_ms;
+        other = open_deadline_ms(session, now.ms);
     }
     return other < deadline ? other : deadline;
 }
 
 /* --- output ---------------------------------------------------------------------------------- */
+
+/* A line that takes no more must still be asked whether it is one. */
+static bool next_record(struct cn_session *s, uint64_t now_ms)
+{
+    if (out_takes_records(s))
+        return cn_mux_output(s->mux, now_ms, &s->record);
+    return out_takes_ping(s) && cn_mux_output_ping(s->mux, now_ms, &s->record);
+}
 
 const uint8_t *cn_session_output(struct cn_session *session, size_t *size, struct cn_now now)
 {
@@ -798,9 +831,7 @@ const uint8_t *cn_session_output(struct cn_session *session, size_t *size, struc
         if (err != CN_OK)
             fail(session, err);
     }
-    while (session->state == CN_SESSION_OPEN && session->mux &&
-           sizeof session->out - session->out_end >= CN_RECORD_SIZE_MAX &&
-           cn_mux_output(session->mux, now.ms, &session->record)) {
+    while (session->state == CN_SESSION_OPEN && session->mux && next_record(session, now.ms)) {
         enum cn_err err = send_record(session, session->record.piece, session->record.piece_count,
                                       session->record.wire_size);
 

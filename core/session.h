@@ -15,7 +15,8 @@
 
 enum {
     CN_SESSION_IN_SIZE = 4 * CN_RECORD_SIZE_MAX,
-    CN_SESSION_OUT_SIZE = 4 * CN_RECORD_SIZE_MAX,
+    CN_SESSION_PING_OUT_SIZE = 1024, /* of out, for whether the partner is there */
+    CN_SESSION_OUT_SIZE = 4 * CN_RECORD_SIZE_MAX + CN_SESSION_PING_OUT_SIZE,
     CN_SESSION_LIST_OUT_SIZE =
         CN_RECORD_SIZE_MAX, /* of it for REGISTER and UPDATE: READY finds room whatever waits */
     CN_SESSION_ANSWER_TIMEOUT_MS =
@@ -91,6 +92,7 @@ struct cn_session {
     const struct cn_want *joined;
     struct cn_handshake handshake;
     struct cn_call_keys keys;
+    bool finish_sent; /* the partner may have opened the call of these keys, whatever comes of us */
     struct cn_record send;
     struct cn_record receive;
     struct cn_rehandshake rehandshake; /* once OPEN */

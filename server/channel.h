@@ -2,7 +2,7 @@
  *
  *   supervisor to all     START, PING; and back PING
  *   supervisor to gate    LISTEN, WORKER, STATE, RETIRE, END
- *   gate to supervisor    READY or FAILED, STATE, RETIRED, FAULTY
+ *   gate to supervisor    READY or FAILED, STATE, RETIRED, FAULTY; and back WORKER
  *   supervisor to worker  GATE, LIMITS, RATES, DRAIN, END; and back GATE
  *   gate to worker        JOIN, CUT
  *   supervisor to metrics SUMS; and back SUMS
@@ -31,10 +31,11 @@ enum {
 enum cn_message_type {
     CN_MESSAGE_START = 1, /* sizes, limits; page, and for a gate its key and state, or a socket */
     CN_MESSAGE_LISTEN,    /* a listening socket */
-    CN_MESSAGE_WORKER,  /* a channel to the worker of pid number; draining: joins nobody any more */
-    CN_MESSAGE_STATE,   /* another state; back: it is in force, count lines were cut */
-    CN_MESSAGE_RETIRE,  /* accept no more, send all away, finish what is being joined */
-    CN_MESSAGE_RETIRED, /* that has been done; it goes on cutting calls until it is to end */
+    CN_MESSAGE_WORKER,    /* a channel to the worker of pid number; draining: joins nobody any more;
+                             back: it did not arrive, once more */
+    CN_MESSAGE_STATE,     /* another state; back: it is in force, count lines were cut */
+    CN_MESSAGE_RETIRE,    /* accept no more, send all away, finish what is being joined */
+    CN_MESSAGE_RETIRED,   /* that has been done; it goes on cutting calls until it is to end */
     CN_MESSAGE_READY,
     CN_MESSAGE_FAILED, /* err, and errno as number */
     CN_MESSAGE_GATE, /* a channel to the gate that hears of all pairs from now on; back: it did not

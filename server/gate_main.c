@@ -14,8 +14,9 @@
 #include "random.h"
 #include "sandbox.h"
 #include "state.h"
+#include "workers.h"
 
-enum { START_FDS = 3 }; /* page, key, state */
+enum { START_FDS = 3 /* page, key, state */, WORKER_AGAIN_MS = 1000 };
 
 struct program {
     struct cn_crypto crypto;
@@ -30,6 +31,10 @@ struct program {
     uint32_t lines_cut;    /* by it */
     bool answers;          /* the supervisor waits for that */
     bool retiring, retired;
+    struct cn_timer worker_again; /* asks for those that were missed */
+    uint32_t missed[CN_WORKERS_MAX];
+    size_t missed_count;
+    bool worker_missed; /* and it was told */
 };
 
 /* The loop reaches it; there is one in a process. */
@@ -108,22 +113,47 @@ static void retire(void)
     cn_gate_goaway(program.gate);
 }
 
+static void worker_again_fire(struct cn_timer *timer)
+{
+    (void)timer;
+    for (size_t i = 0; i < program.missed_count; i++) {
+        const struct cn_message m = { .type = CN_MESSAGE_WORKER, .number = program.missed[i] };
+
+        cn_child_say(&m);
+    }
+    program.missed_count = 0;
+}
+
+/* One that cannot be had is asked for again: no call goes to it, and none of its calls is cut. */
+static bool worker_take(const struct cn_message *m, const int *fds, size_t fd_count)
+{
+    if (fd_count == 1 && cn_gate_worker(program.gate, fds[0], m->number, m->draining) == CN_OK) {
+        program.worker_missed = false;
+        return true;
+    }
+    if (!program.worker_missed)
+        cn_log_at(CN_LOG_FAILURES, "worker_missed", NULL);
+    program.worker_missed = true;
+    if (program.missed_count < CN_WORKERS_MAX)
+        program.missed[program.missed_count++] = m->number;
+    cn_loop_timer_set(&program.loop, &program.worker_again, program.loop.now_ms + WORKER_AGAIN_MS);
+    return false;
+}
+
 static bool take(const struct cn_message *m, const int *fds, size_t fd_count)
 {
     bool kept = false;
 
     if (m->type == CN_MESSAGE_LISTEN && fd_count == 1 && !program.retiring)
         kept = cn_accepting_add(&program.accepting, fds[0]) == CN_OK;
-    else if (m->type == CN_MESSAGE_WORKER && fd_count == 1)
-        kept = cn_gate_worker(program.gate, fds[0], m->number, m->draining) == CN_OK;
+    else if (m->type == CN_MESSAGE_WORKER)
+        kept = worker_take(m, fds, fd_count);
     else if (m->type == CN_MESSAGE_STATE && fd_count == 1)
         state_change(fds[0], m->ticket);
     else if (m->type == CN_MESSAGE_RETIRE)
         retire();
     else if (m->type == CN_MESSAGE_END)
         end(EXIT_SUCCESS);
-    if (!kept && m->type == CN_MESSAGE_WORKER)
-        cn_log_at(CN_LOG_FAILURES, "worker_refused", NULL);
     return kept;
 }
 
@@ -181,6 +211,7 @@ static enum cn_err gate_make(uint32_t lines_max, const struct cn_state *state)
     cn_gate_on_cut(program.gate, was_cut, NULL);
     cn_accepting_init(&program.accepting, &program.loop, program.gate);
     program.loop.after = after;
+    program.worker_again.fire = worker_again_fire;
     err = cn_child_listen(&program.loop, take, end);
     return err == CN_OK ? state_take(state) : err;
 }

@@ -64,6 +64,17 @@ static void gate_again(struct cn_subprocess *worker)
         connect_two(worker->supervisor->gate, worker);
 }
 
+/* Likewise: a gate, of the worker of that pid, if it has not ended meanwhile. */
+static void worker_again(struct cn_subprocess *gate, pid_t pid)
+{
+    struct cn_supervisor *s = gate->supervisor;
+
+    for (struct cn_subprocess *c = s->children; c < s->children + CN_CHILDREN_MAX; c++) {
+        if (c->state >= CN_SUBPROCESS_RUNNING && c->role == CN_ROLE_SWITCH && c->pid == pid)
+            connect_two(gate, c);
+    }
+}
+
 static void state_say(struct cn_subprocess *gate)
 {
     const struct cn_supervisor *s = gate->supervisor;
@@ -289,6 +300,8 @@ static bool hear(struct cn_subprocess *child)
         worker_end(s, (pid_t)m.number);
     else if (err == CN_OK && m.type == CN_MESSAGE_GATE && child->role == CN_ROLE_SWITCH)
         gate_again(child);
+    else if (err == CN_OK && m.type == CN_MESSAGE_WORKER && child->role == CN_ROLE_GATE)
+        worker_again(child, (pid_t)m.number);
     else if (err == CN_OK && m.type == CN_MESSAGE_RETIRED && child->state == CN_SUBPROCESS_LEAVING)
         gate_retired(child);
     else if (err == CN_OK && m.type == CN_MESSAGE_PING)

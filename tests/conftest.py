@@ -22,6 +22,7 @@ sys.path.insert(0, str(Path(__file__).parent / "support"))
 
 from cn_helper import Person  # noqa: E402 (after the path is known)
 from ctl_helper import BUILD, Ctl  # noqa: E402
+from live import World  # noqa: E402
 
 
 TEST_LIMIT_S = 180
@@ -126,3 +127,31 @@ def ann(person):
 @pytest.fixture
 def bob(person):
     return person("bob")
+
+
+@pytest.fixture
+def own(tmp_path):
+    """A server of the test's own, not started yet."""
+    world = World(tmp_path / "own")
+    yield world
+    world.close()
+
+
+@pytest.fixture
+def own_pair(own):
+    own.serve()
+    return own.pair()
+
+
+@pytest.fixture
+def source(tmp_path):
+    """Where ann's files are."""
+    (tmp_path / "source").mkdir()
+    return tmp_path / "source"
+
+
+@pytest.fixture
+def target(tmp_path):
+    """Where bob's files go."""
+    (tmp_path / "target").mkdir()
+    return tmp_path / "target"

@@ -13,7 +13,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 VALGRIND = ("valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite "
             "--suppressions=tests/valgrind.supp")
-PYTEST_SUITES = ["e2e", "cli", "interop"]
+PYTEST_SUITES = ["e2e", "chaos", "cli", "interop"]
 AT_ONCE = 2 * (os.cpu_count() or 1)  # files of tests: they wait more than they compute
 AGAIN = 5  # tests at most that are run again: if more failed, it was not the machine
 

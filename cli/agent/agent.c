@@ -1,5 +1,7 @@
 #include "agent.h"
 
+#include "call.h"
+
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -86,6 +88,7 @@ static void rules_put(struct cn_agent *agent, struct cn_rules *rules)
     agent->rules = *rules;
     agent->contacts_stale = agent->queue_stale = agent->wants_stale = true;
     agent->told_waiting = false;
+    agent->told_waiting_count = 0;
 }
 
 /* A section for somebody who is not known yet is no mistake that would have to end us. */
@@ -158,7 +161,8 @@ static void shake_hands(struct cn_agent_call *c)
     while (!c->over && !c->answer && cn_call_next_event(c->call, &event)) {
         if (event.type == CN_EVENT_OPEN)
             cn_answer_begin(c);
-        c->over = event.type == CN_EVENT_RETRY || event.type == CN_EVENT_CLOSED;
+        c->over = event.type == CN_EVENT_CLOSED ||
+                  (event.type == CN_EVENT_RETRY && !cn_call_narrow(c->call));
         if (c->over && event.err == CN_E_AUTH)
             cn_history_tell(&c->agent->history,
                             &(struct cn_history_line) { c->contact, "call", CN_HISTORY_REFUSED,
@@ -214,8 +218,7 @@ static size_t call_descriptors(struct cn_agent *agent, struct pollfd *polled, in
         if (c->answer) {
             count += c->answer->descriptors(c, polled + count, timeout_ms);
         } else {
-            count += cn_call_descriptors(c->call, polled + count, CN_CALL_DESCRIPTORS_MAX);
-            cn_agent_shorten(timeout_ms, cn_call_timeout_ms(c->call));
+            count += cn_agent_call_descriptors(c, polled + count, timeout_ms);
         }
     }
     return count;

@@ -113,7 +113,8 @@ struct cn_agent {
     bool reopen;                      /* all lines, whatever they wait for */
     uint64_t wants_due_ms;            /* when they are stale by themselves */
     bool told_waiting, told_lost, told_starved;
-    size_t told_calls; /* to the service manager */
+    size_t told_waiting_count; /* of contacts */
+    size_t told_calls;         /* to the service manager */
     bool ending;
     int code;
     struct pollfd polled[2 + CN_CONTROL_DESCRIPTOR_COUNT + CN_NOTIFYING_COUNT_MAX +
@@ -151,6 +152,9 @@ uint64_t cn_pending_due_ms(const struct cn_agent *agent);
 void cn_answer_begin(struct cn_agent_call *c);
 /* Free it; before that say what came of it, if it was open. */
 void cn_agent_call_end(struct cn_agent_call *c);
+/* Parts of answers: what to wait for of the call alone; and to leave it at once. */
+size_t cn_agent_call_descriptors(struct cn_agent_call *c, struct pollfd *polled, int *timeout_ms);
+void cn_agent_call_leave(struct cn_agent_call *c);
 void cn_agent_call_tell(struct cn_agent_call *c, enum cn_history_outcome outcome,
                         const char *format, ...) __attribute__((format(printf, 3, 4)));
 /* The words for how a call ended that was not done. */

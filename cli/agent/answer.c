@@ -4,6 +4,17 @@
 
 #include "agent.h"
 
+size_t cn_agent_call_descriptors(struct cn_agent_call *c, struct pollfd *polled, int *timeout_ms)
+{
+    cn_agent_shorten(timeout_ms, cn_call_timeout_ms(c->call));
+    return cn_call_descriptors(c->call, polled, CN_CALL_DESCRIPTORS_MAX);
+}
+
+void cn_agent_call_leave(struct cn_agent_call *c)
+{
+    cn_call_cancel(c->call, CN_E_CANCELLED);
+}
+
 void cn_agent_call_tell(struct cn_agent_call *c, enum cn_history_outcome outcome,
                         const char *format, ...)
 {
@@ -59,12 +70,6 @@ static void refusal_process(struct cn_agent_call *c)
         c->over = event.type == CN_EVENT_CLOSED;
 }
 
-static size_t refusal_descriptors(struct cn_agent_call *c, struct pollfd *polled, int *timeout_ms)
-{
-    cn_agent_shorten(timeout_ms, cn_call_timeout_ms(c->call));
-    return cn_call_descriptors(c->call, polled, CN_CALL_DESCRIPTORS_MAX);
-}
-
 static void refusal_leave(struct cn_agent_call *c)
 {
     (void)c; /* it is as good as over */
@@ -79,7 +84,7 @@ const struct cn_answer cn_answer_refusal = {
     .service = NULL, /* that of what is refused */
     .begin = refusal_begin,
     .process = refusal_process,
-    .descriptors = refusal_descriptors,
+    .descriptors = cn_agent_call_descriptors,
     .leave = refusal_leave,
     .end = refusal_end,
 };

@@ -127,7 +127,7 @@ static void offer_judge(struct cn_agent_call *c, struct answer_files *a)
     const bool none[1] = { false };
     struct cn_transfer_offer offer;
     struct cn_transfer_item item;
-    char size[32];
+    char size[32], files[CN_COUNT_TEXT_SIZE];
 
     if (!cn_receiving_offer(a->receiving, &offer))
         return;
@@ -145,8 +145,8 @@ static void offer_judge(struct cn_agent_call *c, struct answer_files *a)
     else
         cn_receiving_decide(a->receiving, NULL, 0);
     if (c->agent->cli->verbose)
-        cn_say(c->agent->cli, "%s offers %llu files, %s", c->contact,
-               (unsigned long long)offer.file_count, size);
+        cn_say(c->agent->cli, "%s offers %s, %s", c->contact,
+               cn_count_text(files, offer.file_count, "file"), size);
 }
 
 /* A sender that had offered less. */
@@ -232,14 +232,8 @@ static size_t descriptors(struct cn_agent_call *c, struct pollfd *polled, int *t
     struct answer_files *a = c->work;
     size_t count = cn_receiving_descriptors(a->receiving, polled, 1);
 
-    cn_agent_shorten(timeout_ms, cn_call_timeout_ms(c->call));
     cn_agent_shorten(timeout_ms, cn_receiving_timeout_ms(a->receiving));
-    return count + cn_call_descriptors(c->call, polled + count, CN_CALL_DESCRIPTORS_MAX);
-}
-
-static void leave(struct cn_agent_call *c)
-{
-    cn_call_cancel(c->call, CN_E_CANCELLED);
+    return count + cn_agent_call_descriptors(c, polled + count, timeout_ms);
 }
 
 /* "photo.jpg, 3.1 MB, into /home/bob/in", "12 of 13, 40 MB, into ..." */
@@ -284,6 +278,6 @@ const struct cn_answer cn_answer_files = {
     .begin = begin,
     .process = process,
     .descriptors = descriptors,
-    .leave = leave,
+    .leave = cn_agent_call_leave,
     .end = end,
 };

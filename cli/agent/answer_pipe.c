@@ -106,11 +106,6 @@ static size_t descriptors(struct cn_agent_call *c, struct pollfd *polled, int *t
     return 1;
 }
 
-static void leave(struct cn_agent_call *c)
-{
-    cn_call_cancel(c->call, CN_E_CANCELLED);
-}
-
 static void end(struct cn_agent_call *c)
 {
     struct answer_pipe *a = c->work;
@@ -135,6 +130,6 @@ const struct cn_answer cn_answer_pipe = {
     .begin = begin,
     .process = process,
     .descriptors = descriptors,
-    .leave = leave,
+    .leave = cn_agent_call_leave,
     .end = end,
 };

@@ -258,13 +258,12 @@ static size_t descriptors(struct cn_agent_call *c, struct pollfd *polled, int *t
 
     if (is_held(a))
         cn_agent_shorten(timeout_ms, a->until_ms > now_ms ? (int)(a->until_ms - now_ms) : 0);
-    cn_agent_shorten(timeout_ms, cn_call_timeout_ms(c->call));
     if (a->fd >= 0 && a->stream && !a->ours_ended && cn_stream_reserve(a->stream, &room))
         wanted |= POLLIN;
     if (a->fd >= 0 && a->fd_full)
         wanted |= POLLOUT;
     polled[0] = (struct pollfd) { wanted ? a->fd : -1, wanted, 0 };
-    return 1 + cn_call_descriptors(c->call, polled + 1, CN_CALL_DESCRIPTORS_MAX);
+    return 1 + cn_agent_call_descriptors(c, polled + 1, timeout_ms);
 }
 
 static void leave(struct cn_agent_call *c)
@@ -278,13 +277,14 @@ static void leave(struct cn_agent_call *c)
 static void end(struct cn_agent_call *c)
 {
     struct answer_talk *a = c->work;
-    char so_far[128];
+    char so_far[128], lines[CN_COUNT_TEXT_SIZE];
 
-    snprintf(so_far, sizeof so_far, "%llu lines came, %llu went",
-             (unsigned long long)a->theirs.line_count, (unsigned long long)a->ours.line_count);
+    cn_count_text(lines, a->theirs.line_count, "line");
+    snprintf(so_far, sizeof so_far, "%s came, %llu went", lines,
+             (unsigned long long)a->ours.line_count);
     if (!a->was_attached)
-        cn_agent_call_tell(c, CN_HISTORY_MISSED, "nobody answered; %llu lines are lost",
-                           (unsigned long long)a->theirs.line_count);
+        cn_agent_call_tell(c, CN_HISTORY_MISSED, "nobody answered; %s %s lost", lines,
+                           a->theirs.line_count == 1 ? "is" : "are");
     else if (a->err == CN_OK)
         cn_agent_call_tell(c, CN_HISTORY_DONE, "%s", so_far);
     else

@@ -66,10 +66,12 @@ static void end(struct cn_agent_call *c)
 {
     struct cn_tunneling *t = c->work;
     enum cn_history_outcome outcome = CN_HISTORY_DONE;
+    char connections[CN_COUNT_TEXT_SIZE];
 
     if (t->code != CN_EXIT_DONE)
         outcome = t->code == CN_EXIT_INTERRUPTED ? CN_HISTORY_INTERRUPTED : CN_HISTORY_FAILED;
-    cn_agent_call_tell(c, outcome, "%u connections, %u refused", t->opened, t->refused);
+    cn_agent_call_tell(c, outcome, "%s, %u refused",
+                       cn_count_text(connections, t->opened, "connection"), t->refused);
     t->dial.call = NULL; /* the agent's */
     cn_tunnel_free(t->tunnel);
     free(t);

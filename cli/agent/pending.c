@@ -58,10 +58,12 @@ void cn_pending_read(struct cn_agent *agent)
 
         if (list[i].failed[0])
             continue;
-        if (known)
+        if (known) {
             known->found = true;
-        else
+            memcpy(known->contact, list[i].contact, sizeof known->contact);
+        } else {
             (void)pending_add(agent, &list[i]); /* no memory: with the next reading */
+        }
     }
     cn_queue_free(list, count);
     forget_others(agent);

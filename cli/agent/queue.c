@@ -346,3 +346,37 @@ void cn_queue_free(struct cn_delivery *list, size_t count)
         cn_delivery_wipe(&list[i]);
     free(list);
 }
+
+enum cn_err cn_queue_rename(struct cn_home *home, const char *old_name, const char *new_name,
+                            size_t *count)
+{
+    struct cn_delivery *list = NULL;
+    size_t list_count = 0;
+    enum cn_err err = cn_queue_list(home, &list, &list_count);
+
+    *count = 0;
+    for (size_t i = 0; i < list_count && err == CN_OK; i++) {
+        if (strcmp(list[i].contact, old_name) != 0)
+            continue;
+        snprintf(list[i].contact, sizeof list[i].contact, "%s", new_name);
+        err = cn_queue_replace(home, &list[i]);
+        *count += err == CN_OK;
+        if (err == CN_E_ABSENT) /* it has been delivered, or taken away */
+            err = CN_OK;
+    }
+    cn_queue_free(list, list_count);
+    return err;
+}
+
+size_t cn_queue_count(struct cn_home *home, const char *contact)
+{
+    struct cn_delivery *list = NULL;
+    size_t list_count = 0, count = 0;
+
+    if (cn_queue_list(home, &list, &list_count) != CN_OK)
+        return 0;
+    for (size_t i = 0; i < list_count; i++)
+        count += strcmp(list[i].contact, contact) == 0;
+    cn_queue_free(list, list_count);
+    return count;
+}

@@ -46,6 +46,13 @@ CN_MUST_USE enum cn_err cn_queue_remove(struct cn_home *home, const char *id);
 CN_MUST_USE enum cn_err cn_queue_read(struct cn_home *home, const char *id,
                                       struct cn_delivery *delivery);
 
+/* What is for the contact that was called old is for what it is called now; *count: how many, or
+ * how many of them had been done when it failed. CN_E_MEMORY, CN_E_SYSTEM. */
+CN_MUST_USE enum cn_err cn_queue_rename(struct cn_home *home, const char *old_name,
+                                        const char *new_name, size_t *count);
+/* How many wait for a contact; 0 where that cannot be seen. */
+size_t cn_queue_count(struct cn_home *home, const char *contact);
+
 /* All of them, the oldest first, in an array for cn_queue_free; one that cannot be read has only
  * its id, and failed says why. CN_E_MEMORY, CN_E_SYSTEM. */
 CN_MUST_USE enum cn_err cn_queue_list(struct cn_home *home, struct cn_delivery **list,

@@ -283,8 +283,7 @@ static int handle(void *user, const char *section, const char *name, const char 
             return out_of_memory(p);
         return wrong ? complain(p, wrong, rule->contact, name) : 1;
     }
-    return complain(p, "no such rule; cyphernet(1) lists them under THE AGENT", rule->contact,
-                    name);
+    return complain(p, "no such rule; cyphernet-agent(1) lists them", rule->contact, name);
 }
 
 /* What inih would understand otherwise than it looks: what follows a blank and a semicolon as a

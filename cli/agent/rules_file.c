@@ -33,7 +33,7 @@ static bool text_take(struct cn_rules *rules, const char *path, char *text, size
         err = cn_rules_parse(rules, text, complaint);
     if (err == CN_E_FORMAT) {
         cn_error("%s: %s", path, complaint);
-        cn_hint("`cyphernet agent --check` looks at it again; cyphernet(1) says under THE AGENT "
+        cn_hint("`cyphernet agent --check` looks at it again; cyphernet-agent(1) says "
                 "what it may hold");
     } else if (err != CN_OK) {
         cn_error("%s: %s", path, cn_err_text(err));

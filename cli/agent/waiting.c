@@ -376,6 +376,7 @@ static void joined(struct cn_agent *agent, struct cn_agent_line *line)
 
 static void tell_waiting(struct cn_agent *agent)
 {
+    char contacts[CN_COUNT_TEXT_SIZE];
     const char *before = "";
     size_t count = 0;
 
@@ -387,8 +388,9 @@ static void tell_waiting(struct cn_agent *agent)
             before = contact;
         }
     }
-    if (!agent->told_waiting)
-        cn_say(agent->cli, "waiting for %zu %s", count, count == 1 ? "contact" : "contacts");
+    if (!agent->told_waiting && (count != agent->told_waiting_count || agent->told_lost))
+        cn_say(agent->cli, "waiting for %s", cn_count_text(contacts, count, "contact"));
+    agent->told_waiting_count = count;
     agent->told_waiting = true;
     agent->told_lost = agent->told_starved = false;
 }

@@ -33,165 +33,56 @@ static struct cn_guest_streams streams_of(const struct cn_sending *s)
     return (struct cn_guest_streams) { s->control.stream, s->feeding.stream };
 }
 
-/* --- what there is to send ------------------------------------------------------------------ */
+/* --- opening -------------------------------------------------------------------------------- */
 
-static void problem_add(struct cn_sending *s, const char *path, enum cn_transfer_reason reason,
-                        int system_error)
+/* NULL: no memory. */
+static struct cn_sending *make(struct cn_home *home, const struct cn_sending_options *options)
 {
-    s->problems = true;
-    cn_happenings_add(&s->happenings,
-                      &(struct cn_transfer_event) { .type = CN_TRANSFER_EVENT_PROBLEM,
-                                                    .path = path,
-                                                    .reason = reason,
-                                                    .system_error = system_error });
-}
+    struct cn_sending *s = calloc(1, sizeof *s);
 
-static void report(void *context, const char *path, enum cn_walk_problem problem, int error)
-{
-    problem_add(context, path,
-                problem == CN_WALK_UNREADABLE ? CN_TRANSFER_REASON_SYSTEM
-                : problem == CN_WALK_SPECIAL  ? CN_TRANSFER_REASON_SPECIAL
-                                              : CN_TRANSFER_REASON_NAME,
-                error);
-}
-
-static void item_add(struct cn_sending *s, enum cn_entry_type type, const char *name,
-                     uint32_t file_count, uint64_t size)
-{
-    if (s->offer.item_count < CN_MESSAGE_ITEM_COUNT_MAX) {
-        struct cn_message_item *item = &s->items[s->offer.item_count];
-
-        *item = (struct cn_message_item) { .type = type, .file_count = file_count, .size = size };
-        strncpy(item->name, name, sizeof item->name - 1);
-    }
-    s->offer.item_count++;
-}
-
-/* Count entries of the walk from first on, which are all of one item. */
-static void item_count(struct cn_sending *s, uint32_t first)
-{
-    char name[CN_ENTRY_NAME_SIZE_MAX + 1];
-    struct cn_entry entry;
-    uint32_t file_count = 0;
-    uint64_t size = 0;
-
-    if (cn_walk_count(s->walk) == first) /* all of it is left out */
-        return;
-    for (uint32_t i = first; i < cn_walk_count(s->walk); i++) {
-        cn_walk_entry(s->walk, i, &entry, name);
-        file_count += entry.type == CN_ENTRY_FILE;
-        s->offer.directory_count += entry.type == CN_ENTRY_DIRECTORY;
-        s->offer.link_count += entry.type == CN_ENTRY_LINK;
-        size += entry.size;
-    }
-    s->offer.file_count += file_count;
-    s->offer.size += size;
-    cn_walk_entry(s->walk, first, &entry, name);
-    item_add(s, entry.type, name, file_count, size);
-}
-
-static enum cn_err path_add(struct cn_sending *s, const struct cn_sending_options *options,
-                            const char *path)
-{
-    uint32_t first = cn_walk_count(s->walk);
-    enum cn_err err = CN_E_USAGE;
-
-    if (strcmp(path, "-") == 0) {
-        if (!s->input_name) {
-            s->input_name = options->input_name ? options->input_name : "stdin";
-            err = cn_entry_name_valid(s->input_name, strlen(s->input_name)) &&
-                          !strchr(s->input_name, '/')
-                      ? CN_OK
-                      : CN_E_NAME;
-        }
-        return err == CN_OK ? CN_OK : cn_home_fail(s->home, err, 0, path);
-    }
-    errno = 0;
-    err = cn_walk_add(s->walk, path);
-    if (err != CN_OK)
-        return cn_home_fail(s->home, err, err == CN_E_SYSTEM ? errno : 0, path);
-    item_count(s, first);
-    return CN_OK;
-}
-
-static bool name_is_taken(const struct cn_sending *s, const char *wanted)
-{
-    char name[CN_ENTRY_NAME_SIZE_MAX + 1];
-
-    for (uint32_t i = 0; i < cn_walk_count(s->walk); i++) {
-        struct cn_entry entry;
-
-        cn_walk_entry(s->walk, i, &entry, name);
-        if (strcmp(name, wanted) == 0)
-            return true;
-    }
-    return false;
-}
-
-static enum cn_err input_add(struct cn_sending *s)
-{
-    s->count = cn_walk_count(s->walk);
-    if (!s->input_name)
-        return CN_OK;
-    if (name_is_taken(s, s->input_name))
-        return cn_home_fail(s->home, CN_E_EXISTS, 0, s->input_name);
-    if (pipe2(s->cancel, O_CLOEXEC) != 0)
-        return cn_home_fail(s->home, CN_E_SYSTEM, errno, "pipe");
-    item_add(s, CN_ENTRY_FILE, s->input_name, 1, CN_MESSAGE_SIZE_UNKNOWN);
-    s->offer.file_count++;
-    s->count++;
-    return CN_OK;
-}
-
-static enum cn_err filter_make(struct cn_sending *s, const struct cn_sending_options *options)
-{
-    enum cn_err err = cn_filter_create(&s->filter);
-
-    for (size_t i = 0; err == CN_OK && i < options->exclude_count; i++) {
-        err = cn_filter_exclude(s->filter, options->excludes[i]);
-        if (err == CN_E_NAME)
-            err = cn_home_fail(s->home, CN_E_CONFIG, 0, options->excludes[i]);
-    }
-    if (err == CN_OK && options->gitignore)
-        cn_filter_use_gitignore(s->filter);
-    return err;
-}
-
-static enum cn_err list(struct cn_sending *s, const struct cn_sending_options *options)
-{
-    enum cn_err err = filter_make(s, options);
-
-    if (err == CN_OK)
-        err = cn_walk_create(&s->walk, s->filter, report, s);
-    for (size_t i = 0; err == CN_OK && i < options->path_count; i++)
-        err = path_add(s, options, options->paths[i]);
-    if (err == CN_OK)
-        err = input_add(s);
-    if (err == CN_OK && (s->count == 0 || s->happenings.lost))
-        err = cn_home_fail(s->home, s->count == 0 ? CN_E_ABSENT : CN_E_MEMORY, 0, NULL);
-    return err;
+    if (!s)
+        return NULL;
+    s->home = home;
+    s->compress = options->compress;
+    s->cancel[0] = s->cancel[1] = -1;
+    s->listing.sending = s;
+    s->listing.options = *options;
+    s->items = calloc(CN_MESSAGE_ITEM_COUNT_MAX, sizeof *s->items);
+    s->files = calloc(CN_WINDOW_COUNT_MAX, sizeof *s->files);
+    s->queue = calloc(CN_WINDOW_COUNT_MAX, sizeof *s->queue);
+    if (s->items && s->files && s->queue)
+        return s;
+    cn_sending_free(s);
+    return NULL;
 }
 
 enum cn_err cn_sending_open(struct cn_sending **sending, struct cn_home *home,
                             const struct cn_sending_options *options)
 {
-    struct cn_sending *s = calloc(1, sizeof *s);
-    enum cn_err err = CN_E_MEMORY;
+    struct cn_sending *s = make(home, options);
+    enum cn_err err = s ? cn_listing_run(s) : CN_E_MEMORY;
 
-    if (!s)
-        return CN_E_MEMORY;
-    s->home = home;
-    s->compress = options->compress;
-    s->cancel[0] = s->cancel[1] = -1;
-    s->items = calloc(CN_MESSAGE_ITEM_COUNT_MAX, sizeof *s->items);
-    s->files = calloc(CN_WINDOW_COUNT_MAX, sizeof *s->files);
-    s->queue = calloc(CN_WINDOW_COUNT_MAX, sizeof *s->queue);
-    if (s->items && s->files && s->queue)
-        err = list(s, options);
     if (err != CN_OK) {
         cn_sending_free(s);
         return err;
     }
+    *sending = s;
+    return CN_OK;
+}
+
+enum cn_err cn_sending_open_later(struct cn_sending **sending, struct cn_home *home,
+                                  const struct cn_sending_options *options)
+{
+    struct cn_sending *s = make(home, options);
+    enum cn_err err = s ? cn_jobs_start(&s->jobs, CN_SENDING_THREAD_COUNT) : CN_E_MEMORY;
+
+    if (err == CN_E_SYSTEM)
+        err = cn_home_fail(home, err, errno, "threads");
+    if (err != CN_OK) {
+        cn_sending_free(s);
+        return err;
+    }
+    cn_listing_begin(s);
     *sending = s;
     return CN_OK;
 }
@@ -209,6 +100,7 @@ void cn_sending_free(struct cn_sending *sending)
 
     if (!s)
         return;
+    atomic_store(&s->listing.cancelled, true);
     cn_sending_cancel_input(s);
     cn_jobs_stop(s->jobs);
     cn_feeding_wipe(s);
@@ -247,6 +139,17 @@ void cn_sending_entry(const struct cn_sending *s, uint32_t index, struct cn_entr
 
 /* --- what happens --------------------------------------------------------------------------- */
 
+void cn_sending_problem_of(struct cn_sending *s, const char *path, enum cn_transfer_reason reason,
+                           int system_error)
+{
+    s->problems = true;
+    cn_happenings_add(&s->happenings,
+                      &(struct cn_transfer_event) { .type = CN_TRANSFER_EVENT_PROBLEM,
+                                                    .path = path,
+                                                    .reason = reason,
+                                                    .system_error = system_error });
+}
+
 void cn_sending_break(struct cn_sending *s, enum cn_err err)
 {
     if (s->finished)
@@ -269,7 +172,7 @@ void cn_sending_problem(struct cn_sending *s, uint32_t index, enum cn_transfer_r
         strncpy(path, "-", sizeof path);
     else
         cn_walk_path(s->walk, index, path, sizeof path);
-    problem_add(s, path, reason, system_error);
+    cn_sending_problem_of(s, path, reason, system_error);
 }
 
 void cn_sending_count(struct cn_sending *s, struct cn_sending_file *file, uint64_t size)
@@ -464,7 +367,7 @@ enum cn_err cn_sending_join(struct cn_sending *sending, struct cn_call *call)
 enum cn_err cn_sending_begin(struct cn_sending *sending, struct cn_call *call)
 {
     struct cn_sending *s = sending;
-    enum cn_err err = cn_jobs_start(&s->jobs, CN_SENDING_THREAD_COUNT);
+    enum cn_err err = s->jobs ? CN_OK : cn_jobs_start(&s->jobs, CN_SENDING_THREAD_COUNT);
 
     s->call = call;
     if (err == CN_OK)

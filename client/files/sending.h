@@ -1,12 +1,15 @@
 /* sending.h - the sender's end of a transfer. PROTOCOL.md 7.4
  *
- * sending.c lists what there is and says what it is (control stream); feeding.c reads what the
- * receiver has accepted, ahead of need, and puts it on the data stream, one file after the other.
+ * listing.c lists what there is, sending.c says what it is (control stream), and feeding.c reads
+ * what the receiver has accepted, ahead of need, and puts it on the data stream, one file after the
+ * other.
  */
 #ifndef CN_SENDING_H
 #define CN_SENDING_H
 
 #include <cyphernet.h>
+
+#include <stdatomic.h>
 
 #include "content.h"
 #include "dialogue.h"
@@ -80,8 +83,20 @@ struct cn_feeding {
     uint64_t current_size, current_at;
 };
 
+/* The one way over all that is to be sent, by whichever thread. */
+struct cn_listing {
+    struct cn_job job; /* first */
+    struct cn_sending *sending;
+    struct cn_sending_options options; /* what it points to is borrowed */
+    atomic_bool cancelled;
+    enum cn_err err; /* once it is done, with what goes into the home's detail */
+    int system_error;
+    const char *about; /* borrowed */
+};
+
 struct cn_sending {
     struct cn_home *home; /* borrowed */
+    struct cn_listing listing;
     struct cn_call *call; /* borrowed; NULL until it has begun */
     bool is_guest;        /* the call is a talk's */
     bool compress;
@@ -130,12 +145,30 @@ void cn_sending_entry(const struct cn_sending *s, uint32_t index, struct cn_entr
 /* It cannot go on: err, of the partner's making (CN_E_FORMAT) or ours. */
 void cn_sending_break(struct cn_sending *s, enum cn_err err);
 /* Something about an entry that its user should know. */
+void cn_sending_problem_of(struct cn_sending *s, const char *path, enum cn_transfer_reason reason,
+                           int system_error);
 void cn_sending_problem(struct cn_sending *s, uint32_t index, enum cn_transfer_reason reason,
                         int system_error);
 /* A read of standard input that waits ends. */
 void cn_sending_cancel_input(struct cn_sending *s);
 /* size octets of a file more are done with. */
 void cn_sending_count(struct cn_sending *s, struct cn_sending_file *file, uint64_t size);
+
+/* --- listing.c ------------------------------------------------------------------------------ */
+
+/* Here and now; errors as of cn_sending_open. */
+CN_MUST_USE enum cn_err cn_listing_run(struct cn_sending *s);
+/* By a thread: see cn_sending_listed. */
+void cn_listing_begin(struct cn_sending *s);
+
+/* For an owner who has other things to do than to wait for a large tree: cn_sending_open, but that
+ * it is a thread that looks what there is. Options stay borrowed until cn_sending_listed says that
+ * it has, before which nothing but descriptors may be asked for, and the transfer be freed. There
+ * is no standard input. CN_E_MEMORY, CN_E_SYSTEM. */
+CN_MUST_USE enum cn_err cn_sending_open_later(struct cn_sending **sending, struct cn_home *home,
+                                              const struct cn_sending_options *options);
+/* CN_E_MORE: not yet. CN_OK: it may begin. Else why nothing is sent, as of cn_sending_open. */
+CN_MUST_USE enum cn_err cn_sending_listed(struct cn_sending *sending);
 
 /* --- feeding.c ------------------------------------------------------------------------------ */
 

@@ -17,6 +17,12 @@ static int parent_find(const struct cn_part *part, bool *is_elsewhere)
     return parent;
 }
 
+static void outcome_set(struct cn_part *part, enum cn_err err)
+{
+    part->err = err;
+    part->error = err == CN_OK ? 0 : errno;
+}
+
 /* What is small has been closed when it was sealed. */
 static void part_open(struct cn_part *part)
 {
@@ -25,12 +31,7 @@ static void part_open(struct cn_part *part)
 
     if (part->fd < 0 && parent >= 0)
         part->fd = openat(parent, part->temporary, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
-}
-
-static void outcome_set(struct cn_part *part, enum cn_err err)
-{
-    part->err = err;
-    part->error = err == CN_OK ? 0 : errno;
+    outcome_set(part, part->fd >= 0 ? CN_OK : CN_E_SYSTEM);
 }
 
 void cn_storing_begin(struct cn_storing *storing, struct cn_place *place,
@@ -47,8 +48,9 @@ void cn_storing_begin(struct cn_storing *storing, struct cn_place *place,
     };
     cn_parents_forget(&place->parents);
     for (size_t i = 0; i < count; i++) {
-        outcome_set(parts[i], CN_OK);
-        if (!storing->together)
+        if (storing->together)
+            outcome_set(parts[i], CN_OK);
+        else
             part_open(parts[i]);
     }
 }
@@ -62,7 +64,7 @@ static void data_wait(struct cn_storing *s)
         return;
     }
     for (size_t i = 0; i < s->count; i++) {
-        if (s->parts[i]->fd < 0 || fsync(s->parts[i]->fd) != 0)
+        if (s->parts[i]->err == CN_OK && fsync(s->parts[i]->fd) != 0)
             outcome_set(s->parts[i], CN_E_SYSTEM);
     }
     s->is_synced = true;
@@ -78,8 +80,7 @@ static void names_wait(struct cn_storing *s)
     }
     for (size_t i = 0; i < s->count; i++) {
         /* EINVAL: a file system that syncs no directories */
-        if (s->parts[i]->err == CN_OK &&
-            (s->parents[i] < 0 || (fsync(s->parents[i]) != 0 && errno != EINVAL)))
+        if (s->parents[i] >= 0 && fsync(s->parents[i]) != 0 && errno != EINVAL)
             outcome_set(s->parts[i], CN_E_SYSTEM);
     }
 }
@@ -142,7 +143,7 @@ void cn_storing_name(struct cn_storing *storing)
     s->place->is_dirty = false; /* but for what is made from now on */
 }
 
-/* Of one whose file system has not been synced. */
+/* Of one whose file system, or directory, has not been synced. */
 static void name_sync(struct cn_part *part)
 {
     bool is_elsewhere;
@@ -152,14 +153,17 @@ static void name_sync(struct cn_part *part)
         outcome_set(part, CN_E_SYSTEM);
 }
 
-static void part_end(struct cn_storing *s, struct cn_part *part)
+static void part_end(struct cn_storing *s, size_t i)
 {
+    struct cn_part *part = s->parts[i];
     bool is_elsewhere;
 
     if (part->err == CN_OK && (s->together || s->was_dirty)) {
         (void)parent_find(part, &is_elsewhere);
         if (is_elsewhere || !s->is_synced)
             name_sync(part);
+    } else if (part->err == CN_OK && s->parents[i] < 0) {
+        name_sync(part); /* no descriptor was left to keep it */
     }
     cn_part_stored(part);
 }
@@ -170,7 +174,7 @@ void cn_storing_end(struct cn_storing *storing)
 
     cn_parents_forget(&s->place->parents);
     for (size_t i = 0; i < s->count; i++)
-        part_end(s, s->parts[i]);
+        part_end(s, i);
     for (size_t i = 0; i < CN_STORING_ALONE_COUNT; i++) {
         if (s->parents[i] >= 0)
             close(s->parents[i]);

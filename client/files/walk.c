@@ -47,6 +47,7 @@ struct cn_walk {
     struct cn_filter *filter; /* borrowed, or NULL */
     cn_walk_report *report;
     void *context;
+    const atomic_bool *cancelled; /* borrowed; NULL: never */
     struct node *nodes;
     uint32_t count;
     size_t capacity;
@@ -78,6 +79,11 @@ enum cn_err cn_walk_create(struct cn_walk **walk, struct cn_filter *filter, cn_w
     made->root_fd = made->parent_fd = -1;
     *walk = made;
     return CN_OK;
+}
+
+void cn_walk_set_cancelled(struct cn_walk *walk, const atomic_bool *cancelled)
+{
+    walk->cancelled = cancelled;
 }
 
 static void name_keep(void *name)
@@ -324,7 +330,9 @@ static enum cn_err names_take(struct cn_walk *walk, DIR *dir, uint32_t parent)
     struct dirent *found;
 
     while (err == CN_OK && (errno = 0, found = readdir(dir))) {
-        if (strcmp(found->d_name, ".") != 0 && strcmp(found->d_name, "..") != 0)
+        if (walk->cancelled && atomic_load(walk->cancelled))
+            err = CN_E_CANCELLED;
+        else if (strcmp(found->d_name, ".") != 0 && strcmp(found->d_name, "..") != 0)
             err = name_take(walk, dirfd(dir), found->d_name, parent);
     }
     if (err == CN_OK && errno != 0)

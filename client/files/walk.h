@@ -14,6 +14,8 @@
 #ifndef CN_WALK_H
 #define CN_WALK_H
 
+#include <stdatomic.h>
+
 #include "entry.h"
 #include "err.h"
 #include "filter.h"
@@ -35,6 +37,8 @@ typedef void cn_walk_report(void *context, const char *path, enum cn_walk_proble
 /* filter: borrowed, or NULL; report, with context: called by cn_walk_add. CN_E_MEMORY. */
 CN_MUST_USE enum cn_err cn_walk_create(struct cn_walk **walk, struct cn_filter *filter,
                                        cn_walk_report *report, void *context);
+/* Borrowed: listing ends, with CN_E_CANCELLED, as soon as another thread has set it. */
+void cn_walk_set_cancelled(struct cn_walk *walk, const atomic_bool *cancelled);
 /* NULL is fine. */
 void cn_walk_free(struct cn_walk *walk);
 /* List path and all that is under it. Its name is its last part; of ".", ".." and what ends in a

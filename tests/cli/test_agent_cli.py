@@ -1,5 +1,6 @@
 """cyphernet agent, queue and send --later: what can be said without a server."""
 
+import base64
 import json
 import os
 import subprocess
@@ -51,6 +52,7 @@ def test_bad_rules_are_told_with_their_line(ann, text, said):
     for words in (["agent", "--check"], ["agent"]):
         told = ann.bad(1, *words)
         assert said in told and "agent.conf" in told
+        assert "cyphernet-agent(1) says what it may hold" in told or said == "too long"
 
 
 def test_rules_that_others_may_change_are_refused(ann):
@@ -103,7 +105,7 @@ def test_the_doctor_sees_what_waits_for_no_agent(pair, tmp_path):
     assert "agent" not in ann.run("doctor").stdout
     queued(ann, tmp_path)
     [line] = [line for line in ann.run("doctor").stdout.splitlines() if " agent " in line]
-    assert line.startswith("BAD") and "not running, and 1 deliveries wait" in line and "systemctl" in line
+    assert line.startswith("BAD") and "not running, and 1 of the queue cannot go" in line and "systemctl" in line
 
 
 @pytest.mark.parametrize("name", ["", "../identity", "identity", "abc", "\x1b[2J"])
@@ -120,6 +122,8 @@ def test_odd_paths_are_kept_and_shown_with_care(pair, tmp_path):
     subprocess.run([BUILD / "cyphernet", "send", "bob", path, "--later"], check=True, env=env, capture_output=True)
     assert ann.ok("queue").stdout.count("\n") == 1
     assert "a\\x0a\\x1b[2J\\xff=b" in ann.ok("queue").stdout
+    [row] = map(json.loads, ann.ok("queue", "--json").stdout.splitlines())
+    assert [base64.b64decode(one) for one in row["paths_base64"]] == [path]
 
 
 @pytest.mark.parametrize(
@@ -127,6 +131,7 @@ def test_odd_paths_are_kept_and_shown_with_care(pair, tmp_path):
     [
         (["bob", "/nonexistent/x"], 1, "/nonexistent/x"),
         (["bob", "-"], 2, "standard input cannot be sent later"),
+        (["bob", "/bin/true", "--name", "x"], 2, "--name is for standard input"),
         (["carl", "/bin/true"], 1, "carl"),
         (["../x", "/bin/true"], 2, "names are"),
         (["bob", "/dev/null"], 1, "/dev/null"),
@@ -148,6 +153,7 @@ def test_who_cannot_be_called_yet_is_told(ann):
     "args, said",
     [
         (["agent", "more"], "too many"),
+        (["agent", "--check", "--json"], "--json"),
         (["queue", "frobnicate"], "frobnicate"),
         (["queue", "cancel"], "too few"),
         (["queue", "cancel", "abc234", "more"], "too many"),

@@ -1,5 +1,6 @@
 """Completion: what the programs offer, and real shells that ask them."""
 
+import json
 import os
 import pty
 import re
@@ -9,6 +10,7 @@ import subprocess
 
 import pytest
 
+from cn_helper import exchange
 from ctl_helper import BUILD
 from live import until
 
@@ -95,6 +97,14 @@ def test_all_values_are_offered(offering):
 
 def test_only_contacts_are_offered(offering):
     assert offered(offering, "send", "") == ["bob", "bobby", "carl.o_e-2"]
+
+
+def test_what_is_queued_is_offered_to_be_cancelled(ann, bob):
+    exchange(ann, bob)
+    (ann.tmp / "a").write_text("x")
+    one = json.loads(ann.ok("send", "bob", ann.tmp / "a", "--later", "--json").stdout)["id"]
+    assert offered(ann, "queue", "cancel", one[:2]) == [one]
+    assert offered(ann, "queue", "cancel", one, "") == []
 
 
 def test_who_has_no_home_is_offered_no_contact(stranger):

@@ -102,6 +102,24 @@ def test_of_a_bad_contact_among_good_ones(ann, bob):
     assert any("bob is not verified" in row["text"] for row in found["contact"])
 
 
+@pytest.mark.parametrize("name", ["", "contacts"])
+def test_of_a_directory_that_others_may_change(ann, name):
+    """Who may put one contact's file in another's place decides who is called."""
+    ann.offer("bob")
+    (ann.home / name).chmod(0o777)
+    said = bad(checks(ann, 1), "directory")
+    assert "others may change it" in said and f"chmod go-w '{ann.home / name}".rstrip("/") in said
+
+
+def test_of_rules_that_nobody_understands(ann):
+    (ann.home / "agent.conf").write_text("[bob]\ntalk = loudly\n")
+    said = bad(checks(ann, 1), "rules")
+    assert "agent.conf: line 2: [bob] talk: must be" in said and "cyphernet agent --check" in said
+    (ann.home / "agent.conf").write_text("[bob]\ntalk = hold\n")
+    [row] = checks(ann, 4)["rules"]
+    assert row["good"] and row["text"] == "agent.conf has 1 section"
+
+
 def test_of_preferences_that_nobody_understands(ann):
     (ann.home / "config").write_text("suites = SHA256-AES256GCM\ncolour = blue\n")
     said = bad(checks(ann, 1), "config")

@@ -237,7 +237,7 @@ def test_everything_works_under_it(sealed, friend):
     sealed.ok("contact", "offer", "carl", *options, **given(FIRST))
     assert "already there" in sealed.bad(1, "contact", "rename", "carl", "robert", *options, **given(FIRST))
     sealed.ok("contact", "remove", "robert", *options, **given(FIRST))
-    assert "not there" in sealed.bad(1, "contact", "show", "robert", *options, **given(FIRST))
+    assert "there is no contact 'robert'" in sealed.bad(1, "contact", "show", "robert", *options, **given(FIRST))
 
 
 def test_before_the_command_too(sealed):

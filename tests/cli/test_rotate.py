@@ -60,7 +60,7 @@ def test_json(friends):
     assert [json.loads(line) for line in ann.ok("rotate", "--status", "--json").stdout.splitlines()] == rows
     assert json.loads(ann.ok("contact", "show", "bob", "--json").stdout)["moving"] == "call"
     checks = [json.loads(line) for line in ann.run("doctor", "--json").stdout.splitlines()]
-    assert "1 contacts have not moved" in next(row["text"] for row in checks if row["check"] == "rotation")
+    assert "not moved: 1" in next(row["text"] for row in checks if row["check"] == "rotation")
 
 
 def test_who_is_not_verified_is_told(ann, bob):

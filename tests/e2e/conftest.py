@@ -45,31 +45,3 @@ def slow(narrow, narrow_friends):
     narrow.ann, narrow.bob = narrow_friends
     yield narrow
     narrow.clear()
-
-
-@pytest.fixture
-def own(tmp_path):
-    """A server of the test's own, not started yet."""
-    world = World(tmp_path / "own")
-    yield world
-    world.close()
-
-
-@pytest.fixture
-def own_pair(own):
-    own.serve()
-    return own.pair()
-
-
-@pytest.fixture
-def source(tmp_path):
-    """Where ann's files are."""
-    (tmp_path / "source").mkdir()
-    return tmp_path / "source"
-
-
-@pytest.fixture
-def target(tmp_path):
-    """Where bob's files go."""
-    (tmp_path / "target").mkdir()
-    return tmp_path / "target"

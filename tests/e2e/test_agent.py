@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -16,8 +17,7 @@ from agents import agent, arrived, asked, came_of, forgotten, given, history, ru
 from cn_helper import exchange
 from ctl_helper import BUILD
 from live import LIMIT, until
-from proxy import Proxy
-from test_resume import Cutter
+from proxy import Cutter, Proxy
 from tunnels import Tunnels, answer_to, ports
 
 
@@ -99,7 +99,7 @@ def test_addresses_of_the_rule_are_reached_and_no_others(world, tunnels):
     tunnels.connect(f"localhost:{other}", stdin=b"x").end(8)
     forwarding.signal(signal.SIGTERM)
     forwarding.end(0)
-    came_of(world.bob, "tunnel", "done", "1 connections, 0 refused")
+    came_of(world.bob, "tunnel", "done", "1 connection, 0 refused")
     came_of(world.bob, "tunnel", "0 connections, 1 refused")
 
 
@@ -183,6 +183,16 @@ def test_a_contact_that_comes_later_is_waited_for(own, source, target):
     running.says("waiting for 1 contact")
     own.start(ann, "send", "bob", given(source, "a", b"x")).end(0)
     assert list(arrived(target)) == ["a"]
+
+
+def test_that_it_waits_is_told_once(world, source, target):
+    """Whatever becomes of its contacts' files meanwhile."""
+    running = waiting(world, world.bob, f"[ann]\nreceive = {target}\n")
+    for name, change in (("a", "offer"), ("b", "remove")):
+        world.bob.ok("contact", change, "carl")
+        world.start(world.ann, "send", "bob", given(source, name, b"x")).end(0)
+        came_of(world.bob, "files", "done", name)
+    assert running.said().count("waiting for") == 1
 
 
 def test_many_calls_at_once(world, tmp_path):
@@ -575,18 +585,38 @@ def test_a_service_manager_is_told(world, tmp_path):
         running.end(0)
 
 
-def test_its_unit_is_a_unit(tmp_path):
-    """With a program that is there: the installed one may not be."""
+def is_a_unit(place):
+    """What systemd says of the unit, with a program that is there: the installed one may not be."""
     if not shutil.which("systemd-analyze"):
         pytest.skip("there is no systemd-analyze")
     text = (BUILD / "cyphernet-agent.service").read_text()
-    path = tmp_path / "cyphernet-agent.service"
+    path = place / "cyphernet-agent.service"
     path.write_text(re.sub(r"(ExecStart|ExecReload)=/\S+/cyphernet ", r"\1=/bin/true ", text))
-    env = {**os.environ, "XDG_RUNTIME_DIR": str(tmp_path), "SYSTEMD_LOG_LEVEL": "warning"}
+    env = {**os.environ, "XDG_RUNTIME_DIR": str(place), "SYSTEMD_LOG_LEVEL": "warning"}
     command = ["systemd-analyze", "verify", "--user", "--man=no", path]
     done = subprocess.run(command, capture_output=True, text=True, timeout=LIMIT, env=env)
-    assert [line for line in done.stderr.splitlines() if "cyphernet" in line] == []
-    assert done.returncode == 0, done.stderr
+    return done.returncode == 0 and [line for line in done.stderr.splitlines() if "cyphernet" in line] == []
+
+
+def test_its_unit_is_a_unit(tmp_path):
+    assert is_a_unit(tmp_path)
+
+
+def test_what_the_manual_gives_it_for_a_passphrase_is_of_a_unit(tmp_path):
+    page = Path(__file__).parents[2] / "docs/man/cyphernet/agent.scd"
+    [text] = re.findall(r"```\n(\[Service\]\n.*?)```", page.read_text(), re.S)
+    text = text.replace("/usr/bin/cyphernet", "/bin/true")
+    place = tmp_path / "cyphernet-agent.service.d"
+    place.mkdir()
+    (place / "passphrase.conf").write_text(text)
+    assert is_a_unit(tmp_path)
+    (place / "passphrase.conf").write_text(text.replace("StandardInput", "StandardInputs"))
+    assert not is_a_unit(tmp_path)
+
+
+def test_its_unit_names_a_page_that_is_there():
+    text = (BUILD / "cyphernet-agent.service").read_text()
+    assert re.findall(r"^Documentation=man:([a-z-]+)\(1\)$", text, re.M) == ["cyphernet-agent"]
 
 
 # --- its socket
@@ -596,7 +626,7 @@ def test_the_socket_is_the_users_alone(world):
     agent(world, world.bob, "")
     assert (world.bob.home / "agent.socket").stat().st_mode & 0o777 == 0o600
     assert asked(world.bob, b"1 here\n") == b"ok\n"
-    assert "running; 0 deliveries wait" in world.bob.ok("doctor").stdout
+    assert "running; 0 in the queue" in world.bob.ok("doctor").stdout
 
 
 @pytest.mark.parametrize(

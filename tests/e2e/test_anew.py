@@ -8,27 +8,24 @@ import pytest
 
 from agents import came_of, waiting
 from ctl_helper import preload
-from live import World, until
-from proxy import DOWN, Proxy
+from live import until
+from proxy import DOWN, tapped
 
 RESUME = 3600
 
 
 @pytest.fixture(scope="module")
-def tapped(tmp_path_factory):
+def behind(tmp_path_factory):
     """A server behind a proxy, a pair, and a clock eight times as fast for who must find out."""
-    world = World(tmp_path_factory.mktemp("anew")).serve()
-    proxy = Proxy(world.port)
-    ann, bob = (proxy.before(one) for one in world.pair())
-    world.hurried = {**preload("shift_clock.so", world.tmp), "CLOCK_RATE": "8"}
-    yield world, proxy, ann, bob
-    world.close()
-    proxy.close()
+    with tapped(tmp_path_factory.mktemp("anew")) as made:
+        world = made[0]
+        world.hurried = {**preload("shift_clock.so", world.tmp), "CLOCK_RATE": "8"}
+        yield made
 
 
 @pytest.fixture
-def line(tapped):
-    world, proxy, ann, bob = tapped
+def line(behind):
+    world, proxy, ann, bob = behind
     proxy.reset()
     yield world, proxy, ann, bob
     proxy.change = None

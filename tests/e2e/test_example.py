@@ -3,13 +3,14 @@
 import os
 import re
 import signal
+import socket
 import sys
 from pathlib import Path
 
 import pytest
 
 from ctl_helper import BUILD
-from live import until
+from live import free_port, until
 
 ROOT = Path(__file__).parents[2]
 PYTHON = ROOT / "examples/python"
@@ -48,6 +49,56 @@ def test_streams_of_one_call(own_pair, own):
     for end in ends:
         end.end(0)
         assert sorted(end.got().decode().splitlines()) == ["a word: 5 octets", f"ballast: {8 << 20} octets"]
+
+
+def example(own, person, name, *words):
+    return own.run_program([BUILD / "examples" / name, *words], env={"CYPHERNET_HOME": str(person.home)})
+
+
+def test_send_sends_files_and_says_what_became_of_them(own_pair, own, source, target):
+    ann, bob = own_pair
+    (source / "tree").mkdir()
+    (source / "tree/a").write_bytes(os.urandom(3_000_000))
+    (source / "b").write_text("new")
+    sends = example(own, ann, "send", "bob", source / "tree", source / "b")
+    own.start(bob, "receive", "ann", "-d", target).end(0)
+    sends.end(0)
+    assert (target / "tree/a").read_bytes() == (source / "tree/a").read_bytes()
+    assert sorted(sends.got().decode().splitlines()) == ["b: stored", "tree/a: stored"]
+    (source / "b").write_text("newer")
+    sends = example(own, ann, "send", "bob", source / "b")
+    own.start(bob, "receive", "ann", "-d", target).end(1)
+    sends.end(1)
+    assert "b: a file of this name exists there" in sends.got().decode()
+
+
+@pytest.mark.parametrize("words, said", [(["bob", "/no/such"], "/no/such"), (["nobody", "/bin/true"], "nobody"), ([], "")])
+def test_send_says_what_is_wrong(own_pair, own, words, said):
+    sends = example(own, own_pair[0], "send", *words)
+    sends.end(1)
+    assert "send: " in sends.said() and said in sends.said()
+
+
+def test_forward_carries_connections(own_pair, own):
+    ann, bob = own_pair
+    with socket.create_server(("127.0.0.1", 0)) as there:
+        to = there.getsockname()[1]
+        serves = own.start(bob, "serve", "ann", "--allow", f"127.0.0.1:{to}")
+        at = free_port()
+        forwards = example(own, ann, "forward", "bob", f"{at}:127.0.0.1:{to}")
+        until(lambda: "listening at" in forwards.got().decode() or forwards.process.poll(), "it listens")
+        with socket.create_connection(("127.0.0.1", at)) as one, there.accept()[0] as other:
+            one.sendall(b"hello")
+            assert other.recv(5) == b"hello"
+            other.sendall(b"back")
+            assert one.recv(4) == b"back"
+        until(lambda: "5 octets there, 4 back" in forwards.got().decode(), "it tells how much it was")
+    refused = example(own, ann, "forward", "bob", f"{free_port()}:localhost:1")
+    refused.end(1)
+    assert "forward: localhost:1: " in refused.said()
+    serves.signal(signal.SIGTERM)
+    serves.end(0)
+    forwards.end(0)
 
 
 def test_python_sends_back_what_it_gets(own_pair, own):

@@ -186,7 +186,7 @@ def test_keep_takes_two_calls(world, source, target):
 
 def test_keep_ends_when_no_call_can_begin(world):
     said = world.bob.bad(1, "receive", "nobody", "--keep")
-    assert said.count("nobody: not there") == 1, said
+    assert said.count("there is no contact 'nobody'") == 1, said
 
 
 def test_keep_ends_when_the_contact_is_gone(own, own_pair, source, target):
@@ -197,7 +197,7 @@ def test_keep_ends_when_the_contact_is_gone(own, own_pair, source, target):
     other.ok("contact", "remove", "ann")
     own.start(one, "send", "bob", *write(source, {b"x": b"content"})).end(0)
     taking.end(1)
-    assert taking.said().count("ann: not there") == 1, taking.said()
+    assert taking.said().count("there is no contact 'ann'") == 1, taking.said()
     assert listing(target) == {b"x": b"content"}
 
 

@@ -266,6 +266,20 @@ def test_a_kill_ends_it(world):
     until(lambda: has_gone(pid), "the command has gone")
 
 
+def test_a_kill_ends_what_it_has_started_and_nothing_sees_an_end(world):
+    """Though it is nobody any more who could have sent the rest."""
+    mark = world.tmp / "mark"
+    mark.unlink(missing_ok=True)
+    path = script(world, f"print(os.getpid(), flush=True)\nsys.stdin.read()\nopen({str(mark)!r}, 'w').close()")
+    one = command(world, world.ann, "bob", "sh", "-c", f"trap '' TERM; cat | '{path}'", options=["-q"])
+    other = world.start(world.bob, "pipe", "ann", stdin=PIPE, stdout=PIPE)
+    pid = int(other.stdout.readline())
+    one.signal(signal.SIGKILL)
+    assert other.end() == 5
+    until(lambda: has_gone(pid), "it has gone, too")
+    assert not mark.exists()
+
+
 def test_the_partner_goes(world):
     one, other, pid, mark = waiting(world)
     other.signal(signal.SIGKILL)

@@ -6,7 +6,8 @@ import signal
 
 import pytest
 
-from agents import agent, arrived, came_of, forgotten, given, history  # noqa: F401 (a fixture)
+from agents import agent, arrived, asked, came_of, forgotten, given, history  # noqa: F401 (a fixture)
+from ctl_helper import preload
 from live import until
 
 pytestmark = pytest.mark.usefixtures("forgotten")
@@ -109,7 +110,7 @@ def test_a_source_that_has_gone_is_kept_with_its_reason(world, source, target):
     queued(world.ann, "bob", path)
     path.unlink()
     world.start(world.bob, "receive", "ann", "-d", target).end()
-    came_of(world.ann, "deliver", "failed", "No such file")
+    came_of(world.ann, "deliver", "failed", "No such file", "it is not tried again")
     until(lambda: listed(world.ann)[0]["failed"], "that is noted")
     assert "No such file" in listed(world.ann)[0]["failed"]
     shown = world.ann.ok("queue")
@@ -123,6 +124,7 @@ def test_what_is_refused_is_kept_with_its_reason(world, source, target):
     queued(world.ann, "bob", given(source, "a", b"xx"))
     until(lambda: listed(world.ann)[0]["failed"], "it is refused")
     assert "refused" in listed(world.ann)[0]["failed"]
+    came_of(world.ann, "deliver", "refused", "it is not tried again")
     assert arrived(target) == {}
 
 
@@ -133,6 +135,44 @@ def test_a_name_that_is_taken_there_is_a_reason_too(world, source, target):
     world.start(world.bob, "receive", "ann", "-d", target).end()
     until(lambda: listed(world.ann)[0]["failed"], "it is noted")
     assert arrived(target) == {"a": b"before"}
+
+
+def test_while_a_tree_is_listed_everything_else_goes_on(world, source, target, tmp_path):
+    """One that takes long: here for as long as a file is there."""
+    (source / "tree").mkdir()
+    given(source / "tree", "a", b"x")
+    one = queued(world.ann, "bob", source / "tree")
+    held = given(tmp_path, "held", b"")
+    agent(world, world.ann, "[bob]\ntalk = refuse\n", env={**preload("slow_disk.so", tmp_path), "SLOW_LIST_FILE": str(held)})
+    taking = world.start(world.bob, "receive", "ann", "-d", target)
+    taking.says("connected with ann")
+    assert asked(world.ann, b"1 here\n") == b"ok\n"
+    world.start(world.bob, "talk", "ann").end(8)
+    assert arrived(target) == {} and one in world.ann.ok("queue").stdout
+    held.unlink()
+    taking.end(0)
+    assert (target / "tree/a").read_bytes() == b"x"
+    emptied(world.ann)
+
+
+@pytest.mark.parametrize("how", ["cancel", "end"])
+def test_a_tree_that_is_being_listed_is_let_go_of(world, source, target, tmp_path, how):
+    (source / "tree").mkdir()
+    one = queued(world.ann, "bob", source / "tree")
+    held = given(tmp_path, "held", b"")
+    running = agent(world, world.ann, "", env={**preload("slow_disk.so", tmp_path), "SLOW_LIST_FILE": str(held)})
+    taking = world.start(world.bob, "receive", "ann", "-d", target)
+    taking.says("connected with ann")
+    if how == "cancel":
+        world.ann.ok("queue", "cancel", one)
+    else:
+        running.signal(signal.SIGTERM)
+    taking.end(5)
+    held.unlink()
+    if how == "end":
+        running.end(0)
+    came_of(world.ann, "deliver", "interrupted")
+    assert len(listed(world.ann)) == (how == "end")
 
 
 def test_cancelled_it_is_not_delivered(world, source, target):
@@ -154,6 +194,23 @@ def test_cancelled_while_it_is_under_way_it_ends(slow, source, target):
     taking.end(5)
     came_of(ann, "deliver", "interrupted", "given up here")
     assert listed(ann) == []
+
+
+def test_a_contact_that_is_renamed_meanwhile_gets_it_all_the_same(own, own_pair, source, target):
+    own.ann, own.bob = own_pair
+    agent(own, own.ann, "")
+    queued(own.ann, "bob", given(source, "a", b"x"))
+    assert "1 of the queue is for robert now" in own.ann.ok("contact", "rename", "bob", "robert").stderr
+    assert [one["contact"] for one in listed(own.ann)] == ["robert"]
+    own.start(own.bob, "receive", "ann", "-d", target).end(0)
+    assert arrived(target) == {"a": b"x"}
+    emptied(own.ann)
+
+
+def test_what_is_for_a_contact_that_is_removed_is_told(own, own_pair, source):
+    own.ann, own.bob = own_pair
+    queued(own.ann, "bob", given(source, "a", b"x"))
+    assert "cannot be delivered any more" in own.ann.ok("contact", "remove", "bob").stderr
 
 
 def test_send_goes_before_the_queue(world, source, target):

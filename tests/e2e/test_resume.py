@@ -8,29 +8,28 @@ import random
 import signal
 import socket
 import threading
+import time
 
 import pytest
 
+from agents import came_of, waiting
 from live import World, free_port, until
-from proxy import UP, Proxy
+from proxy import ANSWER_SIZE, DOWN, MESSAGE_SIZE, PROLOGUE_SIZE, Cutter, Proxy, tapped
 
 RESUME = 60
+HEARD = 3 * MESSAGE_SIZE  # verdict, WAITING and JOINED
 
 
 @pytest.fixture(scope="module")
-def tapped(tmp_path_factory):
+def behind(tmp_path_factory):
     """A server behind a proxy, and a pair."""
-    world = World(tmp_path_factory.mktemp("resume")).serve()
-    proxy = Proxy(world.port)
-    ann, bob = (proxy.before(one) for one in world.pair())
-    yield world, proxy, ann, bob
-    world.close()
-    proxy.close()
+    with tapped(tmp_path_factory.mktemp("resume")) as made:
+        yield made
 
 
 @pytest.fixture
-def line(tapped):
-    world, proxy, ann, bob = tapped
+def line(behind):
+    world, proxy, ann, bob = behind
     proxy.reset()
     yield world, proxy, ann, bob
     proxy.change = None
@@ -43,30 +42,6 @@ def cut(proxy, owner=None):
         if owner in (None, one.owner):
             one.end()
     proxy.reset()
-
-
-class Cutter:
-    """Cuts the line in hand whenever so many octets have passed since the last time, as often as it is told."""
-
-    def __init__(self, times, size, seed):
-        self.dice = random.Random(seed)
-        self.left, self.size = times, size
-        self.lock = threading.Lock()
-        self.next()
-
-    def next(self):
-        self.until = self.dice.randrange(1, 2 * self.size)
-
-    def __call__(self, line, way, data):
-        with self.lock:
-            if len(line.passed[UP]) < 12000 or self.left == 0:  # not before the call is open
-                return data
-            self.until -= len(data)
-            if self.until > 0:
-                return data
-            self.left -= 1
-            self.next()
-            return None
 
 
 def pipes(world, one, other, there, back, **options):
@@ -277,6 +252,49 @@ def test_a_tunnel_whose_partner_was_killed_is_over(line, who, command):
         joined.stop()
 
 
+class Holder:
+    """Keeps the first record from an end: it has said Finish then, and not heard the partner's."""
+
+    def __init__(self, owner):
+        self.owner, self.holds = owner, False
+
+    def __call__(self, line, way, data):
+        if line.owner != self.owner or way != DOWN or self.holds is None:
+            return data
+        self.holds = self.holds or len(line.passed[DOWN]) >= HEARD + PROLOGUE_SIZE + ANSWER_SIZE
+        return b"" if self.holds else data
+
+
+def test_who_has_missed_that_the_call_is_open_comes_to_it(line):
+    world, proxy, ann, bob = line
+    misses = world.start(bob, "pipe", ann.name, stdin=b"back", resume=RESUME)
+    misses.says("waiting for ann")
+    proxy.change = Holder("bob")
+    opened = world.start(ann, "pipe", bob.name, stdin=b"there", resume=RESUME)
+    opened.says("connected with bob")
+    assert "connected" not in misses.said()
+    proxy.change = None
+    cut(proxy)
+    opened.end(0)
+    misses.end(0)
+    assert (opened.got(), misses.got()) == (b"back", b"there")
+    assert "nothing is lost" in opened.said() and "connected with ann" in misses.said()
+
+
+def test_an_agent_that_has_missed_it_comes_to_it_too(line):
+    world, proxy, ann, bob = line
+    waiting(world, bob, "[ann]\npipe = cat\n")
+    proxy.change = Holder("bob")
+    opened = world.start(ann, "pipe", bob.name, stdin=b"there and back", resume=RESUME)
+    opened.says("connected with bob")
+    proxy.change = None
+    cut(proxy)
+    opened.end(0)
+    assert opened.got() == b"there and back" and "nothing is lost" in opened.said()
+    came_of(bob, "pipe", "done")
+    (bob.home / "agent.conf").unlink()
+
+
 @pytest.mark.parametrize("verb, why", [
     ("suspend", "the operator has suspended you"),
     ("revoke", "the operator has revoked your fingerprint"),
@@ -439,3 +457,32 @@ def test_while_the_line_is_lost_input_is_taken_as_far_as_there_is_room(tmp_path)
         assert takes.got() == (bytes(range(256)) * (taken // 256 + 1))[:taken]
     finally:
         world.close()
+
+
+def processor_ms(pid):
+    """That a process has used."""
+    fields = open(f"/proc/{pid}/stat", encoding="ascii").read().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) * 1000 // os.sysconf("SC_CLK_TCK")
+
+
+def test_who_waits_for_the_partner_to_come_back_does_nothing_meanwhile(line):
+    """Not even with a PING that the line took with it, nor when contacts would be looked at."""
+    world, proxy, ann, bob = line
+    silent = set()
+    proxy.change = lambda one, way, data: b"" if one in silent else data
+    reader, writer = os.pipe()
+    stays = world.start(ann, "pipe", bob.name, stdin=reader, resume=RESUME)
+    goes = world.start(bob, "pipe", ann.name, resume=RESUME)
+    os.close(reader)
+    os.write(writer, b"before\n")
+    until(lambda: goes.got() == b"before\n", "the call is open")
+    silent.update(proxy.lines)
+    os.write(writer, b"behind\n")
+    stays.says("nothing is heard of bob")
+    goes.stop()
+    cut(proxy)
+    stays.says("reconnecting")
+    used, since = processor_ms(stays.process.pid), time.monotonic()
+    until(lambda: time.monotonic() > since + 13, "it has waited for long enough")
+    assert processor_ms(stays.process.pid) - used < 500
+    os.close(writer)

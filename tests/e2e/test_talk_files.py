@@ -8,6 +8,7 @@ import subprocess
 
 import pytest
 
+from ctl_helper import preload
 from live import until
 from screen import END, ENTER, INTERRUPT, Screen
 from test_liars import BEGIN, begin, end, entry, item, lie, message, offer, plain, told
@@ -133,6 +134,35 @@ def test_several_one_after_the_other(two, source, target):
     leave(one, other)
 
 
+@pytest.mark.parametrize("goes_on", [True, False])
+def test_the_talk_goes_on_while_a_tree_is_listed(world, screens, source, target, tmp_path, goes_on):
+    """One that takes long: here for as long as a file is there."""
+    held = tmp_path / "held"
+    held.touch()
+    one = screens(world, world.ann, "bob", env={**preload("slow_disk.so", tmp_path), "SLOW_LIST_FILE": str(held)})
+    other = screens(world, world.bob, "ann", "-d", target, "--yes")
+    one.shows("Ctrl-D ends the call")
+    files(source)
+    one.type(f"/send {source}/dir" + ENTER)
+    one.asks("sending | >")
+    one.type("word" + ENTER)
+    other.shows("ann: word")
+    if goes_on:
+        one.type("/quit" + ENTER)
+        one.shows("the call ends when the files that are under way have arrived")
+    else:
+        one.type("/cancel" + ENTER)
+    held.unlink()
+    if goes_on:
+        one.end(0)
+        other.end(0)
+        assert same(source, target, "dir/one", "dir/two")
+    else:
+        one.shows("given up; what has come is kept")
+        assert "offers" not in other.text() and "given it up" not in other.text()
+        leave(one, other)
+
+
 def test_both_send_at_once(two, source, target, tmp_path):
     one, other = two
     big(source / "there")
@@ -196,7 +226,7 @@ def test_words_go_on_beside_a_large_file(slow, screens, source, target):
     one.shows("Ctrl-D ends")
     big(source / "big", 100_000_000)
     one.type(f"/send {source}/big" + ENTER)
-    other.shows("ann offers 1 files")
+    other.shows("ann offers 1 file,")
     until(lambda: re.search(r"sending \d+%", one.line()), "how far it is")
     other.type("word" + ENTER)
     one.shows("bob: word")
@@ -214,7 +244,7 @@ def test_leaving_waits_for_what_is_under_way(slow, screens, source, target):
     one.shows("Ctrl-D ends")
     big(source / "big")
     one.type(f"/send {source}/big" + ENTER)
-    other.shows("ann offers 1 files")
+    other.shows("ann offers 1 file,")
     until(lambda: re.search(r"sending \d+%", one.line()), "how far it is")
     one.type("/quit" + ENTER)
     one.says("the call ends when the files that are under way have arrived")
@@ -401,6 +431,14 @@ def ends(one, liar):
         one.type(INTERRUPT)
     one.running.end()
     assert one.is_as_before()
+    liar.end()
+
+
+def test_who_promises_files_and_does_not_send_them_is_not_waited_for_without_end(world, target):
+    liar = liar_says(world, (CONTROL, told(entry(b"x", 4), items=[item(b"x", size=4)])))
+    one = world.start(world.bob, "talk", "ann", "--yes", "-d", target)
+    one.end(1, limit=90)
+    assert "ann has sent nothing of its files for 30 seconds: they are given up" in one.said()
     liar.end()
 
 

@@ -160,6 +160,20 @@ def test_excludes_without_end(world, source):
 # --- holes
 
 
+def test_no_rate_is_told_of_what_had_not_to_be_sent(world, source, target):
+    """Gigabytes in no time, at 21 octets a second: neither is of use."""
+    with (source / "sparse").open("wb") as file:
+        file.truncate(1 << 33)
+        file.write(b"x" * 5000)
+    if (source / "sparse").stat().st_blocks > 10000:
+        pytest.skip("no holes on this file system")
+    one = world.start(world.ann, "send", "bob", source / "sparse")
+    other = world.start(world.bob, "receive", "ann", "-d", target)
+    for end in (one, other):
+        end.end(0)
+        assert re.search(r"sparse: 8\.6 GB in \d+\.\d s, of which [\d.]+ [kM]?B had to be sent", end.said())
+
+
 def test_holes_stay_holes(world, source, target):
     with (source / "sparse").open("wb") as file:
         file.truncate(1 << 40)
@@ -718,7 +732,7 @@ def test_a_sender_whose_partner_decides_says_what_it_waits_for(world, source, ta
     giving = world.start(world.ann, "send", "bob", source / "a", "--json")
     taking.says(QUESTION)
     giving.says("nothing moves: waiting for the receiver to accept it")
-    until(lambda: b'"event":"stall","reason":"consent"' in giving.got(), "it is told")
+    until(lambda: b'"event":"stall","contact":"bob","reason":"consent"' in giving.got(), "it is told")
     taking.answer("y\n")
     giving.end(0)
     assert taking.end() == 0
@@ -736,7 +750,7 @@ def test_a_disk_that_is_slow_is_told_of_and_stops_nobody(world, source, target):
     giving = world.start(world.ann, "send", "bob", source / "a")
     taking.says("nothing moves: waiting for the disk here")
     giving.says("nothing moves: waiting for the receiver's disk")
-    assert {"v": 1, "event": "stall", "reason": "disk"} in events_of(taking)
+    assert {"v": 1, "event": "stall", "contact": "ann", "reason": "disk"} in events_of(taking)
     slow.unlink()
     giving.end(0)
     taking.end(0)

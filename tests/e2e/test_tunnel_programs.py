@@ -2,7 +2,6 @@
 
 import asyncio
 import functools
-import getpass
 import http.server
 import json
 import os
@@ -15,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from live import free_port, until
+from shells import run, ssh, sshd, up
 from tunnels import Tunnels, connected, ports
 
 MANY = 8 << 20
@@ -31,57 +31,15 @@ def noise(size, seed=1):
     return random.Random(seed).randbytes(size)
 
 
-def run(*words, **options):
-    """The finished program, which must end well."""
-    options = {"capture_output": True, "timeout": 60, "stdin": subprocess.DEVNULL, **options}
-    done = subprocess.run([str(word) for word in words], check=False, **options)
-    assert done.returncode == 0, (words, done.stdout, done.stderr)
-    return done.stdout
-
-
-def up(world, command, port, **options):
-    """Start a server, and wait until somebody can connect to it."""
-    running = world.run_program(command, **options)
-
-    def answers():
-        assert running.process.poll() is None, running.said()
-        try:
-            connected(port).close()
-        except ConnectionRefusedError:
-            return False
-        return True
-
-    until(answers, f"{command[0]} answers")
-    return running
-
-
 # --- ssh and rsync
 
 
 @pytest.fixture
 def shell(tunnels, tmp_path):
     """An sshd of our own, and the words with which ssh gets there by `connect`."""
-    port = free_port()
-    for key in ("host", "user"):
-        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", tmp_path / key)
-    (tmp_path / "known").write_text("there " + (tmp_path / "host.pub").read_text())
-    if os.geteuid() == 0:
-        Path("/run/sshd").mkdir(exist_ok=True)
-    settings = {
-        "ListenAddress": f"127.0.0.1:{port}", "HostKey": tmp_path / "host", "PidFile": "none", "UsePAM": "no",
-        "AuthorizedKeysFile": tmp_path / "user.pub", "StrictModes": "no", "PermitRootLogin": "yes",
-    }  # fmt: skip
-    words = [word for name, value in settings.items() for word in ("-o", f"{name}={value}")]
-    up(tunnels.world, ["/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null", *words], port)
+    port = sshd(tunnels.world, tmp_path)
     tunnels.serve(f"localhost:{port}")
-    program = tunnels.world.ann
-    proxy = f"env CYPHERNET_HOME={program.home} {tunnels.program} connect -q bob localhost:{port}"
-    options = {
-        "ProxyCommand": proxy, "IdentityFile": tmp_path / "user", "UserKnownHostsFile": tmp_path / "known",
-        "HostKeyAlias": "there", "BatchMode": "yes", "User": getpass.getuser(), "LogLevel": "ERROR",
-    }  # fmt: skip
-    (tmp_path / "ssh_config").write_text("Host *\n" + "".join(f"  {name} {value}\n" for name, value in options.items()))
-    return ["ssh", "-F", str(tmp_path / "ssh_config")]
+    return ssh(tmp_path, tunnels.world.ann, "bob", port)
 
 
 def test_ssh_by_way_of_connect(shell):

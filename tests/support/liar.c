@@ -23,7 +23,7 @@ struct saying {
 
 static struct saying control, data[DATA_COUNT_MAX];
 static uint8_t data_count;
-static bool refuses, is_polite, has_heard;
+static bool refuses, is_polite, has_heard, has_left;
 static uint8_t heard[6]; /* the last octets of the first stream */
 
 static size_t hex_read(const char *text, uint8_t *out)
@@ -56,7 +56,8 @@ static void data_read(const char *text, struct saying *s)
     s->size = hex_read(colon ? colon + 1 : text, s->bytes);
 }
 
-static bool has_left(void)
+/* Whether the last that was heard says so; what is said behind it does not take that back. */
+static bool says_left(void)
 {
     static const uint8_t left[sizeof heard - 1] = { 4, 0, 0, 0, 1 };
 
@@ -68,7 +69,7 @@ static void say(struct saying *s)
     if (!s->stream || cn_stream_state(s->stream) == CN_STREAM_RESET)
         return;
     s->at += cn_stream_write(s->stream, s->bytes + s->at, s->size - s->at);
-    if (s->at == s->size && (!is_polite || has_left()))
+    if (s->at == s->size && (!is_polite || has_left))
         cn_stream_finish(s->stream);
 }
 
@@ -82,6 +83,7 @@ static void hear(struct cn_stream *stream, bool shown)
         printf("%02x", byte);
         memmove(heard, heard + 1, sizeof heard - 1);
         heard[sizeof heard - 1] = byte;
+        has_left |= says_left();
     }
     has_heard |= shown;
 }
@@ -106,7 +108,7 @@ static enum cn_err lie(struct cn_home *home, const char *name, const char *servi
     enum cn_err err = cn_call_open(&call, home, &options);
 
     while (err == CN_OK && event.type != CN_EVENT_CLOSED) {
-        err = cn_call_wait(call, 30000, &event);
+        err = cn_call_wait(call, 60000, &event);
         if (event.type == CN_EVENT_OPEN && refuses)
             cn_call_cancel(call, CN_E_REFUSED);
         else if (event.type == CN_EVENT_OPEN)

@@ -4,6 +4,7 @@ import contextlib
 import fcntl
 import itertools
 import os
+import re
 import select
 import shutil
 import signal
@@ -56,6 +57,32 @@ def has_gone(pid):
         return Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[0] == "Z"
     except OSError:
         return True
+
+
+def status_kib(pid, field):
+    """Of proc(5), /proc/pid/status; 0 once it has gone."""
+    try:
+        found = re.search(rf"^{field}:\s+(\d+) kB$", Path(f"/proc/{pid}/status").read_text(), re.M)
+    except OSError:
+        return 0
+    return int(found[1]) if found else 0
+
+
+def resident_kib(pid):
+    return status_kib(pid, "VmRSS")
+
+
+def peak_kib(pid):
+    """The most that it has had resident so far."""
+    return status_kib(pid, "VmHWM")
+
+
+def descriptor_count(pid):
+    """0 once it has gone."""
+    try:
+        return len(os.listdir(f"/proc/{pid}/fd"))
+    except OSError:
+        return 0
 
 
 class Running:
@@ -184,24 +211,22 @@ class World:
 
     def resident_kib(self):
         """What they have in memory."""
-        return sum(
-            int(Path(f"/proc/{pid}/status").read_text().split("VmRSS:")[1].split()[0])
-            for pid in sum(self.processes().values(), [])
-        )
+        return sum(map(resident_kib, sum(self.processes().values(), [])))
 
     def run_program(self, command, **options):
         running = Running(self.tmp, command, **options)
         self.under_way.append(running)
         return running
 
-    def start(self, person, *words, wait=30, resume=0, **options):
-        """`cyphernet WORDS...` of that person, in the background. resume: for so long, if its line is lost."""
+    def start(self, person, *words, wait=30, resume=0, under=(), **options):
+        """`cyphernet WORDS...` of that person, in the background, under another program if wanted. resume: for so long,
+        if its line is lost."""
         calls = words[0] in ("pipe", "talk", "send", "receive", "forward", "connect", "serve")
         if calls and "--" not in words and "--help" not in words:
             words = (*words, *(("--wait", wait) if wait and words[0] != "serve" else ()), "--resume-for", resume)
         env = {"CYPHERNET_HOME": str(person.home), **options.pop("env", {})}
         options.setdefault("cwd", self.tmp)
-        return self.run_program([BUILD / "cyphernet", *words], env=env, **options)
+        return self.run_program([*under, BUILD / "cyphernet", *words], env=env, **options)
 
     def person(self, name, identity=None, suites=None):
         """A subscriber who has joined, if wanted with an identity of tests/keys or preferred suites."""

@@ -1,16 +1,21 @@
-"""A line between subscribers and the server that records, cuts, flips and mixes up."""
+"""A line between subscribers and the server that records, cuts, flips, slices and mixes up."""
 
 import contextlib
+import random
+import select
 import socket
 import threading
 
 from ctl_helper import reached_at
+from live import World
 
 UP, DOWN = "up", "down"
 MESSAGE_SIZE = 1024  # PROTOCOL.md 3
 PROLOGUE_SIZE = 2 + 4096
 ANSWER_SIZE = 1280
 ASKED = 3 * MESSAGE_SIZE  # HELLO, REGISTER and READY, where nothing else is said
+CALLED = 12000  # of each end, at the most, before a call is open
+RESET = b"\1\0\0\0\0\0\0\0"  # SO_LINGER: to be closed with an RST
 
 
 class Line:
@@ -20,22 +25,38 @@ class Line:
         self.owner = owner
         self.client, self.server = client, server
         self.passed = {UP: bytearray(), DOWN: bytearray()}  # as it was sent, before anything was done to it
+        self.count = {UP: 0, DOWN: 0}  # octets of that, which need not be kept
         self.mate = None  # the line whose server end takes our octets, and the other way round
+        self.silent = set()  # ways in which neither octets nor an end come through any more
+        self.was_reset = False
 
     def end(self):
+        """Both ends see an end."""
         for end in (self.client, self.server):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
+    def reset(self):
+        """Both ends see an RST, and nothing before it."""
+        self.was_reset = True
+        for end in (self.client, self.server):
+            with contextlib.suppress(OSError):
+                end.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, RESET)
+                end.shutdown(socket.SHUT_RD)  # says nothing to the other side, but wakes who reads here
+            end.close()
+
 
 class Proxy:
     """Ports of 127.0.0.1, one for each owner, before a server. `change(line, way, data)` is called for
-    all that passes and answers what shall go on, or None to cut the line."""
+    all that passes and answers what shall go on, or None to cut the line. keep: what passes is remembered."""
 
-    def __init__(self, port):
+    def __init__(self, port, keep=True):
         self.target = port
+        self.keep = keep
         self.lines = []
         self.change = None
+        self.slices = None  # else the random numbers by which all is cut into pieces of a few octets
+        self.cut = Line.end  # or Line.reset
         self.lock = threading.Lock()
         self.listeners = []
         self.threads = []
@@ -67,7 +88,7 @@ class Proxy:
                 continue
             line = Line(owner, client, server)
             with self.lock:
-                self.lines.append(line)
+                self.lines = [one for one in self.lines if not one.was_reset] + [line]
             self.run(self.pump, line, UP)
             self.run(self.pump, line, DOWN)
 
@@ -76,13 +97,20 @@ class Proxy:
         try:
             while data := source.recv(65536):
                 go_on = self.change(line, way, data) if self.change else data
-                line.passed[way] += data
+                line.count[way] += len(data)
+                if self.keep:
+                    line.passed[way] += data
                 if go_on is None:
-                    line.end()
+                    self.cut(line)
                     break
-                self.forward(line, way, go_on)
+                if way not in line.silent:
+                    self.forward(line, way, go_on)
             else:
-                self.sink(line, way).shutdown(socket.SHUT_WR)
+                if not line.was_reset and way not in line.silent:
+                    self.sink(line, way).shutdown(socket.SHUT_WR)
+        except ConnectionResetError:
+            if way not in line.silent:
+                line.reset()
         except OSError:
             line.end()
 
@@ -91,7 +119,26 @@ class Proxy:
         return to.server if way == UP else to.client
 
     def forward(self, line, way, data):
-        self.sink(line, way).sendall(data)
+        sink = self.sink(line, way)
+        if not self.slices:
+            self.put(line, sink, data)
+            return
+        sink.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        while data:
+            size = self.slices.choice((1, 2, 3, 5, 16, 40, 300))
+            self.put(line, sink, data[:size])
+            data = data[size:]
+
+    @staticmethod
+    def put(line, sink, data):
+        """All of it, but never so that a reset has to wait for it."""
+        data = memoryview(data)
+        while data:
+            try:
+                data = data[sink.send(data, socket.MSG_DONTWAIT) :]
+            except BlockingIOError:
+                with contextlib.suppress(ValueError):  # it was closed meanwhile
+                    select.select([], [sink], [], 0.05)
 
     def of(self, owner):
         """The lines of a person, oldest first."""
@@ -100,7 +147,7 @@ class Proxy:
 
     def reset(self):
         with self.lock:
-            self.lines, self.change = [], None
+            self.lines, self.change, self.slices, self.cut = [], None, None, Line.end
 
     def close(self):
         for listener in self.listeners:
@@ -114,6 +161,54 @@ class Proxy:
         for line in self.lines:
             line.client.close()
             line.server.close()
+
+
+@contextlib.contextmanager
+def tapped(tmp, keep=True):
+    """A server, a proxy before it, and a pair who know only that."""
+    world = World(tmp).serve()
+    proxy = Proxy(world.port, keep)
+    try:
+        yield (world, proxy, *map(proxy.before, world.pair()))
+    finally:
+        world.close()
+        proxy.close()
+
+
+class Cutter:
+    """Cuts the line in hand whenever so many octets have passed since the last time, as often as it is told; one of
+    `early` lines before its call is open, if that is not 0."""
+
+    def __init__(self, times, size, seed, early=0):
+        self.dice = random.Random(seed)
+        self.left, self.size, self.early = times, size, early
+        self.early_of = {}
+        self.lock = threading.Lock()
+        self.next()
+
+    def next(self):
+        self.until = self.dice.randrange(1, 2 * self.size)
+
+    def is_early(self, line):
+        """Whether its time has come before its call is open."""
+        if line not in self.early_of:
+            chosen = self.early and self.dice.randrange(self.early) == 0
+            self.early_of[line] = self.dice.randrange(CALLED) if chosen else CALLED
+        return sum(line.count.values()) > self.early_of[line] < CALLED
+
+    def __call__(self, line, way, data):
+        with self.lock:
+            if self.left == 0:
+                return data
+            if not self.is_early(line):
+                if line.count[UP] < CALLED:
+                    return data
+                self.until -= len(data)
+                if self.until > 0:
+                    return data
+                self.next()
+            self.left -= 1
+            return None
 
 
 class Mixer(Proxy):

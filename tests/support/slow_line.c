@@ -3,7 +3,8 @@
  *   slow_line LISTEN_PORT TO_PORT OCTETS_PER_SECOND DELAY_US
  *
  * Both ports are of 127.0.0.1. Each direction has that rate, for all connections together, and
- * everything takes the delay besides. What comes faster than it leaves is taken in until a tenth
+ * everything takes the delay besides; a connection takes the round trip that TCP's own handshake
+ * needs to open. What comes faster than it leaves is taken in until a tenth
  * of a second's worth waits; then the sender has to wait, as at a network card. Says "ready", and
  * ends with its standard input. */
 #include <arpa/inet.h>
@@ -31,7 +32,8 @@ struct piece {
 /* One direction of one connection. */
 struct way {
     int from, to;
-    int line; /* 0: to the server, 1: from it */
+    int line;        /* 0: to the server, 1: from it */
+    int64_t open_ns; /* nothing is sent before */
     bool ended, over;
     struct piece *first, *last;
     struct way *back;
@@ -75,7 +77,8 @@ static struct way *way_add(int from, int to, int line)
 
     if (!way || way_count == WAY_COUNT_MAX)
         fail("ways");
-    *way = (struct way) { .from = from, .to = to, .line = line };
+    *way =
+        (struct way) { .from = from, .to = to, .line = line, .open_ns = now_ns() + 2 * delay_ns };
     ways[way_count++] = way;
     return way;
 }
@@ -123,7 +126,7 @@ static bool way_read(struct way *w, int64_t now)
     if (free_ns[w->line] < now)
         free_ns[w->line] = now;
     free_ns[w->line] += (int64_t)((double)p->size * ns_per_octet);
-    p->due_ns = free_ns[w->line] + delay_ns;
+    p->due_ns = (free_ns[w->line] > w->open_ns ? free_ns[w->line] : w->open_ns) + delay_ns;
     if (w->last)
         w->last->next = p;
     else

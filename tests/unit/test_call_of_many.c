@@ -4,7 +4,7 @@
  * stuck. Lines are cut, with what is on them, and others follow. */
 #include "unit.h"
 
-#include "mux.h"
+#include "mux_check.h"
 
 enum { QUEUE_COUNT_MAX = 64, FLOW_COUNT_MAX = 4000, CHECK_EVERY = 16 };
 
@@ -279,54 +279,13 @@ static void line_mend(void)
 
 /* --- what always holds ----------------------------------------------------------------------- */
 
-static void stream_check(const struct cn_mux *mux, const struct cn_stream *s)
-{
-    const bool control = cn_list_has(&s->in_control);
-
-    if (s->open_due || s->reset_due || s->rx_durable_due)
-        assert_true(control);
-    if (cn_stream_window_due(s))
-        assert_true(control);
-    if (!s->reset && cn_stream_expected(s) != s->rx_received)
-        assert_true(control || cn_list_has(&s->in_news) ||
-                    (s->rx_ended && s->rx.begin < s->rx_final));
-    if (cn_stream_received_due(s) && !s->reset)
-        assert_true(control);
-    if (cn_list_has(&s->in_news))
-        assert_true(mux->received_due_ms != 0);
-    if (!s->open_due && (cn_stream_sendable(s) > 0 || cn_stream_fin_due(s)))
-        assert_true(cn_list_has(&s->turn.link));
-    if (s->reset)
-        assert_true(s->over && cn_buffer_size(&s->rx) == 0 && !s->tx.first &&
-                    !cn_list_has(&s->turn.link) && s->rx_extra == 0);
-    assert_true(s->rx.begin <= s->rx.end && s->rx.end + s->borrowed_size <= s->rx_limit);
-    assert_true(s->tx.begin <= s->tx_sent && s->tx_sent <= s->tx.end && s->tx_sent <= s->tx_limit);
-    assert_true(s->released == (s->user == NULL) || cn_list_has(&s->in_eventful));
-}
-
 static void end_check(const struct end *e)
 {
-    const struct cn_mux *mux = &e->mux;
-    uint64_t under_way = 0, extra = 0;
-    uint32_t mine = 0, theirs = 0, held = 0;
+    const char *wrong = mux_wrong(&e->mux, line_is_cut);
 
-    for (struct cn_link *at = cn_list_first(&mux->all); at; at = cn_list_next(&mux->all, at)) {
-        const struct cn_stream *s = CN_LIST_MEMBER(at, struct cn_stream, in_all);
-
-        if (!line_is_cut && mux->resume == CN_MUX_TALKING)
-            stream_check(mux, s);
-        under_way += s->reset ? 0 : s->tx_sent - s->tx.begin;
-        extra += s->rx_extra;
-        mine += s->mine && !s->over;
-        theirs += !s->mine && !s->over;
-        held++;
-    }
-    if (!line_is_cut)
-        assert_true(mux->flight.sent - mux->flight.delivered == under_way);
-    assert_true(mux->rx_extra == extra && extra <= CN_MUX_EXTRA_SIZE_MAX);
-    assert_int_equal(mux->my_count, mine);
-    assert_int_equal(mux->their_count, theirs);
-    assert_int_equal(mux->held_count, held);
+    if (wrong)
+        fail_msg("%s", wrong);
+    assert_int_equal(mux_octets(&e->mux), e->octets);
 }
 
 /* --- courses --------------------------------------------------------------------------------- */

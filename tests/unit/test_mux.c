@@ -921,6 +921,36 @@ static void writing_is_told_of_when_the_memory_of_the_call_comes_back(void **sta
     assert_int_equal(write_zeros(waiting, 1), 1);
 }
 
+/* Nothing that comes back tells of it: it is asked for again. */
+static void writing_is_told_of_when_there_may_be_memory_again(void **state)
+{
+    struct cn_stream *s[2];
+
+    (void)state;
+    open_both(s);
+    pass_all();
+    ends[0].counted.left = 0;
+    assert_int_equal(write_zeros(s[0], 100), 0);
+    for (int i = 0; i < 3; i++) {
+        const uint64_t due_ms = ends[0].mux.now_ms + CN_MUX_MEMORY_DELAY_MS;
+
+        pass_all();
+        assert_false(told_writable(0, s[0]));
+        assert_true(cn_mux_deadline_ms(&ends[0].mux) == due_ms);
+        now_ms = due_ms;
+        pass_all();
+        assert_true(told_writable(0, s[0]));
+        assert_int_equal(write_zeros(s[0], 100), 0);
+    }
+    ends[0].counted.left = SIZE_MAX;
+    now_ms += CN_MUX_MEMORY_DELAY_MS;
+    pass_all();
+    assert_true(told_writable(0, s[0]));
+    assert_int_equal(write_zeros(s[0], 100), 100);
+    pass_all();
+    assert_int_equal(drain(s[1]), 100);
+}
+
 static void a_reset_makes_room_for_others_to_write(void **state)
 {
     struct cn_stream *streams[CN_MUX_TX_SIZE_MAX / CN_MUX_UNSENT_SIZE_MAX];
@@ -1592,6 +1622,32 @@ static void silence_after_a_ping_is_death(void **state)
     assert_true(cn_mux_is_dead(&ends[0].mux, dead_ms + 1000));
 }
 
+/* Whoever has said CLOSE can ask no more whether the partner is there. So that asks, unanswered. */
+static void who_waits_for_close_alone_hears_that_the_partner_is_there(void **state)
+{
+    struct cn_stream *s[2];
+    uint64_t dead_ms;
+
+    (void)state;
+    open_both(s);
+    cn_stream_reset(s[0], 0);
+    pass_all();
+    cn_mux_finish(&ends[0].mux);
+    assert_true(pass(0));
+    assert_true(ends[0].mux.close_sent && ends[1].mux.close_received);
+    for (int i = 0; i < 20; i++) {
+        dead_ms = now_ms + CN_MUX_PING_MS + CN_MUX_PATIENCE_MS_MAX;
+        assert_true(cn_mux_deadline_ms(&ends[0].mux) <= dead_ms);
+        assert_false(cn_mux_is_dead(&ends[0].mux, dead_ms - 1));
+        now_ms = cn_mux_deadline_ms(&ends[1].mux);
+        assert_true(now_ms < dead_ms);
+        assert_true(pass(1));
+        assert_false(pass(0));
+    }
+    assert_true(cn_mux_is_dead(&ends[0].mux, now_ms + CN_MUX_PING_MS + CN_MUX_PATIENCE_MS_MAX));
+    assert_false(cn_mux_is_dead(&ends[1].mux, UINT64_MAX - 1)); /* it does not wait for anything */
+}
+
 /* --- many ------------------------------------------------------------------------------------ */
 
 static void a_thousand_streams_at_once(void **state)
@@ -2106,6 +2162,7 @@ int main(void)
         TEST(a_window_lets_a_writer_go_on_before_anything_is_sent),
         TEST(who_is_reset_waits_for_no_room),
         TEST(writing_is_told_of_when_the_memory_of_the_call_comes_back),
+        TEST(writing_is_told_of_when_there_may_be_memory_again),
         TEST(a_reset_makes_room_for_others_to_write),
         TEST(acknowledgements_wait_10_ms_but_no_longer),
         TEST(acknowledgements_do_not_wait_for_silence),
@@ -2137,6 +2194,7 @@ int main(void)
         TEST(pings_are_answered_and_measure_the_round_trip),
         TEST(of_several_pings_the_last_is_answered),
         TEST(silence_after_a_ping_is_death),
+        TEST(who_waits_for_close_alone_hears_that_the_partner_is_there),
         TEST(a_thousand_streams_at_once),
         TEST(streams_are_found_among_those_that_came_and_went),
         TEST(a_thousand_streams_open_and_end_in_one_moment),

@@ -698,7 +698,7 @@ static void assert_zeros(const void *octets, size_t size)
         assert_int_equal(at[i], 0);
 }
 
-static void a_session_that_failed_keeps_no_secret_but_an_open_calls(void **state)
+static void a_session_that_failed_keeps_no_secret_but_a_calls_that_may_be_open(void **state)
 {
     (void)state;
     for (int at = CN_SESSION_HELLO; at <= CN_SESSION_OPEN; at++) {
@@ -712,7 +712,9 @@ static void a_session_that_failed_keeps_no_secret_but_an_open_calls(void **state
         assert_zeros(&s->handshake, sizeof s->handshake);
         assert_zeros(&s->send, sizeof s->send);
         assert_zeros(&s->receive, sizeof s->receive);
-        if (at != CN_SESSION_OPEN)
+        assert_zeros(&s->keys.send, sizeof s->keys.send);
+        assert_zeros(&s->keys.receive, sizeof s->keys.receive);
+        if (at < CN_SESSION_FINISH)
             assert_zeros(&s->keys, sizeof s->keys);
     }
 }
@@ -925,6 +927,66 @@ static void open_with(uint64_t octets)
     run_until(&sides[1], CN_SESSION_OPEN);
     for (int i = 0; i < 2; i++)
         sides[i].session.rehandshake.octets = octets;
+}
+
+/* Bulk fills all that there is for a line that takes nothing: whether the partner is there is asked
+ * all the same, and nothing is due that cannot be done. */
+static void a_line_that_takes_nothing_is_found_dead(void **state)
+{
+    static const uint8_t zeros[65536];
+    struct side *s = &sides[0];
+    struct cn_stream *bulk = NULL;
+    size_t size, before = 1;
+    uint64_t due_ms;
+
+    (void)state;
+    open_with(0);
+    assert_err(cn_mux_open(&s->mux, 1, NULL, 0, &bulk), CN_OK);
+    while (side_send(s))
+        ;
+    s->mux.ping_out = false;
+    s->mux.flight.rate[0] = UINT64_C(1) << 40; /* nothing but the line holds it back */
+    bulk->tx_limit = UINT64_C(1) << 40;
+    for (size = 0; size != before;) {
+        before = size;
+        (void)cn_stream_write(bulk, zeros, sizeof zeros);
+        (void)cn_session_output(&s->session, &size, now);
+    }
+    assert_in_range(size, CN_SESSION_OUT_SIZE - 2 * CN_RECORD_SIZE_MAX, CN_SESSION_OUT_SIZE);
+    due_ms = cn_session_deadline_ms(&s->session, now);
+    assert_true(due_ms == now.ms + CN_MUX_UNACKNOWLEDGED_MS);
+    for (int asked = 1; asked <= 2; asked++) {
+        now.ms = due_ms;
+        assert_false(cn_session_step(&s->session, now));
+        (void)cn_session_output(&s->session, &size, now);
+        assert_int_equal(size, before + 256U * (unsigned)asked);
+        due_ms = cn_session_deadline_ms(&s->session, now);
+        assert_true(due_ms == now.ms + CN_MUX_PATIENCE_MS_MAX / 2);
+    }
+    now.ms = due_ms;
+    assert_true(cn_session_step(&s->session, now));
+    assert_failed(s, CN_E_TIMEOUT);
+}
+
+/* Of two whose line is lost just then, one may have the call open and the other not. */
+static void who_has_said_finish_keeps_what_the_call_may_go_on_with(void **state)
+{
+    static const struct cn_resume_secret none;
+
+    (void)state;
+    run_until(&sides[1], CN_SESSION_FINISH);
+    while (side_send(&sides[1]))
+        server_step(&sides[1]);
+    cn_session_ended(&sides[1].session);
+    run_until(&sides[0], CN_SESSION_OPEN);
+    assert_failed(&sides[1], CN_E_INTERRUPTED);
+    assert_true(sides[1].session.finish_sent);
+    assert_memory_equal(&sides[1].session.keys.resume, &sides[0].session.keys.resume, sizeof none);
+    begin(NULL);
+    run_until(&sides[1], CN_SESSION_ANSWER);
+    cn_session_ended(&sides[1].session);
+    assert_false(sides[1].session.finish_sent);
+    assert_memory_equal(&sides[1].session.keys.resume, &none, sizeof none);
 }
 
 static void keys_are_not_replaced_too_soon(void **state)
@@ -1656,7 +1718,7 @@ int main(void)
         TEST(a_prologue_of_another_length_is_refused),
         TEST(what_was_said_in_an_earlier_call_opens_no_other),
         TEST(a_line_that_ends_before_close_is_an_interruption),
-        TEST(a_session_that_failed_keeps_no_secret_but_an_open_calls),
+        TEST(a_session_that_failed_keeps_no_secret_but_a_calls_that_may_be_open),
         TEST(silence_of_the_server_runs_out),
         TEST(a_server_that_answers_no_keep_alive_is_given_up),
         TEST(no_octet_but_the_last_makes_an_end),
@@ -1667,6 +1729,8 @@ int main(void)
         TEST(keys_of_the_records_are_not_kept_beside_them),
         TEST(keys_are_replaced_while_a_call_goes_on),
         TEST(fresh_keys_change_nothing_about_cuts_and_damage),
+        TEST(a_line_that_takes_nothing_is_found_dead),
+        TEST(who_has_said_finish_keeps_what_the_call_may_go_on_with),
         TEST(keys_are_not_replaced_too_soon),
         TEST(keys_are_not_used_for_too_long),
         TEST(time_replaces_keys_too),

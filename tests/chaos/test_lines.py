@@ -1,0 +1,150 @@
+"""Bad lines: cut within any message, garbled, silent in one direction, in pieces of a few octets, slow and long."""
+
+import random
+import subprocess
+
+import pytest
+
+from ctl_helper import BUILD
+from live import free_port, until
+from proxy import CALLED, DOWN, UP, Cutter
+from talks import Pipe
+
+# Octets of one direction, after which something happens: within and between HELLO, REGISTER, READY, prologue, answer, Finish.
+PLACES = [1, 1023, 1024, 1025, 2047, 2048, 3072, 3073, 3080, 4500, 5500, 6500, 7500]
+
+
+def noise(size, seed=1):
+    return random.Random(seed).randbytes(size)
+
+
+class Every:
+    """Every other line of ann's has something happen to it, once it has carried so many octets of one direction."""
+
+    def __init__(self, way, places, happens):
+        self.way, self.places, self.happens = way, list(places), happens
+        self.place_of = {}
+
+    def __call__(self, line, way, data):
+        if line.owner != "ann" or way != self.way:
+            return data
+        if line not in self.place_of:
+            last = list(self.place_of.values())[-1:] == [None]
+            self.place_of[line] = self.places.pop(0) if last and self.places else None
+        place = self.place_of[line]
+        if place is None or line.count[way] + len(data) < place:
+            return data
+        self.place_of[line] = 0
+        return self.happens(data, place - line.count[way] - 1) if place else data
+
+
+def cut_now(proxy):
+    for one in list(proxy.lines):
+        one.reset()
+
+
+def through_all(line, way, happens):
+    """A word gets through behind each of them."""
+    world, proxy, ann, bob = line
+    proxy.change = every = Every(way, PLACES, happens)
+    pipe = Pipe(world, ann, bob)
+    while every.places:
+        left = len(every.places)
+        cut_now(proxy)
+        until(lambda at=left: len(every.places) < at, "it has dialled again")
+        pipe.word()
+    pipe.close()
+
+
+@pytest.mark.parametrize("way", [UP, DOWN])
+def test_a_call_goes_on_whichever_message_the_next_line_is_cut_in(line, way):
+    through_all(line, way, lambda data, at: None)
+
+
+@pytest.mark.parametrize("way", [UP, DOWN])
+def test_a_call_goes_on_whichever_message_the_next_line_garbles(line, way):
+    through_all(line, way, lambda data, at: data[:at] + bytes([data[at] ^ 4]) + data[at + 1 :])
+
+
+def test_a_call_comes_about_and_goes_on_in_pieces_of_a_few_octets(line):
+    world, proxy, ann, bob = line
+    proxy.slices = random.Random(1)
+    pipe = Pipe(world, ann, bob)
+    pipe.write(0, noise(100_000))
+    pipe.write(1, noise(100_000, 2))
+    pipe.arrives()
+    assert pipe.lost() == [0, 0]
+    cut_now(proxy)
+    pipe.says("nothing is lost")
+    pipe.word()
+    pipe.close()
+
+
+@pytest.mark.parametrize("way", [UP, DOWN])
+def test_a_line_that_is_silent_in_one_direction_is_replaced(line, way):
+    world, proxy, ann, bob = line
+    pipe = Pipe(world, ann, bob)
+    for one in proxy.of("ann"):
+        one.silent = {way}
+    for who in (0, 1):
+        pipe.write(who, b"behind\n")
+    pipe.arrives()
+    assert all(pipe.lost())
+    pipe.close()
+
+
+def test_the_partner_of_a_machine_that_vanished_is_told_at_once_and_waits_no_longer_than_was_said(line):
+    """Nothing ends its line: neither its system nor the server knows."""
+    world, proxy, ann, bob = line
+    pipe = Pipe(world, ann, bob, resume=3)
+    for one in proxy.of("ann"):
+        one.silent = {UP, DOWN}
+    pipe.ann.stop()
+    pipe.write(1, b"are you there\n")
+    pipe.bob.says("nothing is heard of ann")
+    pipe.bob.says("reconnecting")
+    pipe.bob.end(5)
+
+
+def test_a_slow_and_long_line_that_is_cut(line):
+    """One Mbit a second, 60 ms each way, and what is under way is lost."""
+    world, proxy, ann, bob = line
+    port = free_port()
+    slow = world.run_program([BUILD / "tests/support/slow_line", port, world.port, 125_000, 60_000],
+                             stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert slow.stdout.readline() == b"ready\n"
+    proxy.target = port
+    try:
+        pipe = Pipe(world, ann, bob)
+        proxy.change = Cutter(4, 40_000, 1)
+        pipe.write(0, noise(200_000))
+        pipe.word()
+        until(lambda: proxy.change.left == 0, "it has been cut so often")
+        pipe.word(noise(2 * CALLED))
+        assert all(pipe.lost())
+        pipe.close()
+    finally:
+        proxy.target = world.port
+
+
+@pytest.mark.parametrize("owner", ["ann", "bob"])
+def test_a_line_that_is_reset_right_behind_any_of_the_last_messages(line, owner):
+    """What was said before is read, and what is said to it is lost. An end whose partner knew enough to go ends well, too, but has
+    no way to know before its time is over."""
+    world, proxy, ann, bob = line
+    for last in range(1, 9):
+        pipe = Pipe(world, ann, bob, resume=10)
+        passed = []
+
+        def change(one, way, data, at=last, passed=passed):
+            if one.owner != owner or way != DOWN:
+                return data
+            passed.append(one)
+            if len(passed) != at:
+                return data
+            proxy.forward(one, way, data)
+            return None
+
+        proxy.change = change
+        pipe.close()
+        proxy.change = None
