@@ -1,5 +1,6 @@
 #include "cli.h"
 
+#include <cyphernet/talk.h>
 #include <cyphernet/transcript.h>
 
 #include <stddef.h>
@@ -415,6 +416,7 @@ static size_t queued_for(struct cn_cli *cli, const char *name)
 static int remove_contact(struct cn_cli *cli)
 {
     bool kept = cn_transcript_exists(cli->home, cli->arguments[1]);
+    bool undelivered = cn_undelivered_exists(cli->home, cli->arguments[1]);
     enum cn_err err = cn_contact_remove(cli->home, cli->arguments[1]);
     size_t queued;
 
@@ -422,6 +424,8 @@ static int remove_contact(struct cn_cli *cli)
         return cn_contact_failed(cli, err, "removing");
     if (kept)
         cn_say(cli, "the transcript of talks with %s is removed, too", cli->arguments[1]);
+    if (undelivered)
+        cn_say(cli, "what %s did not get of earlier talks is removed, too", cli->arguments[1]);
     queued = queued_for(cli, cli->arguments[1]);
     if (queued > 0) {
         cn_warn("%zu of the queue cannot be delivered any more", queued);

@@ -21,7 +21,7 @@ static const struct cn_option options[] = {
       "obey /send and the like of an input that is no terminal" },
     { "transcript", 0, NULL, offsetof(struct cn_cli, transcript), "keep what is said, encrypted" },
     { "no-transcript", 0, NULL, offsetof(struct cn_cli, no_transcript),
-      "keep nothing, whatever the preferences say" },
+      "keep nothing, not even what does not arrive" },
     { "show-transcript", 0, NULL, offsetof(struct cn_cli, show_transcript),
       "show what was kept, and call nobody" },
     { "wait", 0, "SECONDS", offsetof(struct cn_cli, wait),
@@ -35,6 +35,7 @@ static const struct cn_option options[] = {
 static void take_event(struct cn_talking *t, const struct cn_event *event)
 {
     (void)cn_dial_tell_line(t->cli, &t->dial, event);
+    t->is_lost = event->type == CN_EVENT_LOST || (t->is_lost && event->type != CN_EVENT_RESUMED);
     if (event->type == CN_EVENT_CLOSED) {
         t->closed = true;
         t->closed_err = event->err;
@@ -89,6 +90,7 @@ bool cn_talking_wait(struct cn_talking *talking, struct pollfd *polled)
 
     if (talking->transcript)
         transcript_check(talking, cn_transcript_sync(talking->transcript));
+    cn_talk_undelivered_look(talking);
     if (talking->dial.call) {
         count = cn_call_descriptors(talking->dial.call, polled, CN_CALL_DESCRIPTORS_MAX);
         ms = cn_call_timeout_ms(talking->dial.call);
@@ -175,6 +177,7 @@ int cn_talking_run(struct cn_talking *talking)
 {
     struct cn_talking *t = talking;
 
+    cn_talk_undelivered_begin(t);
     cn_talk_files_begin(&t->files, t);
     if (t->cli->json || !cn_terminal_is_usable() || !cn_talk_person(t))
         cn_talk_plain(t);
@@ -182,6 +185,8 @@ int cn_talking_run(struct cn_talking *talking)
         t->code = cn_dial_ended(t->cli, &t->dial, t->closed_err);
     cn_transcript_close(t->transcript);
     cn_talk_free(t->talk);
+    t->talk = NULL;
+    cn_talk_undelivered_end(t);
     cn_dial_over(t->cli, &t->dial, t->code);
     return t->code;
 }
@@ -199,6 +204,7 @@ int cn_talk_attached(struct cn_talking *talking, int fd)
     if (err == CN_OK)
         return cn_talking_run(t);
     cn_transcript_close(t->transcript);
+    cn_undelivered_close(t->undelivered, false);
     return cn_fail(t->cli, err, "talking");
 }
 
@@ -247,12 +253,15 @@ static int run(struct cn_cli *cli)
     code = directory_check(cli);
     if (code == CN_EXIT_DONE)
         code = cn_talk_transcript_open(&t);
+    if (code == CN_EXIT_DONE)
+        code = cn_talk_undelivered_open(&t);
     if (code == CN_EXIT_DONE && attached(&t, &code))
         return code;
     if (code == CN_EXIT_DONE)
         code = cn_dial(cli, &t.dial, CN_CALL_TALK, false, cli->answer);
     if (code != CN_EXIT_DONE) {
         cn_transcript_close(t.transcript);
+        cn_undelivered_close(t.undelivered, false);
         return code;
     }
     begin(&t);
@@ -276,6 +285,9 @@ const struct cn_command cn_cmd_talk = {
         "\n"
         "/send PATH... sends files and directories in the same call; the other end is asked, and\n"
         "says /accept or /refuse. What was interrupted goes on where it was.\n"
+        "\n"
+        "What you said and the partner did not get, whatever was killed, is kept, encrypted, and\n"
+        "goes first in the next talk, once.\n"
         "\n"
         "Without a terminal: lines in, lines out. The end of the input ends your side; the call\n"
         "ends when both have. Files are refused without --yes. Text is UTF-8; what the partner\n"

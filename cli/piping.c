@@ -180,6 +180,23 @@ static void check_done(struct cn_piping *p)
     }
 }
 
+/* The call was open, and was broken off: what a pipe has taken in or given out cannot be had again.
+ */
+static void interrupted(struct cn_piping *p, enum cn_err err)
+{
+    struct cn_stream_progress progress = { 0 };
+
+    p->code = cn_dial_ended(p->cli, &p->dial, err);
+    if (p->code != CN_EXIT_INTERRUPTED)
+        return;
+    if (p->stream)
+        cn_stream_progress(p->stream, &progress);
+    cn_hint("a pipe does not go on where it was; written here, and valid, are the first %llu "
+            "octets; %s has confirmed the first %llu of %llu",
+            (unsigned long long)p->received, p->dial.name, (unsigned long long)progress.received,
+            (unsigned long long)p->sent);
+}
+
 static void take_event(struct cn_piping *p, const struct cn_event *event)
 {
     switch (event->type) {
@@ -199,7 +216,7 @@ static void take_event(struct cn_piping *p, const struct cn_event *event)
     case CN_EVENT_CLOSED:
         p->closed = true;
         if (p->code == CN_EXIT_DONE)
-            p->code = cn_dial_ended(p->cli, &p->dial, event->err);
+            interrupted(p, event->err);
         break;
     case CN_EVENT_NONE:
     case CN_EVENT_CONNECTED:

@@ -16,7 +16,9 @@ struct cn_talking {
     int agent_fd;         /* borrowed */
     struct cn_talk *talk; /* NULL: the call was over before it began */
     struct cn_talk_files files;
-    struct cn_transcript *transcript; /* NULL: none is kept */
+    struct cn_transcript *transcript;   /* NULL: none is kept */
+    struct cn_undelivered *undelivered; /* NULL: nothing is kept */
+    bool is_lost;                       /* the line, for now */
     bool closed;
     enum cn_err closed_err; /* once closed: how the call ended */
     int code;               /* of the exit, as long as the call's end says nothing else */
@@ -61,7 +63,15 @@ bool cn_talk_person(struct cn_talking *talking);
 
 /* talk_transcript.c: begin to keep one, if it is wanted; the exit code. */
 int cn_talk_transcript_open(struct cn_talking *talking);
-/* Show the one with the contact that the command line names; the exit code. */
+/* talk_undelivered.c: find what the partner did not get in earlier talks; the exit code. */
+int cn_talk_undelivered_open(struct cn_talking *talking);
+/* Begin with that, and say so. */
+void cn_talk_undelivered_begin(struct cn_talking *talking);
+/* Say it, once, if something cannot be kept. */
+void cn_talk_undelivered_look(struct cn_talking *talking);
+/* Say what is kept. When the talk is freed. */
+void cn_talk_undelivered_end(struct cn_talking *talking);
+/* talk_transcript.c: show the one with the contact that the command line names; the exit code. */
 int cn_talk_transcript_show(struct cn_cli *cli);
 
 #endif

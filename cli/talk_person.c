@@ -471,7 +471,7 @@ bool cn_talk_person(struct cn_talking *talking)
     talk(p);
     cn_talk_files_end(&talking->files);
     unsaid_show(p);
-    if (p->said > p->delivered)
+    if (p->said > p->delivered && !talking->undelivered)
         cn_tell("not known to have arrived: the last %llu of your texts",
                 (unsigned long long)(p->said - p->delivered));
     cn_messages_to(NULL, NULL);

@@ -12,6 +12,7 @@
 #include "rotation.h"
 #include "sealing.h"
 #include "talk/transcript_file.h"
+#include "talk/undelivered.h"
 #include "words.h"
 
 /* --- all of them ---------------------------------------------------------------------------- */
@@ -481,9 +482,10 @@ static enum cn_err rename_contact(struct cn_home *home, const char *old_name, co
     return err;
 }
 
-/* The transcript goes first: it can be put back. */
+/* What is kept of talks goes first: it can be put back. */
 enum cn_err cn_contact_rename(struct cn_home *home, const char *old_name, const char *new_name)
 {
+    bool undelivered_too;
     enum cn_err err;
     struct cn_detail detail;
 
@@ -492,9 +494,15 @@ enum cn_err cn_contact_rename(struct cn_home *home, const char *old_name, const 
     err = cn_transcript_rename(home, old_name, new_name);
     if (err != CN_OK)
         return err;
-    err = rename_contact(home, old_name, new_name);
+    err = cn_undelivered_rename(home, old_name, new_name);
+    undelivered_too = err == CN_OK;
+    if (err == CN_OK)
+        err = rename_contact(home, old_name, new_name);
+    if (err == CN_OK)
+        return CN_OK;
     detail = home->detail;
-    if (err != CN_OK && cn_transcript_rename(home, new_name, old_name) == CN_OK)
+    if (cn_transcript_rename(home, new_name, old_name) == CN_OK &&
+        (!undelivered_too || cn_undelivered_rename(home, new_name, old_name) == CN_OK))
         home->detail = detail;
     return err;
 }
@@ -521,7 +529,9 @@ enum cn_err cn_contact_remove(struct cn_home *home, const char *name)
     if (err == CN_OK)
         cn_rotation_settle(home);
     cn_home_unlock(lock);
-    return err == CN_OK ? cn_transcript_remove(home, name) : err;
+    if (err == CN_OK)
+        err = cn_transcript_remove(home, name);
+    return err == CN_OK ? cn_undelivered_remove(home, name) : err;
 }
 
 /* --- for calls ------------------------------------------------------------------------------ */

@@ -36,6 +36,7 @@ struct cn_home {
 #define CN_CONTACTS_DIRECTORY    "contacts"
 #define CN_TRANSCRIPT_KEY_FILE   "transcript.key"
 #define CN_TRANSCRIPTS_DIRECTORY "transcripts"
+#define CN_UNDELIVERED_DIRECTORY "undelivered"
 
 /* Borrowed for the life of the home. */
 const struct cn_crypto *cn_home_crypto(const struct cn_home *home);

@@ -1,6 +1,7 @@
 /* preferences.c - what the subscriber prefers: the file `config`, and the proxies of the
  * environment.
  */
+#include <cyphernet/talk.h>
 #include <cyphernet/transcript.h>
 
 #include <errno.h>
@@ -21,6 +22,7 @@ struct preferences {
     bool has_proxy;
     struct cn_proxy_setting proxy;
     bool has_transcript, transcript;
+    bool has_undelivered, forget_undelivered;
     bool bad;
 };
 
@@ -67,6 +69,15 @@ static bool transcript_parse(struct preferences *p, const char *value)
     return p->transcript || strcmp(value, "no") == 0;
 }
 
+static bool undelivered_parse(struct preferences *p, const char *value)
+{
+    if (p->has_undelivered)
+        return false;
+    p->has_undelivered = true;
+    p->forget_undelivered = strcmp(value, "no") == 0;
+    return p->forget_undelivered || strcmp(value, "yes") == 0;
+}
+
 static int preference(void *user, const char *section, const char *name, const char *value)
 {
     static const struct {
@@ -74,7 +85,8 @@ static int preference(void *user, const char *section, const char *name, const c
         bool (*parse)(struct preferences *p, const char *value);
     } keys[] = { { "suites", suites_parse },
                  { "proxy", proxy_parse },
-                 { "transcript", transcript_parse } };
+                 { "transcript", transcript_parse },
+                 { "undelivered", undelivered_parse } };
     struct preferences *p = user;
     bool good = false;
 
@@ -166,6 +178,17 @@ enum cn_err cn_transcript_preferred(struct cn_home *home, bool *preferred)
 
     if (err == CN_OK)
         *preferred = p.transcript;
+    cn_wipe(&p, sizeof p);
+    return err;
+}
+
+enum cn_err cn_undelivered_preferred(struct cn_home *home, bool *preferred)
+{
+    struct preferences p = { 0 };
+    enum cn_err err = preferences_take(home, &p);
+
+    if (err == CN_OK)
+        *preferred = !p.forget_undelivered;
     cn_wipe(&p, sizeof p);
     return err;
 }

@@ -284,12 +284,13 @@ static enum cn_err take_of_stream(struct cn_mux *mux, const struct cn_frame *fra
 }
 
 /* What was said before the PING has been heard. */
-static void resets_heard(struct cn_mux *mux, uint64_t token)
+static void all_heard(struct cn_mux *mux, uint64_t token)
 {
     struct cn_link *link;
 
-    while ((link = cn_list_first(&mux->unheard)) && STREAM(link, in_unheard)->reset_token <= token)
-        cn_stream_reset_heard(STREAM(link, in_unheard));
+    while ((link = cn_list_first(&mux->unheard)) &&
+           STREAM(link, in_unheard)->unheard_token <= token)
+        cn_stream_heard(STREAM(link, in_unheard));
     if (link)
         mux->ping_due_ms = mux->now_ms;
 }
@@ -303,7 +304,7 @@ static void take_pong(struct cn_mux *mux, uint64_t token)
     mux->ping_out = false;
     if (took < mux->rtt_ms)
         mux->rtt_ms = took;
-    resets_heard(mux, token);
+    all_heard(mux, token);
 }
 
 /* Whoever is done knows of no open stream: ours have crossed its CLOSE, and nobody will answer. */

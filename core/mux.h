@@ -57,8 +57,8 @@ struct cn_mux {
     struct cn_list starved;       /* that found no room to write */
     struct cn_list leaving;       /* with which both sides are done, and that are released */
     struct cn_list naming;        /* of which is to be said how far they are */
-    struct cn_list unheard;       /* that we have given up, until the partner knows */
-    struct cn_schedule schedule;  /* that have data */
+    struct cn_list unheard; /* that we have given up, or said DURABLE of, until the partner knows */
+    struct cn_schedule schedule; /* that have data */
     struct cn_flight flight;
     uint64_t rx_extra;         /* sum of all streams' */
     uint64_t *rx_extra_shared; /* borrowed: sum of several calls', which the limit is for then */

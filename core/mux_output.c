@@ -99,10 +99,10 @@ static void put_offset(struct draft *d, const struct cn_stream *s, enum cn_frame
     put(d, &(struct cn_frame) { .type = type, .stream = s->id, .offset = offset });
 }
 
-/* The next PING's PONG shows that the partner knows that we have given it up. */
+/* The next PING's PONG shows that the partner knows what was said. */
 static void await_hearing(struct cn_mux *mux, struct cn_stream *s)
 {
-    s->reset_token = mux->ping_token + 1;
+    s->unheard_token = mux->ping_token + 1;
     cn_list_move(&mux->unheard, &s->in_unheard);
     mux->ping_due_ms = mux->now_ms;
 }
@@ -128,8 +128,11 @@ static void put_control(struct cn_mux *mux, struct draft *d, struct cn_stream *s
         cn_stream_widen(s);
         put_offset(d, s, CN_FRAME_WINDOW, s->rx_limit);
     }
-    if (s->rx_durable_due && !s->reset)
+    if (s->rx_durable_due && !s->reset) {
         put_offset(d, s, CN_FRAME_DURABLE, s->rx_durable);
+        s->unheard = true;
+        await_hearing(mux, s);
+    }
     s->rx_durable_due = false;
     cn_stream_look_over(s);
 }
@@ -315,7 +318,7 @@ static void put_positions(struct cn_mux *mux, struct draft *d)
 
         cn_list_remove(link);
         put_resume(d, s->id, body, cn_mux_resume_name(s, body));
-        if (s->reset)
+        if (s->unheard)
             await_hearing(mux, s);
     }
 }

@@ -22,7 +22,7 @@ struct position {
 
 static bool is_to_be_named(const struct cn_stream *s)
 {
-    return !s->open_due && (s->reset ? s->reset_unheard : !s->over || s->rx_durable_due);
+    return !s->open_due && (!s->over || s->unheard || s->rx_durable_due);
 }
 
 /* What the partner knows of it is what it will say. */
@@ -73,6 +73,7 @@ size_t cn_mux_resume_name(struct cn_stream *s, uint8_t out[CN_FRAME_RESUME_SIZE]
     s->rx_received = cn_stream_expected(s);
     s->rx_durable_due = false;
     s->reset_due = false;
+    s->unheard |= s->rx_durable > 0;
     cn_writer_u64be(&w, s->rx_received);
     cn_writer_u64be(&w, s->rx_limit);
     cn_writer_u64be(&w, s->rx_durable);
@@ -167,7 +168,7 @@ static enum cn_err take_unopened(struct cn_mux *mux, struct cn_stream *s)
     if (s->named || s->tx.begin > 0 || s->tx_fin_received)
         return CN_E_FORMAT;
     s->open_due = true;
-    s->reset_due = s->reset_unheard = s->reset;
+    s->reset_due = s->unheard = s->reset;
     cn_list_remove(&s->in_naming); /* what is said of it before that means nothing to the partner */
     cn_list_remove(&s->in_unheard);
     cn_list_move(&mux->control, &s->in_control); /* in the order in which they were opened */
@@ -179,7 +180,7 @@ static enum cn_err take_unopened(struct cn_mux *mux, struct cn_stream *s)
 static enum cn_err take_unnamed(struct cn_stream *s)
 {
     if (s->reset) {
-        cn_stream_reset_heard(s);
+        cn_stream_heard(s);
         return CN_OK;
     }
     if (!s->tx_fin_was_sent || !s->rx_ended || s->rx.begin != s->rx_final)

@@ -173,7 +173,8 @@ void cn_stream_reset(struct cn_stream *stream, uint32_t code)
         return;
     abandon(stream, code);
     stream->reset_due = true;
-    stream->reset_unheard = true;
+    stream->unheard = true;
+    cn_list_remove(&stream->in_unheard); /* until that is said, too */
     cn_mux_control(stream->mux, stream);
 }
 
@@ -373,8 +374,8 @@ void cn_stream_look_over(struct cn_stream *stream)
 bool cn_stream_done(const struct cn_stream *stream)
 {
     if (stream->reset)
-        return !stream->reset_unheard && !stream->open_due;
-    return is_acknowledged(stream) && !stream->rx_durable_due;
+        return !stream->unheard && !stream->open_due;
+    return is_acknowledged(stream) && !stream->rx_durable_due && !stream->unheard;
 }
 
 enum cn_err cn_stream_settle(struct cn_stream *stream)
@@ -486,9 +487,9 @@ static enum cn_err take_window(struct cn_stream *stream, const struct cn_frame *
     return CN_OK;
 }
 
-void cn_stream_reset_heard(struct cn_stream *stream)
+void cn_stream_heard(struct cn_stream *stream)
 {
-    stream->reset_unheard = false;
+    stream->unheard = false;
     stream->reset_due = false;
     cn_list_remove(&stream->in_unheard);
     cn_stream_look_over(stream);
@@ -497,12 +498,13 @@ void cn_stream_reset_heard(struct cn_stream *stream)
 void cn_stream_take_reset(struct cn_stream *stream, uint32_t code)
 {
     if (stream->reset) { /* both have given it up */
-        cn_stream_reset_heard(stream);
+        cn_stream_heard(stream);
         return;
     }
     if (stream->over) /* what both have confirmed stays so */
         return;
     abandon(stream, code);
+    cn_stream_heard(stream); /* what was durable is of no interest any more */
     tell(stream, CN_EVENT_READABLE);
 }
 

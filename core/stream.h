@@ -66,11 +66,11 @@ struct cn_stream {
     bool reset_due;
     bool reset; /* by either side */
     uint32_t reset_code;
-    bool reset_unheard;   /* by us, and the partner may not know */
-    uint64_t reset_token; /* a PONG to this PING, or a later one, shows that it does */
-    bool named;           /* the partner has said how far it is, on this connection */
-    bool over;            /* reset, or finished and acknowledged both ways: it counts no more */
-    bool released;        /* the program has forgotten it */
+    bool unheard; /* that we have given it up, or what DURABLE said: the partner may not know */
+    uint64_t unheard_token; /* a PONG to this PING, or a later one, shows that it does */
+    bool named;             /* the partner has said how far it is, on this connection */
+    bool over;              /* reset, or finished and acknowledged both ways: it counts no more */
+    bool released;          /* the program has forgotten it */
 };
 
 /* Octets that are sendable now. */
@@ -90,8 +90,8 @@ void cn_stream_widen(struct cn_stream *stream);
 void cn_stream_tell_writable(struct cn_stream *stream);
 /* Its partner has said RESET, or says of a stream of ours that it has given up. */
 void cn_stream_take_reset(struct cn_stream *stream, uint32_t code);
-/* The partner knows that we have given it up. */
-void cn_stream_reset_heard(struct cn_stream *stream);
+/* The partner knows that we have given it up, or how much is durable. */
+void cn_stream_heard(struct cn_stream *stream);
 /* What the partner has, and takes, may be more than we knew. */
 void cn_stream_moved(struct cn_stream *stream);
 /* To be called whenever it may have become over, or done. */

@@ -13,6 +13,8 @@ static bool head_is_good(uint8_t type, uint32_t size)
         return size == CN_CONVERSATION_MARK_SIZE;
     case CN_CONVERSATION_LEFT:
         return size == 1;
+    case CN_CONVERSATION_SERIES:
+        return size == CN_SERIES_PLACE_SIZE;
     default:
         return false;
     }

@@ -151,14 +151,6 @@ enum cn_err cn_part_open(struct cn_part *part, struct cn_place *place, const str
     return err;
 }
 
-enum cn_err cn_part_restart(struct cn_part *part)
-{
-    if (ftruncate(part->fd, 0) != 0)
-        return CN_E_SYSTEM;
-    part->written = part->noted = 0;
-    return CN_OK;
-}
-
 /* --- writing -------------------------------------------------------------------------------- */
 
 /* Whether so many octets more are what was offered. */
@@ -278,6 +270,16 @@ static void journal_forget(struct cn_part *part)
     journal_begin(part, &j);
     cn_journal_remove(part->place->options.journals, &j);
     part->has_journal = false;
+}
+
+enum cn_err cn_part_restart(struct cn_part *part)
+{
+    journal_forget(part); /* first: it would say that there is what is taken away here */
+    part->noted = 0;
+    if (ftruncate(part->fd, 0) != 0)
+        return CN_E_SYSTEM;
+    part->written = 0;
+    return CN_OK;
 }
 
 /* --- keeping -------------------------------------------------------------------------------- */

@@ -10,6 +10,8 @@
 /* Room that a line leaves for all that is not a line. */
 enum { MARKS_SIZE = CN_CONVERSATION_OUT_SIZE - CN_CONVERSATION_SIZE_MAX };
 
+enum { NUMBER_BITS_MAX = 62 }; /* of a series, so that it can be counted on from */
+
 void cn_conversation_init(struct cn_conversation *c)
 {
     memset(c, 0, sizeof *c);
@@ -18,6 +20,34 @@ void cn_conversation_init(struct cn_conversation *c)
 void cn_conversation_wipe(struct cn_conversation *c)
 {
     cn_wipe(c, sizeof *c);
+}
+
+void cn_series_place_encode(const struct cn_series_place *place, uint8_t out[CN_SERIES_PLACE_SIZE])
+{
+    struct cn_writer w = { .at = out, .left = CN_SERIES_PLACE_SIZE };
+
+    cn_writer_bytes(&w, place->id, sizeof place->id);
+    cn_writer_u64be(&w, place->number);
+}
+
+enum cn_err cn_series_place_decode(struct cn_series_place *place, const void *in, size_t size)
+{
+    struct cn_reader r = { .at = in, .left = size };
+    struct cn_series_place taken;
+
+    cn_reader_copy(&r, taken.id, sizeof taken.id);
+    taken.number = cn_reader_u64be(&r);
+    if (!cn_reader_done(&r) || taken.number == 0 || taken.number >> NUMBER_BITS_MAX)
+        return CN_E_FORMAT;
+    *place = taken;
+    return CN_OK;
+}
+
+bool cn_series_place_follows(const struct cn_series_place *place,
+                             const struct cn_series_place *before)
+{
+    return memcmp(place->id, before->id, sizeof place->id) == 0 &&
+           place->number == before->number + 1;
 }
 
 /* --- out ------------------------------------------------------------------------------------ */
@@ -58,8 +88,7 @@ static bool put_mark(struct cn_conversation *c, enum cn_conversation_type type, 
     return put(c, type, body, sizeof body);
 }
 
-enum cn_err cn_conversation_say(struct cn_conversation *c, const char *text, size_t size,
-                                uint64_t *number)
+enum cn_err cn_conversation_may_say(struct cn_conversation *c, const char *text, size_t size)
 {
     if (c->ours.leaving != CN_CONVERSATION_STAYS)
         return CN_E_UNEXPECTED;
@@ -67,12 +96,33 @@ enum cn_err cn_conversation_say(struct cn_conversation *c, const char *text, siz
         return CN_E_LIMIT;
     if (!cn_utf8_is_valid(text, size))
         return CN_E_FORMAT;
-    if (out_room(c) < CN_CONVERSATION_HEAD_SIZE + size + MARKS_SIZE ||
-        !put(c, CN_CONVERSATION_LINE, text, size))
+    return out_room(c) < CN_CONVERSATION_HEAD_SIZE + size + MARKS_SIZE ? CN_E_FULL : CN_OK;
+}
+
+enum cn_err cn_conversation_say(struct cn_conversation *c, const char *text, size_t size,
+                                uint64_t *number)
+{
+    enum cn_err err = cn_conversation_may_say(c, text, size);
+
+    if (err != CN_OK)
+        return err;
+    if (!put(c, CN_CONVERSATION_LINE, text, size))
         return CN_E_FULL;
     c->ours.said++;
     if (number)
         *number = c->ours.said;
+    return CN_OK;
+}
+
+enum cn_err cn_conversation_begin_series(struct cn_conversation *c,
+                                         const struct cn_series_place *place)
+{
+    uint8_t body[CN_SERIES_PLACE_SIZE];
+
+    cn_series_place_encode(place, body);
+    if (out_room(c) < CN_CONVERSATION_HEAD_SIZE + sizeof body + MARKS_SIZE ||
+        !put(c, CN_CONVERSATION_SERIES, body, sizeof body))
+        return CN_E_FULL;
     return CN_OK;
 }
 
@@ -159,13 +209,20 @@ static enum cn_err head_check(const struct cn_conversation *c)
         return size == CN_CONVERSATION_MARK_SIZE ? CN_OK : CN_E_FORMAT;
     case CN_CONVERSATION_LEFT:
         return size == 1 ? CN_OK : CN_E_FORMAT;
+    case CN_CONVERSATION_SERIES:
+        if (c->theirs.leaving != CN_CONVERSATION_STAYS)
+            return CN_E_UNEXPECTED;
+        return size == CN_SERIES_PLACE_SIZE ? CN_OK : CN_E_FORMAT;
     default:
         return CN_E_FORMAT;
     }
 }
 
+/* Whoever comes back for more has dealt with the line. */
 static void in_drop(struct cn_conversation *c)
 {
+    if (c->in_is_taken && c->in[0] == CN_CONVERSATION_LINE)
+        c->theirs.delivered = c->theirs.said;
     if (c->in_is_taken)
         c->in_size = 0;
     c->in_is_taken = false;
@@ -211,6 +268,18 @@ static enum cn_err take_left(struct cn_reader *body, struct cn_conversation_side
     return CN_OK;
 }
 
+/* The line that comes is one more than what is noted. */
+static enum cn_err take_series(struct cn_conversation *c, const struct cn_reader *body)
+{
+    enum cn_err err = cn_series_place_decode(&c->series, body->at, body->left);
+
+    if (err == CN_OK) {
+        c->has_series = true;
+        c->series.number--;
+    }
+    return err;
+}
+
 static enum cn_err take(struct cn_conversation *c, struct cn_talk_event *event)
 {
     struct cn_reader body = { .at = c->in + CN_CONVERSATION_HEAD_SIZE,
@@ -220,7 +289,7 @@ static enum cn_err take(struct cn_conversation *c, struct cn_talk_event *event)
     switch (c->in[0]) {
     case CN_CONVERSATION_LINE:
         c->theirs.said++;
-        c->theirs.delivered = c->theirs.said;
+        c->series.number += c->has_series;
         *event = (struct cn_talk_event) { CN_TALK_LINE, c->theirs.said, (const char *)body.at,
                                           body.left };
         return CN_OK;
@@ -232,6 +301,9 @@ static enum cn_err take(struct cn_conversation *c, struct cn_talk_event *event)
         err = take_mark(&body, &c->ours.read, c->ours.delivered);
         *event = (struct cn_talk_event) { CN_TALK_READ, c->ours.read, NULL, 0 };
         return err;
+    case CN_CONVERSATION_SERIES:
+        *event = (struct cn_talk_event) { CN_TALK_NONE, 0, NULL, 0 };
+        return take_series(c, &body);
     default:
         *event = (struct cn_talk_event) { CN_TALK_NONE, 0, NULL, 0 };
         return take_left(&body, &c->theirs, event);

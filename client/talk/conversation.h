@@ -9,6 +9,8 @@
 enum {
     CN_CONVERSATION_HEAD_SIZE = 5, /* type (1), size of the body (4) */
     CN_CONVERSATION_MARK_SIZE = 8, /* body of DELIVERED and READ: number of a line */
+    CN_SERIES_ID_SIZE = 16,
+    CN_SERIES_PLACE_SIZE = CN_SERIES_ID_SIZE + 8, /* body of SERIES: id, number of the next line */
     CN_CONVERSATION_SIZE_MAX = CN_CONVERSATION_HEAD_SIZE + CN_TALK_TEXT_SIZE_MAX,
     /* a line of any size, and room for what else may wait: DELIVERED, READ, LEFT twice */
     CN_CONVERSATION_OUT_SIZE = CN_CONVERSATION_SIZE_MAX + 64
@@ -18,7 +20,8 @@ enum cn_conversation_type {
     CN_CONVERSATION_LINE = 1,
     CN_CONVERSATION_DELIVERED,
     CN_CONVERSATION_READ,
-    CN_CONVERSATION_LEFT
+    CN_CONVERSATION_LEFT,
+    CN_CONVERSATION_SERIES
 };
 
 enum cn_conversation_leaving {
@@ -26,6 +29,20 @@ enum cn_conversation_leaving {
     CN_CONVERSATION_LEAVES,  /* LEFT 0 */
     CN_CONVERSATION_HANGS_UP /* LEFT 1 */
 };
+
+/* A line, whichever talk it is said in: it can be said again, and is the same. */
+struct cn_series_place {
+    uint8_t id[CN_SERIES_ID_SIZE]; /* random: of the talk that it was said in first */
+    uint64_t number;               /* from 1 */
+};
+
+void cn_series_place_encode(const struct cn_series_place *place, uint8_t out[CN_SERIES_PLACE_SIZE]);
+/* Whether it is the next line of the same series. */
+bool cn_series_place_follows(const struct cn_series_place *place,
+                             const struct cn_series_place *before);
+/* CN_E_FORMAT. */
+CN_MUST_USE enum cn_err cn_series_place_decode(struct cn_series_place *place, const void *in,
+                                               size_t size);
 
 /* One end of it. */
 struct cn_conversation_side {
@@ -43,7 +60,9 @@ struct cn_conversation {
     size_t out_begin, out_end;
     uint8_t in[CN_CONVERSATION_SIZE_MAX];
     size_t in_size;
-    bool in_is_taken; /* what is there was given away as an event */
+    bool in_is_taken;              /* what is there was given away as an event */
+    bool has_series;               /* the partner has said of what series his lines are */
+    struct cn_series_place series; /* of his last line, or before the one that is to come */
 };
 
 void cn_conversation_init(struct cn_conversation *c);
@@ -53,6 +72,13 @@ void cn_conversation_wipe(struct cn_conversation *c);
 /* As the functions of <cyphernet/talk.h> of the same names. */
 CN_MUST_USE enum cn_err cn_conversation_say(struct cn_conversation *c, const char *text,
                                             size_t size, uint64_t *number);
+/* As cn_conversation_say, without saying it. */
+CN_MUST_USE enum cn_err cn_conversation_may_say(struct cn_conversation *c, const char *text,
+                                                size_t size);
+/* The next line that we say is this one, and each that follows the next of its series.
+ * CN_E_FULL. */
+CN_MUST_USE enum cn_err cn_conversation_begin_series(struct cn_conversation *c,
+                                                     const struct cn_series_place *place);
 void cn_conversation_read(struct cn_conversation *c, uint64_t number);
 void cn_conversation_leave(struct cn_conversation *c, bool hang_up);
 
@@ -68,7 +94,8 @@ bool cn_conversation_is_over(const struct cn_conversation *c);
 /* Where to put octets that came, *room of them at most; 0: take the events first. */
 uint8_t *cn_conversation_input(struct cn_conversation *c, size_t *room);
 void cn_conversation_received(struct cn_conversation *c, size_t size);
-/* The next event. CN_E_MORE: there is none yet; CN_E_FORMAT, CN_E_UNEXPECTED: the partner broke
+/* The next event, of which the type NONE is none for the owner; a line is told DELIVERED after the
+ * next use of c. CN_E_MORE: there is none yet; CN_E_FORMAT, CN_E_UNEXPECTED: the partner broke
  * the protocol. The text lies in c until the next use of it. */
 CN_MUST_USE enum cn_err cn_conversation_next(struct cn_conversation *c,
                                              struct cn_talk_event *event);

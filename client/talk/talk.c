@@ -4,7 +4,7 @@
 #include <poll.h>
 #include <stdlib.h>
 
-#include "conversation.h"
+#include "undelivered.h"
 #include "wire.h"
 
 enum { STREAM_KIND = 1 };
@@ -12,8 +12,13 @@ enum { STREAM_KIND = 1 };
 struct cn_talk {
     struct cn_wire wire;
     struct cn_conversation said;
-    bool finished; /* our end is said */
-    bool over;     /* ended or broken: nothing more comes */
+    bool finished;               /* our end is said */
+    bool over;                   /* ended or broken: nothing more comes */
+    struct cn_undelivered *kept; /* borrowed; NULL: nothing is */
+    struct cn_series_place last; /* line that was said, if one of a series was */
+    bool has_begun;              /* with lines of its own series */
+    bool leaves, hangs_up;       /* when all that is kept is said */
+    bool has_heard;              /* a line of a series, which is with the owner */
 };
 
 static void stream_use(struct cn_talk *talk, struct cn_stream *stream)
@@ -71,14 +76,98 @@ void cn_talk_free(struct cn_talk *talk)
     free(talk);
 }
 
+/* --- what is kept --------------------------------------------------------------------------- */
+
+/* Say the oldest line that is not said; false: there is none, or no room. */
+static bool kept_say(struct cn_talk *talk, uint64_t *number)
+{
+    const struct cn_undelivered_line *line = talk->kept ? cn_undelivered_unsaid(talk->kept) : NULL;
+
+    if (!line || cn_conversation_may_say(&talk->said, line->text, line->size) != CN_OK)
+        return false;
+    if (!cn_series_place_follows(&line->place, &talk->last)) {
+        if (cn_conversation_begin_series(&talk->said, &line->place) != CN_OK)
+            return false;
+        talk->last = line->place;
+        talk->last.number--;
+    }
+    if (cn_conversation_say(&talk->said, line->text, line->size, number) != CN_OK)
+        return false;
+    talk->last = line->place;
+    cn_undelivered_said(talk->kept);
+    return true;
+}
+
+static bool has_unsaid(const struct cn_talk *talk)
+{
+    return talk->kept && cn_undelivered_unsaid(talk->kept);
+}
+
+/* Also if nothing is ever said: so the partner knows that it will hear nothing of before again. */
+static void own_series_say(struct cn_talk *talk)
+{
+    struct cn_series_place own;
+
+    if (!talk->kept || talk->has_begun || has_unsaid(talk))
+        return;
+    cn_undelivered_own(talk->kept, &own);
+    if (cn_conversation_begin_series(&talk->said, &own) != CN_OK)
+        return;
+    own.number--;
+    talk->last = own;
+    talk->has_begun = true;
+}
+
+/* As much of it as there is room for; who wants to leave does so behind that. */
+static void kept_say_all(struct cn_talk *talk)
+{
+    while (kept_say(talk, NULL))
+        ;
+    own_series_say(talk);
+    if (talk->leaves && !has_unsaid(talk) && (!talk->kept || talk->has_begun))
+        cn_conversation_leave(&talk->said, talk->hangs_up);
+}
+
+/* The owner has come back for more: it has dealt with the last one. */
+static void heard_note(struct cn_talk *talk)
+{
+    if (talk->has_heard)
+        cn_undelivered_heard(talk->kept, &talk->said.series);
+    talk->has_heard = false;
+}
+
+/* What becomes of it; false: it is not for the owner, who has it already, or has nothing to do. */
+static bool event_take(struct cn_talk *talk, const struct cn_talk_event *event)
+{
+    if (event->type == CN_TALK_DELIVERED && talk->kept)
+        cn_undelivered_delivered(talk->kept, event->number);
+    if (event->type == CN_TALK_NONE && talk->kept)
+        cn_undelivered_partner_keeps(talk->kept);
+    if (event->type == CN_TALK_LINE && talk->kept && talk->said.has_series) {
+        if (cn_undelivered_has_heard(talk->kept, &talk->said.series))
+            return false;
+        talk->has_heard = true;
+    }
+    return event->type != CN_TALK_NONE;
+}
+
+void cn_talk_keep(struct cn_talk *talk, struct cn_undelivered *undelivered)
+{
+    talk->kept = undelivered;
+}
+
+/* --- the wire ------------------------------------------------------------------------------- */
+
 /* Hand over what is taken; then, if nothing can follow, our end. */
 static void flush(struct cn_talk *talk)
 {
     while (cn_wire_is_there(&talk->wire) && !talk->finished && !talk->over) {
-        size_t size;
-        const uint8_t *out = cn_conversation_output(&talk->said, &size);
-        size_t taken = talk->wire.functions->write(&talk->wire, out, size);
+        size_t size, taken;
+        const uint8_t *out;
 
+        kept_say_all(talk);
+        out = cn_conversation_output(&talk->said, &size);
+        taken = talk->wire.functions->write(&talk->wire, out, size);
         cn_conversation_sent(&talk->said, taken);
         if (taken < size)
             return;
@@ -134,10 +223,14 @@ static void over(struct cn_talk *talk, enum cn_talk_event_type type, struct cn_t
 static enum cn_err next(struct cn_talk *talk, struct cn_talk_event *event)
 {
     for (;;) {
-        enum cn_err err = cn_conversation_next(&talk->said, event);
+        enum cn_err err;
         size_t room;
         uint8_t *in;
 
+        heard_note(talk);
+        err = cn_conversation_next(&talk->said, event);
+        if (err == CN_OK && !event_take(talk, event))
+            continue;
         if (err != CN_E_MORE)
             return err;
         in = cn_conversation_input(&talk->said, &room);
@@ -179,8 +272,21 @@ bool cn_talk_next_event(struct cn_talk *talk, struct cn_talk_event *event)
 
 enum cn_err cn_talk_say(struct cn_talk *talk, const char *text, size_t size, uint64_t *number)
 {
-    enum cn_err err = cn_conversation_say(&talk->said, text, size, number);
+    enum cn_err err;
 
+    if (talk->leaves)
+        return CN_E_UNEXPECTED;
+    flush(talk); /* first what is older */
+    err = cn_conversation_may_say(&talk->said, text, size);
+    if (err == CN_OK && talk->kept && (has_unsaid(talk) || !talk->has_begun))
+        err = CN_E_FULL;
+    if (err == CN_OK && talk->kept) {
+        err = cn_undelivered_add(talk->kept, text, size);
+        if (err == CN_OK)
+            (void)kept_say(talk, number); /* there is room: nothing else was said meanwhile */
+    } else if (err == CN_OK) {
+        err = cn_conversation_say(&talk->said, text, size, number);
+    }
     flush(talk);
     return err;
 }
@@ -193,11 +299,13 @@ void cn_talk_read(struct cn_talk *talk, uint64_t number)
 
 void cn_talk_leave(struct cn_talk *talk, bool hang_up)
 {
-    cn_conversation_leave(&talk->said, hang_up);
+    talk->leaves = true;
+    talk->hangs_up |= hang_up;
+    kept_say_all(talk);
     flush(talk);
 }
 
 bool cn_talk_is_sent(const struct cn_talk *talk)
 {
-    return cn_conversation_is_sent(&talk->said);
+    return !has_unsaid(talk) && cn_conversation_is_sent(&talk->said);
 }

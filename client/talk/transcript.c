@@ -54,8 +54,7 @@ static void paths_make(const struct cn_home *home, const char *contact, char pat
 
 /* --- the key -------------------------------------------------------------------------------- */
 
-/* CN_E_ABSENT: there is none (detail). */
-static enum cn_err key_read(struct cn_home *home, struct cn_transcript_key *key)
+enum cn_err cn_transcript_key_read(struct cn_home *home, struct cn_transcript_key *key)
 {
     char text[CN_ARMOR_TEXT_SIZE_MAX], path[PATH_MAX];
     uint8_t body[CN_TRANSCRIPT_KEY_BODY_SIZE];
@@ -81,7 +80,7 @@ static enum cn_err key_read(struct cn_home *home, struct cn_transcript_key *key)
 enum cn_err cn_home_transcript_key_check(struct cn_home *home)
 {
     struct cn_transcript_key key;
-    enum cn_err err = key_read(home, &key);
+    enum cn_err err = cn_transcript_key_read(home, &key);
 
     cn_wipe(&key, sizeof key);
     return err;
@@ -105,10 +104,10 @@ static enum cn_err key_make(struct cn_home *home, struct cn_transcript_key *key)
     return err;
 }
 
-static enum cn_err key_have(struct cn_home *home, struct cn_transcript_key *key)
+enum cn_err cn_transcript_key_have(struct cn_home *home, struct cn_transcript_key *key)
 {
     int lock = cn_home_lock(home);
-    enum cn_err err = key_read(home, key);
+    enum cn_err err = cn_transcript_key_read(home, key);
 
     if (err == CN_E_ABSENT)
         err = key_make(home, key);
@@ -218,7 +217,8 @@ enum cn_err cn_transcript_read(struct cn_home *home, const char *contact, cn_tra
     if (!cn_transcript_exists(home, contact))
         return cn_home_fail(home, CN_E_ABSENT, 0, contact);
     r.secrets = cn_secret_take(sizeof *r.secrets);
-    err = r.secrets ? key_read(home, &r.secrets->key) : cn_home_fail(home, CN_E_MEMORY, 0, NULL);
+    err = r.secrets ? cn_transcript_key_read(home, &r.secrets->key)
+                    : cn_home_fail(home, CN_E_MEMORY, 0, NULL);
     if (err == CN_OK)
         err = files_read(&r, path, older);
     if (err == CN_OK && !r.secrets->name[0]) /* not a record that is whole */
@@ -373,7 +373,7 @@ static enum cn_err open_as(struct cn_transcript **transcript, struct cn_home *ho
         free(t);
         return cn_home_fail(home, CN_E_MEMORY, 0, NULL);
     }
-    err = key_have(home, &t->secrets->key);
+    err = cn_transcript_key_have(home, &t->secrets->key);
     if (err == CN_OK)
         err = directory_make(home);
     if (err == CN_OK)

@@ -5,6 +5,7 @@ import hashlib
 import json
 import os
 import random
+import signal
 import socket
 import threading
 import time
@@ -12,7 +13,7 @@ import time
 import pytest
 
 from agents import came_of, waiting
-from live import World, until
+from live import World, free_port, until
 from proxy import ANSWER_SIZE, DOWN, MESSAGE_SIZE, PROLOGUE_SIZE, Cutter, Proxy, tapped
 
 RESUME = 60
@@ -165,6 +166,90 @@ def test_who_does_not_come_back_is_waited_for_no_longer_than_was_said(line):
     stays.end(5)
     os.close(writer)
     assert "reconnecting" in stays.said() and "interrupted" in stays.said()
+
+
+def killed_pipe(world, ann, bob, resume):
+    """Both have sent something, and bob is killed with more under way."""
+    reader, writer = os.pipe()
+    stays = world.start(ann, "pipe", bob.name, stdin=reader, resume=resume)
+    goes = world.start(bob, "pipe", ann.name, stdin=-1, resume=resume)
+    os.close(reader)
+    os.write(writer, b"there")
+    goes.stdin.write(b"back")
+    goes.stdin.flush()
+    until(lambda: goes.got() == b"there" and stays.got() == b"back", "the call is open")
+    goes.signal(signal.SIGSTOP)
+    os.write(writer, b"never written")
+    goes.stop()
+    return stays, goes, writer
+
+
+def test_a_pipe_whose_partner_was_killed_says_how_far_it_came(line):
+    world, _, ann, bob = line
+    stays, goes, writer = killed_pipe(world, ann, bob, 2)
+    stays.end(5)
+    os.close(writer)
+    assert goes.got() == b"there" and stays.got() == b"back"
+    assert "the call with bob was interrupted" in stays.said()
+    assert "does not go on where it was; written here, and valid, are the first 4 octets" in stays.said()
+    assert "bob has confirmed the first" in stays.said() and "of 18" in stays.said()
+
+
+def test_a_pipe_that_is_begun_anew_is_another(line):
+    world, _, ann, bob = line
+    stays, _, writer = killed_pipe(world, ann, bob, 4)
+    stays.says("reconnecting")
+    anew = world.start(bob, "pipe", ann.name, stdin=b"anew", resume=RESUME)
+    stays.end(5)
+    os.close(writer)
+    assert "the first 4 octets" in stays.said() and stays.got() == b"back"
+    again = world.start(ann, "pipe", bob.name, stdin=b"", resume=RESUME)
+    again.end(0)
+    anew.end(0)
+    assert again.got() == b"anew" and anew.got() == b""
+
+
+@pytest.mark.parametrize("who", ["serve", "caller"])
+@pytest.mark.parametrize("command", ["connect", "forward"])
+def test_a_tunnel_whose_partner_was_killed_is_over(line, who, command):
+    """And is had again by calling again; `serve` serves on."""
+    world, _, ann, bob = line
+
+    def call():
+        words = {"connect": (f"127.0.0.1:{port}",), "forward": ("-L", f"{near}:127.0.0.1:{port}")}[command]
+        joined = world.start(ann, command, bob.name, *words, stdin=-1, stdout=-1, resume=2)
+        if command == "forward":
+            joined.says("listening")
+            ends.append(socket.create_connection(("127.0.0.1", near)))
+        far, _ = listener.accept()
+        ends.append(far)
+        return joined
+
+    def serve():
+        serves = world.start(bob, "serve", ann.name, "--allow", f"127.0.0.1:{port}", resume=2)
+        serves.says("waiting")
+        return serves
+
+    ends, near = [], free_port()
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+        serves = serve()
+        joined = call()
+        (serves if who == "serve" else joined).stop()
+        ends[-1].settimeout(60)
+        if who == "caller":
+            with pytest.raises(ConnectionResetError):  # it does not look as if it had ended
+                ends[-1].recv(1)
+        if who == "serve":
+            joined.end(5)
+            assert "the call with bob was interrupted" in joined.said()
+            serves = serve()
+        else:
+            serves.says("the call with ann was interrupted")
+        joined = call()
+        for end in ends:
+            end.close()
+        joined.stop()
 
 
 class Holder:

@@ -77,7 +77,8 @@ def parts(octets):
 
 def test_nothing_is_kept_unless_it_is_wanted(world):
     talk(world, "secret", options=())
-    assert not (world.ann.home / "transcripts").exists() and not (world.ann.home / "transcript.key").exists()
+    assert not (world.ann.home / "transcripts").exists()
+    assert list((world.ann.home / "undelivered").iterdir()) == [], "all was delivered"
     done = shown(world, code=1)
     assert "there is no transcript of talks with bob" in done.stderr and "--transcript" in done.stderr
 

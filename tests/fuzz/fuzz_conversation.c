@@ -21,7 +21,7 @@ static void say_again(const struct cn_talk_event *event)
 
 static void check(const struct cn_talk_event *event)
 {
-    must(event->type != CN_TALK_NONE);
+    must((event->type == CN_TALK_NONE) == (c.in[0] == CN_CONVERSATION_SERIES && c.has_series));
     must(c.ours.read <= c.ours.delivered && c.ours.delivered <= c.ours.said);
     if (event->type != CN_TALK_LINE)
         return;

@@ -255,6 +255,8 @@ class World:
             if running is not self.server:
                 running.stop()
         self.under_way = [self.server] if self.server else []
+        for left in self.tmp.glob("home-*/undelivered/*"):  # what a talk of that test left for the next
+            left.unlink()
 
     def close(self):
         self.clear()

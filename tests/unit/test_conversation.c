@@ -50,6 +50,7 @@ static size_t carry(struct cn_conversation *from, struct cn_conversation *to,
             assert_true(++count < most);
     }
     cn_conversation_sent(from, size);
+    assert_err(cn_conversation_next(to, &events[count]), CN_E_MORE); /* all are dealt with */
     return count;
 }
 
@@ -76,8 +77,10 @@ struct refusal {
 static void messages_that_make_no_sense(void **state)
 {
     static const struct refusal refusals[] = {
-        { { 0, 0, 0, 0, 0 }, 5, CN_E_FORMAT }, /* no such type */
-        { { 5, 0, 0, 0, 0 }, 5, CN_E_FORMAT }, /* one to come */
+        { { 0, 0, 0, 0, 0 }, 5, CN_E_FORMAT },  /* no such type */
+        { { 6, 0, 0, 0, 0 }, 5, CN_E_FORMAT },  /* one to come */
+        { { 5, 0, 0, 0, 23 }, 5, CN_E_FORMAT }, /* of a series, too short */
+        { { 5, 0, 0, 0, 25 }, 5, CN_E_FORMAT },
         { { 255, 0, 0, 0, 0 }, 5, CN_E_FORMAT },
         { { 1, 0, 1, 0, 1 }, 5, CN_E_FORMAT }, /* a line that is too long */
         { { 1, 255, 255, 255, 255 }, 5, CN_E_FORMAT },
@@ -106,6 +109,60 @@ static void messages_that_make_no_sense(void **state)
             assert_int_equal(room, 0);
         }
     }
+}
+
+/* --- series --------------------------------------------------------------------------------- */
+
+static void lines_have_places_in_their_series(void **state)
+{
+    const struct cn_series_place places[] = { { { 1 }, 7 }, { { 2 }, 1 } };
+
+    (void)state;
+    say(&one, "of none");
+    assert_int_equal(carry_all(&one, &two), 1);
+    assert_false(two.has_series);
+    for (size_t i = 0; i < COUNT(places); i++) {
+        assert_err(cn_conversation_begin_series(&one, &places[i]), CN_OK);
+        say(&one, "first");
+        assert_int_equal(carry_all(&one, &two), 2);
+        assert_int_equal(events[0].type, CN_TALK_NONE);
+        assert_int_equal(events[1].type, CN_TALK_LINE);
+        assert_int_equal(events[1].number, 2 * i + 2);
+        assert_memory_equal(&two.series, &places[i], sizeof places[i]);
+        say(&one, "second");
+        assert_int_equal(carry_all(&one, &two), 1);
+        assert_true(cn_series_place_follows(&two.series, &places[i]));
+    }
+}
+
+static void places_that_cannot_be_are_refused(void **state)
+{
+    static const uint64_t numbers[] = { 0, (uint64_t)1 << 62, UINT64_MAX };
+
+    for (size_t i = 0; i < COUNT(numbers); i++) {
+        const struct cn_series_place place = { { 1 }, numbers[i] };
+        struct cn_talk_event event;
+        const uint8_t *out;
+        size_t size;
+
+        begin(state);
+        assert_err(cn_conversation_begin_series(&one, &place), CN_OK);
+        out = cn_conversation_output(&one, &size);
+        assert_int_equal(tell(&two, out, size), size);
+        assert_err(cn_conversation_next(&two, &event), CN_E_FORMAT);
+        assert_false(two.has_series);
+    }
+}
+
+static void a_series_after_leaving_is_refused(void **state)
+{
+    static const uint8_t left[] = { 4, 0, 0, 0, 1, 0 }, series[] = { 5, 0, 0, 0, 24, 1 };
+
+    (void)state;
+    tell(&one, left, sizeof left);
+    assert_err(cn_conversation_next(&one, &events[0]), CN_OK);
+    tell(&one, series, sizeof series);
+    assert_err(cn_conversation_next(&one, &events[0]), CN_E_UNEXPECTED);
 }
 
 static void a_line_after_leaving_is_refused(void **state)
@@ -358,6 +415,9 @@ int main(void)
         cmocka_unit_test_setup(lines_come_whole_in_order_and_numbered, begin),
         cmocka_unit_test_setup(octets_come_one_at_a_time, begin),
         cmocka_unit_test_setup(marks_come_back, begin),
+        cmocka_unit_test_setup(lines_have_places_in_their_series, begin),
+        cmocka_unit_test_setup(places_that_cannot_be_are_refused, begin),
+        cmocka_unit_test_setup(a_series_after_leaving_is_refused, begin),
         cmocka_unit_test_setup(what_is_read_at_once_is_delivered_first, begin),
         cmocka_unit_test_setup(it_is_over_when_both_have_left_and_all_is_told, begin),
         cmocka_unit_test_setup(who_has_left_may_still_hang_up, begin),

@@ -72,10 +72,14 @@ static enum cn_err say_end(uint32_t next)
     return say_body(0, body, sizeof body);
 }
 
+static unsigned named; /* streams, as a set, by the last output */
+
 /* What there is to say; of which types it is, as a set. */
 static unsigned output(void)
 {
     unsigned types = 0;
+
+    named = 0;
 
     while (cn_mux_output(&mux, mux.now_ms, &record)) {
         struct cn_reader r = { .at = plain };
@@ -90,6 +94,8 @@ static unsigned output(void)
         while (r.left > 0) {
             assert_err(cn_frame_decode(&frame, &r), CN_OK);
             types |= 1U << frame.type;
+            if (frame.type == CN_FRAME_RESUME)
+                named |= 1U << frame.stream;
         }
     }
     return types;
@@ -272,6 +278,75 @@ static void a_pong_shows_that_a_reset_has_come(void **state)
     assert_null(cn_mux_find(&mux, 1));
 }
 
+/* All is said on the connection that there is; then stream 2 is read, and what came of it is
+ * durable. */
+static struct cn_stream *durable_begin(bool finish)
+{
+    struct cn_stream *stream = cn_mux_find(&mux, 2);
+
+    (void)output();
+    assert_err(say_position(1, &good), CN_OK);
+    assert_err(say_position(2, &good_of_theirs), CN_OK);
+    assert_err(say_end(3), CN_OK);
+    assert_err(say(&(struct cn_frame) { .type = CN_FRAME_PONG, .offset = mux.ping_token }), CN_OK);
+    cn_stream_consume(stream, 10);
+    if (finish) {
+        assert_err(say(&(struct cn_frame) { .type = CN_FRAME_FIN, .stream = 2, .offset = 10 }),
+                   CN_OK);
+        cn_stream_finish(stream);
+        (void)output();
+        assert_err(say(&(struct cn_frame) { .type = CN_FRAME_RECEIVED, .stream = 2, .offset = 1 }),
+                   CN_OK);
+    }
+    (void)output();
+    cn_stream_set_durable(stream, 10);
+    assert_int_equal(output(), 1U << CN_FRAME_DURABLE | 1U << CN_FRAME_PING);
+    return stream;
+}
+
+/* Though both have confirmed all else of the stream. */
+static void what_is_durable_is_said_until_it_has_come(void **state)
+{
+    (void)state;
+    cn_stream_release(durable_begin(true));
+    (void)output();
+    for (unsigned i = 0; i < 3; i++) {
+        cn_mux_resume(&mux, 3000 + i);
+        (void)output();
+        assert_true(named & 1U << 2);
+        assert_err(say_position(1, &good), CN_OK);
+        assert_err(say_position(3, &good_of_theirs), CN_OK);
+        assert_err(say_end(5), CN_OK);
+        (void)output();
+        assert_non_null(cn_mux_find(&mux, 2));
+    }
+    assert_err(say(&(struct cn_frame) { .type = CN_FRAME_PONG, .offset = mux.ping_token }), CN_OK);
+    (void)output();
+    assert_null(cn_mux_find(&mux, 2));
+}
+
+static void a_reset_that_was_not_said_is_not_heard(void **state)
+{
+    struct cn_stream *stream = durable_begin(false);
+
+    (void)state;
+    cn_stream_reset(stream, 9);
+    assert_err(say(&(struct cn_frame) { .type = CN_FRAME_PONG, .offset = mux.ping_token }), CN_OK);
+    assert_true(output() & 1U << CN_FRAME_RESET);
+    assert_non_null(cn_mux_find(&mux, 2));
+}
+
+static void who_gives_up_asks_for_nothing_durable(void **state)
+{
+    struct cn_stream *stream = durable_begin(false);
+
+    (void)state;
+    assert_err(say(&(struct cn_frame) { .type = CN_FRAME_RESET, .stream = 2, .code = 1 }), CN_OK);
+    cn_stream_release(stream);
+    (void)output();
+    assert_null(cn_mux_find(&mux, 2));
+}
+
 static void a_stream_that_was_given_up_meanwhile_is_over(void **state)
 {
     const struct position given_up = { GIVEN_UP, 0, 0, 0, 77 };
@@ -309,6 +384,9 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_reset_that_may_not_have_come_is_said_until_it_has, begin,
                                         finish),
         cmocka_unit_test_setup_teardown(a_pong_shows_that_a_reset_has_come, begin, finish),
+        cmocka_unit_test_setup_teardown(what_is_durable_is_said_until_it_has_come, begin, finish),
+        cmocka_unit_test_setup_teardown(a_reset_that_was_not_said_is_not_heard, begin, finish),
+        cmocka_unit_test_setup_teardown(who_gives_up_asks_for_nothing_durable, begin, finish),
         cmocka_unit_test_setup_teardown(a_stream_that_was_given_up_meanwhile_is_over, begin,
                                         finish),
         cmocka_unit_test_setup_teardown(on_the_first_connection_nobody_says_so, begin, finish),

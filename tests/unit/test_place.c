@@ -969,6 +969,11 @@ static void checkpoints_are_a_second_apart(void **state)
     assert_int_equal(part.noted, 2 * MIB);
     assert_err(cn_part_restart(&part), CN_OK);
     assert_int_equal(part.written, 0);
+    assert_int_equal(journal_count(), 0); /* what it told of is not there any more */
+    assert_err(cn_part_write(&part, large_text, MIB), CN_OK);
+    cn_part_checkpoint(&part, 8000);
+    assert_int_equal(journal_count(), 1);
+    assert_int_equal(part.noted, MIB);
     finish(&part);
 }
 
