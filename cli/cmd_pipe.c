@@ -53,12 +53,11 @@ static void ends_open(struct cn_piping *p)
         p->out = cn_own_end(p->out, O_WRONLY);
 }
 
-/* Wait for the call and the two ends, and for signals if we are to end a command. *busy: rounds
- * since we last looked at the descriptors. False: it is over. */
+/* Wait for the call, the two ends and signals. *busy: rounds since we last looked at the
+ * descriptors. False: it is over. */
 static bool wait_for_any(struct cn_piping *p, const struct cn_signals *signals, unsigned *busy)
 {
-    struct pollfd polled[1 + CN_PIPING_DESCRIPTOR_COUNT] = { { signals ? signals->fd : -1, POLLIN,
-                                                               0 } };
+    struct pollfd polled[1 + CN_PIPING_DESCRIPTOR_COUNT] = { { signals->fd, POLLIN, 0 } };
     int timeout_ms = -1;
     int number = 0;
     size_t count;
@@ -76,11 +75,13 @@ static bool wait_for_any(struct cn_piping *p, const struct cn_signals *signals, 
     }
     cn_piping_polled(p, polled + 1);
     /* signals to us come before the end that they may have brought the command, too */
-    if (signals && (polled[0].revents || p->command_stirs))
+    if (polled[0].revents || p->command_stirs)
         number = cn_signals_take(signals);
-    if (number > 0)
-        p->code = 128 + number;
-    return number == 0;
+    if (number == 0)
+        return true;
+    p->code = 128 + number;
+    cn_dial_leave(&p->dial);
+    return false;
 }
 
 static void carry(struct cn_piping *p, const struct cn_signals *signals)
@@ -95,14 +96,9 @@ static void carry(struct cn_piping *p, const struct cn_signals *signals)
     }
 }
 
-static void own_ends_run(struct cn_piping *p)
-{
-    ends_open(p);
-    carry(p, NULL);
-}
-
-/* The command is run when the partner is there, and never outlives us. */
-static void command_run(struct cn_piping *p, const char *path)
+/* Of a command that is given the path: it is run when the partner is there, and never outlives us.
+ */
+static void pipe_run(struct cn_piping *p, const char *path)
 {
     struct cn_signals signals;
 
@@ -111,7 +107,10 @@ static void command_run(struct cn_piping *p, const char *path)
         p->code = CN_EXIT_FAILED;
         return;
     }
-    cn_piping_command(p, path, p->cli->words, &signals.before, p->cli->no_input);
+    if (path)
+        cn_piping_command(p, path, p->cli->words, &signals.before, p->cli->no_input);
+    else
+        ends_open(p);
     carry(p, &signals);
     cn_child_end(&p->child);
     cn_signals_release(&signals);
@@ -135,10 +134,7 @@ static int run(struct cn_cli *cli)
     code = cn_dial(cli, &p.dial, CN_CALL_PIPE, false, cli->answer);
     if (code != CN_EXIT_DONE)
         return code;
-    if (cli->words)
-        command_run(&p, path);
-    else
-        own_ends_run(&p);
+    pipe_run(&p, cli->words ? path : NULL);
     cn_dial_over(cli, &p.dial, p.code);
     cn_dial_end(&p.dial);
     return p.code;

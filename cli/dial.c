@@ -14,6 +14,7 @@
 #include "connect.h"
 
 enum { SHARED_MS_MIN = 50, SHARED_MS_MAX = 5000 }; /* before one that was replaced comes back */
+enum { LEAVE_MS = 1000 };
 enum { CALL_DESCRIPTOR_COUNT = 8 }; /* that one takes to come to wait, with some to spare */
 enum {
     CALLER_WAIT_S = 600,
@@ -557,6 +558,20 @@ int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service servi
         cn_dial_end(dial);
     }
     return code;
+}
+
+void cn_dial_leave(struct cn_dial *dial)
+{
+    const uint64_t until_ms = cn_connect_clock_ms() + LEAVE_MS;
+    struct cn_event event = { CN_EVENT_NONE, NULL, CN_OK };
+    uint64_t now_ms = until_ms - LEAVE_MS;
+    enum cn_err err = CN_OK;
+
+    cn_call_cancel(dial->call, CN_E_CANCELLED);
+    while (err == CN_OK && event.type != CN_EVENT_CLOSED && now_ms < until_ms) {
+        err = cn_call_wait(dial->call, (int)(until_ms - now_ms), &event);
+        now_ms = cn_connect_clock_ms();
+    }
 }
 
 void cn_dial_end(struct cn_dial *dial)

@@ -66,6 +66,9 @@ void cn_dial_stream(const struct cn_dial *dial, uint8_t kind, struct cn_stream *
 void cn_tell_notices(struct cn_cli *cli, const struct cn_dial *dial);
 /* The last event: done, or why not, for an exit code. cn_dial says it itself when it fails. */
 void cn_dial_over(const struct cn_cli *cli, const struct cn_dial *dial, int code);
+/* The user ends an open call before its end: the partner hears so, if it is there. Not much longer
+ * than that takes. */
+void cn_dial_leave(struct cn_dial *dial);
 void cn_dial_end(struct cn_dial *dial);
 /* Whether the system has room for another call: descriptors and memory. */
 bool cn_has_room(void);

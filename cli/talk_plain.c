@@ -11,6 +11,7 @@
 
 #include "backlog.h"
 #include "rows.h"
+#include "signals.h"
 #include "talk.h"
 #include "terminal.h"
 #include "utf8.h"
@@ -253,15 +254,25 @@ static void events_take(struct plain *p)
     }
 }
 
+static void interrupted(struct cn_talking *t, int number)
+{
+    t->code = 128 + number;
+    if (t->dial.call)
+        cn_dial_leave(&t->dial);
+    else
+        cn_talking_cancel(t, CN_E_CANCELLED);
+}
+
 /* --- the call ------------------------------------------------------------------------------- */
 
-static void talk(struct plain *p)
+static void talk(struct plain *p, const struct cn_signals *signals)
 {
     while (cn_talking_go_on(p->t)) {
         struct pollfd polled[CN_TALKING_DESCRIPTOR_COUNT];
         struct pollfd *own = polled + CN_TALKING_OWN_DESCRIPTORS;
         bool speaks = p->t->talk && p->t->code == CN_EXIT_DONE;
         bool reads;
+        int number;
 
         if (speaks) {
             events_take(p);
@@ -273,9 +284,14 @@ static void talk(struct plain *p)
         reads = speaks && !p->input_ended && p->typed_size < sizeof p->typed;
         own[0] = (struct pollfd) { reads ? STDIN_FILENO : -1, POLLIN, 0 };
         own[1] = (struct pollfd) { cn_backlog_is_behind(&p->shown) ? p->shown.fd : -1, POLLOUT, 0 };
-        own[2] = (struct pollfd) { -1, 0, 0 };
+        own[2] = (struct pollfd) { signals->fd, POLLIN, 0 };
         if (!cn_talking_wait(p->t, polled))
             return;
+        number = own[2].revents ? cn_signals_take(signals) : 0;
+        if (number > 0) {
+            interrupted(p->t, number);
+            return;
+        }
         if (own[0].revents)
             typed_read(p);
     }
@@ -284,8 +300,9 @@ static void talk(struct plain *p)
 void cn_talk_plain(struct cn_talking *talking)
 {
     struct plain *p = calloc(1, sizeof *p);
+    struct cn_signals signals;
 
-    if (!p || !output_open(p)) {
+    if (!p || !output_open(p) || !cn_signals_catch(&signals)) {
         talking->code = cn_fail(talking->cli, CN_E_MEMORY, "talking");
         free(p);
         return;
@@ -297,7 +314,8 @@ void cn_talk_plain(struct cn_talking *talking)
     talking->files.asks = p->obeys && isatty(STDIN_FILENO);
     if (isatty(STDIN_FILENO))
         cn_say(talking->cli, "type, and press Enter; Ctrl-D ends the call");
-    talk(p);
+    talk(p, &signals);
+    cn_signals_release(&signals);
     cn_talk_files_end(&talking->files);
     if (talking->code == CN_EXIT_DONE && talking->closed_err == CN_OK)
         talking->code = p->lost ? CN_EXIT_FAILED : talking->files.code;

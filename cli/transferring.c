@@ -422,6 +422,8 @@ static void loop(struct cn_transferring *t)
         wait_for_more(t);
     }
     cn_progress_clear(&t->progress);
+    if (t->interrupted)
+        cn_dial_leave(&t->dial);
     if (t->interrupted || (t->code == CN_EXIT_INTERRUPTED && !t->anew))
         tell_rest(t);
 }

@@ -9,6 +9,7 @@ import signal
 import socket
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
@@ -317,6 +318,34 @@ def test_who_is_not_admitted_any_more_is_told_why(tmp_path, verb, why):
         assert "the call with ann was interrupted before its end" in partner.said()
     finally:
         world.close()
+
+
+def blocks(pid, number):
+    """It takes the signal by itself."""
+    mask = (Path("/proc") / str(pid) / "status").read_text().split("SigBlk:")[1].split()[0]
+    return int(mask, 16) >> (number - 1) & 1
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("there, back", [("pipe", "pipe"), ("talk", "talk"), ("send", "receive")])
+@pytest.mark.parametrize("who", [0, 1])
+def test_the_partner_of_who_gives_up_is_told_at_once(line, tmp_path, there, back, who, number):
+    world, proxy, ann, bob = line
+    words = ["-"] if there == "send" else []
+    readers, writers = zip(os.pipe(), os.pipe(), strict=True)
+    ends = (world.start(ann, there, "bob", *words, stdin=readers[0], resume=RESUME),
+            world.start(bob, back, "ann", *(("-d", tmp_path) if back == "receive" else ()), stdin=readers[1],
+                        resume=RESUME))
+    for end, other in zip(ends, ("bob", "ann"), strict=True):
+        end.says(f"connected with {other}")
+        until(lambda: blocks(end.process.pid, number), "it has something to end")
+    ends[who].signal(number)
+    ends[who].end(128 + number)
+    ends[1 - who].end(5)
+    assert "reconnecting" not in ends[1 - who].said()
+    for descriptor in readers + writers:
+        os.close(descriptor)
+    assert not [one for one in tmp_path.iterdir() if not one.name.startswith(".")]
 
 
 def test_two_calls_of_a_pair_do_not_cross(line):
