@@ -61,7 +61,7 @@ static void keep_perhaps(struct cn_call *call)
     const struct cn_session *session = &call->secrets->session;
     const struct cn_want *joined = session->joined;
 
-    if (!call->open && session->finish_sent && joined->service != CN_SERVICE_RESUME)
+    if (!call->open && session->finish_sent && joined && joined->service != CN_SERVICE_RESUME)
         call->perhaps = cn_calling_keep(call, joined) ? joined : NULL;
 }
 

@@ -1,6 +1,7 @@
 /* shift_clock: preloaded into a program, lets it see the time of day CLOCK_SHIFT_S seconds off, and
  * every clock ahead by as many seconds as the file CLOCK_LEAP_FILE holds at that moment. The
  * others than that of day, and poll with them, go CLOCK_RATE times as fast. */
+#undef _FORTIFY_SOURCE /* by which poll would be a function that includes another */
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
