@@ -131,6 +131,7 @@ static void refused(struct cn_tunneling *t, const struct cn_tunnel_event *e)
     bool told;
 
     /* nor is it a refusal that a program here has gone before it was decided */
+    t->given_up |= is_end_of_all(e);
     if (is_end_of_all(e) || (e->here && e->outcome == CN_TUNNEL_BROKEN && !t->joined))
         return;
     told = ++t->refused <= REFUSED_TOLD_MAX;
@@ -158,6 +159,7 @@ static void ended(struct cn_tunneling *t, const struct cn_tunnel_event *e)
     tell_json(t, e, "closed");
     if (!t->joined)
         return;
+    t->given_up |= e->cut && is_end_of_all(e);
     if (e->cut && is_end_of_all(e))
         return;
     if (e->cut && e->here)
@@ -293,7 +295,7 @@ size_t cn_tunneling_descriptors(struct cn_tunneling *t, struct pollfd *descripto
 /* signals: NULL, or what ends it. */
 static void carry(struct cn_tunneling *t, const struct cn_signals *signals)
 {
-    bool leaving = false;
+    int leaving = 0; /* for this signal */
 
     while (!t->closed) {
         struct pollfd polled[1 + CN_TUNNELING_DESCRIPTOR_COUNT] = { { -1, POLLIN, 0 } };
@@ -319,8 +321,11 @@ static void carry(struct cn_tunneling *t, const struct cn_signals *signals)
         }
         if (number)
             cn_tunneling_leave(t);
-        leaving |= number != 0;
+        if (number)
+            leaving = number;
     }
+    if (leaving && t->joined && t->given_up && t->code == CN_EXIT_DONE)
+        t->code = 128 + leaving; /* what came does not look complete */
 }
 
 int cn_tunneling_call(struct cn_tunneling *t, bool interruptible)

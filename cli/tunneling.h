@@ -14,6 +14,7 @@ struct cn_tunneling {
     struct cn_tunnel *tunnel; /* owned until cn_tunneling_end */
     bool serving;             /* it is the partner who asks */
     bool joined;              /* with one connection, at whose end all is done */
+    bool given_up;            /* some connection, as all ended */
     bool begun;
     bool closed;       /* the call is over */
     uint64_t leave_ms; /* when it is over whatever the partner says; 0: it may take its time */

@@ -12,6 +12,7 @@
 
 #include "network.h"
 #include "secret.h"
+#include "waiting.h"
 
 enum {
     LOOK_MS = 10000,       /* another program may take cards while we wait */
@@ -61,6 +62,14 @@ void cn_calling_break(struct cn_call *call)
     cn_calling_close(call);
 }
 
+void cn_calling_unwait(struct cn_call *call)
+{
+    if (call->waiting != CN_WAITING_NONE)
+        close(call->waiting);
+    call->waiting = CN_WAITING_NONE;
+    call->watching = call->waits_aside = false;
+}
+
 void cn_calling_close(struct cn_call *call)
 {
     if (call->socket >= 0)
@@ -80,6 +89,7 @@ void cn_calling_end(struct cn_call *call, enum cn_err err)
     if (call->network >= 0)
         close(call->network);
     call->network = -1;
+    cn_calling_unwait(call);
     call->state = CALL_OVER;
     call->error = err;
     cn_calling_tell(call, CN_EVENT_CLOSED, err);
@@ -119,6 +129,7 @@ enum cn_err cn_call_open_any(struct cn_call **call, struct cn_home *home,
         return CN_E_MEMORY;
     c->home = home;
     c->socket = c->network = -1;
+    c->waiting = CN_WAITING_NONE;
     c->connect = (struct cn_connect)CN_CONNECT_NONE;
     c->secrets = cn_secret_take(sizeof *c->secrets);
     err = c->secrets ? secrets_load(c, home, wants, count) : CN_E_MEMORY;
@@ -129,6 +140,8 @@ enum cn_err cn_call_open_any(struct cn_call **call, struct cn_home *home,
     c->first_address = cn_home_last_address(home, &c->secrets->fingerprint);
     c->note.not_after = c->secrets->fingerprint.certificate.not_after;
     c->note.unlocked = cn_secret_unlocked(c->secrets) || c->wants.unlocked;
+    c->waiting = cn_waiting_open(home);
+    c->waits_aside = !cn_waiting_hold(c->waiting, c->wants.asked, c->wants.asked_count);
     now = cn_calling_now();
     c->wait_until_ms = wait_ms < 0 ? UINT64_MAX : now.ms + (uint64_t)wait_ms;
     c->first_until_ms = now.ms + FIRST_ANSWER_MS;
@@ -146,6 +159,7 @@ void cn_call_free(struct cn_call *call)
     cn_calling_close(call);
     if (call->network >= 0)
         close(call->network);
+    cn_calling_unwait(call);
     if (call->secrets) {
         cn_session_wipe(&call->secrets->session);
         cn_secret_give(call->secrets, sizeof *call->secrets);
@@ -176,16 +190,22 @@ static void running_end(struct cn_call *call, struct cn_now now)
         cn_calling_confirm(call, now); /* on this line; on one that was lost before tells nothing */
 }
 
-/* While nobody has come: a line for the pairs that there are now. The session sees whether the
- * clock was set, of which no poll tells. */
+/* While nobody has come: a line for the pairs that there are now, or one that watches, too. The
+ * session sees whether the clock was set, of which no poll tells. */
 static bool look(struct cn_call *call, struct cn_now now)
 {
     if (call->secrets->session.state != CN_SESSION_WAITING || now.ms < call->look_ms)
         return false;
     call->look_ms = now.ms + LOOK_MS;
-    if (!cn_calling_renew(call))
+    if (call->waits_aside)
+        call->waits_aside =
+            !cn_waiting_hold(call->waiting, call->wants.asked, call->wants.asked_count);
+    if (call->watching || !(call->open ? cn_calling_watch(call, now) : cn_calling_renew(call)))
         return false;
-    cn_calling_tell(call, CN_EVENT_RETRY, CN_OK);
+    if (call->open)
+        cn_calling_break(call);
+    else
+        cn_calling_tell(call, CN_EVENT_RETRY, CN_OK);
     cn_calling_dial(call, now);
     return true;
 }
@@ -198,6 +218,7 @@ static void carry(struct cn_call *call, struct cn_now now)
 
     if (s->session.state != CN_SESSION_OPEN || s->session.mux)
         return;
+    cn_calling_unwait(call);
     if (call->resuming) {
         cn_session_carry(&s->session, &call->mux, now);
         call->lost = false;

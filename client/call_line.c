@@ -64,7 +64,7 @@ static size_t wants_prepare(struct cn_call *call)
 static void session_begin(struct cn_call *call, struct cn_now now)
 {
     struct cn_session *session = &call->secrets->session;
-    const bool watches = call->watches && call->want_count_max >= 2;
+    const bool watches = call->watching || cn_calling_watch(call, now);
     struct cn_session_setup setup = {
         .crypto = cn_home_crypto(call->home),
         .random = cn_home_random(call->home),

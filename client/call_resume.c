@@ -7,9 +7,11 @@
 
 #include "network.h"
 #include "verdict.h"
+#include "waiting.h"
 
 enum {
     LEAVE_MS = 5000,                 /* for the partner to close its side */
+    WATCH_AGAIN_MS = 60000,          /* after another of ours came to wait where we watched */
     CONFIRM_MS = 600000,             /* to tell a partner whose line was lost that all is done */
     HANDSHAKE_FAILURE_COUNT_MAX = 5, /* who does not wait for ever gives up after so many */
     ANEW_COUNT =
@@ -131,16 +133,33 @@ static void began_anew(struct cn_call *call, struct cn_now now)
         cn_calling_end(call, call->confirming ? CN_OK : CN_E_ANEW);
 }
 
+bool cn_calling_watch(struct cn_call *call, struct cn_now now)
+{
+    struct cn_call_want want;
+
+    if (!call->resuming || !call->watches || call->want_count_max < 2 || now.ms < call->watch_ms)
+        return false;
+    want = (struct cn_call_want) { cn_wants_wanted(call->met)->contact, cn_wants_service(call->met),
+                                   cn_want_calls(call->met) };
+    if (call->waiting == CN_WAITING_NONE)
+        call->waiting = cn_waiting_open(call->home);
+    call->watching = cn_waiting_hold_alone(call->waiting, &want);
+    return call->watching;
+}
+
 /* Refused, though what is refused may be the witness: another program of ours waits there, or the
  * server has no room for one entry more. */
-static bool watched_in_vain(struct cn_call *call, enum cn_err err)
+static bool watched_in_vain(struct cn_call *call, enum cn_err err, struct cn_now now)
 {
     const int refusal = call->note.refusal;
-    const bool in_vain = call->watches && err == CN_E_ADMISSION &&
+    const bool in_vain = call->watching && err == CN_E_ADMISSION &&
                          (refusal == CN_REFUSAL_REPLACED || refusal == CN_REFUSAL_OVER_LIMIT);
 
-    call->watches &= !in_vain;
-    return in_vain;
+    if (!in_vain)
+        return false;
+    cn_calling_unwait(call);
+    call->watch_ms = now.ms + WATCH_AGAIN_MS;
+    return true;
 }
 
 /* A session of a call that is open: of one that is lost, whatever is no failure of ours, and no
@@ -148,7 +167,7 @@ static bool watched_in_vain(struct cn_call *call, enum cn_err err)
 static void open_failed(struct cn_call *call, enum cn_err err, struct cn_now now)
 {
     const bool again = admission_is_renewed(call) || (err != CN_E_ADMISSION && !is_ours(err)) ||
-                       watched_in_vain(call, err);
+                       watched_in_vain(call, err, now);
 
     if (err != CN_E_ANEW)
         call->anew_count = 0;

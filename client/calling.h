@@ -55,6 +55,10 @@ struct cn_call {
     uint32_t resume_s;         /* how long the owner would seek; once open, the partner too */
     bool quiet;                /* it was told that the partner is */
     bool watches;              /* whether the partner began anew, while the line is lost */
+    bool watching;             /* it does, on the line in hand or the next */
+    uint64_t watch_ms;         /* not before */
+    int waiting;               /* cn_waiting_open: our places, or the one that we watch */
+    bool waits_aside;          /* somebody watches one of them */
     unsigned anew_count;       /* lines in a row on which it seemed so */
     bool confirming;           /* all is done here; only that the partner knows is missing */
     int socket;                /* -1: none */
@@ -88,6 +92,8 @@ void cn_calling_tell(struct cn_call *call, enum cn_event_type type, enum cn_err 
 /* Over, if it is not. */
 void cn_calling_end(struct cn_call *call, enum cn_err err);
 
+/* It waits for nobody any more, as far as other programs of ours see. */
+void cn_calling_unwait(struct cn_call *call);
 /* The line is closed, or what is tried for one. */
 void cn_calling_close(struct cn_call *call);
 /* The same of one that is given up: reset, if a call has stood on it, since its end tells a partner
@@ -112,7 +118,9 @@ void cn_calling_note_verdict(struct cn_call *call, struct cn_now now);
 /* The events that the session's states stand for. */
 void cn_calling_tell_states(struct cn_call *call, struct cn_now now);
 
-/* call_resume.c: a session that failed: is it over, or tried again? */
+/* call_resume.c: begin to watch, if that is due and nobody else of ours waits there. */
+bool cn_calling_watch(struct cn_call *call, struct cn_now now);
+/* A session that failed: is it over, or tried again? */
 void cn_calling_failed(struct cn_call *call, struct cn_now now);
 /* What a call met for this one needs of its first handshake to go on. False: it cannot. */
 bool cn_calling_keep(struct cn_call *call, const struct cn_want *met);

@@ -9,7 +9,7 @@ import pytest
 from agents import came_of, waiting
 from ctl_helper import preload
 from live import until
-from proxy import DOWN, tapped
+from proxy import ASKED, CALLED, DOWN, UP, tapped
 
 RESUME = 3600
 
@@ -44,13 +44,15 @@ def tree(tmp_path):
     return source, target
 
 
-def stop_after(size):
-    """Nothing passes once so much has gone to bob."""
+def stop_after(size, calls_only=False):
+    """Nothing passes once so much has gone to bob; or nothing more of a call to him."""
     passed = [0]
 
     def change(line, way, data):
-        passed[0] += len(data) * (line.owner == "bob" and way == DOWN)
-        return data if passed[0] < size else b""
+        to_bob = line.owner == "bob" and way == DOWN
+        passed[0] += len(data) * to_bob
+        spared = calls_only and not (to_bob and line.count[DOWN] > CALLED)
+        return data if spared or passed[0] < size else b""
 
     return change
 
@@ -201,3 +203,42 @@ def test_another_of_ours_that_waits_is_left_alone(line):
     answers.end(0)
     waits.end(0)
     assert stays.process.poll() is None
+
+
+@pytest.mark.parametrize("before", [True, False], ids=["waited before", "came while it watched"])
+def test_of_two_sends_neither_drives_the_other_out_for_good(line, tree, before):
+    """One is under way when its receiver is killed, the other waits for its turn."""
+    world, proxy, ann, bob = line
+    source, target = tree
+    proxy.change = stop_after(60_000_000, calls_only=True)
+
+    def send(what, **options):
+        return world.start(ann, "send", "bob", source / what, resume=RESUME, wait=RESUME, **options)
+
+    def receive():
+        return world.start(bob, "receive", "ann", "-d", target, "--keep", resume=RESUME, wait=0)
+
+    dies = receive()
+    seeks = send("b", env=world.hurried)
+    until(lambda: noted(bob), "it is under way")
+    waits = send("a") if before else None
+    if waits:
+        waits.says("waiting for bob")
+    dialled = seekers(proxy)
+    dies.process.send_signal(signal.SIGKILL)
+    dies.process.wait()
+    seeks.says("reconnecting")
+    if waits:
+        until(lambda: any(one.count[UP] > ASKED for one in dialled), "it has waited for long")
+        assert waits.process.poll() is None, waits.said()
+    else:
+        until(lambda: any(one.count[UP] >= ASKED for one in dialled), "it watches")
+        lines = len(dialled)
+        waits = send("a")
+        until(lambda: len(dialled) >= lines + 2, "it was driven out, and seeks on")
+    receive()
+    waits.end(0)
+    seeks.end(0)
+    assert "has begun anew; going on with what is there already" in seeks.said()
+    for name in "ab":
+        assert (target / name).read_bytes() == (source / name).read_bytes()

@@ -349,6 +349,22 @@ def test_events(tunnels, tmp_path):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_half_of_what_comes_is_not_taken_for_all(tunnels, number):
+    """Of one that ends with its connection: others end well when they are interrupted."""
+    server = tunnels.server(keep)
+    serving = tunnels.serve(f"localhost:{server.port}")
+    connecting = tunnels.connect(f"localhost:{server.port}", stdin=-1)
+    [there] = accepted(server)
+    there.sendall(b"half")
+    until(lambda: connecting.got() == b"half", "half of it has come")
+    connecting.signal(number)
+    connecting.end(128 + number)
+    with pytest.raises(ConnectionResetError):
+        there.recv(1)
+    assert "reconnecting" not in serving.said()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_who_serves_ends_well_and_resets_what_is_open(tunnels, number):
     server = tunnels.server(keep)
     forwarding, serving, local = tunnels.to(server.port)
