@@ -253,24 +253,22 @@ def test_a_tunnel_whose_partner_was_killed_is_over(line, who, command):
         joined.stop()
 
 
-class Holder:
-    """Keeps the first record from an end: it has said Finish then, and not heard the partner's."""
+def without_finish(owner):
+    """Nothing from the partner's first record on comes to this end: it has said Finish then, and not heard one."""
 
-    def __init__(self, owner):
-        self.owner, self.holds = owner, False
-
-    def __call__(self, line, way, data):
-        if line.owner != self.owner or way != DOWN or self.holds is None:
+    def change(line, way, data):
+        if line.owner != owner or way != DOWN:
             return data
-        self.holds = self.holds or len(line.passed[DOWN]) >= HEARD + PROLOGUE_SIZE + ANSWER_SIZE
-        return b"" if self.holds else data
+        return data[: max(0, HEARD + PROLOGUE_SIZE + ANSWER_SIZE - len(line.passed[DOWN]))]
+
+    return change
 
 
 def test_who_has_missed_that_the_call_is_open_comes_to_it(line):
     world, proxy, ann, bob = line
     misses = world.start(bob, "pipe", ann.name, stdin=b"back", resume=RESUME)
     misses.says("waiting for ann")
-    proxy.change = Holder("bob")
+    proxy.change = without_finish("bob")
     opened = world.start(ann, "pipe", bob.name, stdin=b"there", resume=RESUME)
     opened.says("connected with bob")
     assert "connected" not in misses.said()
@@ -285,7 +283,7 @@ def test_who_has_missed_that_the_call_is_open_comes_to_it(line):
 def test_an_agent_that_has_missed_it_comes_to_it_too(line):
     world, proxy, ann, bob = line
     waiting(world, bob, "[ann]\npipe = cat\n")
-    proxy.change = Holder("bob")
+    proxy.change = without_finish("bob")
     opened = world.start(ann, "pipe", bob.name, stdin=b"there and back", resume=RESUME)
     opened.says("connected with bob")
     proxy.change = None
