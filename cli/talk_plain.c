@@ -302,8 +302,15 @@ void cn_talk_plain(struct cn_talking *talking)
     struct plain *p = calloc(1, sizeof *p);
     struct cn_signals signals;
 
-    if (!p || !output_open(p) || !cn_signals_catch(&signals)) {
+    if (!p || !output_open(p)) {
         talking->code = cn_fail(talking->cli, CN_E_MEMORY, "talking");
+        free(p);
+        return;
+    }
+    if (!cn_signals_catch(&signals)) {
+        cn_error("signals: %s", strerror(errno));
+        talking->code = CN_EXIT_FAILED;
+        output_close(p);
         free(p);
         return;
     }

@@ -136,6 +136,8 @@ bool cn_calling_renew(struct cn_call *call)
     cn_session_wipe(&call->secrets->session);
     cn_wants_replace(&call->wants, &fresh);
     call->perhaps = NULL;
+    cn_pair_wipe(&call->secrets->resumed);
+    cn_wipe(&call->secrets->exporter, sizeof call->secrets->exporter);
     return true;
 }
 

@@ -133,12 +133,18 @@ def pipe(world, one, other, **options):
     return running, writer
 
 
+def joined(world, ann, bob):
+    """A pipe that is open: ann's end, for whom time goes fast, and bob's, each with what feeds it."""
+    stays, mouth = pipe(world, ann, bob, env=world.hurried)
+    partner, other = pipe(world, bob, ann)
+    os.write(mouth, b"word")
+    until(lambda: partner.got() == b"word", "the call is open")
+    return stays, mouth, partner, other
+
+
 def test_a_pipe_says_that_it_cannot_go_on(line):
     world, proxy, ann, bob = line
-    stays, mouth = pipe(world, ann, bob, env=world.hurried)
-    dies, other = pipe(world, bob, ann)
-    os.write(mouth, b"word")
-    until(lambda: dies.got() == b"word", "the call is open")
+    stays, mouth, dies, other = joined(world, ann, bob)
     dies.process.send_signal(signal.SIGKILL)
     dies.process.wait()
     again, third = pipe(world, bob, ann)
@@ -155,10 +161,7 @@ def test_a_pipe_says_that_it_cannot_go_on(line):
 
 def test_somebody_else_who_waits_does_not_end_a_call_that_can_go_on(line):
     world, proxy, ann, bob = line
-    stays, mouth = pipe(world, ann, bob, env=world.hurried)
-    sleeps, other = pipe(world, bob, ann)
-    os.write(mouth, b"word")
-    until(lambda: sleeps.got() == b"word", "the call is open")
+    stays, mouth, sleeps, other = joined(world, ann, bob)
     sleeps.signal(signal.SIGSTOP)
     waits, third = pipe(world, bob, ann)
     waits.says("waiting for ann")
@@ -185,10 +188,7 @@ def test_somebody_else_who_waits_does_not_end_a_call_that_can_go_on(line):
 
 def test_another_of_ours_that_waits_is_left_alone(line):
     world, proxy, ann, bob = line
-    stays, mouth = pipe(world, ann, bob, env=world.hurried)
-    dies, other = pipe(world, bob, ann)
-    os.write(mouth, b"word")
-    until(lambda: dies.got() == b"word", "the call is open")
+    stays, mouth, dies, other = joined(world, ann, bob)
     dialled = seekers(proxy)
     dies.process.send_signal(signal.SIGKILL)
     dies.process.wait()
