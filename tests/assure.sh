@@ -19,6 +19,7 @@ part() {
 part 'fuzzing' sh tests/fuzz/run.sh "$@"
 part 'static analysis' sh tests/lint.sh deep
 part 'a call, hurt at every octet' build/tests/sim/sim --exhaustive
+part 'secrets' /usr/bin/python3 tests/secrets/check.py build build-clang-asan
 part 'models' python3 tests/model.py
 part 'unit tests under valgrind' /usr/bin/python3 tests/suites.py build=valgrind
 part 'every test, built by clang under its sanitizers' /usr/bin/python3 tests/suites.py build-clang-asan
