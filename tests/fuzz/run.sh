@@ -13,7 +13,8 @@ fi
 [ -f build-fuzz/build.ninja ] ||
     CC=clang meson setup build-fuzz -Dfuzzers=true -Db_sanitize=address,undefined -Db_lundef=false \
         -Dc_args='-fsanitize=fuzzer-no-link -fno-sanitize-recover=all' >&2
-ninja -C build-fuzz --quiet >&2
+find tests/fuzz -name 'fuzz_*.c' | sed 's|.*/fuzz_\(.*\)\.c|tests/fuzz/replay_\1|' |
+    xargs ninja -C build-fuzz --quiet >&2
 list=$(find build-fuzz/tests/fuzz -maxdepth 1 -name 'replay_*' -type f | sort)
 # dictionary NOUN: what dict/NOUN.dict says, and the texts of the sources that it names.
 dictionary() {
