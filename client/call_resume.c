@@ -278,6 +278,8 @@ void cn_calling_tell_quiet(struct cn_call *call, struct cn_now now)
     const bool quiet = call->secrets->session.state == CN_SESSION_OPEN &&
                        now.ms >= cn_mux_quiet_ms(&call->mux, CN_CALL_QUIET_MS);
 
+    if (call->quiet && now.ms - call->mux.heard_ms >= CN_CALL_QUIET_MS)
+        return; /* even if it is not asked any more, after CLOSE or when the line is given up */
     if (quiet != call->quiet)
         cn_calling_tell(call, quiet ? CN_EVENT_QUIET : CN_EVENT_HEARD, CN_OK);
     call->quiet = quiet;

@@ -26,6 +26,10 @@ enum sim_bug {
     SIM_BUG_DURABLE,
     SIM_BUG_CROSS,
     SIM_BUG_LENIENT,
+    SIM_BUG_HUSHED,
+    SIM_BUG_TWICE,
+    SIM_BUG_UNSAID,
+    SIM_BUG_LOCKLESS,
     SIM_BUG_COUNT
 };
 
