@@ -51,7 +51,7 @@ static void end_start(struct call *call, int i)
 /* What the two say, and how fast. */
 static void course_roll(struct course *c)
 {
-    const uint64_t kind = sim_dice(8);
+    const uint64_t kind = sim_dice(9);
     uint64_t most;
 
     *c = (struct course) { .stream_count = { 1, 0 }, .key = sim.seed };
@@ -112,13 +112,15 @@ static void call_roll(struct call *call, enum cn_call_service service)
 
 static void call_start(struct call *call)
 {
-    for (int i = 0; i < 2; i++) /* one of them may come later */
+    for (int i = 0; i < 2; i++)
         end_start(call, i);
-    call->bystander_of = (int)sim_dice(2);
-    if (call->course.is_file && sim_chance(2))
-        bystander_begin(&call->bystander, sim_spread(0, 30000));
-    if (sim_chance(3))
+    if (sim_chance(3)) /* one of them comes later */
         call->end[sim_dice(2)].owner.frozen_until_ms = sim.now_ms + sim_spread(1, 5000);
+    call->bystander_of = (int)sim_dice(2);
+    if (!call->course.is_file || sim_chance(2))
+        return;
+    call->end[1 - call->bystander_of].kill_after_ms = sim_spread(0, 20000);
+    bystander_begin(&call->bystander, sim_spread(0, 30000));
 }
 
 static void script(struct call *call)
@@ -149,6 +151,7 @@ void calls_begin(bool scripted)
 
             e->killed = e->cancelled = e->memory_failed = e->random_failed = false;
             e->restart_ms = 0;
+            e->kill_after_ms = e->kill_ms = UINT64_MAX;
             e->starts = 0;
             e->told = CN_E_MORE;
         }
@@ -244,6 +247,8 @@ static bool end_is_ready(struct call *call, int i)
 
     if (end->restart_ms > 0)
         return sim.now_ms >= end->restart_ms;
+    if (sim.now_ms >= end->kill_ms)
+        return true;
     if (!is_alive(end) || sim.now_ms < end->owner.frozen_until_ms)
         return false;
     return owner_is_ready(&end->owner) || program_due_ms(&end->program) <= sim.now_ms;
@@ -257,7 +262,16 @@ static void end_step(struct call *call, int i)
         end_start(call, i);
         sim_trace("%s: begins", end->owner.setup.name);
     }
+    if (sim.now_ms >= end->kill_ms) {
+        end->kill_ms = UINT64_MAX;
+        call_kill(call, i, sim_spread(1, 60000));
+        return;
+    }
     owner_process(&end->owner);
+    if (owner_is_open(&end->owner) && end->kill_after_ms != UINT64_MAX) {
+        end->kill_ms = sim.now_ms + end->kill_after_ms;
+        end->kill_after_ms = UINT64_MAX;
+    }
     program_step(&end->program);
     look_closed(call, i);
 }
@@ -274,6 +288,8 @@ static uint64_t end_due_ms(struct call *call, int i)
     due_ms = owner_due_ms(&end->owner);
     if (program_due_ms(&end->program) < due_ms)
         due_ms = program_due_ms(&end->program);
+    if (end->kill_ms < due_ms)
+        due_ms = end->kill_ms;
     if (end->owner.frozen_until_ms > sim.now_ms)
         return end->owner.frozen_until_ms;
     return due_ms;

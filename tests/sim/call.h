@@ -13,9 +13,11 @@ enum { CALL_COUNT_MAX = 2, CALL_PROCESS_COUNT = 3 };
 struct side {
     struct owner owner;
     struct program program;
-    bool killed;         /* its process, which does not come back */
-    bool cancelled;      /* by its user */
-    uint64_t restart_ms; /* when the program is started again; 0: it runs, or never will */
+    bool killed;            /* its process, which does not come back */
+    bool cancelled;         /* by its user */
+    uint64_t restart_ms;    /* when the program is started again; 0: it runs, or never will */
+    uint64_t kill_after_ms; /* when it has been open for so long it is killed; UINT64_MAX: not so */
+    uint64_t kill_ms;       /* then; UINT64_MAX: not known */
     unsigned starts;
     enum cn_err told;                  /* once its program has heard CLOSED */
     bool memory_failed, random_failed; /* in some life of it */
