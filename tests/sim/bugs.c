@@ -38,8 +38,6 @@ void __real_cn_calling_retry(struct cn_call *call, enum cn_err err, struct cn_no
 void __wrap_cn_calling_retry(struct cn_call *call, enum cn_err err, struct cn_now now);
 void __real_cn_calling_tell(struct cn_call *call, enum cn_event_type type, enum cn_err err);
 void __wrap_cn_calling_tell(struct cn_call *call, enum cn_event_type type, enum cn_err err);
-void __real_cn_calling_tell_quiet(struct cn_call *call, struct cn_now now);
-void __wrap_cn_calling_tell_quiet(struct cn_call *call, struct cn_now now);
 bool __real_cn_call_next_event(struct cn_call *call, struct cn_event *event);
 bool __wrap_cn_call_next_event(struct cn_call *call, struct cn_event *event);
 void __real_cn_session_carry(struct cn_session *session, struct cn_mux *mux, struct cn_now now);
@@ -61,6 +59,7 @@ static const struct {
     [SIM_BUG_CROSS] = { "cross", "calls of a pair go on under the same tags" },
     [SIM_BUG_LENIENT] = { "lenient", "a forged record is skipped" },
     [SIM_BUG_HUSHED] = { "hushed", "that the partner is quiet is not told" },
+    [SIM_BUG_UNTOLD] = { "untold", "that the line is lost is not told" },
     [SIM_BUG_TWICE] = { "twice", "that the line is lost is told twice" },
     [SIM_BUG_UNSAID] = { "unsaid", "that the call goes on is not told" },
     [SIM_BUG_LOCKLESS] = { "lockless", "who watches does not see who waits" },
@@ -174,15 +173,13 @@ void __wrap_cn_calling_retry(struct cn_call *call, enum cn_err err, struct cn_no
 
 void __wrap_cn_calling_tell(struct cn_call *call, enum cn_event_type type, enum cn_err err)
 {
+    if (sim.bug == SIM_BUG_UNTOLD && type == CN_EVENT_LOST)
+        return;
+    if (sim.bug == SIM_BUG_HUSHED && (type == CN_EVENT_QUIET || type == CN_EVENT_HEARD))
+        return;
     __real_cn_calling_tell(call, type, err);
     if (sim.bug == SIM_BUG_TWICE && type == CN_EVENT_LOST)
         __real_cn_calling_tell(call, type, err);
-}
-
-void __wrap_cn_calling_tell_quiet(struct cn_call *call, struct cn_now now)
-{
-    if (sim.bug != SIM_BUG_HUSHED)
-        __real_cn_calling_tell_quiet(call, now);
 }
 
 bool __wrap_cn_call_next_event(struct cn_call *call, struct cn_event *event)

@@ -51,7 +51,7 @@ static void end_start(struct call *call, int i)
 /* What the two say, and how fast. */
 static void course_roll(struct course *c)
 {
-    const uint64_t kind = sim_dice(9);
+    const uint64_t kind = sim_dice(8);
     uint64_t most;
 
     *c = (struct course) { .stream_count = { 1, 0 }, .key = sim.seed };
@@ -79,13 +79,18 @@ static void course_roll(struct course *c)
     c->read_size = 1 + sim_spread(most / 8, most);
 }
 
-static void call_roll(struct call *call, enum cn_call_service service)
+static const struct subscriber *people_roll(void)
 {
     static const enum people_keys keys[] = { PEOPLE_X25519, PEOPLE_MIXED, PEOPLE_RSA };
 
+    return people(sim_chance(25) ? keys[1 + sim_dice(2)] : PEOPLE_X25519,
+                  (uint16_t)(1 + sim_dice(PEOPLE_SUITE_COUNT)));
+}
+
+static void call_roll(struct call *call, enum cn_call_service service, const struct subscriber *who)
+{
     call->service = service;
-    call->people = people(sim_chance(25) ? keys[1 + sim_dice(2)] : PEOPLE_X25519,
-                          (uint16_t)(1 + sim_dice(PEOPLE_SUITE_COUNT)));
+    call->people = who;
     course_roll(&call->course);
     call->course.key += (uint64_t)service << 32;
     call->caller = (int)sim_dice(2);
@@ -119,7 +124,7 @@ static void call_start(struct call *call)
     call->bystander_of = (int)sim_dice(2);
     if (!call->course.is_file || sim_chance(2))
         return;
-    call->end[1 - call->bystander_of].kill_after_ms = sim_spread(0, 20000);
+    call->end[1 - call->bystander_of].kill_after_ms = sim_chance(2) ? 0 : sim_spread(0, 20000);
     bystander_begin(&call->bystander, sim_spread(0, 30000));
 }
 
@@ -141,6 +146,7 @@ static void script(struct call *call)
 void calls_begin(bool scripted)
 {
     static const enum cn_call_service services[] = { CN_CALL_FILE, CN_CALL_FORWARD };
+    const struct subscriber *who;
 
     for (unsigned i = 0; i < CALL_COUNT_MAX; i++)
         memset(&calls[i], 0, offsetof(struct call, end));
@@ -161,8 +167,13 @@ void calls_begin(bool scripted)
         script(&calls[0]);
         return;
     }
+    who = people_roll();
     for (unsigned i = 0; i < call_count; i++) {
-        call_roll(&calls[i], sim_chance(2) ? services[i] : i == 0 ? CN_CALL_PIPE : CN_CALL_TALK);
+        call_roll(&calls[i],
+                  sim_chance(2) ? services[i]
+                  : i == 0      ? CN_CALL_PIPE
+                                : CN_CALL_TALK,
+                  who);
         call_start(&calls[i]);
     }
 }
