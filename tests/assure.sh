@@ -18,6 +18,7 @@ part() {
 
 part 'fuzzing' sh tests/fuzz/run.sh "$@"
 part 'static analysis' sh tests/lint.sh deep
+part 'proofs' sh tests/prove/run.sh
 part 'a call, hurt at every octet' build/tests/sim/sim --exhaustive
 part 'models' python3 tests/model.py
 part 'ML-KEM-768 beside another' /usr/bin/python3 tests/interop/test_mlkem.py 20000
