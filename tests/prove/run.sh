@@ -7,7 +7,8 @@
 #    every size; the others are a few lines on top of that;
 #  - primitives write what they should, of any octets, or fail (crypto_model.c, kem_model.c, identity_model.c);
 #  - functions of <string.h> find what they find anywhere, or do not (string_model.c).
-# An assert that fails is no undefined behaviour, and not what this is about. Ends with a summed count.
+# Not seen is what leaves a member of a struct but not the struct. An assert that fails is no undefined behaviour, and not
+# what this is about; nor is configuration, whose parser (inih) hands it texts: that is fuzzed. Ends with a summed count.
 set -u
 cd "$(dirname "$0")/../.." || exit 1
 out=build/prove
