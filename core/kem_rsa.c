@@ -107,7 +107,7 @@ static bool numbers_take(const struct cn_kem_secret *secret, struct numbers *num
 /* NULL: not a whole PKCS #8 RSA key. */
 static EVP_PKEY *secret_parse(const struct cn_kem_secret *secret)
 {
-    struct numbers numbers;
+    struct numbers numbers = { .octets = { 0 } };
     EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
     EVP_PKEY *key = NULL;
 
