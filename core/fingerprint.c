@@ -72,10 +72,12 @@ bool cn_address_valid(const char *address)
 const char *cn_address_service(const char *address)
 {
     static const char prefix[] = "srv:";
-    const char *name = address + sizeof prefix - 1;
+    const char *name;
 
-    if (strncmp(address, prefix, sizeof prefix - 1) != 0 || strlen(address) > CN_ADDRESS_SIZE_MAX ||
-        strspn(name, digits) == strlen(name))
+    if (strncmp(address, prefix, sizeof prefix - 1) != 0 || strlen(address) > CN_ADDRESS_SIZE_MAX)
+        return NULL;
+    name = address + sizeof prefix - 1;
+    if (strspn(name, digits) == strlen(name))
         return NULL;
     for (const char *c = name; *c; c++) {
         if (!strchr(alphanumeric, *c) && !strchr(".-_", *c))

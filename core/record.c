@@ -142,7 +142,7 @@ enum cn_err cn_record_open(struct cn_record *record, uint8_t *in, size_t in_size
 {
     struct cn_reader r = { .at = in, .left = in_size };
     size_t length = cn_reader_u16be(&r);
-    uint8_t *body = in + CN_RECORD_HEAD_SIZE;
+    uint8_t *body;
     uint8_t aad[AAD_SIZE];
     uint8_t nonce[CN_AEAD_NONCE_SIZE];
     enum cn_err err;
@@ -153,6 +153,7 @@ enum cn_err cn_record_open(struct cn_record *record, uint8_t *in, size_t in_size
         return CN_E_FORMAT;
     if (r.left < length)
         return CN_E_MORE;
+    body = in + CN_RECORD_HEAD_SIZE;
     aad_make(record, length, aad);
     nonce_make(record, nonce);
     err = cn_cipher_open(&record->cipher, nonce, aad, sizeof aad, body, length, body);

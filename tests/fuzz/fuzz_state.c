@@ -1,7 +1,6 @@
 /* What the gate maps from a file in memory: counts that do not fit what is there are refused,
  * whatever they are; else all that it says can be read. The input: version (u32), counts of the
- * blocked, of notices and of octets of the common notice (u64 each), how many octets follow (u16).
- */
+ * blocked and of notices (u64), octets of the common notice and how many follow (u16). */
 #include "fuzz.h"
 
 #include <fcntl.h>
@@ -46,7 +45,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *in, size_t in_size)
     head.version = cn_reader_u32be(&r);
     head.blocked_count = cn_reader_u64be(&r);
     head.held_count = cn_reader_u64be(&r);
-    head.common.size = (size_t)cn_reader_u64be(&r);
+    head.common.size = cn_reader_u16be(&r);
     size = sizeof head + cn_reader_u16be(&r);
     fd = memfd_create("state", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     must(fd >= 0 && pwrite(fd, &head, sizeof head, 0) == (ssize_t)sizeof head);

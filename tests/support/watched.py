@@ -14,6 +14,13 @@ FILE = "a-file-of-which-the-server-learns-nothing.txt"
 TEXT = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz ", k=512))
 
 
+def told(left):
+    """In a file that cyphernet_watched wrote: pieces that are left, of how many, and all it said."""
+    said = left.read_text()
+    found, pieces = re.search(r"^(\d+) of (\d+)$", said, re.M).groups()
+    return int(found), int(pieces), said
+
+
 class Watched:
     """Two subscribers of a world's server, and their calls."""
 
@@ -50,18 +57,13 @@ class Watched:
             (self.came / FILE).unlink(missing_ok=True)
             two = [self.run(self.bob, "receive", ONE, "-d", self.came, env=env),
                    self.run(self.ann, "send", OTHER, FILE, env=env)]
-        told = []
-        for running, left in two:
+        for running, _ in two:
             running.end(0)
-            said = left.read_text()
-            found, pieces = re.search(r"^(\d+) of (\d+)$", said, re.M).groups()
-            told.append((int(found), int(pieces), said))
-            left.unlink()
         if service == "pipe":
             assert two[1][0].got() == TEXT.encode()
         else:
             assert (self.came / FILE).read_text() == TEXT
-        return told
+        return [told(left) for _, left in two]
 
 
 def pieces(what, text):
