@@ -27,15 +27,16 @@ class Watched:
     def __init__(self, world, identity=None, name="subscriber"):
         self.world = world
         self.kept = world.tmp / "kept"
-        self.came = world.tmp / f"came-{name}"
-        self.came.mkdir()
+        self.source, self.came = world.tmp / f"source-{name}", world.tmp / f"came-{name}"
+        for place in (self.source, self.came):
+            place.mkdir()
         self.ann, self.bob = world.person(f"{name}-1", identity=identity), world.person(f"{name}-2")
         for one, name in ((self.ann, OTHER), (self.bob, ONE)):
             one.card = one.offer(name)
         for one, name, other in ((self.ann, OTHER, self.bob), (self.bob, ONE, self.ann)):
             one.accept(name, other.card)
             one.ok("contact", "verify", name, "--yes")
-        (world.tmp / FILE).write_text(TEXT)
+        (self.source / FILE).write_text(TEXT)
 
     def run(self, person, *words, env=None, **options):
         """One command, and the file in which it tells."""
@@ -56,7 +57,7 @@ class Watched:
         else:
             (self.came / FILE).unlink(missing_ok=True)
             two = [self.run(self.bob, "receive", ONE, "-d", self.came, env=env),
-                   self.run(self.ann, "send", OTHER, FILE, env=env)]
+                   self.run(self.ann, "send", OTHER, self.source / FILE, env=env)]
         for running, _ in two:
             running.end(0)
         if service == "pipe":
