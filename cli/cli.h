@@ -181,6 +181,9 @@ int cn_output_write(const struct cn_cli *cli, struct cn_output *output, const ch
 void cn_output_drop(struct cn_output *output);
 /* The number of a descriptor that is open. */
 bool cn_descriptor(const char *text, int *fd);
+/* Decimal, with or without a point, and not above CN_SECONDS_MAX; *ms is left alone if not. */
+enum { CN_SECONDS_MAX = 1000000000 };
+#define CN_SECONDS_TEXT "a number of seconds, at most 1000000000"
 bool cn_seconds(const char *text, int64_t *ms);
 /* cmd_rotate.c: why a contact has not moved to another identity, in an event and in words. */
 const char *cn_moving_name(enum cn_contact_moving moving);

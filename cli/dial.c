@@ -405,9 +405,9 @@ static bool wait_time(struct cn_cli *cli, bool answer, int64_t *ms)
 static int times_read(struct cn_cli *cli, bool answer, int64_t *wait_ms, int64_t *resume_ms)
 {
     if (!wait_time(cli, answer, wait_ms))
-        return cn_misuse(cli, "--wait wants a number of seconds");
+        return cn_misuse(cli, "--wait wants " CN_SECONDS_TEXT);
     if (cli->resume_for && !cn_seconds(cli->resume_for, resume_ms))
-        return cn_misuse(cli, "--resume-for wants a number of seconds");
+        return cn_misuse(cli, "--resume-for wants " CN_SECONDS_TEXT);
     return CN_EXIT_DONE;
 }
 
@@ -570,8 +570,12 @@ void cn_dial_leave(struct cn_dial *dial)
     cn_call_cancel(dial->call, CN_E_CANCELLED);
     while (err == CN_OK && event.type != CN_EVENT_CLOSED && now_ms < until_ms) {
         err = cn_call_wait(dial->call, (int)(until_ms - now_ms), &event);
+        if (event.type == CN_EVENT_RESUMED)
+            dial->lost_ms = 0;
         now_ms = cn_connect_clock_ms();
     }
+    if (dial->lost_ms != 0)
+        cn_hint("%s could not be told, and may wait for the line to come back", dial->name);
 }
 
 void cn_dial_end(struct cn_dial *dial)

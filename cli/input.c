@@ -172,11 +172,10 @@ bool cn_seconds(const char *text, int64_t *ms)
     char *end;
     double seconds;
 
-    if (text[0] < '0' || text[0] > '9')
+    if (text[0] < '0' || text[0] > '9' || text[strspn(text, "0123456789.")])
         return false;
-    errno = 0;
     seconds = strtod(text, &end);
-    if (errno || *end || !(seconds >= 0) || seconds > 1e9)
+    if (*end || seconds > CN_SECONDS_MAX)
         return false;
     *ms = (int64_t)(seconds * 1000);
     return true;

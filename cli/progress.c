@@ -243,6 +243,8 @@ void cn_progress_update(struct cn_progress *progress, const struct cn_transfer_p
     const struct cn_transfer_progress before = progress->now;
     int64_t now_ms = clock_ms();
 
+    if (now_ms - progress->drawn_ms >= STALL_MS) /* we were stopped, or the machine was */
+        progress->moved_ms = now_ms;
     if (now_ms - progress->drawn_ms < DRAW_EVERY_MS) {
         if (progress->bar && progress->is_away)
             draw(progress);

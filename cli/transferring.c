@@ -415,7 +415,7 @@ static void loop(struct cn_transferring *t)
         if (t->closed)
             break;
         look(t, &p);
-        if (t->is_asking)
+        if (t->is_asking || t->dial.lost_ms != 0)
             cn_progress_hold(&t->progress);
         else if (t->code == CN_EXIT_DONE && !t->finished)
             cn_progress_update(&t->progress, &p);

@@ -138,13 +138,17 @@ static void resolving_step(struct cn_connect *c, struct cn_attempt *a, uint64_t 
 
 /* --- an attempt: connecting ----------------------------------------------------------------- */
 
-/* Best effort: a socket without these works, only slower. */
+/* Best effort: a socket without these works, only slower; and one that waits while its path is gone
+ * finds that out from the server's silence, later. */
 static void tune(int socket)
 {
-    const int on = 1;
+    const int on = 1, after_s = CN_CONNECT_PROBE_S, count = CN_CONNECT_PROBE_COUNT;
 
     (void)setsockopt(socket, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
     (void)setsockopt(socket, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
+    (void)setsockopt(socket, IPPROTO_TCP, TCP_KEEPIDLE, &after_s, sizeof after_s);
+    (void)setsockopt(socket, IPPROTO_TCP, TCP_KEEPINTVL, &after_s, sizeof after_s);
+    (void)setsockopt(socket, IPPROTO_TCP, TCP_KEEPCNT, &count, sizeof count);
 }
 
 /* This one has won. */

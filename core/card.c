@@ -126,7 +126,7 @@ static bool name_decode(struct cn_card *c, struct cn_reader *r)
     if (size > CN_NAME_SIZE_MAX)
         return false;
     cn_reader_copy(r, c->made_for, size);
-    return cn_reader_ok(r) && strlen(c->made_for) == size && cn_name_valid(c->made_for);
+    return cn_reader_ok(r) && !memchr(c->made_for, '\0', size) && cn_name_valid(c->made_for);
 }
 
 static enum cn_err body_decode(struct cn_card *c, struct cn_reader *r)

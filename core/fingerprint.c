@@ -104,7 +104,7 @@ static bool short_text_decode(struct cn_reader *r, char *out, size_t size_max)
         return false;
     cn_reader_copy(r, out, size);
     out[size] = '\0';
-    return cn_reader_ok(r) && strlen(out) == size;
+    return cn_reader_ok(r) && !memchr(out, '\0', size);
 }
 
 void cn_addresses_encode(struct cn_writer *w, size_t count,

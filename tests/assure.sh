@@ -20,6 +20,7 @@ part 'fuzzing' sh tests/fuzz/run.sh "$@"
 part 'static analysis' sh tests/lint.sh deep
 part 'a call, hurt at every octet' build/tests/sim/sim --exhaustive
 part 'models' python3 tests/model.py
+part 'ML-KEM-768 beside another' /usr/bin/python3 tests/interop/test_mlkem.py 20000
 part 'unit tests under valgrind' /usr/bin/python3 tests/suites.py build=valgrind
 part 'every test, built by clang under its sanitizers' /usr/bin/python3 tests/suites.py build-clang-asan
 part 'files, under the thread sanitizer' /usr/bin/python3 tests/suites.py build-tsan=e2e/test_files.py

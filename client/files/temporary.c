@@ -1,5 +1,6 @@
 #include "temporary.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -20,8 +21,14 @@ bool cn_temporary_is(const char *part, size_t size)
     const size_t begin = sizeof BEGIN - 1;
     const size_t end = sizeof END - 1;
 
-    return size == begin + DIGIT_COUNT + end && strncasecmp(part, BEGIN, begin) == 0 &&
-           strncasecmp(part + size - end, END, end) == 0;
+    if (size != begin + DIGIT_COUNT + end || strncasecmp(part, BEGIN, begin) != 0 ||
+        strncasecmp(part + size - end, END, end) != 0)
+        return false;
+    for (size_t i = 0; i < DIGIT_COUNT; i++) {
+        if (!isxdigit((unsigned char)part[begin + i]))
+            return false;
+    }
+    return true;
 }
 
 bool cn_temporary_number(const char *name, uint64_t *number)

@@ -21,18 +21,20 @@ def noise(size, seed=1):
 
 
 class Every:
-    """Every other line of ann's has something happen to it, once it has carried so many octets of one direction."""
+    """The next line of ann's, when there is to be one, has something happen to it, once it has carried so many octets of one
+    direction."""
 
     def __init__(self, way, places, happens):
         self.way, self.places, self.happens = way, list(places), happens
         self.place_of = {}
+        self.next = False
 
     def __call__(self, line, way, data):
         if line.owner != "ann" or way != self.way:
             return data
         if line not in self.place_of:
-            last = list(self.place_of.values())[-1:] == [None]
-            self.place_of[line] = self.places.pop(0) if last and self.places else None
+            self.place_of[line] = self.places.pop(0) if self.next else None
+            self.next = False
         place = self.place_of[line]
         if place is None or line.count[way] + len(data) < place:
             return data
@@ -51,9 +53,9 @@ def through_all(line, way, happens):
     proxy.change = every = Every(way, PLACES, happens)
     pipe = Pipe(world, ann, bob)
     while every.places:
-        left = len(every.places)
+        every.next = True
         cut_now(proxy)
-        until(lambda at=left: len(every.places) < at, "it has dialled again")
+        until(lambda: not every.next, "it has dialled again")
         pipe.word()
     pipe.close()
 

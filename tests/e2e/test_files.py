@@ -444,6 +444,19 @@ def test_two_senders(world, source):
     assert "bob must run: cyphernet receive ann" in one.said()
 
 
+def test_what_two_send_at_once_comes_one_after_the_other(world, source, target):
+    """Only one of them can wait for bob at a time, and he is not there yet."""
+    sending = [world.start(world.ann, "send", "bob", path) for path in write(source, {b"x": b"1", b"y": b"2"})]
+    for one in sending:
+        one.says("waiting for bob")
+    for _ in sending:
+        world.start(world.bob, "receive", "ann", "-d", target).end(0)
+    for one in sending:
+        one.end(0)
+    assert listing(target) == {b"x": b"1", b"y": b"2"}
+    assert all(one.said().count("waiting for bob") == 1 for one in sending)
+
+
 def test_two_receivers(world, source, target):
     one = world.start(world.ann, "receive", "bob", "-d", target, wait=1)
     other = world.start(world.bob, "receive", "ann", "-d", target, wait=1)

@@ -218,7 +218,9 @@ def test_a_full_disk_leaves_the_old_one_and_the_call_goes_on(own):
     for path in ann.home.rglob("*"):
         if path.is_file():
             assert (own.tmp / "left" / path.relative_to(ann.home)).read_bytes() == path.read_bytes()
-    assert len(list((own.tmp / "left").rglob("*"))) == len(list(ann.home.rglob("*")))
+    new = {path.relative_to(own.tmp / "left") for path in (own.tmp / "left").rglob("*")}
+    new -= {path.relative_to(ann.home) for path in ann.home.rglob("*")}
+    assert all((own.tmp / "left" / path).stat().st_size == 0 for path in new), new
 
 
 @pytest.mark.parametrize("how", ["killed", "replaced", "started"])

@@ -443,11 +443,12 @@ def test_events_tell_of_it(line):
     assert names[at : at + 2] == ["lost", "resumed"] and names[-1] == "done"
 
 
-def test_how_long_is_a_number(line):
+@pytest.mark.parametrize("option", ["--wait", "--resume-for"])
+@pytest.mark.parametrize("text", ["soon", "", "-1", "0x10", "1e3", "1.2.3", "inf", "nan", "1 ", "4294967295"])
+def test_how_long_is_a_number(line, option, text):
     world, _, ann, _ = line
-    tried = world.start(ann, "pipe", "bob", resume="soon")
-    tried.end(2)
-    assert "--resume-for wants a number of seconds" in tried.said()
+    said = ann.bad(2, "pipe", "bob", option, text)
+    assert f"{option} wants a number of seconds, at most 1000000000" in said
 
 
 def test_while_the_line_is_lost_input_is_taken_as_far_as_there_is_room(tmp_path):

@@ -4,6 +4,8 @@
 
 #include "admission.h"
 
+enum { HELLO_NOISE_SIZE = CN_ADMISSION_SIZE - CN_ADMISSION_MAC_SIZE };
+
 static const struct cn_server_secret server_secret = { { 0, 1 } };
 static const struct cn_operator_secret operator_secret = { { 0, 2 } };
 static const uint8_t ephemeral[CN_X25519_SIZE] = { 0, 3 };
@@ -38,6 +40,56 @@ static void hello(const uint8_t *in, size_t in_size)
 
     memcpy(message, in, in_size < sizeof message ? in_size : sizeof message);
     must(cn_admission_hello_read(&server, &operator_public, 1, message, &h) != CN_OK);
+}
+
+static enum cn_err hello_told(uint8_t message[CN_ADMISSION_SIZE], struct cn_admission_hello *h)
+{
+    uint8_t mac[CN_SHA256_SIZE];
+
+    must(cn_hmac(fuzz_crypto(), CN_SHA256, server.mac_key, sizeof server.mac_key, message,
+                 HELLO_NOISE_SIZE, mac) == CN_OK);
+    memcpy(message + HELLO_NOISE_SIZE, mac, CN_ADMISSION_MAC_SIZE);
+    return cn_admission_hello_read(&server, &operator_public, 1, message, h);
+}
+
+/* One from somebody who knows the server's public key, and no more. */
+static void hello_of_stranger(const uint8_t *in, size_t in_size)
+{
+    uint8_t message[CN_ADMISSION_SIZE] = { 0 };
+    struct cn_admission_hello h;
+
+    memcpy(message, in, in_size < HELLO_NOISE_SIZE ? in_size : HELLO_NOISE_SIZE);
+    must(hello_told(message, &h) != CN_OK);
+}
+
+/* The input as what a subscriber shows under its own key; the operator signs whatever it is. */
+static void hello_of_subscriber(const uint8_t *in, size_t in_size)
+{
+    uint8_t payload[HELLO_NOISE_SIZE - CN_NOISE_MESSAGE1_EXTRA] = { 0 };
+    uint8_t message[CN_ADMISSION_SIZE];
+    struct cn_reader r = { .at = payload, .left = sizeof payload };
+    struct cn_writer w = { .at = payload, .left = sizeof payload };
+    struct cn_certificate certificate;
+    struct cn_admission_hello h;
+    struct cn_noise noise;
+    enum cn_err expected, err;
+
+    memcpy(payload, in, in_size < sizeof payload ? in_size : sizeof payload);
+    expected = cn_certificate_decode(&certificate, &r);
+    if (expected == CN_OK) {
+        must(cn_certificate_sign(&certificate, &operator_secret) == CN_OK);
+        cn_certificate_encode(&certificate, &w);
+        if (memcmp(certificate.admission_key, fingerprint.certificate.admission_key,
+                   CN_X25519_SIZE) != 0)
+            expected = CN_E_AUTH;
+    }
+    must(cn_noise_initiator_init(&noise, fuzz_crypto(), (const uint8_t *)"cyphernet/1 admission",
+                                 21, fingerprint.secret.bytes,
+                                 fingerprint.server_key.bytes) == CN_OK);
+    must(cn_noise_write1(&noise, ephemeral, payload, sizeof payload, message) == CN_OK);
+    err = hello_told(message, &h);
+    must(err == expected);
+    must(err != CN_OK || h.certificate.serial == certificate.serial);
 }
 
 static void verdict(const uint8_t *in, size_t in_size)
@@ -89,14 +141,13 @@ static void message(const uint8_t *in, size_t in_size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *in, size_t in_size)
 {
+    static void (*const ways[])(const uint8_t *in, size_t in_size) = { hello, verdict, message,
+                                                                       hello_of_stranger,
+                                                                       hello_of_subscriber };
+
     if (in_size == 0)
         return 0;
     make();
-    if (in[0] % 3 == 0)
-        hello(in + 1, in_size - 1);
-    else if (in[0] % 3 == 1)
-        verdict(in + 1, in_size - 1);
-    else
-        message(in + 1, in_size - 1);
+    ways[in[0] % (sizeof ways / sizeof ways[0])](in + 1, in_size - 1);
     return 0;
 }

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/random.h>
@@ -188,6 +189,30 @@ static void the_first_that_answers_is_taken(void **state)
     close(fd);
     close(open);
     close(closed);
+}
+
+static int option_of(int socket, int level, int name)
+{
+    int value = -1;
+    socklen_t size = sizeof value;
+
+    assert_int_equal(getsockopt(socket, level, name, &value, &size), 0);
+    return value;
+}
+
+static void a_path_that_is_gone_is_found_out_while_nothing_is_said(void **state)
+{
+    int listener = local_add(true), socket;
+
+    (void)state;
+    assert_int_equal(connect_all(1000), CN_OK);
+    socket = cn_connect_take(&connection);
+    assert_true(option_of(socket, SOL_SOCKET, SO_KEEPALIVE));
+    assert_int_equal(option_of(socket, IPPROTO_TCP, TCP_KEEPIDLE), CN_CONNECT_PROBE_S);
+    assert_int_equal(option_of(socket, IPPROTO_TCP, TCP_KEEPINTVL), CN_CONNECT_PROBE_S);
+    assert_int_equal(option_of(socket, IPPROTO_TCP, TCP_KEEPCNT), CN_CONNECT_PROBE_COUNT);
+    close(socket);
+    close(listener);
 }
 
 static void one_that_says_nothing_does_not_hold_up_the_next(void **state)
@@ -402,6 +427,7 @@ int main(void)
         TEST(a_name_that_means_nothing_is_said),
         TEST(the_endpoint_of_a_name_is_said),
         TEST(the_first_that_answers_is_taken),
+        TEST(a_path_that_is_gone_is_found_out_while_nothing_is_said),
         TEST(one_that_says_nothing_does_not_hold_up_the_next),
         TEST(who_says_nothing_has_its_time),
         TEST(no_more_are_tried_at_once_than_there_is_room_for),

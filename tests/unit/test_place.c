@@ -227,6 +227,8 @@ static void names_of_our_temporaries_are_refused(void **state)
     assert_err(receive(".Cyphernet-0123456789abcdef.Part", "x", NULL), CN_E_NAME);
     assert_err(directory(".cyphernet-0123456789abcdef.part"), CN_E_NAME);
     assert_err(receive(".cyphernet-0123456789abcde.part", "x", NULL), CN_OK);
+    /* as one of 12 digits would be called if its name were taken */
+    assert_err(receive(".cyphernet-0123456789ab (2).part", "x", NULL), CN_OK);
 }
 
 static void what_is_in_no_directory_is_refused(void **state)
