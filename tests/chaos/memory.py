@@ -1,6 +1,7 @@
 """What programs do when memory runs out: the k-th allocation fails, for each k. Each run either does all, or ends with an error
 that it tells; no crash, nothing half done in files, and never wrong octets with exit code 0. ./run chaos sweep fails all that a
 program asks for itself, and [--count N] of those that libraries ask for in its stead; ./run test some of the former."""
+import argparse
 import contextlib
 import os
 import re
@@ -9,11 +10,16 @@ import signal
 import sqlite3
 import struct
 import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+sys.path.append(str(Path(__file__).resolve().parent.parent / "support"))
 
 from agents import rules
 from cn_helper import Person, exchanged
 from ctl_helper import BUILD, Ctl, preload
-from live import until
+from live import World, until
 from sealing import backup_closed, backup_opened, given
 from sweep import ANSWER, CONTENT, LIVE_CODES, Sweep, spread
 from tunnels import Tunnels, echo
@@ -335,3 +341,48 @@ def servers_fail(world, ann, bob, place, names, own, count, found):
         assert server_fails(world, ann, bob, memory, 0), name
         for number in spread(1, memory.asked(), count):
             found.judged(name, lambda _, at=number, one=memory: server_fails(world, ann, bob, one, at))
+
+
+def sweep(place, own, count, found, tell):
+    """All of these, so many times each."""
+    place.mkdir()
+    prepared = prepare(place / "prepared")
+    for at, name in enumerate(COMMANDS):
+        tell(f"{name}: {found.runs} runs so far")
+        commands_fail(prepared, place / f"of-{at}", [name], own, count, found)
+    world = World(place / "world").serve()
+    world.ann, world.bob = world.pair()
+    calls = Calls(world, world.ann, world.bob, place / "calls")
+    for name in CALLS:
+        tell(f"{name}: {found.runs} runs so far")
+        calls_fail(calls, place / f"of-{name}", [name], own, count, found)
+    calls.close()
+    world.close()
+    world = World(place / "another")
+    pair = world.pair()
+    for name in SERVER:
+        tell(f"{name}: {found.runs} runs so far")
+        servers_fail(world, *pair, place / f"of-{name}", [name], own, count, found)
+
+
+def main():
+    parser = argparse.ArgumentParser(prog="./run chaos sweep", description=__doc__)
+    parser.add_argument("--count", type=int, default=25, metavar="N", help="of what libraries ask for; 0: none")
+    options, _ = parser.parse_known_args()
+    found = Found()
+
+    def tell(text):
+        print(text, flush=True)
+
+    with tempfile.TemporaryDirectory(prefix="cyphernet-memory-") as place:
+        sweep(Path(place) / "own", True, sys.maxsize, found, tell)
+        if options.count:
+            sweep(Path(place) / "all", False, options.count, found, tell)
+    for failure in found.failures:
+        print(f"failed: {failure}")
+    print(f"{found.runs - len(found.failures)} passed, {len(found.failures)} failed")
+    return bool(found.failures)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
