@@ -1,7 +1,7 @@
-"""./run coverage [--suites WORD...] [--missing PATH...]: what the tests reach of each directory, in lines and in
-branches, each way of each condition. They run on a build by clang whose programs count in a file that is mapped, one for each program: so what is
-killed, changes its root, or has no descriptors counts, too. Asserts, which nothing from outside may reach, are not in this
-build.
+"""./run coverage [--suites PART...] [--missing PATH...] [--last]: what the tests reach of each directory, in lines and in branches,
+each way of each condition. They run on a build by clang whose programs count in a file that is mapped, one for each program: so
+what is killed, changes its root, or has no descriptors counts, too. Asserts, which nothing from outside may reach, are not in
+this build.
 --missing: the lines and branches of these files that nothing reached."""
 import argparse
 import json

@@ -1,5 +1,5 @@
-"""./run mutate [--files NAME...] [--count N] [--seed N]: whether the unit tests notice when one operator, constant or
-statement of core is another. Of all mutants of these files so many are tried, as chance and the seed have it; each is compiled into the unit
+"""./run mutate [--files NAME...] [--count N] [--seed N]: whether the unit tests notice when one operator, constant or statement of
+core is another. Of all mutants of these files so many are tried, as chance and the seed have it; each is compiled into the unit
 tests that use its file. A mutant that no test notices is a failure, unless tests/mutants.txt explains why it has to survive."""
 import argparse
 import os
