@@ -17,10 +17,12 @@ TEXT = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz ", k=512))
 class Watched:
     """Two subscribers of a world's server, and their calls."""
 
-    def __init__(self, world, identity=None):
+    def __init__(self, world, identity=None, name="subscriber"):
         self.world = world
         self.kept = world.tmp / "kept"
-        self.ann, self.bob = world.person("subscriber1", identity=identity), world.person("subscriber2")
+        self.came = world.tmp / f"came-{name}"
+        self.came.mkdir()
+        self.ann, self.bob = world.person(f"{name}-1", identity=identity), world.person(f"{name}-2")
         for one, name in ((self.ann, OTHER), (self.bob, ONE)):
             one.card = one.offer(name)
         for one, name, other in ((self.ann, OTHER, self.bob), (self.bob, ONE, self.ann)):
@@ -45,9 +47,8 @@ class Watched:
             two = [self.run(self.ann, "pipe", OTHER, env=env, stdin=TEXT.encode()),
                    self.run(self.bob, "pipe", ONE, env=env, stdin=TEXT[::-1].encode())]
         else:
-            (self.world.tmp / "came").mkdir(exist_ok=True)
-            (self.world.tmp / "came" / FILE).unlink(missing_ok=True)
-            two = [self.run(self.bob, "receive", ONE, "-d", self.world.tmp / "came", env=env),
+            (self.came / FILE).unlink(missing_ok=True)
+            two = [self.run(self.bob, "receive", ONE, "-d", self.came, env=env),
                    self.run(self.ann, "send", OTHER, FILE, env=env)]
         told = []
         for running, left in two:
@@ -59,7 +60,7 @@ class Watched:
         if service == "pipe":
             assert two[1][0].got() == TEXT.encode()
         else:
-            assert (self.world.tmp / "came" / FILE).read_text() == TEXT
+            assert (self.came / FILE).read_text() == TEXT
         return told
 
 
