@@ -9,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -19,6 +20,7 @@ LIMIT = 120  # seconds: one that makes a test wait for ever is noticed
 
 # By file of core: the tests that use it, those that take least first. Others have one of their own name alone.
 TESTS = {
+    "admission": ["admission"],
     "handshake": ["handshake", "vectors", "session"],
     "record": ["record", "vectors", "session"],
     "session": ["session", "mux_resume"],
@@ -55,7 +57,7 @@ class Mutant:
 
     def __init__(self, name, number, line, changed, what):
         self.name, self.number, self.changed, self.what = name, number, changed, what
-        self.key = f"{name}.c: {' '.join(line.split())}: {what}"
+        self.key = f"{name}.c: {line}: {what}"
 
 
 def code_of(line):
@@ -67,18 +69,22 @@ def code_of(line):
 def mutants_of(name):
     found = []
     comment = False
+    seen = Counter()
     for number, line in enumerate((ROOT / "core" / f"{name}.c").read_text().splitlines()):
         was_comment, comment = comment, (comment or "/*" in line) and "*/" not in line.rpartition("/*")[2]
         if was_comment or UNTOUCHED.search(line):
             continue
         code = code_of(line)
+        text = " ".join(line.split())
+        seen[text] += 1
+        text += f" ({seen[text]})" if seen[text] > 1 else ""
         for pattern, other in OPERATORS:
             for at, place in enumerate(re.finditer(pattern, code)):
                 new = other or str(int(place[0].rstrip("UL")) + 1)
                 changed = line[: place.start()] + new + line[place.end() :]
-                found.append(Mutant(name, number, line, changed, f"{place[0]} to {new}{f', number {at + 1}' if at else ''}"))
+                found.append(Mutant(name, number, text, changed, f"{place[0]} to {new}{f', number {at + 1}' if at else ''}"))
         if STATEMENT.match(code.rstrip()):
-            found.append(Mutant(name, number, line, ";", "not done"))
+            found.append(Mutant(name, number, text, ";", "not done"))
     return found
 
 

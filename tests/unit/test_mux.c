@@ -540,6 +540,8 @@ static void memory_that_ends_ends_the_call_not_the_program(void **state)
     (void)state;
     for (size_t blocks = 0; blocks < 2; blocks++) {
         ends[0].counted.left = ends[1].counted.left = blocks;
+        assert_err(cn_mux_open(&ends[0].mux, 1, "p", 1, &stream), CN_E_MEMORY);
+        ends[0].counted.left = blocks;
         assert_err(cn_mux_open(&ends[0].mux, 1, "parameters", 10, &stream), CN_E_MEMORY);
         assert_err(say(1, &(struct cn_frame) { .type = CN_FRAME_OPEN,
                                                .stream = 1,

@@ -719,6 +719,27 @@ static void a_session_that_failed_keeps_no_secret_but_a_calls_that_may_be_open(v
     }
 }
 
+static enum cn_err no_random(void *context, uint8_t *out, size_t size)
+{
+    (void)context;
+    (void)out;
+    (void)size;
+    return CN_E_RANDOM;
+}
+
+static void without_randomness_none_begins(void **state)
+{
+    static const struct cn_random none = { no_random, NULL };
+    static struct cn_session session;
+    struct cn_session_setup setup = sides[0].setup;
+
+    (void)state;
+    setup.random = &none;
+    assert_err(cn_session_start(&session, &setup, now), CN_E_RANDOM);
+    assert_int_equal(session.state, CN_SESSION_FAILED);
+    cn_session_wipe(&session);
+}
+
 static void silence_of_the_server_runs_out(void **state)
 {
     static const enum cn_session_state states[] = { CN_SESSION_HELLO, CN_SESSION_REGISTER,
@@ -1719,6 +1740,7 @@ int main(void)
         TEST(what_was_said_in_an_earlier_call_opens_no_other),
         TEST(a_line_that_ends_before_close_is_an_interruption),
         TEST(a_session_that_failed_keeps_no_secret_but_a_calls_that_may_be_open),
+        TEST(without_randomness_none_begins),
         TEST(silence_of_the_server_runs_out),
         TEST(a_server_that_answers_no_keep_alive_is_given_up),
         TEST(no_octet_but_the_last_makes_an_end),
