@@ -186,6 +186,17 @@ static void open_failed(struct cn_call *call, enum cn_err err, struct cn_now now
         cn_calling_end(call, is_ours(err) ? err : CN_E_INTERRUPTED);
 }
 
+/* One of ours that only watches has come in our place, of which it did not know when we came: our
+ * next line drives it out, for long enough to hold that place. */
+static bool replaced_by_watcher(struct cn_call *call)
+{
+    if (!call->waits_aside || call->secrets->session.error != CN_E_ADMISSION ||
+        call->note.refusal != CN_REFUSAL_REPLACED)
+        return false;
+    call->waits_aside = !cn_waiting_hold(call->waiting, call->wants.asked, call->wants.asked_count);
+    return true;
+}
+
 /* A session that failed: is it over, or tried again? */
 void cn_calling_failed(struct cn_call *call, struct cn_now now)
 {
@@ -200,7 +211,7 @@ void cn_calling_failed(struct cn_call *call, struct cn_now now)
                            call->secrets->fingerprint.address[call->address_index]);
     if (call->open) {
         open_failed(call, err, now);
-    } else if (admission_is_renewed(call)) {
+    } else if (admission_is_renewed(call) || replaced_by_watcher(call)) {
         cn_calling_retry(call, err, now);
     } else if (err == CN_E_ADMISSION || err == CN_E_CRYPTO || err == CN_E_RANDOM ||
                err == CN_E_MEMORY || (err == CN_E_LIMIT && !shaking)) {
@@ -278,6 +289,8 @@ void cn_calling_tell_quiet(struct cn_call *call, struct cn_now now)
     const bool quiet = call->secrets->session.state == CN_SESSION_OPEN &&
                        now.ms >= cn_mux_quiet_ms(&call->mux, CN_CALL_QUIET_MS);
 
+    if (call->quiet && now.ms - call->mux.heard_ms >= CN_CALL_QUIET_MS)
+        return; /* even if it is not asked any more, after CLOSE or when the line is given up */
     if (quiet != call->quiet)
         cn_calling_tell(call, quiet ? CN_EVENT_QUIET : CN_EVENT_HEARD, CN_OK);
     call->quiet = quiet;

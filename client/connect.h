@@ -18,7 +18,7 @@ enum {
     CN_CONNECT_PROXY_MS = 45000, /* ... and for a proxy's answer: Tor may have to build a circuit */
     CN_CONNECT_NEXT_MS = 250,    /* between attempts: RFC 8305 5 ... */
     CN_CONNECT_PROXY_NEXT_MS = 5000, /* ... and while a proxy is at it */
-    CN_CONNECT_PROBE_S = 15, /* of silence, after which TCP asks whether the path is there ... */
+    CN_CONNECT_PROBE_S = 15,    /* of silence, after which TCP asks whether the path is there ... */
     CN_CONNECT_PROBE_COUNT = 2, /* ... so often, as far apart, before it says that it is not */
     CN_CONNECT_AT_ONCE_MAX = 8,
     CN_CONNECT_QUEUE_SIZE = 32

@@ -247,6 +247,7 @@ enum cn_armor_kind cn_armor_kind_of(const char *text, size_t text_size)
  * the one encoding of what it says. */
 static enum cn_err line_decode(const char *line, size_t size, struct cn_writer *w, bool *last)
 {
+    const unsigned none = 0;
     size_t padding = 0;
     unsigned bad = 0;
 
@@ -269,7 +270,7 @@ static enum cn_err line_decode(const char *line, size_t size, struct cn_writer *
         for (size_t i = 0; i < count; i++)
             cn_writer_u8(w, (uint8_t)(bits >> (16 - 8 * i)));
     }
-    if (bad)
+    if (!cn_equal_ct(&bad, &none, sizeof bad)) /* of it all, no more is told */
         return CN_E_ARMOR;
     return cn_writer_ok(w) ? CN_OK : CN_E_FULL;
 }

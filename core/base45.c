@@ -64,9 +64,11 @@ static unsigned number_of(const char *text, size_t count)
 enum cn_err cn_base45_decode(const char *text, size_t text_size, uint8_t *out, size_t out_size_max,
                              size_t *out_size)
 {
+    const unsigned none = 0;
     size_t size = text_size / 3 * 2 + text_size % 3 / 2;
     unsigned bad = text_size % 3 == 1;
     size_t at = 0;
+    bool good;
 
     if (size > out_size_max || bad)
         goto out;
@@ -84,9 +86,10 @@ enum cn_err cn_base45_decode(const char *text, size_t text_size, uint8_t *out, s
         out[at++] = (uint8_t)number;
     }
 out:
-    if (bad || size > out_size_max) {
+    good = cn_equal_ct(&bad, &none, sizeof bad); /* of it all, no more is told */
+    if (!good || size > out_size_max) {
         cn_wipe(out, out_size_max);
-        return bad ? CN_E_ARMOR : CN_E_FULL;
+        return good ? CN_E_FULL : CN_E_ARMOR;
     }
     *out_size = size;
     return CN_OK;

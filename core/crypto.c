@@ -78,6 +78,20 @@ void cn_wipe(void *secret, size_t size)
         OPENSSL_cleanse(secret, size);
 }
 
+/* A frame of its own, where theirs were. */
+__attribute__((noinline)) static void wipe_below(void)
+{
+    uint8_t below[CN_REMAINS_SIZE];
+
+    cn_wipe(below, sizeof below);
+}
+
+void cn_wipe_remains(void)
+{
+    wipe_below();
+    cn_wipe_registers();
+}
+
 bool cn_equal_ct(const void *a, const void *b, size_t size)
 {
     return CRYPTO_memcmp(a, b, size) == 0;

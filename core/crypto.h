@@ -46,6 +46,12 @@ const char *cn_crypto_library(void);
 
 /* Overwrite; never optimised away. NULL and size 0 are fine. */
 void cn_wipe(void *secret, size_t size);
+/* What the functions that were called from here left in registers and on the stack, of which it is
+ * CN_REMAINS_SIZE octets: libcrypto, PQClean and memcpy do not wipe theirs. */
+enum { CN_REMAINS_SIZE = 32768 };
+void cn_wipe_remains(void);
+/* The vector registers: registers_*.c, of which the build takes one. For cn_wipe_remains. */
+void cn_wipe_registers(void);
 /* In time that depends on size alone. */
 CN_MUST_USE bool cn_equal_ct(const void *a, const void *b, size_t size);
 /* out = take_a ? a : b, without a branch or an address that depends on take_a. */

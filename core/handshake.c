@@ -20,12 +20,14 @@ void cn_handshake_wipe(struct cn_handshake *handshake)
 {
     if (handshake)
         cn_wipe(handshake, sizeof *handshake);
+    cn_wipe_remains();
 }
 
 void cn_call_keys_wipe(struct cn_call_keys *keys)
 {
     if (keys)
         cn_wipe(keys, sizeof *keys);
+    cn_wipe_remains();
 }
 
 static enum cn_err fail(struct cn_handshake *handshake, enum cn_err err)

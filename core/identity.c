@@ -13,6 +13,7 @@ void cn_identity_wipe(struct cn_identity *identity)
 {
     if (identity)
         cn_wipe(identity, sizeof *identity);
+    cn_wipe_remains();
 }
 
 enum cn_err cn_identity_id(const struct cn_crypto *crypto, const struct cn_kem_public *public,

@@ -91,6 +91,7 @@ enum cn_err cn_mlkem768_public(const uint8_t seed[CN_MLKEM768_SEED_SIZE],
     int failed = PQCLEAN_MLKEM768_CLEAN_crypto_kem_keypair_derand(public, secret, seed);
 
     cn_wipe(secret, sizeof secret);
+    cn_wipe_remains();
     return failed ? CN_E_CRYPTO : CN_OK;
 }
 
@@ -99,9 +100,10 @@ enum cn_err cn_mlkem768_encapsulate(const uint8_t public[CN_MLKEM768_PUBLIC_SIZE
                                     uint8_t ciphertext[CN_MLKEM768_CIPHERTEXT_SIZE],
                                     uint8_t shared[CN_KEM_SHARED_SIZE])
 {
-    return PQCLEAN_MLKEM768_CLEAN_crypto_kem_enc_derand(ciphertext, shared, public, coins)
-               ? CN_E_CRYPTO
-               : CN_OK;
+    int failed = PQCLEAN_MLKEM768_CLEAN_crypto_kem_enc_derand(ciphertext, shared, public, coins);
+
+    cn_wipe_remains();
+    return failed ? CN_E_CRYPTO : CN_OK;
 }
 
 enum cn_err cn_mlkem768_decapsulate(const uint8_t seed[CN_MLKEM768_SEED_SIZE],
@@ -114,5 +116,6 @@ enum cn_err cn_mlkem768_decapsulate(const uint8_t seed[CN_MLKEM768_SEED_SIZE],
                  PQCLEAN_MLKEM768_CLEAN_crypto_kem_dec(shared, ciphertext, secret);
 
     cn_wipe(secret, sizeof secret);
+    cn_wipe_remains();
     return failed ? CN_E_CRYPTO : CN_OK;
 }

@@ -10,6 +10,7 @@
 #include <openssl/x509.h>
 
 #include "kem.h"
+#include "reader.h"
 
 enum { RSA_EXPONENT = 65537 };
 
@@ -36,18 +37,108 @@ static enum cn_err generate(enum cn_kem kind, const struct cn_random *random,
     return cn_crypto_done(err);
 }
 
+/* --- a private key from its DER: not by d2i_, whose decoders leave copies in free blocks --------
+ */
+
+enum {
+    DER_INTEGER = 0x02,
+    DER_OCTETS = 0x04,
+    DER_SEQUENCE = 0x30,
+    NUMBER_COUNT = 8,
+    NUMBERS_SIZE_MAX = CN_KEM_SECRET_SIZE_MAX
+};
+
+/* An RSAPrivateKey after its version, in this order. RFC 8017 A.1.2 */
+static const char *const number_names[NUMBER_COUNT] = {
+    OSSL_PKEY_PARAM_RSA_N,         OSSL_PKEY_PARAM_RSA_E,
+    OSSL_PKEY_PARAM_RSA_D,         OSSL_PKEY_PARAM_RSA_FACTOR1,
+    OSSL_PKEY_PARAM_RSA_FACTOR2,   OSSL_PKEY_PARAM_RSA_EXPONENT1,
+    OSSL_PKEY_PARAM_RSA_EXPONENT2, OSSL_PKEY_PARAM_RSA_COEFFICIENT1,
+};
+
+/* The numbers in the machine's order, as libcrypto takes them. */
+struct numbers {
+    OSSL_PARAM params[NUMBER_COUNT + 1];
+    uint8_t octets[NUMBERS_SIZE_MAX];
+};
+
+/* What is in the next value, if it is of that type and its length is encoded as DER wants it. */
+static struct cn_reader der_take(struct cn_reader *r, uint8_t type)
+{
+    const bool typed = cn_reader_u8(r) == type;
+    const size_t first = cn_reader_u8(r);
+    const size_t octets = first > 0x80 && first <= 0x82 ? first - 0x80 : 0;
+    const size_t size = octets ? (size_t)cn_reader_be(r, octets) : first;
+    const bool shortest = octets == 0 ? first < 0x80 : size >> (octets == 1 ? 7 : 8) > 0;
+    struct cn_reader value = { .at = r->at, .left = size };
+
+    (void)cn_reader_take(r, size);
+    r->short_read |= !typed || !shortest;
+    value.short_read = !cn_reader_ok(r);
+    return value;
+}
+
+static bool der_is(struct cn_reader *r, uint8_t type, const uint8_t *octets, size_t size)
+{
+    const struct cn_reader value = der_take(r, type);
+
+    return cn_reader_ok(&value) && value.left == size &&
+           memcmp(value.at, octets, size) == 0; /* public: versions and the algorithm */
+}
+
+/* One number; room has as many octets as it takes there. */
+static bool number_take(struct cn_reader *r, const char *name, uint8_t *room, OSSL_PARAM *param)
+{
+    const struct cn_reader value = der_take(r, DER_INTEGER);
+    BIGNUM *number = NULL;
+    bool ok = cn_reader_ok(&value) && value.left > 0 && value.at[0] < 0x80;
+
+    if (ok)
+        number = BN_bin2bn(value.at, (int)value.left, NULL);
+    ok = number && BN_bn2nativepad(number, room, (int)value.left) == (int)value.left;
+    BN_clear_free(number);
+    *param = OSSL_PARAM_construct_BN(name, room, value.left);
+    return ok;
+}
+
+/* PrivateKeyInfo, RFC 5208 5: version 0, rsaEncryption, an RSAPrivateKey of version 0, no
+ * attributes. */
+static bool numbers_take(const struct cn_kem_secret *secret, struct numbers *numbers)
+{
+    static const uint8_t version[] = { 0 };
+    static const uint8_t algorithm[] = { 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7,
+                                         0x0d, 0x01, 0x01, 0x01, 0x05, 0x00 };
+    struct cn_reader r = { .at = secret->bytes, .left = secret->size };
+    struct cn_reader info = der_take(&r, DER_SEQUENCE);
+    bool ok = cn_reader_done(&r) && der_is(&info, DER_INTEGER, version, sizeof version) &&
+              der_is(&info, DER_SEQUENCE, algorithm, sizeof algorithm);
+    struct cn_reader octets = der_take(&info, DER_OCTETS);
+    struct cn_reader key = der_take(&octets, DER_SEQUENCE);
+    uint8_t *room = numbers->octets;
+
+    ok = ok && cn_reader_done(&info) && cn_reader_done(&octets) &&
+         der_is(&key, DER_INTEGER, version, sizeof version);
+    for (size_t i = 0; ok && i < NUMBER_COUNT; i++) {
+        ok = number_take(&key, number_names[i], room, &numbers->params[i]);
+        room += ok ? numbers->params[i].data_size : 0;
+    }
+    numbers->params[NUMBER_COUNT] = OSSL_PARAM_construct_end();
+    return ok && cn_reader_done(&key);
+}
+
 /* NULL: not a whole PKCS #8 RSA key. */
 static EVP_PKEY *secret_parse(const struct cn_kem_secret *secret)
 {
-    const uint8_t *at = secret->bytes;
-    PKCS8_PRIV_KEY_INFO *info = d2i_PKCS8_PRIV_KEY_INFO(NULL, &at, (long)secret->size);
-    EVP_PKEY *key = info ? EVP_PKCS82PKEY(info) : NULL;
+    struct numbers numbers;
+    EVP_PKEY_CTX *context = EVP_PKEY_CTX_new_from_name(NULL, "RSA", NULL);
+    EVP_PKEY *key = NULL;
 
-    PKCS8_PRIV_KEY_INFO_free(info);
-    if (key && at == secret->bytes + secret->size && EVP_PKEY_is_a(key, "RSA"))
-        return key;
-    EVP_PKEY_free(key);
-    return NULL;
+    if (!numbers_take(secret, &numbers) || !context || EVP_PKEY_fromdata_init(context) != 1 ||
+        EVP_PKEY_fromdata(context, &key, EVP_PKEY_KEYPAIR, numbers.params) != 1)
+        key = NULL;
+    EVP_PKEY_CTX_free(context);
+    cn_wipe(&numbers, sizeof numbers);
+    return key;
 }
 
 static enum cn_err check(const struct cn_kem_public *public)

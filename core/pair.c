@@ -13,6 +13,7 @@ void cn_pair_wipe(struct cn_pair *pair)
 {
     if (pair)
         cn_wipe(pair, sizeof *pair);
+    cn_wipe_remains();
 }
 
 static bool lists_suite(const struct cn_card *card, uint16_t code)

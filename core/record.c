@@ -57,6 +57,7 @@ void cn_record_wipe(struct cn_record *record)
         return;
     cn_cipher_wipe(&record->cipher);
     cn_wipe(record, sizeof *record);
+    cn_wipe_remains();
 }
 
 size_t cn_record_wire_size(size_t plain_size)

@@ -34,6 +34,7 @@ void cn_session_wipe(struct cn_session *session)
     cn_record_wipe(&session->send);
     cn_record_wipe(&session->receive);
     cn_wipe(session, sizeof *session);
+    cn_wipe_remains();
 }
 
 uint8_t *cn_session_out_room(struct cn_session *s, size_t size)

@@ -20,6 +20,7 @@ part 'fuzzing' sh tests/fuzz/run.sh "$@"
 part 'static analysis' sh tests/lint.sh deep
 part 'proofs' sh tests/prove/run.sh
 part 'a call, hurt at every octet' build/tests/sim/sim --exhaustive
+part 'secrets' /usr/bin/python3 tests/secrets/check.py build build-clang-asan
 part 'models' python3 tests/model.py
 part 'ML-KEM-768 beside another' /usr/bin/python3 tests/interop/test_mlkem.py 20000
 part 'unit tests under valgrind' /usr/bin/python3 tests/suites.py build=valgrind

@@ -20,6 +20,25 @@ for name in ("all_proxy", "https_proxy", "no_proxy"):
 
 sys.path.insert(0, str(Path(__file__).parent / "support"))
 
+from proxy import tapped  # noqa: E402, it is found there
+
+
+@pytest.fixture(scope="module")
+def behind(tmp_path_factory):
+    """A server, a proxy before it, and a pair who know only that."""
+    with tapped(tmp_path_factory.mktemp("behind")) as made:
+        yield made
+
+
+@pytest.fixture
+def line(behind):
+    """The same, for one test."""
+    world, proxy, _, _ = behind
+    proxy.reset()
+    yield behind
+    world.clear()
+    proxy.reset()
+
 from cn_helper import Person  # noqa: E402 (after the path is known)
 from ctl_helper import BUILD, Ctl  # noqa: E402
 from live import World  # noqa: E402

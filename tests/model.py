@@ -1,5 +1,6 @@
 """model.py [--quick]: check the models in docs/model with SPIN, every state of each, and that each fault that can be
-built into them is found; --quick: small ones, without faults. Ends with `N passed, N failed`."""
+built into them is found, and with ProVerif, where it is installed, that each query has the result that is noted;
+--quick: small ones of SPIN's, without faults. Ends with `N passed, N failed`."""
 import os
 import re
 import subprocess
@@ -7,6 +8,8 @@ import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import proofs
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS = ROOT / "docs" / "model"
@@ -111,6 +114,18 @@ def check_fault(case):
     return good, text if good else f"{text}\n{said}"
 
 
+def check_proof(case):
+    """How many queries have the result that is noted, how many not, and what to print."""
+    said, seconds = proofs.prove(case, BUILT / "proverif")
+    found = proofs.results(said)
+    wrong = [f"  expected {result} {query}, not found" for result, query in case.expected if (result, query) not in found]
+    wrong += [f"  found {result} {query}, not expected" for result, query in found if (result, query) not in case.expected]
+    text = f"{'FAILED' if wrong else 'ok'}  proverif, {case.title}: {len(found)} queries, {seconds:.0f} s"
+    failed = sum(one not in found for one in case.expected) or bool(wrong)
+    lines = [text, *wrong] if found or not wrong else [text, *wrong, said[-2000:]]
+    return len(case.expected) - failed, failed, "\n".join(lines)
+
+
 def main():
     if sys.argv[1:] not in ([], ["--quick"]):
         print("usage: model.py [--quick]", file=sys.stderr)
@@ -124,6 +139,12 @@ def main():
             good, text = run.result()
             print(text, flush=True)
             passed, failed = passed + good, failed + (not good)
+        if not quick and proofs.is_installed():
+            for right, wrong, text in pool.map(check_proof, proofs.cases()):
+                print(text, flush=True)
+                passed, failed = passed + right, failed + wrong
+        elif not quick:
+            print("ProVerif is not installed: its models were not run")
     print(f"{passed} passed, {failed} failed")
     return failed > 0
 

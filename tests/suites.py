@@ -1,9 +1,11 @@
 """suites.py BUILD[=PART]...: run every suite on each build directory, count test cases, end with `N passed, N failed`.
-PART: `valgrind`, the unit tests under it alone; or the path of a pytest suite or file in tests/ alone.
+PART: `valgrind`, the unit tests under it alone; or, alone, what is at this path in tests/: a pytest suite, a file of tests, or
+one test, as in unit/test_tag.c::the_vectors_hold.
 
 Programs are tested many at once, and a machine that is too busy can make one of them late. A few tests of programs that
 failed are therefore run once more, alone; what passes only then is named as unsteady, and is a test to be mended."""
 import os
+import re
 import subprocess
 import sys
 import xml.etree.ElementTree as xml
@@ -15,7 +17,7 @@ VALGRIND = ("valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for
             "--suppressions=tests/valgrind.supp")
 PYTEST_SUITES = ["e2e", "chaos", "cli", "interop"]
 AT_ONCE = 2 * (os.cpu_count() or 1)  # files of tests: they wait more than they compute
-AGAIN = 5  # tests at most that are run again: if more failed, it was not the machine
+AGAIN = 8  # tests at most that are run again: if more failed, it was not the machine
 
 
 def count(junit):
@@ -75,6 +77,33 @@ def unit_under_valgrind(build):
                        "--wrap", VALGRIND)
 
 
+def unit_file(build, path, only=""):
+    """All tests of a program, or what it says of one, which it cannot run alone."""
+    try:
+        done = subprocess.run([build / "tests" / "unit" / path.stem], cwd=ROOT, text=True, check=False,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                              env=dict(os.environ, CMOCKA_MESSAGE_OUTPUT="TAP"))
+    except OSError as error:
+        return 0, 1, [f"failed: {path.name}: {error.strerror}"]
+    told = re.findall(r"^(ok|not ok) \d+ - (\w+)$", done.stdout, re.MULTILINE)
+    told = [(how, name) for how, name in told if only in ("", name)]
+    failed = [f"failed: {path.name} {name}" for how, name in told if how != "ok"]
+    if not told or (done.returncode and not failed and not only):
+        failed.append(f"failed: {path.name}: exit code {done.returncode}, {len(told)} tests ran")
+    if failed:
+        print(done.stdout)
+    return sum(how == "ok" for how, _ in told), len(failed), failed
+
+
+def at_path(build, path):
+    """What a part names: its tests, by the program that has them, or by pytest."""
+    path, _, only = str(path).partition("::")
+    path = ROOT / "tests" / path
+    if path.suffix == ".c":
+        return unit_file(build, path, only)
+    return pytest_file(build, path, only)
+
+
 def pytest_file(build, path, only=""):
     """All tests of a file, or one."""
     junit = build / f"{path.parent.name}-{path.stem}{only and '-again'}.junit.xml"
@@ -93,7 +122,7 @@ def pytest_file(build, path, only=""):
 def files(suite):
     """Of a suite, the largest first, so that none of the long ones is the last; or the one named."""
     path = ROOT / "tests" / suite
-    return sorted(path.glob("test_*.py"), key=lambda file: -file.stat().st_size) if path.is_dir() else [path]
+    return sorted(path.glob("test_*.py"), key=lambda file: -file.stat().st_size) if path.is_dir() else [suite]
 
 
 def again(build, runs):
@@ -113,7 +142,7 @@ def main():
     results = [report(f"{build.name}: unit", [unit_under_valgrind(build) if part else unit(build)])
                for build, part in asked if part in ("", "valgrind")]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        waited = [(build, suite, [pool.submit(pytest_file, build, path) for path in files(suite)])
+        waited = [(build, suite, [pool.submit(at_path, build, path) for path in files(suite)])
                   for build, part in asked if part != "valgrind"
                   for suite in ([part] if part else PYTEST_SUITES)]
     runs = [(build, suite, [each.result() for each in submitted]) for build, suite, submitted in waited]

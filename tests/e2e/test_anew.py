@@ -8,28 +8,18 @@ import pytest
 
 from agents import came_of, waiting
 from ctl_helper import preload
-from live import until
-from proxy import ASKED, CALLED, DOWN, UP, tapped
+from live import LIMIT, until
+from proxy import ASKED, CALLED, DOWN, UP
 
 RESUME = 3600
 
 
 @pytest.fixture(scope="module")
-def behind(tmp_path_factory):
-    """A server behind a proxy, a pair, and a clock eight times as fast for who must find out."""
-    with tapped(tmp_path_factory.mktemp("anew")) as made:
-        world = made[0]
-        world.hurried = {**preload("shift_clock.so", world.tmp), "CLOCK_RATE": "8"}
-        yield made
-
-
-@pytest.fixture
-def line(behind):
-    world, proxy, ann, bob = behind
-    proxy.reset()
-    yield world, proxy, ann, bob
-    proxy.change = None
-    world.clear()
+def behind(behind):
+    """With a clock eight times as fast for who must find out."""
+    world = behind[0]
+    world.hurried = {**preload("shift_clock.so", world.tmp), "CLOCK_RATE": "8"}
+    return behind
 
 
 @pytest.fixture
@@ -70,10 +60,10 @@ def test_files_go_on_with_whoever_was_started_anew(line, tree, killed):
     hurried = world.hurried
 
     def send(**options):
-        return world.start(ann, "send", "bob", source, resume=RESUME, **options)
+        return world.start(ann, "send", "bob", source, resume=RESUME, wait=RESUME, **options)
 
     def receive(**options):
-        return world.start(bob, "receive", "ann", "-d", target, resume=RESUME, **options)
+        return world.start(bob, "receive", "ann", "-d", target, resume=RESUME, wait=RESUME, **options)
 
     ends = (send(), receive(env=hurried)) if killed == "sender" else (receive(), send(env=hurried))
     dies, stays = ends
@@ -82,8 +72,8 @@ def test_files_go_on_with_whoever_was_started_anew(line, tree, killed):
     dies.process.wait()
     proxy.change = None
     again = send() if killed == "sender" else receive()
-    again.end(0)
-    stays.end(0)
+    again.end(0, 3 * LIMIT)
+    stays.end(0, 3 * LIMIT)
     assert "has begun anew; going on with what is there already" in stays.said()
     assert "reconnecting" in stays.said()
     said = stays.said() + again.said()
@@ -103,8 +93,8 @@ def test_an_agent_takes_up_what_its_contact_sends_anew(line, tree):
     dies.process.send_signal(signal.SIGKILL)
     dies.process.wait()
     proxy.change = None
-    again = world.start(ann, "send", "bob", source, resume=RESUME)
-    again.end(0)
+    again = world.start(ann, "send", "bob", source, resume=RESUME, wait=RESUME)
+    again.end(0, 3 * LIMIT)
     assert "source/b: goes on after" in again.said()
     for name in "abc":
         assert (target / "source" / name).read_bytes() == (source / name).read_bytes()
@@ -154,7 +144,7 @@ def test_a_pipe_says_that_it_cannot_go_on(line):
     next_one = world.start(ann, "pipe", "bob", stdin=b"once more")
     for end in (mouth, other, third):
         os.close(end)
-    again.end(0)
+    again.end(0, 3 * LIMIT)
     next_one.end(0)
     assert again.got() == b"once more"
 
@@ -175,7 +165,7 @@ def test_somebody_else_who_waits_does_not_end_a_call_that_can_go_on(line):
     os.write(mouth, b", and another")
     for end in (mouth, other):
         os.close(end)
-    stays.end(0)
+    stays.end(0, 3 * LIMIT)
     sleeps.end(0)
     assert sleeps.got() == b"word, and another"
     assert "connected" not in waits.said()

@@ -15,26 +15,10 @@ import pytest
 
 from agents import came_of, waiting
 from live import World, free_port, until
-from proxy import ANSWER_SIZE, DOWN, MESSAGE_SIZE, PROLOGUE_SIZE, Cutter, Proxy, tapped
+from proxy import ANSWER_SIZE, DOWN, MESSAGE_SIZE, PROLOGUE_SIZE, Cutter, Proxy
 
 RESUME = 60
 HEARD = 3 * MESSAGE_SIZE  # verdict, WAITING and JOINED
-
-
-@pytest.fixture(scope="module")
-def behind(tmp_path_factory):
-    """A server behind a proxy, and a pair."""
-    with tapped(tmp_path_factory.mktemp("resume")) as made:
-        yield made
-
-
-@pytest.fixture
-def line(behind):
-    world, proxy, ann, bob = behind
-    proxy.reset()
-    yield world, proxy, ann, bob
-    proxy.change = None
-    world.clear()
 
 
 def cut(proxy, owner=None):

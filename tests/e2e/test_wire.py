@@ -15,7 +15,7 @@ from clocks import Leaps
 from cn_helper import exchange
 from ctl_helper import BUILD
 from live import World, until
-from proxy import ANSWER_SIZE, ASKED, DOWN, MESSAGE_SIZE, PROLOGUE_SIZE, UP, Mixer, Proxy
+from proxy import ANSWER_SIZE, ASKED, DOWN, MESSAGE_SIZE, PROLOGUE_SIZE, UP, Mixer, Proxy, tapped
 
 FLIPS = 28
 CUTS = 32
@@ -23,24 +23,10 @@ LANES = 6
 
 
 @pytest.fixture(scope="module")
-def tapped(tmp_path_factory):
-    """A server behind a proxy, and a pair."""
-    world = World(tmp_path_factory.mktemp("tapped"))
-    world.serve("[joining]\nprologue_timeout = 1\n")
-    proxy = Proxy(world.port)
-    ann, bob = (proxy.before(one) for one in world.pair("ann-of-the-line", "bob-of-the-line"))
-    yield world, proxy, ann, bob
-    world.close()
-    proxy.close()
-
-
-@pytest.fixture
-def line(tapped):
-    world, proxy, ann, bob = tapped
-    proxy.reset()
-    yield world, proxy, ann, bob
-    proxy.change = None
-    world.clear()
+def behind(tmp_path_factory):
+    """A server that waits for nothing, and names that are like no others."""
+    with tapped(tmp_path_factory.mktemp("behind"), "[joining]\nprologue_timeout = 1\n", ("ann-of-the-line", "bob-of-the-line")) as made:
+        yield made
 
 
 def pipe(world, one, other, there, back, **options):
@@ -245,9 +231,9 @@ def disturbed(world, proxy, ann, bob, change):
 
 
 @pytest.fixture(scope="module")
-def lanes(tapped):
+def lanes(behind):
     """Pairs that call at the same time, each behind a proxy of its own."""
-    world = tapped[0]
+    world = behind[0]
     made = []
     for number in range(LANES):
         proxy = Proxy(world.port)
@@ -279,9 +265,9 @@ def all_disturbed(lanes, changes):
 
 
 @pytest.fixture(scope="module")
-def lengths(tapped):
+def lengths(behind):
     """Octets each way of the undisturbed call."""
-    world, proxy, ann, bob = tapped
+    world, proxy, ann, bob = behind
     proxy.reset()
     for running in pipe(world, ann, bob, THERE, BACK):
         running.end(0)

@@ -2,7 +2,9 @@
 
 #include <string.h>
 
+#include "faults.h"
 #include "mux.h"
+#include "owner.h"
 #include "pair.h"
 #include "record.h"
 #include "stream.h"
@@ -30,6 +32,16 @@ enum cn_err __real_cn_pair_resume(struct cn_pair *resumed, const struct cn_crypt
 enum cn_err __wrap_cn_pair_resume(struct cn_pair *resumed, const struct cn_crypto *crypto,
                                   const struct cn_pair *pair,
                                   const struct cn_resume_secret *secret);
+void __real_cn_calling_end(struct cn_call *call, enum cn_err err);
+void __wrap_cn_calling_end(struct cn_call *call, enum cn_err err);
+void __real_cn_calling_retry(struct cn_call *call, enum cn_err err, struct cn_now now);
+void __wrap_cn_calling_retry(struct cn_call *call, enum cn_err err, struct cn_now now);
+void __real_cn_calling_tell(struct cn_call *call, enum cn_event_type type, enum cn_err err);
+void __wrap_cn_calling_tell(struct cn_call *call, enum cn_event_type type, enum cn_err err);
+bool __real_cn_call_next_event(struct cn_call *call, struct cn_event *event);
+bool __wrap_cn_call_next_event(struct cn_call *call, struct cn_event *event);
+void __real_cn_session_carry(struct cn_session *session, struct cn_mux *mux, struct cn_now now);
+void __wrap_cn_session_carry(struct cn_session *session, struct cn_mux *mux, struct cn_now now);
 
 static const struct {
     const char *name;
@@ -46,6 +58,11 @@ static const struct {
     [SIM_BUG_DURABLE] = { "durable", "octets are said to be on disk before they are" },
     [SIM_BUG_CROSS] = { "cross", "calls of a pair go on under the same tags" },
     [SIM_BUG_LENIENT] = { "lenient", "a forged record is skipped" },
+    [SIM_BUG_HUSHED] = { "hushed", "that the partner is quiet is not told" },
+    [SIM_BUG_UNTOLD] = { "untold", "that the line is lost is not told" },
+    [SIM_BUG_TWICE] = { "twice", "that the line is lost is told twice" },
+    [SIM_BUG_UNSAID] = { "unsaid", "that the call goes on is not told" },
+    [SIM_BUG_LOCKLESS] = { "lockless", "who watches does not see who waits" },
 };
 
 const char *bugs_name(enum sim_bug bug)
@@ -138,4 +155,45 @@ enum cn_err __wrap_cn_pair_resume(struct cn_pair *resumed, const struct cn_crypt
         return __real_cn_pair_resume(resumed, crypto, pair, secret);
     *resumed = *pair;
     return CN_OK;
+}
+
+void __wrap_cn_calling_end(struct cn_call *call, enum cn_err err)
+{
+    if (sim.bug == SIM_BUG_CUT_IS_END && err == CN_E_INTERRUPTED)
+        err = CN_OK;
+    __real_cn_calling_end(call, err);
+}
+
+void __wrap_cn_calling_retry(struct cn_call *call, enum cn_err err, struct cn_now now)
+{
+    __real_cn_calling_retry(call, err, now);
+    if (sim.bug == SIM_BUG_STUCK && call->lost)
+        call->retry_ms = UINT64_MAX;
+}
+
+void __wrap_cn_calling_tell(struct cn_call *call, enum cn_event_type type, enum cn_err err)
+{
+    if (sim.bug == SIM_BUG_UNTOLD && type == CN_EVENT_LOST)
+        return;
+    if (sim.bug == SIM_BUG_HUSHED && (type == CN_EVENT_QUIET || type == CN_EVENT_HEARD))
+        return;
+    __real_cn_calling_tell(call, type, err);
+    if (sim.bug == SIM_BUG_TWICE && type == CN_EVENT_LOST)
+        __real_cn_calling_tell(call, type, err);
+}
+
+bool __wrap_cn_call_next_event(struct cn_call *call, struct cn_event *event)
+{
+    bool some = __real_cn_call_next_event(call, event);
+
+    while (some && sim.bug == SIM_BUG_UNSAID && event->type == CN_EVENT_RESUMED)
+        some = __real_cn_call_next_event(call, event);
+    return some;
+}
+
+/* No bug: fresh keys come due early. */
+void __wrap_cn_session_carry(struct cn_session *session, struct cn_mux *mux, struct cn_now now)
+{
+    __real_cn_session_carry(session, mux, now);
+    faults_rehandshake(session);
 }

@@ -27,10 +27,8 @@ static void end_start(struct call *call, int i)
     const struct subscriber *who = &call->people[i];
     struct side *end = &call->end[i];
     struct owner_setup setup = { .person = i,
-                                 .want = { .pair = &who->pair,
-                                           .identity = &who->identity,
-                                           .service = call->service,
-                                           .caller = i == call->caller },
+                                 .who = who,
+                                 .want = { names[1 - i], call->service, i == call->caller },
                                  .resume_s = call->resume_s[i],
                                  .wait_ms = call->wait_ms[i],
                                  .watches = call->course.is_file };
@@ -81,17 +79,22 @@ static void course_roll(struct course *c)
     c->read_size = 1 + sim_spread(most / 8, most);
 }
 
-static void call_roll(struct call *call, enum cn_service service)
+static const struct subscriber *people_roll(void)
 {
     static const enum people_keys keys[] = { PEOPLE_X25519, PEOPLE_MIXED, PEOPLE_RSA };
 
+    return people(sim_chance(25) ? keys[1 + sim_dice(2)] : PEOPLE_X25519,
+                  (uint16_t)(1 + sim_dice(PEOPLE_SUITE_COUNT)));
+}
+
+static void call_roll(struct call *call, enum cn_call_service service, const struct subscriber *who)
+{
     call->service = service;
-    call->people = people(sim_chance(25) ? keys[1 + sim_dice(2)] : PEOPLE_X25519,
-                          (uint16_t)(1 + sim_dice(PEOPLE_SUITE_COUNT)));
+    call->people = who;
     course_roll(&call->course);
     call->course.key += (uint64_t)service << 32;
     call->caller = (int)sim_dice(2);
-    if (cn_service_symmetric(service))
+    if (service == CN_CALL_PIPE || service == CN_CALL_TALK)
         call->caller = call->people[0].pair.role == CN_ROLE_A ? 0 : 1;
     call->file_size = sim_spread(0, FILE_SIZE_MAX);
     for (int i = 0; i < 2; i++) {
@@ -114,15 +117,20 @@ static void call_roll(struct call *call, enum cn_service service)
 
 static void call_start(struct call *call)
 {
-    for (int i = 0; i < 2; i++) /* one of them may come later */
+    for (int i = 0; i < 2; i++)
         end_start(call, i);
-    if (sim_chance(3))
+    if (sim_chance(3)) /* one of them comes later */
         call->end[sim_dice(2)].owner.frozen_until_ms = sim.now_ms + sim_spread(1, 5000);
+    call->bystander_of = (int)sim_dice(2);
+    if (!call->course.is_file || sim_chance(2))
+        return;
+    call->end[1 - call->bystander_of].kill_after_ms = sim_chance(2) ? 0 : sim_spread(0, 20000);
+    bystander_begin(&call->bystander, sim_spread(0, 30000));
 }
 
 static void script(struct call *call)
 {
-    call->service = CN_SERVICE_PIPE;
+    call->service = CN_CALL_PIPE;
     call->people = people(PEOPLE_X25519, 1);
     call->course = (struct course) { .stream_count = { 1, 0 }, .size_max = 600, .key = 7 };
     call->caller = call->people[0].pair.role == CN_ROLE_A ? 0 : 1;
@@ -137,16 +145,19 @@ static void script(struct call *call)
 
 void calls_begin(bool scripted)
 {
-    static const enum cn_service services[] = { CN_SERVICE_FILE, CN_SERVICE_FORWARD };
+    static const enum cn_call_service services[] = { CN_CALL_FILE, CN_CALL_FORWARD };
+    const struct subscriber *who;
 
     for (unsigned i = 0; i < CALL_COUNT_MAX; i++)
         memset(&calls[i], 0, offsetof(struct call, end));
     for (unsigned i = 0; i < CALL_COUNT_MAX; i++) {
+        bystander_begin(&calls[i].bystander, UINT64_MAX);
         for (int end = 0; end < 2; end++) {
             struct side *e = &calls[i].end[end];
 
             e->killed = e->cancelled = e->memory_failed = e->random_failed = false;
             e->restart_ms = 0;
+            e->kill_after_ms = e->kill_ms = UINT64_MAX;
             e->starts = 0;
             e->told = CN_E_MORE;
         }
@@ -156,10 +167,13 @@ void calls_begin(bool scripted)
         script(&calls[0]);
         return;
     }
+    who = people_roll();
     for (unsigned i = 0; i < call_count; i++) {
-        call_roll(&calls[i], sim_chance(2) ? services[i]
-                             : i == 0      ? CN_SERVICE_PIPE
-                                           : CN_SERVICE_TALK);
+        call_roll(&calls[i],
+                  sim_chance(2) ? services[i]
+                  : i == 0      ? CN_CALL_PIPE
+                                : CN_CALL_TALK,
+                  who);
         call_start(&calls[i]);
     }
 }
@@ -169,6 +183,7 @@ void calls_wipe(void)
     for (unsigned i = 0; i < call_count; i++) {
         owner_wipe(&calls[i].end[0].owner);
         owner_wipe(&calls[i].end[1].owner);
+        bystander_wipe(&calls[i].bystander);
     }
 }
 
@@ -184,12 +199,11 @@ void call_kill(struct call *call, int i, uint64_t restart_ms)
 {
     struct side *end = &call->end[i];
 
-    if (end->killed || end->restart_ms > 0 || end->owner.state == OWNER_OVER)
+    if (end->killed || end->restart_ms > 0 || owner_is_over(&end->owner))
         return;
     sim_trace("%s: killed", end->owner.setup.name);
     note_failures(end);
     owner_wipe(&end->owner);
-    end->owner.event_count = 0;
     call->may_be_lost = true;
     if (is_receiver(call, i))
         disk_crash(&call->disk);
@@ -203,7 +217,7 @@ void call_cancel(struct call *call, int i)
 {
     struct side *end = &call->end[i];
 
-    if (end->killed || end->restart_ms > 0 || end->owner.state == OWNER_OVER)
+    if (end->killed || end->restart_ms > 0 || owner_is_over(&end->owner))
         return;
     sim_trace("%s: its user gives up", end->owner.setup.name);
     end->cancelled = true;
@@ -215,7 +229,7 @@ void call_cancel(struct call *call, int i)
 
 static bool is_alive(const struct side *end)
 {
-    return !end->killed && end->restart_ms == 0 && end->owner.mux.memory;
+    return !end->killed && end->restart_ms == 0 && end->owner.call;
 }
 
 /* A transfer of files that was interrupted is begun anew by its users. */
@@ -238,18 +252,20 @@ static void look_closed(struct call *call, int i)
     end->told = end->owner.error;
 }
 
-bool call_end_is_ready(struct call *call, int i)
+static bool end_is_ready(struct call *call, int i)
 {
     struct side *end = &call->end[i];
 
     if (end->restart_ms > 0)
         return sim.now_ms >= end->restart_ms;
+    if (sim.now_ms >= end->kill_ms)
+        return true;
     if (!is_alive(end) || sim.now_ms < end->owner.frozen_until_ms)
         return false;
     return owner_is_ready(&end->owner) || program_due_ms(&end->program) <= sim.now_ms;
 }
 
-void call_end_step(struct call *call, int i)
+static void end_step(struct call *call, int i)
 {
     struct side *end = &call->end[i];
 
@@ -257,12 +273,21 @@ void call_end_step(struct call *call, int i)
         end_start(call, i);
         sim_trace("%s: begins", end->owner.setup.name);
     }
+    if (sim.now_ms >= end->kill_ms) {
+        end->kill_ms = UINT64_MAX;
+        call_kill(call, i, sim_spread(1, 60000));
+        return;
+    }
     owner_process(&end->owner);
+    if (owner_is_open(&end->owner) && end->kill_after_ms != UINT64_MAX) {
+        end->kill_ms = sim.now_ms + end->kill_after_ms;
+        end->kill_after_ms = UINT64_MAX;
+    }
     program_step(&end->program);
     look_closed(call, i);
 }
 
-uint64_t call_end_due_ms(struct call *call, int i)
+static uint64_t end_due_ms(struct call *call, int i)
 {
     struct side *end = &call->end[i];
     uint64_t due_ms;
@@ -274,9 +299,31 @@ uint64_t call_end_due_ms(struct call *call, int i)
     due_ms = owner_due_ms(&end->owner);
     if (program_due_ms(&end->program) < due_ms)
         due_ms = program_due_ms(&end->program);
+    if (end->kill_ms < due_ms)
+        due_ms = end->kill_ms;
     if (end->owner.frozen_until_ms > sim.now_ms)
         return end->owner.frozen_until_ms;
     return due_ms;
+}
+
+bool call_process_is_ready(struct call *call, int process)
+{
+    return process < 2 ? end_is_ready(call, process)
+                       : bystander_is_ready(&call->bystander, &call->end[call->bystander_of].owner);
+}
+
+void call_process_step(struct call *call, int process)
+{
+    if (process < 2)
+        end_step(call, process);
+    else
+        bystander_step(&call->bystander, &call->end[call->bystander_of].owner);
+}
+
+uint64_t call_process_due_ms(struct call *call, int process)
+{
+    return process < 2 ? end_due_ms(call, process)
+                       : bystander_due_ms(&call->bystander, &call->end[call->bystander_of].owner);
 }
 
 /* --- the oracle ------------------------------------------------------------------------------ */
@@ -287,20 +334,35 @@ void call_check(struct call *call)
 
     for (int i = 0; i < 2; i++) {
         const struct owner *o = &call->end[i].owner;
-        const bool stands = o->session.mux && o->state == OWNER_RUNNING && !o->lost;
+        const struct cn_call *c = o->call;
         const char *wrong;
 
         if (!is_alive(&call->end[i]))
             continue;
-        wrong = mux_wrong(&o->mux, !stands);
-        if (!wrong && mux_octets(&o->mux) != o->octets)
+        wrong = mux_wrong(&c->mux, c->lost || c->state != CALL_RUNNING || !c->secrets->session.mux);
+        if (!wrong && mux_octets(&c->mux) != o->octets)
             wrong = "memory that nobody has";
         if (wrong)
             sim_fail("%s: %s", o->setup.name, wrong);
     }
-    if (!call->course.is_file && a->open && b->open &&
-        memcmp(&a->exporter, &b->exporter, sizeof a->exporter) != 0)
+    if (!call->course.is_file && owner_is_open(a) && owner_is_open(b) &&
+        memcmp(&a->call->secrets->exporter, &b->call->secrets->exporter,
+               sizeof a->call->secrets->exporter) != 0)
         sim_fail("call %d: its ends have met others", (int)(call - calls) + 1);
+}
+
+void call_check_told(const struct call *call)
+{
+    for (int i = 0; i < 2; i++) {
+        const struct side *end = &call->end[i];
+        const char *untold;
+
+        if (!is_alive(end) || sim.now_ms < end->owner.frozen_until_ms)
+            continue;
+        untold = program_untold(&end->program);
+        if (untold)
+            sim_fail("%s: %s", end->owner.setup.name, untold);
+    }
 }
 
 static bool end_is_over(const struct call *call, int i)
@@ -312,7 +374,7 @@ static bool end_is_over(const struct call *call, int i)
     if (end->killed || end->told != CN_E_MORE)
         return true;
     /* nobody is there any more for whom it waits */
-    return !end->owner.open && end->owner.state != OWNER_OVER &&
+    return !owner_is_open(&end->owner) && !owner_is_over(&end->owner) &&
            (other->killed || (other->told != CN_E_MORE && other->restart_ms == 0));
 }
 
@@ -347,7 +409,7 @@ static bool may_be_told(const struct call *call, int i)
     case CN_E_UNREACHABLE:
     case CN_E_HUNG_UP:
     case CN_E_AUTH:
-        return call->wait_ms[i] != UINT64_MAX && !end->owner.open;
+        return call->wait_ms[i] != UINT64_MAX && !owner_is_open(&end->owner);
     default:
         return false;
     }

@@ -177,21 +177,24 @@ static void at_end(enum event_type type, struct call *call, int i)
     /* who sleeps for longer than ends wait to be confirmed may find nobody */
     const uint64_t much = sim_spread(1, weather.is_fatal ? 7200000 : 90000);
 
-    if (o->state == OWNER_OVER)
+    if (owner_is_over(o))
         return;
     if (type == END_SLEEPS) {
         sim_trace("%s: sleeps for %llu ms", o->setup.name, (unsigned long long)much);
         o->frozen_until_ms = sim.now_ms + much;
     } else if (type == END_CLOCK_LEAPS) {
         sim_trace("%s: the clock leaps %llu ms", o->setup.name, (unsigned long long)much);
-        o->ahead_ms += (int64_t)much;
+        owner_leap(o, much);
     } else if (type == END_UTC_JUMPS) {
         o->ahead_s = (int64_t)sim_dice(14400) - 7200;
         o->date_was_set = true;
         sim_trace("%s: the date is set %lld s ahead", o->setup.name, (long long)o->ahead_s);
     } else if (type == END_NETWORK_CHANGES) {
-        sim_trace("%s: the network changes", o->setup.name);
-        owner_network_changed(o);
+        const bool dies = sim_chance(2), goes = sim_chance(2);
+
+        sim_trace("%s: the network changes%s%s", o->setup.name,
+                  dies ? ", nothing passes its line" : "", goes ? ", its address is gone" : "");
+        owner_network_changes(o, dies, goes);
     } else if (type == END_MEMORY_FAILS) {
         o->memory_fails = 1 + sim_dice(12);
     } else if (type == END_RANDOM_FAILS) {

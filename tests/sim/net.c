@@ -36,6 +36,7 @@ struct link {
     struct net_setup setup;
     struct way way[2]; /* NET_UP is what the subscriber sends */
     bool closed[2];
+    bool lingers_not[2];   /* its closing is a reset */
     bool broken[2];        /* that end knows that it is */
     uint64_t broken_ms[2]; /* when it will; UINT64_MAX: never */
     struct net_watch watch;
@@ -393,7 +394,8 @@ int net_close(int fd)
     int side;
     struct link *link = link_of(fd, &side);
 
-    if (!link->broken[side] && to(link, side)->arrived > to(link, side)->read)
+    if (!link->broken[side] &&
+        (link->lingers_not[side] || to(link, side)->arrived > to(link, side)->read))
         reset_other(link, side); /* what was not read will not be */
     else
         (void)net_shutdown(fd);
@@ -401,14 +403,18 @@ int net_close(int fd)
     return 0;
 }
 
-void net_abort(int fd)
+void net_linger_not(int fd)
 {
     int side;
     struct link *link = link_of(fd, &side);
 
-    if (!link->broken[side])
-        reset_other(link, side);
-    leave(link, side);
+    link->lingers_not[side] = true;
+}
+
+void net_abort(int fd)
+{
+    net_linger_not(fd);
+    (void)net_close(fd);
 }
 
 /* --- time ------------------------------------------------------------------------------------ */

@@ -70,7 +70,9 @@ ssize_t net_send(int fd, const void *octets, size_t size);
 ssize_t net_recv(int fd, void *octets, size_t size, bool peek);
 int net_shutdown(int fd);
 int net_close(int fd);
-/* As close of one that SO_LINGER is set for: the other end is reset. */
+/* SO_LINGER for no time: the other end will be reset when this one is closed. */
+void net_linger_not(int fd);
+/* Both. */
 void net_abort(int fd);
 /* A set of net_events. */
 unsigned net_ready(int fd);

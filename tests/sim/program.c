@@ -5,7 +5,7 @@
 #include "content.h"
 #include "sim.h"
 
-enum { KIND = 1, HEAD_SIZE = 8 };
+enum { KIND = 1, HEAD_SIZE = 8, TELL_MS = 3000 };
 
 #define NAME(p) ((p)->owner->setup.name)
 
@@ -55,7 +55,7 @@ static void open_next(struct program *p)
     enum cn_err err;
 
     sim_fill(parameters, sizeof parameters);
-    err = cn_mux_open(&p->owner->mux, KIND, parameters, sim_dice(sizeof parameters), &stream);
+    err = owner_stream_open(p->owner, KIND, parameters, sim_dice(sizeof parameters), &stream);
     if (err != CN_OK) {
         if (err != CN_E_MEMORY || !p->owner->memory_failed)
             sim_fail("%s: a stream cannot be opened: %s", NAME(p), cn_err_text(err));
@@ -222,7 +222,7 @@ static void flow_look(struct program *p, struct flow *f)
 /* What the sender of a file has been told to be on disk is there. */
 static void durable_check(const struct program *p)
 {
-    const struct flow *f = &p->flow[p->owner->mux.role == CN_ROLE_A ? 1 : 2];
+    const struct flow *f = &p->flow[p->owner->call->mux.role == CN_ROLE_A ? 1 : 2];
     struct cn_stream_progress progress;
 
     if (!p->far_disk || !f->stream || f->size == UINT64_MAX)
@@ -241,6 +241,18 @@ static void told_lost(struct program *p, bool lost)
     if (p->lost == lost)
         sim_fail("%s: told %s twice", NAME(p), lost ? "LOST" : "RESUMED");
     p->lost = lost;
+    p->quiet = false;
+}
+
+static void told_quiet(struct program *p, bool quiet)
+{
+    if (p->quiet == quiet || p->lost)
+        sim_fail("%s: told %s %s", NAME(p), quiet ? "QUIET" : "HEARD",
+                 p->lost ? "while the line is lost" : "twice");
+    if (!quiet && p->owner->heard_ms < p->quiet_ms)
+        sim_fail("%s: told HEARD, and has heard nothing", NAME(p));
+    p->quiet = quiet;
+    p->quiet_ms = owner_now(p->owner).ms;
 }
 
 static void event_take(struct program *p, const struct cn_event *e)
@@ -273,6 +285,10 @@ static void event_take(struct program *p, const struct cn_event *e)
         return;
     case CN_EVENT_QUIET:
         sim_trace("%s: told that the partner is quiet", NAME(p));
+        told_quiet(p, true);
+        return;
+    case CN_EVENT_HEARD:
+        told_quiet(p, false);
         return;
     case CN_EVENT_CLOSED:
         p->over = true;
@@ -283,7 +299,6 @@ static void event_take(struct program *p, const struct cn_event *e)
     case CN_EVENT_RETRY:
     case CN_EVENT_JOINED:
     case CN_EVENT_OPEN:
-    case CN_EVENT_HEARD:
     case CN_EVENT_NOTICE:
     case CN_EVENT_CARDS:
         return;
@@ -294,10 +309,10 @@ static void event_take(struct program *p, const struct cn_event *e)
 
 static bool may_open(const struct program *p)
 {
-    const struct owner *o = p->owner;
+    const struct cn_call *c = p->owner->call;
 
-    return o->open && (o->state == OWNER_RUNNING || o->lost) && !o->confirming &&
-           !o->mux.close_received && !o->mux.close_sent &&
+    return c->open && (c->state == CALL_RUNNING || c->lost) && !c->confirming &&
+           !c->mux.close_received && !c->mux.close_sent &&
            p->opened < p->course->stream_count[p->side];
 }
 
@@ -341,7 +356,7 @@ void program_step(struct program *program)
 
     while (owner_next_event(program->owner, &event))
         event_take(program, &event);
-    if (!program->owner->open || program->over)
+    if (!owner_is_open(program->owner) || program->over)
         return;
     if (may_open(program))
         open_next(program);
@@ -358,7 +373,7 @@ uint64_t program_due_ms(const struct program *program)
 {
     uint64_t due_ms = UINT64_MAX;
 
-    if (!program->owner->open || program->over)
+    if (!owner_is_open(program->owner) || program->over)
         return UINT64_MAX;
     if (may_open(program))
         return 0;
@@ -390,5 +405,21 @@ const char *program_missing(const struct program *program)
         if (f->begun && !f->finished)
             return "not all was written";
     }
+    return NULL;
+}
+
+const char *program_untold(const struct program *p)
+{
+    const struct cn_call *c = p->owner->call;
+    const bool carries = c->state == CALL_RUNNING && c->secrets->session.mux;
+
+    if (!owner_is_open(p->owner) || owner_is_over(p->owner))
+        return NULL;
+    if ((c->state == CALL_CONNECTING || c->state == CALL_PAUSED) && !p->lost)
+        return "the line is lost, and LOST was not told";
+    if (carries && p->lost)
+        return "a line carries, and RESUMED was not told";
+    if (!p->lost && !p->quiet && owner_stalled_ms(p->owner) >= TELL_MS)
+        return "nothing was heard for 3 s, and QUIET was not told";
     return NULL;
 }

@@ -45,6 +45,8 @@ struct program {
     uint64_t write_ms, read_ms;               /* when it does next */
     bool over;                                /* CLOSED has come */
     bool lost;                                /* told so, and not that it goes on */
+    bool quiet;                               /* told so, and not that it was heard */
+    uint64_t quiet_ms;                        /* when, by its clock */
     struct flow flow[PROGRAM_FLOW_COUNT_MAX]; /* by id */
 };
 
@@ -54,5 +56,8 @@ void program_step(struct program *program);
 uint64_t program_due_ms(const struct program *program);
 /* Everything both ways has come, but for what was given up. NULL, or what is missing. */
 const char *program_missing(const struct program *program);
+/* What it should have been told by now, with nothing left to do at this moment, and was not; or
+ * should not have been. NULL: nothing. */
+const char *program_untold(const struct program *program);
 
 #endif

@@ -50,6 +50,9 @@ static void fingerprint_make(struct cn_fingerprint *f, uint8_t person,
 {
     f->has_secret = true;
     f->secret.bytes[1] = person;
+    f->address_count = 2;
+    strcpy(f->address[0], "one.example:443");
+    strcpy(f->address[1], "two.example:443");
     f->certificate.serial = person;
     f->certificate.not_after = UINT64_MAX;
     sim_need(cn_x25519_public(server->bytes, f->server_key.bytes) == CN_OK);

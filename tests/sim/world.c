@@ -28,17 +28,17 @@ void world_init(void)
 /* Whoever can do something does. */
 static bool turn(void)
 {
-    const unsigned ends = 2 * call_count;
-    const unsigned first = (unsigned)sim_dice(ends);
+    const unsigned processes = CALL_PROCESS_COUNT * call_count;
+    const unsigned first = (unsigned)sim_dice(processes);
     bool moved = false;
 
-    for (unsigned i = 0; i < ends; i++) {
-        const unsigned at = (first + i) % ends;
-        struct call *call = &calls[at / 2];
+    for (unsigned i = 0; i < processes; i++) {
+        const unsigned at = (first + i) % processes;
+        struct call *call = &calls[at / CALL_PROCESS_COUNT];
 
-        if (!call_end_is_ready(call, (int)(at % 2)))
+        if (!call_process_is_ready(call, (int)(at % CALL_PROCESS_COUNT)))
             continue;
-        call_end_step(call, (int)(at % 2));
+        call_process_step(call, (int)(at % CALL_PROCESS_COUNT));
         moved = true;
     }
     if (server_is_ready()) {
@@ -64,10 +64,12 @@ static void say_stuck(void)
         for (int end = 0; end < 2; end++) {
             const struct owner *o = &calls[i].end[end].owner;
 
+            if (!o->call)
+                continue;
             size += (size_t)snprintf(sim.about + size, sizeof sim.about - size,
-                                     ", %s: state %d, session %d%s", o->setup.name, (int)o->state,
-                                     (int)o->session.state,
-                                     call_end_is_ready(&calls[i], end) ? ", ready" : "");
+                                     ", %s: state %d, session %d%s", o->setup.name,
+                                     (int)o->call->state, (int)o->call->secrets->session.state,
+                                     call_process_is_ready(&calls[i], end) ? ", ready" : "");
         }
     }
 }
@@ -91,6 +93,8 @@ static void moment(void)
         net_advance();
     }
     check_all();
+    for (unsigned i = 0; i < call_count; i++)
+        call_check_told(&calls[i]);
 }
 
 static uint64_t least(uint64_t a, uint64_t b)
@@ -104,8 +108,8 @@ static uint64_t next_ms(void)
 
     due_ms = least(due_ms, faults_due_ms());
     for (unsigned i = 0; i < call_count; i++) {
-        for (int end = 0; end < 2; end++)
-            due_ms = least(due_ms, call_end_due_ms(&calls[i], end));
+        for (int process = 0; process < CALL_PROCESS_COUNT; process++)
+            due_ms = least(due_ms, call_process_due_ms(&calls[i], process));
     }
     return due_ms;
 }

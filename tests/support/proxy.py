@@ -164,12 +164,12 @@ class Proxy:
 
 
 @contextlib.contextmanager
-def tapped(tmp, keep=True):
+def tapped(tmp, configuration="", names=(), keep=True):
     """A server, a proxy before it, and a pair who know only that."""
-    world = World(tmp).serve()
+    world = World(tmp).serve(configuration)
     proxy = Proxy(world.port, keep)
     try:
-        yield (world, proxy, *map(proxy.before, world.pair()))
+        yield (world, proxy, *map(proxy.before, world.pair(*names)))
     finally:
         world.close()
         proxy.close()

@@ -6,7 +6,21 @@
 #include "keys.h"
 #include "pairing.h"
 
-enum { PROLOGUE_WIRE_SIZE = CN_PROLOGUE_HEAD_SIZE + CN_PROLOGUE_SIZE };
+enum {
+    PROLOGUE_WIRE_SIZE = CN_PROLOGUE_HEAD_SIZE + CN_PROLOGUE_SIZE,
+    PROLOGUE_NONCE_SIZE = 32,
+    PROLOGUE_PLAIN_SIZE = CN_PROLOGUE_SIZE - PROLOGUE_NONCE_SIZE - CN_AEAD_TAG_SIZE
+};
+
+/* Where the fields of F1's content lie. */
+enum {
+    AT_VERSION = 0,
+    AT_CAPABILITIES = 1,
+    AT_EPHEMERAL = 5,
+    AT_PQ_EPHEMERAL = AT_EPHEMERAL + CN_X25519_SIZE,
+    AT_KEY_DATA_SIZE = AT_PQ_EPHEMERAL + CN_MLKEM768_PUBLIC_SIZE,
+    AT_KEY_DATA = AT_KEY_DATA_SIZE + 2
+};
 
 /* One end, and what it has said. */
 struct end {
@@ -103,6 +117,64 @@ static inline void ends_finish(struct end two[2])
         if (cn_handshake_answer(&two[i].handshake, two[1 - i].answer, &two[i].keys) != CN_OK)
             abort();
     }
+}
+
+/* --- what is in a prologue, for one who has the pair's secret -----------------------------------
+ */
+
+/* The key of an F1 with that nonce, from an end that has sent one and had no answer; the rest goes
+ * into call. */
+static inline void prologue_key_of(const struct end *from, const uint8_t *nonce,
+                                   uint8_t key[CN_AEAD_KEY_SIZE], uint8_t aad[CN_HASH_SIZE_MAX + 1],
+                                   struct cn_aead_call *call)
+{
+    static const uint8_t zeros[CN_AEAD_NONCE_SIZE];
+    const struct cn_pair *pair = from->setup.pair;
+    const uint8_t role = (uint8_t)pair->role;
+    const uint8_t *h0 = from->handshake.hash;
+    const size_t hash_size = cn_hash_size(pair->suite->hash);
+    const struct cn_item items[] = {
+        CN_LABEL("prologue"),
+        { CN_ITEM_ROLE, &role, 1 },
+        { CN_ITEM_NONCE, nonce, PROLOGUE_NONCE_SIZE },
+        { CN_ITEM_HASH, h0, hash_size },
+    };
+
+    memcpy(aad, h0, hash_size);
+    aad[hash_size] = role;
+    *call = (struct cn_aead_call) { pair->suite->aead, key, zeros, aad, hash_size + 1 };
+    if (cn_expand(from->setup.crypto, pair->suite->hash, pair->prologue_key.bytes, CN_SHA256_SIZE,
+                  items, 4, key, CN_AEAD_KEY_SIZE) != CN_OK)
+        abort();
+}
+
+/* What an end said, opened. */
+static inline void prologue_unseal(const struct end *from, uint8_t plain[PROLOGUE_PLAIN_SIZE])
+{
+    const uint8_t *f1 = prologue_of(from);
+    uint8_t key[CN_AEAD_KEY_SIZE];
+    uint8_t aad[CN_HASH_SIZE_MAX + 1];
+    struct cn_aead_call call;
+
+    prologue_key_of(from, f1, key, aad, &call);
+    if (cn_aead_open(from->setup.crypto, &call, f1 + PROLOGUE_NONCE_SIZE,
+                     CN_PROLOGUE_SIZE - PROLOGUE_NONCE_SIZE, plain) != CN_OK)
+        abort();
+}
+
+/* Another content in its place, under the same key. */
+static inline void prologue_seal(const struct end *from, const uint8_t plain[PROLOGUE_PLAIN_SIZE],
+                                 uint8_t f1[CN_PROLOGUE_SIZE])
+{
+    uint8_t key[CN_AEAD_KEY_SIZE];
+    uint8_t aad[CN_HASH_SIZE_MAX + 1];
+    struct cn_aead_call call;
+
+    memcpy(f1, prologue_of(from), PROLOGUE_NONCE_SIZE);
+    prologue_key_of(from, f1, key, aad, &call);
+    if (cn_aead_seal(from->setup.crypto, &call, plain, PROLOGUE_PLAIN_SIZE,
+                     f1 + PROLOGUE_NONCE_SIZE) != CN_OK)
+        abort();
 }
 
 #endif

@@ -5,18 +5,6 @@
 #include "reader.h"
 #include "writer.h"
 
-enum { NONCE_SIZE = 32, PLAIN_SIZE = CN_PROLOGUE_SIZE - NONCE_SIZE - CN_AEAD_TAG_SIZE };
-
-/* Where the fields of F1's content lie. */
-enum {
-    AT_VERSION = 0,
-    AT_CAPABILITIES = 1,
-    AT_EPHEMERAL = 5,
-    AT_PQ_EPHEMERAL = AT_EPHEMERAL + CN_X25519_SIZE,
-    AT_KEY_DATA_SIZE = AT_PQ_EPHEMERAL + CN_MLKEM768_PUBLIC_SIZE,
-    AT_KEY_DATA = AT_KEY_DATA_SIZE + 2
-};
-
 static const enum cn_kem x25519[2] = { CN_KEM_X25519, CN_KEM_X25519 };
 static uint64_t random_state = 5;
 static const struct cn_random seeded = { seeded_fill, &random_state };
@@ -261,33 +249,11 @@ static void answers_of_another_handshake_of_the_same_pair_are_refused(void **sta
 static void prologue_edit(const struct end *from, uint8_t f1[CN_PROLOGUE_SIZE],
                           void (*change)(uint8_t *plain))
 {
-    const struct cn_pair *pair = from->setup.pair;
-    const uint8_t role = (uint8_t)pair->role;
-    const size_t hash_size = cn_hash_size(pair->suite->hash);
-    static const uint8_t nonce[CN_AEAD_NONCE_SIZE];
-    static uint8_t plain[PLAIN_SIZE];
-    uint8_t key[CN_AEAD_KEY_SIZE];
-    uint8_t aad[CN_HASH_SIZE_MAX + 1];
-    const struct cn_aead_call call = { pair->suite->aead, key, nonce, aad, hash_size + 1 };
+    static uint8_t plain[PROLOGUE_PLAIN_SIZE];
 
-    memcpy(f1, prologue_of(from), CN_PROLOGUE_SIZE);
-    memcpy(aad, from->handshake.hash, hash_size); /* h0 */
-    aad[hash_size] = role;
-
-    const struct cn_item items[] = {
-        CN_LABEL("prologue"),
-        { CN_ITEM_ROLE, &role, 1 },
-        { CN_ITEM_NONCE, f1, NONCE_SIZE },
-        { CN_ITEM_HASH, from->handshake.hash, hash_size },
-    };
-
-    assert_err(cn_expand(&crypto, pair->suite->hash, pair->prologue_key.bytes, CN_SHA256_SIZE,
-                         items, 4, key, sizeof key),
-               CN_OK);
-    assert_err(cn_aead_open(&crypto, &call, f1 + NONCE_SIZE, CN_PROLOGUE_SIZE - NONCE_SIZE, plain),
-               CN_OK);
+    prologue_unseal(from, plain);
     change(plain);
-    assert_err(cn_aead_seal(&crypto, &call, plain, sizeof plain, f1 + NONCE_SIZE), CN_OK);
+    prologue_seal(from, plain, f1);
 }
 
 static enum cn_err edited_try(void (*change)(uint8_t *plain))
@@ -354,7 +320,7 @@ static void edit_capabilities(uint8_t *plain)
 
 static void edit_padding(uint8_t *plain)
 {
-    memset(plain + PLAIN_SIZE - 100, 0x55, 100);
+    memset(plain + PROLOGUE_PLAIN_SIZE - 100, 0x55, 100);
 }
 
 static void sealed_nonsense_is_refused(void **state)
@@ -607,7 +573,7 @@ static void no_two_handshakes_share_anything(void **state)
     ends_start(again);
     ends_answer(again);
     ends_finish(again);
-    assert_false(same(again[0].prologue + 2, two[0].prologue + 2, NONCE_SIZE));
+    assert_false(same(again[0].prologue + 2, two[0].prologue + 2, PROLOGUE_NONCE_SIZE));
     assert_false(same(again[0].keys.send.bytes, two[0].keys.send.bytes, 32));
     assert_false(same(again[0].keys.chain.bytes, two[0].keys.chain.bytes, 32));
     assert_false(same(again[0].keys.exporter.bytes, two[0].keys.exporter.bytes, 32));
