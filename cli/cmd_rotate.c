@@ -86,6 +86,8 @@ static int tell(struct cn_cli *cli)
     code = print_contacts(cli, &count);
     if (!under_way)
         cn_say(cli, "your identity: %s and ML-KEM-768; no other is to come", kind);
+    else if (code != CN_EXIT_DONE && count == 0) /* nor is it known how many have not moved */
+        cn_say(cli, "your new identity, %s and ML-KEM-768, is to replace the old one", kind);
     else
         cn_say(cli, "your new identity, %s and ML-KEM-768, replaces the old one when %zu more %s",
                kind, count, count == 1 ? "has moved" : "have moved");

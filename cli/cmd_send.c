@@ -165,8 +165,8 @@ static int later(struct cn_cli *cli, const struct cn_sending_options *send)
                                     .compress = send->compress,
                                     .excludes = send->excludes,
                                     .exclude_count = send->exclude_count };
-    char **paths = calloc(send->path_count, sizeof paths[0]);
     int code = later_check(cli, send);
+    char **paths = code == CN_EXIT_DONE ? calloc(send->path_count, sizeof paths[0]) : NULL;
     bool made = paths != NULL;
 
     for (size_t i = 0; made && i < send->path_count; i++)

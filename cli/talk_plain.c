@@ -63,8 +63,11 @@ static bool say(struct plain *p, size_t size)
         cn_error("line %llu of the input is not UTF-8, and was not sent",
                  (unsigned long long)p->line_number);
         cn_hint("texts are UTF-8 here; iconv(1) makes it of others");
-        p->lost = true;
+    } else if (err != CN_OK) {
+        cn_error("line %llu of the input was not sent: %s", (unsigned long long)p->line_number,
+                 cn_err_text(err));
     }
+    p->lost |= err != CN_OK;
     return true;
 }
 

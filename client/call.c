@@ -235,6 +235,7 @@ static void carry(struct cn_call *call, struct cn_now now)
     }
     call->open = true;
     cn_mux_set_role(&call->mux, call->met->pair->role);
+    cn_calling_tell_states(call, now); /* before all that comes on it, even if it fails with that */
     cn_session_carry(&s->session, &call->mux, now);
     cn_handing_begin(&s->handing, call->home, &call->mux, cn_wants_wanted(call->met)->contact,
                      call->met->pair, now.ms);

@@ -60,7 +60,9 @@ const struct cn_random *cn_home_random(const struct cn_home *home)
 
 const struct cn_detail *cn_home_detail(const struct cn_home *home)
 {
-    return &home->detail;
+    static const struct cn_detail none = { 0 };
+
+    return home ? &home->detail : &none;
 }
 
 enum cn_err cn_home_fail(struct cn_home *home, enum cn_err err, int system_error, const char *about)

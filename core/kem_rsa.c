@@ -7,35 +7,12 @@
 #include <openssl/evp.h>
 #include <openssl/param_build.h>
 #include <openssl/rsa.h>
-#include <openssl/x509.h>
 
 #include "kem.h"
 #include "reader.h"
+#include "writer.h"
 
 enum { RSA_EXPONENT = 65537 };
-
-static enum cn_err generate(enum cn_kem kind, const struct cn_random *random,
-                            struct cn_kem_secret *secret)
-{
-    EVP_PKEY *key = EVP_RSA_gen(cn_kem_public_size(kind) * 8);
-    PKCS8_PRIV_KEY_INFO *info = key ? EVP_PKEY2PKCS8(key) : NULL;
-    uint8_t *der = NULL;
-    int size = info ? i2d_PKCS8_PRIV_KEY_INFO(info, &der) : 0;
-    enum cn_err err = CN_E_CRYPTO;
-
-    (void)random; /* libcrypto draws its own */
-    if (size > 0 && (size_t)size <= sizeof secret->bytes) {
-        memcpy(secret->bytes, der, (size_t)size);
-        secret->kind = kind;
-        secret->size = (size_t)size;
-        err = CN_OK;
-    }
-    if (der)
-        OPENSSL_clear_free(der, size > 0 ? (size_t)size : 0);
-    PKCS8_PRIV_KEY_INFO_free(info);
-    EVP_PKEY_free(key);
-    return cn_crypto_done(err);
-}
 
 /* --- a private key from its DER: not by d2i_, whose decoders leave copies in free blocks --------
  */
@@ -61,6 +38,10 @@ struct numbers {
     OSSL_PARAM params[NUMBER_COUNT + 1];
     uint8_t octets[NUMBERS_SIZE_MAX];
 };
+
+static const uint8_t version[] = { 0 };                                        /* of both */
+static const uint8_t algorithm[] = { 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7, /* rsaEncryption */
+                                     0x0d, 0x01, 0x01, 0x01, 0x05, 0x00 };
 
 /* What is in the next value, if it is of that type and its length is encoded as DER wants it. */
 static struct cn_reader der_take(struct cn_reader *r, uint8_t type)
@@ -105,9 +86,6 @@ static bool number_take(struct cn_reader *r, const char *name, uint8_t *room, OS
  * attributes. */
 static bool numbers_take(const struct cn_kem_secret *secret, struct numbers *numbers)
 {
-    static const uint8_t version[] = { 0 };
-    static const uint8_t algorithm[] = { 0x06, 0x09, 0x2a, 0x86, 0x48, 0x86, 0xf7,
-                                         0x0d, 0x01, 0x01, 0x01, 0x05, 0x00 };
     struct cn_reader r = { .at = secret->bytes, .left = secret->size };
     struct cn_reader info = der_take(&r, DER_SEQUENCE);
     bool ok = cn_reader_done(&r) && der_is(&info, DER_INTEGER, version, sizeof version) &&
@@ -139,6 +117,83 @@ static EVP_PKEY *secret_parse(const struct cn_kem_secret *secret)
     EVP_PKEY_CTX_free(context);
     cn_wipe(&numbers, sizeof numbers);
     return key;
+}
+
+static size_t der_size(size_t size)
+{
+    return size + (size < 0x80 ? 2 : size < 0x100 ? 3 : 4);
+}
+
+static void der_head(struct cn_writer *w, uint8_t type, size_t size)
+{
+    cn_writer_u8(w, type);
+    if (size >= 0x80)
+        cn_writer_u8(w, size < 0x100 ? 0x81 : 0x82);
+    if (size < 0x100)
+        cn_writer_u8(w, (uint8_t)size);
+    else
+        cn_writer_u16be(w, (uint16_t)size);
+}
+
+static void der_put(struct cn_writer *w, uint8_t type, const uint8_t *octets, size_t size)
+{
+    der_head(w, type, size);
+    cn_writer_bytes(w, octets, size);
+}
+
+/* One number of the key; behind a zero, if it would be negative without. */
+static bool number_put(struct cn_writer *w, const EVP_PKEY *key, const char *name)
+{
+    uint8_t octets[1 + CN_KEM_PUBLIC_SIZE_MAX];
+    BIGNUM *number = NULL;
+    bool ok = EVP_PKEY_get_bn_param(key, name, &number) == 1;
+    const int size = ok ? BN_num_bits(number) / 8 + 1 : 0;
+
+    ok = ok && (size_t)size <= sizeof octets && BN_bn2binpad(number, octets, size) == size;
+    if (ok)
+        der_put(w, DER_INTEGER, octets, (size_t)size);
+    BN_clear_free(number);
+    cn_wipe(octets, sizeof octets);
+    return ok;
+}
+
+/* As numbers_take takes it. */
+static bool secret_make(const EVP_PKEY *key, struct cn_kem_secret *secret)
+{
+    const size_t head_size = der_size(sizeof version) + der_size(sizeof algorithm);
+    uint8_t content[CN_KEM_SECRET_SIZE_MAX];
+    struct cn_writer w = { .at = content, .left = sizeof content };
+    struct cn_writer out = { .at = secret->bytes, .left = sizeof secret->bytes };
+    bool ok = key != NULL;
+    size_t size;
+
+    der_put(&w, DER_INTEGER, version, sizeof version);
+    for (size_t i = 0; ok && i < NUMBER_COUNT; i++)
+        ok = number_put(&w, key, number_names[i]);
+    size = sizeof content - w.left;
+    der_head(&out, DER_SEQUENCE, head_size + der_size(der_size(size)));
+    der_put(&out, DER_INTEGER, version, sizeof version);
+    der_put(&out, DER_SEQUENCE, algorithm, sizeof algorithm);
+    der_head(&out, DER_OCTETS, der_size(size));
+    der_put(&out, DER_SEQUENCE, content, size);
+    secret->size = sizeof secret->bytes - out.left;
+    cn_wipe(content, sizeof content);
+    return ok && cn_writer_ok(&w) && cn_writer_ok(&out);
+}
+
+static enum cn_err generate(enum cn_kem kind, const struct cn_random *random,
+                            struct cn_kem_secret *secret)
+{
+    struct cn_kem_secret made = { .kind = kind };
+    EVP_PKEY *key = EVP_RSA_gen(cn_kem_public_size(kind) * 8);
+    const bool ok = secret_make(key, &made);
+
+    (void)random; /* libcrypto draws its own */
+    if (ok)
+        *secret = made;
+    cn_wipe(&made, sizeof made);
+    EVP_PKEY_free(key);
+    return cn_crypto_done(ok ? CN_OK : CN_E_CRYPTO);
 }
 
 static enum cn_err check(const struct cn_kem_public *public)

@@ -52,7 +52,7 @@ struct cn_detail {
 CN_API CN_MUST_USE enum cn_err cn_home_open(struct cn_home **home, const char *dir);
 /* Wipes and frees; NULL is fine. No call may be left. */
 CN_API void cn_home_close(struct cn_home *home);
-/* Never NULL; valid until the next use of the home. */
+/* Never NULL, not even of NULL; valid until the next use of the home. */
 CN_API const struct cn_detail *cn_home_detail(const struct cn_home *home);
 
 /* Secrets may lie under a passphrase, of 1 to CN_PASSPHRASE_MAX octets. Then every function that

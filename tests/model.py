@@ -118,11 +118,11 @@ def check_proof(case):
     """How many queries have the result that is noted, how many not, and what to print."""
     said, seconds = proofs.prove(case, BUILT / "proverif")
     found = proofs.results(said)
-    wrong = [f"  expected {result} {query}, not found" for result, query in case.expected if (result, query) not in found]
-    wrong += [f"  found {result} {query}, not expected" for result, query in found if (result, query) not in case.expected]
-    text = f"{'FAILED' if wrong else 'ok'}  proverif, {case.title}: {len(found)} queries, {seconds:.0f} s"
-    failed = sum(one not in found for one in case.expected) or bool(wrong)
-    lines = [text, *wrong] if found or not wrong else [text, *wrong, said[-2000:]]
+    missing = [f"  expected: {result} {query}" for result, query in case.expected if (result, query) not in found]
+    surplus = [f"  not expected: {result} {query}" for result, query in found if (result, query) not in case.expected]
+    failed = len(missing) or int(bool(surplus))
+    text = f"{'FAILED' if failed else 'ok'}  proverif, {case.title}: {len(found)} queries, {seconds:.0f} s"
+    lines = [text, *missing, *surplus, *([] if found else [said])]
     return len(case.expected) - failed, failed, "\n".join(lines)
 
 

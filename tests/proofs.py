@@ -36,7 +36,7 @@ FACT = re.compile(r"(?:inj-)?(?:event|attacker)(?:_p1)?\((\w+)(?:\((\w+)(?:,labe
 
 def short(query):
     """A query as proofs.txt has it: of each fact its name, and what it says first."""
-    sides = ["; ".join(" ".join(word for word in fact if word not in ("", "point_of", "k"))
+    sides = ["; ".join(" ".join(word for word in fact if word not in ("", "point_of", "dh", "k"))
                        for fact in (match.groups("") for match in FACT.finditer(side)))
              for side in query.split(" ==> ")]
     often = "once " if "inj-event" in query else ""

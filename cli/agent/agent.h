@@ -112,6 +112,7 @@ struct cn_agent {
     bool wants_stale;                 /* to be made again */
     bool reopen;                      /* all lines, whatever they wait for */
     uint64_t wants_due_ms;            /* when they are stale by themselves */
+    uint64_t again_ms;                /* what is stale is not looked at before */
     bool told_waiting, told_lost, told_starved;
     size_t told_waiting_count; /* of contacts */
     size_t told_calls;         /* to the service manager */
@@ -137,6 +138,8 @@ void cn_waiting_update(struct cn_agent *agent);
 void cn_waiting_process(struct cn_agent *agent);
 int cn_waiting_timeout_ms(const struct cn_agent *agent);
 void cn_waiting_end(struct cn_agent *agent);
+/* What was stale still is, and is looked at again before long; why is told once. */
+void cn_waiting_again(struct cn_agent *agent, enum cn_err err, const char *what);
 
 /* pending.c: what the queue holds. */
 void cn_pending_read(struct cn_agent *agent);

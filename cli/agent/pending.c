@@ -46,9 +46,9 @@ void cn_pending_read(struct cn_agent *agent)
     size_t count = 0;
     enum cn_err err = cn_queue_list(agent->cli->home, &list, &count);
 
-    agent->queue_stale = false;
+    agent->queue_stale = err != CN_OK;
     if (err != CN_OK) {
-        (void)cn_fail(agent->cli, err, "reading the queue");
+        cn_waiting_again(agent, err, "reading the queue");
         return;
     }
     for (size_t i = 0; i < agent->pending_count; i++)
@@ -62,9 +62,11 @@ void cn_pending_read(struct cn_agent *agent)
             known->found = true;
             memcpy(known->contact, list[i].contact, sizeof known->contact);
         } else {
-            (void)pending_add(agent, &list[i]); /* no memory: with the next reading */
+            agent->queue_stale |= !pending_add(agent, &list[i]);
         }
     }
+    if (agent->queue_stale)
+        cn_waiting_again(agent, CN_E_MEMORY, "reading the queue");
     cn_queue_free(list, count);
     forget_others(agent);
     agent->wants_stale = true;

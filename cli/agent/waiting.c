@@ -10,7 +10,8 @@ enum {
     AGENT_RESUME_S = 600, /* a place among its calls is not kept for longer */
     DELAY_MS_MIN = 500,
     DELAY_DOUBLINGS_MAX = 9, /* four minutes */
-    STEADY_MS = 10000        /* a line that stood for so long begins the delays anew */
+    STEADY_MS = 10000,       /* a line that stood for so long begins the delays anew */
+    AGAIN_MS = 2000          /* until what could not be read is read again */
 };
 
 /* --- what is wanted ------------------------------------------------------------------------- */
@@ -204,27 +205,30 @@ static bool wants_equal(const struct cn_agent_line *line, const struct cn_agent_
 }
 
 /* What a line waits for is another from now on. A call that somebody has come to already goes on.
- */
-static void line_set(struct cn_agent *agent, struct cn_agent_line *line,
+ * False: no memory, all is as it was. */
+static bool line_set(struct cn_agent *agent, struct cn_agent_line *line,
                      const struct cn_agent_want *want, size_t count)
 {
     struct cn_agent_want *copy;
 
     if (!want || count == 0 || (wants_equal(line, want, count) && !agent->reopen))
-        return;
+        return true;
     copy = malloc(count * sizeof copy[0]);
     if (!copy)
-        return; /* as it is until the next change */
+        return false;
     memcpy(copy, want, count * sizeof copy[0]);
     line_drop(line);
     line->want = copy;
     line->want_count = count;
+    return true;
 }
 
-static void lines_share(struct cn_agent *agent, const struct wants *wants)
+/* False: not all, for want of memory. */
+static bool lines_share(struct cn_agent *agent, const struct wants *wants)
 {
     size_t each = agent->line_want_count;
     size_t count = (wants->count + each - 1) / each;
+    bool fine = true;
 
     if (count > CN_AGENT_LINE_COUNT_MAX) {
         cn_warn("there is more to wait for than the server allows: some is left out");
@@ -239,17 +243,28 @@ static void lines_share(struct cn_agent *agent, const struct wants *wants)
         size_t begin = i * each;
         size_t size = wants->count - begin < each ? wants->count - begin : each;
 
-        line_set(agent, &agent->line[i], wants->want + begin, size);
+        fine &= line_set(agent, &agent->line[i], wants->want + begin, size);
     }
-    agent->reopen = false;
-    if (wants->count == 0 && !agent->told_waiting)
+    agent->reopen &= !fine;
+    if (wants->count > 0 || agent->contacts_stale || agent->queue_stale)
+        return fine;
+    if (!agent->told_waiting)
         cn_say(agent->cli,
                "there is nothing to wait for: no rule answers a contact, and nothing is "
                "queued");
-    agent->told_waiting |= wants->count == 0;
+    agent->told_waiting = true;
+    return fine;
 }
 
 /* --- contacts ------------------------------------------------------------------------------- */
+
+void cn_waiting_again(struct cn_agent *agent, enum cn_err err, const char *what)
+{
+    if (!agent->told_starved)
+        (void)cn_fail(agent->cli, err, what);
+    agent->told_starved = true;
+    agent->again_ms = cn_connect_clock_ms() + AGAIN_MS;
+}
 
 static void contacts_read(struct cn_agent *agent)
 {
@@ -258,9 +273,9 @@ static void contacts_read(struct cn_agent *agent)
     enum cn_err err = cn_contact_list(agent->cli->home, &list, &count);
     bool *unusable = err == CN_OK ? calloc(count + 1, sizeof unusable[0]) : NULL;
 
-    agent->contacts_stale = false;
+    agent->contacts_stale = !unusable;
     if (!unusable) {
-        (void)cn_fail(agent->cli, err == CN_OK ? CN_E_MEMORY : err, "reading the contacts");
+        cn_waiting_again(agent, err == CN_OK ? CN_E_MEMORY : err, "reading the contacts");
         free(list);
         return;
     }
@@ -279,9 +294,10 @@ static void wants_update(struct cn_agent *agent)
 {
     struct wants wants;
 
-    agent->wants_stale = agent->control.changed = false;
-    if (wants_make(agent, &wants)) /* else as they are */
-        lines_share(agent, &wants);
+    agent->control.changed = false;
+    agent->wants_stale = !wants_make(agent, &wants) || !lines_share(agent, &wants);
+    if (agent->wants_stale) /* until then as they are */
+        cn_waiting_again(agent, CN_E_MEMORY, "waiting");
     agent->wants_due_ms = cn_pending_due_ms(agent);
     free(wants.want);
 }
@@ -294,19 +310,20 @@ static bool has_place(const struct cn_agent *agent)
 void cn_waiting_update(struct cn_agent *agent)
 {
     uint64_t now_ms = cn_connect_clock_ms();
+    bool may_read = now_ms >= agent->again_ms;
 
     if (agent->ending)
         return;
-    if (agent->contacts_stale)
+    if (agent->contacts_stale && may_read)
         contacts_read(agent);
-    if (agent->queue_stale)
+    if (agent->queue_stale && may_read)
         cn_pending_read(agent);
-    if (agent->wants_stale || agent->control.changed || now_ms >= agent->wants_due_ms)
+    if ((agent->wants_stale && may_read) || agent->control.changed || now_ms >= agent->wants_due_ms)
         wants_update(agent);
     for (size_t i = 0; i < agent->line_count; i++) {
         struct cn_agent_line *line = &agent->line[i];
 
-        if (!line->call && now_ms >= line->open_ms && has_place(agent))
+        if (!line->call && line->want_count > 0 && now_ms >= line->open_ms && has_place(agent))
             line_open(agent, line);
     }
 }
@@ -452,12 +469,15 @@ int cn_waiting_timeout_ms(const struct cn_agent *agent)
     uint64_t due_ms = agent->wants_due_ms;
     int timeout_ms = -1;
 
+    if ((agent->contacts_stale || agent->queue_stale || agent->wants_stale) &&
+        agent->again_ms < due_ms)
+        due_ms = agent->again_ms;
     for (size_t i = 0; i < agent->line_count; i++) {
         const struct cn_agent_line *line = &agent->line[i];
 
         if (line->call)
             cn_agent_shorten(&timeout_ms, cn_call_timeout_ms(line->call->call));
-        else if (has_place(agent) && line->open_ms < due_ms)
+        else if (line->want_count > 0 && has_place(agent) && line->open_ms < due_ms)
             due_ms = line->open_ms;
     }
     if (due_ms != UINT64_MAX)

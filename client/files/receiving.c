@@ -393,6 +393,7 @@ static void forget(struct cn_receiving *r)
 
 static void speak(struct cn_receiving *r)
 {
+    (void)cn_dialogue_flush(&r->control); /* nothing else may follow for long */
     while (r->control.stream && r->due_count > 0) {
         uint32_t index = r->due[r->due_first];
         struct cn_receiving_file *file = cn_receiving_file_at(r, index);

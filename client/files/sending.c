@@ -246,6 +246,7 @@ static bool entry_say(struct cn_sending *s)
 
 static void speak(struct cn_sending *s)
 {
+    (void)cn_dialogue_flush(&s->control); /* nothing else may follow for long */
     if (!offer_say(s))
         return;
     while (s->told < s->count && entry_say(s))

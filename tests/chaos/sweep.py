@@ -113,22 +113,25 @@ class Sweep:
             "receive": (["receive", "bob", "-d", target], ["send", "ann", self.place / "file"]),
         }[command]
 
-    def run(self, command, *strace):
-        """One call; ann's end under strace with these words. Both ends, and where files go to."""
+    def run(self, command, under=(), env=None):
+        """One call; ann's end under another program. Both ends, and where files go to."""
         self.count += 1
         target = self.place / f"target-{self.count}"
         target.mkdir()
         mine, theirs = self.words(command, target)
         partner = self.world.start(self.bob, *theirs, stdin=ANSWER, resume=5)
         partner.says("waiting for ann")
-        one = self.world.start(self.ann, *mine, stdin=CONTENT, wait=20, resume=5, env=environment(),
-                               under=[*STRACE, "--seccomp-bpf", *strace])
+        one = self.world.start(self.ann, *mine, stdin=CONTENT, wait=20, resume=5, under=under, env=env or {})
         return one, partner, target
+
+    def traced(self, command, *strace):
+        """The same under strace with these words."""
+        return self.run(command, [*STRACE, "--seccomp-bpf", *strace], environment())
 
     def calls(self, command):
         """Those that a run makes which nothing happens to: how often, and by the loader."""
         log = self.place / f"trace-{command}"
-        one, partner, _ = self.run(command, "-o", log)
+        one, partner, _ = self.traced(command, "-o", log)
         one.end(0)
         partner.end(0)
         until(lambda: f"{one.process.pid} +++ exited" in " ".join(log.read_text(errors="replace").split()), "all is written")
@@ -159,7 +162,7 @@ class Sweep:
         what = f"{command}: {call} {number}: {error}"
         inject = ["-o", "/dev/null", "-e", f"trace={call}", "-e", f"inject={call}:error={error}:when={number}"]
         try:
-            self.judge(what, command, *self.run(command, *inject))
+            self.judge(what, command, *self.traced(command, *inject))
         except AssertionError as failure:
             self.failures.append(str(failure) or what)
         self.world.clear()

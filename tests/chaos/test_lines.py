@@ -1,13 +1,14 @@
 """Bad lines: cut within any message, garbled, silent in one direction, in pieces of a few octets, slow and long."""
 
 import random
+import signal
 import subprocess
 
 import pytest
 
 from ctl_helper import BUILD
 from live import free_port, until
-from proxy import CALLED, DOWN, UP, Cutter
+from proxy import ANSWER_SIZE, ASKED, CALLED, DOWN, PROLOGUE_SIZE, UP, Cutter
 from talks import RESUME, Pipe
 
 # Octets of one direction, after which something happens: within and between HELLO, REGISTER, READY, prologue, answer, Finish,
@@ -182,3 +183,32 @@ def test_a_line_that_is_lost_when_only_one_has_seen_the_handshake_end(line, firs
     for end, said in zip(ends, (b"other", b"one"), strict=True):
         end.end(0)
         assert end.got() == said
+
+
+@pytest.mark.parametrize("command", ["serve", "agent"])
+def test_a_call_that_fails_with_what_comes_in_one_piece_with_the_end_of_its_handshake(line, command, tmp_path):
+    """Streams are there then, and the call has failed already."""
+    world, proxy, ann, bob = line
+    held = bytearray()
+
+    def change(one, way, data):
+        if one.owner != "bob" or way != UP or one.count[way] < ASKED + PROLOGUE_SIZE + ANSWER_SIZE:
+            return data
+        held.extend(data)
+        return bytes(held) + bytes(2) if len(held) > 512 else b""  # Finish, what opens a stream, and no record
+
+    if command == "agent":
+        (ann.home / "agent.conf").write_text("[bob]\nallow = 127.0.0.1:9\n")
+        answering = world.start(ann, "agent")
+        answering.says("waiting for 1 contact")
+    else:
+        answering = world.start(ann, "serve", "bob", "--allow", "127.0.0.1:9")
+        answering.says("waiting for bob")
+    proxy.change = change
+    assert world.start(bob, "connect", "ann", "127.0.0.1:9").end() != 0
+    assert len(held) > 512
+    proxy.reset()
+    again = world.start(bob, "connect", "ann", "127.0.0.1:9")
+    again.end(1)  # nothing listens there, and whoever serves still says so
+    answering.signal(signal.SIGTERM)
+    answering.end(0)

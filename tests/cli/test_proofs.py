@@ -1,5 +1,6 @@
 """The models in docs/model that are for ProVerif are of the code: the same labels, items and fields in the same order, and
 each case of proofs.txt can be made into a model. ProVerif itself is run by ./run model."""
+import os
 import re
 import subprocess
 import sys
@@ -193,7 +194,7 @@ def test_a_change_of_a_model_is_noticed(name, before, after, said):
 def test_each_case_is_of_a_model_with_such_switches_and_has_results():
     models = read_models()
     cases = proofs.cases()
-    assert len({case.title for case in cases}) == len(cases) > 10
+    assert len({case.title for case in cases}) == len(cases) > 30
     for case in cases:
         text = models[f"{case.model}.pv"] + (models["handshake_end.pv"] if case.model == "handshake" else "")
         unknown = [word for word in case.switches if not re.search(rf"^#.*\b{word.split('=')[0]}\b", text, re.MULTILINE)]
@@ -219,3 +220,37 @@ def test_a_query_counts_if_its_result_is_the_one_noted(monkeypatch, said, passed
     case = proofs.Case("a case", "handshake", (), [("true", "once Accepts A ==> Commits B"), ("true", "never known: Commits A; said A")])
     monkeypatch.setattr(proofs, "prove", lambda *_: (said, 1.0))
     assert model.check_proof(case)[:2] == (passed, failed)
+
+
+def run_models(monkeypatch, tmp_path, program):
+    """model.py without SPIN's models, with the first case of proofs.txt, and this as proverif, if anything."""
+    directory = tmp_path / "bin"
+    directory.mkdir()
+    if program:
+        (directory / "proverif").write_text(f"#!/bin/sh\n{program}\n")
+        (directory / "proverif").chmod(0o755)
+    others = [at for at in os.environ["PATH"].split(":") if not (Path(at) / "proverif").exists()]
+    monkeypatch.setenv("PATH", ":".join([str(directory), *others]))
+    monkeypatch.setattr(model, "ALL", [])
+    monkeypatch.setattr(model, "FAULTS", [])
+    monkeypatch.setattr(model, "BUILT", tmp_path)
+    first = proofs.cases()[0]
+    monkeypatch.setattr(proofs, "cases", lambda: [first._replace(expected=[("true", "never known: said A")])])
+    monkeypatch.setattr(sys, "argv", ["model.py"])
+    return model.main()
+
+
+def test_where_proverif_is_not_its_models_are_left_out_in_so_many_words(monkeypatch, tmp_path, capsys):
+    assert not run_models(monkeypatch, tmp_path, None)
+    assert capsys.readouterr().out == "ProVerif is not installed: its models were not run\n0 passed, 0 failed\n"
+
+
+def test_where_proverif_is_it_gets_the_model_made_of_its_parts(monkeypatch, tmp_path, capsys):
+    said = "RESULT not attacker(said(A,h)) is true."
+    assert not run_models(monkeypatch, tmp_path, f'grep -q "^let End_A(" "$1" && ! grep -q "^#" "$1" && echo "{said}"')
+    assert capsys.readouterr().out.endswith("1 passed, 0 failed\n")
+
+
+def test_a_proverif_that_says_nothing_fails(monkeypatch, tmp_path, capsys):
+    assert run_models(monkeypatch, tmp_path, "echo 'Error: syntax error'; exit 2")
+    assert "Error: syntax error" in capsys.readouterr().out

@@ -31,6 +31,14 @@ def test_what_is_wrong_is_said_with_a_seed_that_shows_it_again():
     assert again.returncode == 1 and again.stderr.splitlines()[0] == first
 
 
+@pytest.mark.parametrize(("bug", "said"), [
+    ("hushed", "nothing was heard for 3 s, and QUIET was not told"), ("untold", "the line is lost, and LOST was not told"),
+    ("unsaid", "a line carries, and RESUMED was not told"), ("twice", "told LOST twice")])
+def test_an_end_that_is_not_told_how_its_line_is_is_found(bug, said):
+    told = sim("--seeds", "400", "--bug", bug)
+    assert told.returncode == 1 and said in told.stderr
+
+
 def test_seeds_are_counted():
     assert sim("--seeds", "20", "--first", "7").stdout.endswith("20 passed, 0 failed\n")
 

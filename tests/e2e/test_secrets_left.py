@@ -1,10 +1,13 @@
 """After a call nothing of its secrets is in the memory of the programs that had them, nor ever in the server's."""
 
+import os
+import subprocess
+
 import pytest
 
 from ctl_helper import SANITIZED, needs_root
 from live import World
-from watched import FILE, ONE, OTHER, TEXT, Watched, in_server, pieces
+from watched import FILE, ONE, OTHER, PROGRAMS, TEXT, Watched, in_server, pieces, told
 
 pytestmark = pytest.mark.skipif(SANITIZED, reason="the sanitizers keep what was freed")
 
@@ -27,6 +30,14 @@ def test_nothing_is_left_after_a_call_of_rsa(own):
     own.serve()
     for found, count, said in Watched(own, identity="rsa2048").call("pipe"):
         assert (found, count > 1000) == (0, True), said
+
+
+@pytest.mark.parametrize("words", [[], ["--rsa", "2048"]])
+def test_nothing_is_left_after_a_key_was_made(tmp_path, words):
+    env = {**os.environ, "CYPHERNET_HOME": str(tmp_path / "home"), "WATCH_LEFT": str(tmp_path / "left")}
+    subprocess.run([PROGRAMS / "cyphernet_watched", "init", *words], env=env, check=True, capture_output=True, timeout=60)
+    found, count, said = told(tmp_path / "left")
+    assert (found, count > 200) == (0, True), said
 
 
 def test_what_is_left_is_found(watched):

@@ -1,8 +1,10 @@
-"""./run secrets: whether secrets stay secret, as a whole. check.py BUILD SANITIZED-BUILD. Ends with `N passed, N failed`.
+"""./run secrets [--calls N]: whether secrets stay secret, as a whole. check.py BUILD SANITIZED-BUILD [--calls N]. Ends with
+`N passed, N failed`.
 
 The programs of this directory, which say at their top what they look for; constant_time as each compiler makes it; and
 calls of the real programs through a real server, after which the memory of all of them is searched (as root)."""
 
+import argparse
 import os
 import re
 import subprocess
@@ -15,7 +17,6 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parents[2]
 COMPILERS = [(compiler, level) for compiler in ("gcc", "clang") for level in (1, 2, 3)]
 AT_ONCE = os.cpu_count() or 1
-CALLS = 1000
 PAIRS = 4  # of subscribers, who call at the same time
 VALGRIND = ["valgrind", "--quiet", "--error-limit=no", "--suppressions=tests/secrets/libcrypto.supp"]
 
@@ -45,20 +46,20 @@ def constant_time(compiler, level):
     return outcome(f"constant_time, {compiler} -O{level}", [*VALGRIND, build / target])
 
 
-def calls_of_a_pair(world, number, kept):
-    """In how many of them something was left."""
+def calls_of_a_pair(world, number, count, kept):
+    """How many pieces of secrets so many of them have left."""
     from watched import Watched
 
     pair = Watched(world, identity="rsa2048" if number == 0 else None, name=f"subscriber{number}")
     left = 0
-    for call in range(CALLS // PAIRS):
+    for call in range(count):
         told = pair.call("send" if call % 10 == 0 else "pipe", env={"WATCH_KEPT": str(kept)})
         left += sum(found for found, _, _ in told)
     return left
 
 
-def calls():
-    """Through one server, of which all processes are searched while they still run."""
+def calls(number):
+    """So many, through one server, of which all processes are searched while they still run."""
     from live import World
     from watched import FILE, ONE, OTHER, TEXT, in_server, pieces
 
@@ -67,7 +68,7 @@ def calls():
         kept, known = world.tmp / "kept", world.tmp / "known"
         try:
             with ThreadPoolExecutor(PAIRS) as pool:
-                left = sum(pool.map(lambda number: calls_of_a_pair(world, number, kept), range(PAIRS)))
+                left = sum(pool.map(lambda pair: calls_of_a_pair(world, pair, number // PAIRS, kept), range(PAIRS)))
             with kept.open("a") as out:
                 out.write(pieces("name", ONE) + pieces("name", OTHER) + pieces("file name", FILE) + pieces("text", TEXT))
             known.write_text(pieces("directory", str(world.ctl.dir)))
@@ -75,15 +76,15 @@ def calls():
             control = in_server(world, known)[0]
         finally:
             world.close()
-    yield left == 0, f"{CALLS} calls: {left} pieces of secrets are left in the memory of those who called"
+    yield left == 0, f"{number // PAIRS * PAIRS} calls: {left} pieces of secrets are left in the memory of those who called"
     yield found == 0, f"of their {count} pieces, names and words {found} are in the server's memory\n{said if found else ''}"
     yield control > 0, "what the server does know is found there"
 
 
-def called():
+def called(number):
     begun = time.monotonic()
     try:
-        told = list(calls())
+        told = list(calls(number))
     except AssertionError as error:
         told = [(False, f"the calls: {error}")]
     lines = "\n".join(f"{'ok     ' if fine else 'FAILED '}{what}" for fine, what in told)
@@ -92,7 +93,12 @@ def called():
 
 
 def main():
-    build, sanitized = (ROOT / name for name in sys.argv[1:])
+    parser = argparse.ArgumentParser(prog="./run secrets")
+    parser.add_argument("build", help=argparse.SUPPRESS)
+    parser.add_argument("sanitized", help=argparse.SUPPRESS)
+    parser.add_argument("--calls", type=int, default=1000, help="through the server; 1000")
+    options = parser.parse_args()
+    build, sanitized = ROOT / options.build, ROOT / options.sanitized
     os.environ["CYPHERNET_BUILD"] = str(build)
     sys.path.append(str(ROOT / "tests" / "support"))
     results = []
@@ -107,7 +113,7 @@ def main():
         waited = [pool.submit(outcome, *one) for one in programs] + [pool.submit(constant_time, *one) for one in COMPILERS]
         for one in waited:
             tell(one.result())
-    tell(called())
+    tell(called(options.calls))
     tell(outcome("timing", [build / "tests/secrets/timing"]))  # alone
     passed, failed = (sum(column) for column in zip(*results))
     print(f"{passed} passed, {failed} failed")

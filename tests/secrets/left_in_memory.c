@@ -1,5 +1,8 @@
 /* left_in_memory: after a call, nothing of any secret that its two ends had is in the memory of
  * their process: not where it was, nor on the stack, in free blocks, or in registers.
+ * What is searched for are keys and shared secrets as they are, numbers in either order of octets,
+ * and ML-KEM's vectors; not what libcrypto makes of a key within a context, such as the round keys
+ * of AES, or a number in Montgomery's form: that it clears itself when the context is freed.
  *
  *   left_in_memory [--kinds N] [--suites N]
  *

@@ -27,6 +27,7 @@ struct piece {
 /* One mapping, in which the search does not look. */
 struct store {
     struct piece slot[SLOT_COUNT];          /* by their first eight octets; what[0] is 0: free */
+    uint32_t order[PIECES_MAX];             /* the slots that are used, as they came */
     uint64_t filter[1 << FILTER_BITS >> 6]; /* one bit for each that may be there */
     uint8_t chunk[CHUNK_SIZE + WATCH_PIECE_SIZE];
     size_t count;
@@ -104,7 +105,7 @@ static void piece_add(const char *what, uint32_t place, const uint8_t *octets)
     store->slot[at].at = place;
     snprintf(store->slot[at].what, WHAT_SIZE, "%s", what);
     store->filter[bit / 64] |= UINT64_C(1) << bit % 64;
-    store->count++;
+    store->order[store->count++] = (uint32_t)at;
 }
 
 void watch_add(const char *what, const void *octets, size_t size)
@@ -133,12 +134,8 @@ size_t watch_count(void)
 
 void watch_any(uint8_t out[WATCH_PIECE_SIZE])
 {
-    for (size_t i = 0; store && i < SLOT_COUNT; i++) {
-        if (!store->slot[i].what[0])
-            continue;
-        memcpy(out, store->slot[i].octets, WATCH_PIECE_SIZE);
-        return;
-    }
+    if (watch_count() > 0)
+        memcpy(out, store->slot[store->order[0]].octets, WATCH_PIECE_SIZE);
 }
 
 void watch_forget(void)
@@ -279,10 +276,10 @@ size_t watch_find(pid_t pid, FILE *out)
 
 void watch_write(FILE *out, const char *but)
 {
-    for (size_t i = 0; store && i < SLOT_COUNT; i++) {
-        const struct piece *piece = &store->slot[i];
+    for (size_t i = 0; i < watch_count(); i++) {
+        const struct piece *piece = &store->slot[store->order[i]];
 
-        if (!piece->what[0] || strncmp(piece->what, but, strlen(but)) == 0)
+        if (strncmp(piece->what, but, strlen(but)) == 0)
             continue;
         fprintf(out, "%s\t%" PRIu32 "\t", piece->what, piece->at);
         for (size_t at = 0; at < WATCH_PIECE_SIZE; at++)

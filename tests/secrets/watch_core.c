@@ -366,8 +366,8 @@ enum cn_err __wrap_cn_armor_decode(const struct cn_crypto *crypto, enum cn_armor
     const size_t left = line ? text_size - (size_t)(line + 1 - text) : 0;
 
     if (err == CN_OK && left > 0 &&
-        (kind == CN_ARMOR_IDENTITY || kind == CN_ARMOR_STORAGE_KEY ||
-         kind == CN_ARMOR_TRANSCRIPT_KEY || kind == CN_ARMOR_ADMISSION_KEY))
+        (kind == CN_ARMOR_IDENTITY || kind == CN_ARMOR_TRANSCRIPT_KEY ||
+         kind == CN_ARMOR_ADMISSION_KEY))
         watch_add("armoured text", line + 1, left);
     return err;
 }

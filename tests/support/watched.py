@@ -14,21 +14,29 @@ FILE = "a-file-of-which-the-server-learns-nothing.txt"
 TEXT = "".join(random.Random(1).choices("abcdefghijklmnopqrstuvwxyz ", k=512))
 
 
+def told(left):
+    """In a file that cyphernet_watched wrote: pieces that are left, of how many, and all it said."""
+    said = left.read_text()
+    found, pieces = re.search(r"^(\d+) of (\d+)$", said, re.M).groups()
+    return int(found), int(pieces), said
+
+
 class Watched:
     """Two subscribers of a world's server, and their calls."""
 
     def __init__(self, world, identity=None, name="subscriber"):
         self.world = world
         self.kept = world.tmp / "kept"
-        self.came = world.tmp / f"came-{name}"
-        self.came.mkdir()
+        self.source, self.came = world.tmp / f"source-{name}", world.tmp / f"came-{name}"
+        for place in (self.source, self.came):
+            place.mkdir()
         self.ann, self.bob = world.person(f"{name}-1", identity=identity), world.person(f"{name}-2")
         for one, name in ((self.ann, OTHER), (self.bob, ONE)):
             one.card = one.offer(name)
         for one, name, other in ((self.ann, OTHER, self.bob), (self.bob, ONE, self.ann)):
             one.accept(name, other.card)
             one.ok("contact", "verify", name, "--yes")
-        (world.tmp / FILE).write_text(TEXT)
+        (self.source / FILE).write_text(TEXT)
 
     def run(self, person, *words, env=None, **options):
         """One command, and the file in which it tells."""
@@ -49,19 +57,14 @@ class Watched:
         else:
             (self.came / FILE).unlink(missing_ok=True)
             two = [self.run(self.bob, "receive", ONE, "-d", self.came, env=env),
-                   self.run(self.ann, "send", OTHER, FILE, env=env)]
-        told = []
-        for running, left in two:
+                   self.run(self.ann, "send", OTHER, self.source / FILE, env=env)]
+        for running, _ in two:
             running.end(0)
-            said = left.read_text()
-            found, pieces = re.search(r"^(\d+) of (\d+)$", said, re.M).groups()
-            told.append((int(found), int(pieces), said))
-            left.unlink()
         if service == "pipe":
             assert two[1][0].got() == TEXT.encode()
         else:
             assert (self.came / FILE).read_text() == TEXT
-        return told
+        return [told(left) for _, left in two]
 
 
 def pieces(what, text):

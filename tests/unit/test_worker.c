@@ -661,6 +661,29 @@ static void what_a_worker_cannot_know_ends_it(void **state)
     }
 }
 
+static bool is_said_by_workers(int type)
+{
+    return type == CN_MESSAGE_JOINED || type == CN_MESSAGE_REFUSED || type == CN_MESSAGE_CUT ||
+           type == CN_MESSAGE_PAIR || type == CN_MESSAGE_TOLD || type == CN_MESSAGE_ENDED;
+}
+
+static void what_no_worker_says_ends_it(void **state)
+{
+    (void)state;
+    for (int type = 1; type < CN_MESSAGE_COUNT; type++) {
+        const struct cn_message m = { .type = (uint16_t)type };
+        int end;
+
+        if (is_said_by_workers(type))
+            continue;
+        end = worker_comes(false);
+        says(end, &m);
+        assert_true(is_hung_up(end));
+        assert_int_equal(faulty, end);
+        close(end);
+    }
+}
+
 /* Twice the same pair, as JOINED or PAIR. */
 static void a_pair_that_is_there_already_is_a_lie(void **state)
 {
@@ -1099,6 +1122,7 @@ int main(void)
         GATE(a_pair_waits_for_a_worker),
         GATE(the_pairs_of_a_worker_that_goes_have_ended),
         GATE(what_a_worker_cannot_know_ends_it),
+        GATE(what_no_worker_says_ends_it),
         GATE(a_pair_that_is_there_already_is_a_lie),
         GATE(a_worker_that_cannot_be_told_for_lack_of_memory_is_told_later),
         GATE(a_worker_that_cannot_be_talked_to_is_to_be_ended),

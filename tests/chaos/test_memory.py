@@ -1,0 +1,31 @@
+"""Memory that runs out, at some of the allocations that programs ask for themselves: ./run chaos sweep tries all, and more."""
+
+import pytest
+
+from memory import CALLS, COMMANDS, SERVER, Calls, Found, calls_fail, commands_fail, prepare, servers_fail
+
+COSTLY = {"backup", "passphrase"}  # scrypt, each time
+
+
+def test_commands(tmp_path):
+    found = Found()
+    commands_fail(prepare(tmp_path / "prepared"), tmp_path / "run", [name for name in COMMANDS if name not in COSTLY],
+                  own=True, count=2, found=found)
+    assert found.failures == [] and found.runs > len(COMMANDS)
+
+
+@pytest.mark.parametrize("name", CALLS)
+def test_calls(line, name, tmp_path):
+    world, _, ann, bob = line
+    calls = Calls(world, ann, bob, tmp_path / "calls")
+    found = Found()
+    calls_fail(calls, tmp_path / "run", [name], own=True, count=6, found=found)
+    calls.close()
+    assert found.failures == []
+    assert found.well < found.runs == 6
+
+
+def test_the_server(own, tmp_path):
+    found = Found()
+    servers_fail(own, *own.pair(), tmp_path / "run", SERVER, own=True, count=4, found=found)
+    assert found.failures == [] and found.runs == 12
