@@ -4,7 +4,7 @@
 #include "any.h"
 #include "suite.h"
 
-enum { SMALL_SIZE = 256, LARGEST_SIZE = CN_RECORD_SIZE_MAX + 1 };
+enum { SMALL_SIZE = 64, LARGEST_SIZE = CN_RECORD_SIZE_MAX + 1 };
 
 static uint8_t octets[LARGEST_SIZE];
 

@@ -88,6 +88,7 @@ for kind in X25519 RSA2048 RSA3072 RSA4096 RSA8192; do
     eva "handshake_$kind" handshake "$model -DKIND=CN_KEM_$kind" "core/handshake.c $kem $models" -eva-precision 5 \
         -eva-split-return full
 done
-eva record record '' "core/record.c core/suite.c $models" -eva-precision 3 -eva-slevel 300 -eva-split-return full
+eva record record '' "core/record.c core/suite.c $models" -eva-precision 3 -eva-slevel 500 -eva-split-return full \
+    -eva-split-limit 300
 echo "$passed passed, $failed failed"
 [ "$failed" -eq 0 ]
