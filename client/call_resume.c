@@ -235,18 +235,24 @@ void cn_calling_leave(struct cn_call *call)
     call->state = CALL_LEAVING;
 }
 
-void cn_calling_leaving(struct cn_call *call, struct cn_now now)
+/* What the partner said before it heard is of no use any more. CN_OK: it has closed its side;
+ * CN_E_MORE: not yet; CN_E_INTERRUPTED: the line is lost. */
+static enum cn_err read_to_end(const struct cn_call *call)
 {
     uint8_t octets[16384];
     ssize_t got = 1;
 
     for (int i = 0; i < 64 && got > 0; i++)
         got = recv(call->socket, octets, sizeof octets, 0);
-    if (got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR))) {
-        if (now.ms < call->leave_ms)
-            return;
-    }
-    cn_calling_end(call, CN_E_CANCELLED);
+    if (got == 0)
+        return CN_OK;
+    return got > 0 || errno == EAGAIN || errno == EINTR ? CN_E_MORE : CN_E_INTERRUPTED;
+}
+
+void cn_calling_leaving(struct cn_call *call, struct cn_now now)
+{
+    if (read_to_end(call) != CN_E_MORE || now.ms >= call->leave_ms)
+        cn_calling_end(call, CN_E_CANCELLED);
 }
 
 /* Both have said CLOSE. That the partner knows so too is known when it has closed its side. */
@@ -272,14 +278,11 @@ void cn_calling_unconfirmed(struct cn_call *call, struct cn_now now)
 
 void cn_calling_confirming(struct cn_call *call, struct cn_now now)
 {
-    uint8_t octet;
-    ssize_t got = recv(call->socket, &octet, sizeof octet, 0);
+    enum cn_err err = read_to_end(call);
 
-    if (got < 0 && (errno == EAGAIN || errno == EINTR) && now.ms < call->leave_ms)
-        return;
-    if (got >= 0)
+    if (err == CN_OK)
         cn_calling_end(call, CN_OK);
-    else
+    else if (err != CN_E_MORE || now.ms >= call->leave_ms)
         cn_calling_unconfirmed(call, now);
 }
 

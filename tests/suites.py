@@ -16,7 +16,7 @@ ROOT = Path(__file__).resolve().parent.parent
 VALGRIND = ("valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite "
             "--suppressions=tests/valgrind.supp")
 PYTEST_SUITES = ["e2e", "chaos", "cli", "interop"]
-AT_ONCE = 3 * (os.cpu_count() or 1)  # files of tests: they wait more than they compute
+AT_ONCE = 2 * (os.cpu_count() or 1)  # files of tests: they wait more than they compute
 AGAIN = 8  # tests at most that are run again: if more failed, it was not the machine
 
 

@@ -264,7 +264,7 @@ def test_a_name_in_the_bar_is_cut_between_characters(world, source, target, name
     ended()
     os.close(ours)
     taking.end(0)
-    bars = re.findall(r"([^\r\n]+?) +\[[=> ]*\]", shown.decode())
+    bars = re.findall(r"([^\r\n]+?) +\[[=> ]*\]", shown.decode().replace("\x1b[K", ""))
     assert bars and all(name.startswith(bar) and len(bar) >= min(len(name), 8) for bar in bars)
 
 
