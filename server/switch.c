@@ -431,7 +431,9 @@ static void pair_turn(struct pair *pair)
     bool more = false;
 
     pair->resume_ms = 0; /* unless that turns out anew */
-    for (int i = 0; i < 2; i++) {
+    /* a socket tells of its failure once: whoever reads there after that finds an end, which is
+     * none */
+    for (int i = 0; i < 2 && !broken; i++) {
         bool goes_on = way_turn(pair, i, &broken);
 
         if (!goes_on && pair->credit[i].from_ms <= sw->loop->now_ms)

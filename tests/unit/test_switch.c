@@ -524,6 +524,25 @@ static void a_reset_by_who_was_still_speaking_is_no_end(void **state)
     close(fd[1]);
 }
 
+/* Who writes is told of it first, and who reads then finds an end. */
+static void a_reset_that_writing_finds_is_no_end(void **state)
+{
+    const struct linger hard = { 1, 0 };
+    int fd[2];
+
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        join(fd, 0);
+        assert_int_equal(send(fd[1 - i], "words", 5, MSG_NOSIGNAL), 5);
+        assert_int_equal(setsockopt(fd[i], SOL_SOCKET, SO_LINGER, &hard, sizeof hard), 0);
+        close(fd[i]);
+        turns();
+        assert_int_equal(ended_outcome, CN_SWITCH_BROKEN);
+        is_reset(fd[1 - i]);
+        close(fd[1 - i]);
+    }
+}
+
 static void who_goes_while_the_other_speaks_ends_the_call(void **state)
 {
     int fd[2];
@@ -1270,6 +1289,7 @@ int main(void)
         TEST(a_reset_is_a_reset_at_the_other_end),
         TEST(a_reset_behind_an_end_is_noticed_at_once),
         TEST(a_reset_by_who_was_still_speaking_is_no_end),
+        TEST(a_reset_that_writing_finds_is_no_end),
         TEST(who_goes_while_the_other_speaks_ends_the_call),
         TEST(who_takes_nothing_is_cut_at_the_stall_limit),
         TEST(for_who_takes_nothing_little_is_queued),
