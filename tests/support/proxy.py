@@ -112,7 +112,8 @@ class Proxy:
             if way not in line.silent:
                 line.reset()
         except OSError:
-            line.end()
+            if not line.was_reset:
+                line.end()
 
     def sink(self, line, way):
         to = line.mate or line
