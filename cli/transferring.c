@@ -415,9 +415,9 @@ static void loop(struct cn_transferring *t)
         if (t->closed)
             break;
         look(t, &p);
-        if (t->is_asking || t->dial.lost_ms != 0)
+        if (t->is_asking)
             cn_progress_hold(&t->progress);
-        else if (t->code == CN_EXIT_DONE && !t->finished)
+        else if (t->code == CN_EXIT_DONE && !t->finished && t->dial.lost_ms == 0)
             cn_progress_update(&t->progress, &p);
         wait_for_more(t);
     }
