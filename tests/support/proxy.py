@@ -28,10 +28,11 @@ class Line:
         self.count = {UP: 0, DOWN: 0}  # octets of that, which need not be kept
         self.mate = None  # the line whose server end takes our octets, and the other way round
         self.silent = set()  # ways in which neither octets nor an end come through any more
-        self.was_reset = False
+        self.was_ended = self.was_reset = False
 
     def end(self):
         """Both ends see an end."""
+        self.was_ended = True
         for end in (self.client, self.server):
             with contextlib.suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
@@ -108,12 +109,9 @@ class Proxy:
             else:
                 if not line.was_reset and way not in line.silent:
                     self.sink(line, way).shutdown(socket.SHUT_WR)
-        except ConnectionResetError:
-            if way not in line.silent:
+        except OSError:  # broken at the one end, so at the other; whichever way finds that
+            if way not in line.silent and not line.was_ended and not line.was_reset:
                 line.reset()
-        except OSError:
-            if not line.was_reset:
-                line.end()
 
     def sink(self, line, way):
         to = line.mate or line
