@@ -17,7 +17,7 @@ VALGRIND = ("valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for
             "--suppressions=tests/valgrind.supp")
 PYTEST_SUITES = ["e2e", "chaos", "cli", "interop"]
 AT_ONCE = 2 * (os.cpu_count() or 1)  # files of tests: they wait more than they compute
-AGAIN = 8  # tests at most that are run again: if more failed, it was not the machine
+AGAIN = 5  # tests at most that are run again: if more failed, it was not the machine
 
 
 def count(junit):

@@ -9,7 +9,7 @@ from ctl_helper import SANITIZED, needs_root
 from live import World
 from watched import FILE, ONE, OTHER, PROGRAMS, TEXT, Watched, in_server, pieces, told
 
-pytestmark = pytest.mark.skipif(SANITIZED, reason="the sanitizers keep what was freed")
+pytestmark = pytest.mark.skipif(SANITIZED, reason="the sanitizer of addresses keeps freed blocks, unwiped, to find who uses them")
 
 
 @pytest.fixture(scope="module")
