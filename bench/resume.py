@@ -190,11 +190,14 @@ def throughput(size_mib, runs):
 def memory(seconds):
     """Peaks where most is under way: a line of 1 Gbit/s and 200 ms between the subscribers, which is cut in the middle."""
     with tempfile.TemporaryDirectory(prefix="cyphernet-bench-") as place:
-        zeros = subprocess.Popen([PIPELINE, "zeros", str(1 << 40)], stdout=subprocess.PIPE)
-        call = Call(Path(place), 1e9, 100, zeros.stdout)
-        zeros.stdout.close()
+        source, sink = os.pipe()
+        call = Call(Path(place), 1e9, 100, source)
+        os.close(source)
         drain = threading.Thread(target=lambda: [None for _ in iter(lambda: call.receiver.stdout.read(1 << 20), b"")], daemon=True)
-        idle = peak_mib(call.receiver)
+        time.sleep(seconds)
+        idle = peak_mib(call.sender)  # in a call, and nothing was said yet
+        zeros = subprocess.Popen([PIPELINE, "zeros", str(1 << 40)], stdout=sink)
+        os.close(sink)
         drain.start()
         try:
             for _ in range(2):
@@ -251,7 +254,7 @@ def main():
     print(f"{options.size} MiB, {options.runs} runs in turn: {result['throughput']['on_mb_per_s']:.0f} MB/s, "
           f"{result['throughput']['off_mb_per_s']:.0f} without resuming; median ratio {result['throughput']['ratio']:.3f}", flush=True)
     result["memory"] = memory(1 if options.quick else 5)
-    print("peak MiB on 1 Gbit/s, 200 ms between the subscribers, cut twice: sender {sender:.0f}, receiver {receiver:.0f}, idle {idle:.0f}; "
+    print("peak MiB on 1 Gbit/s, 200 ms between the subscribers, cut twice: sender {sender:.0f}, before its first octet {idle:.0f}, receiver {receiver:.0f}; "
           "retained at most 16 a stream, 64 a call".format(**result["memory"]))
     result["load"], result["stolen ticks"] = os.getloadavg()[0], steal() - stolen
     print(f"load {result['load']:.1f}, stolen {result['stolen ticks']} ticks")
