@@ -214,6 +214,22 @@ def test_a_line_that_stays_lost_is_told_of_again(line):
     os.close(writer)
 
 
+def test_a_command_that_fails_while_the_line_is_lost_leaves_a_partner_who_does_not_know(line, tmp_path):
+    world, _, ann, bob = line
+    os.mkfifo(tmp_path / "go")
+    fails = world.start(ann, "pipe", bob.name, "--resume-for", RESUME, "--", "sh", "-c",
+                        f"echo word; read go < '{tmp_path}/go'; exit 3")
+    waits = world.start(bob, "pipe", ann.name, resume=RESUME)
+    until(lambda: waits.got() == b"word\n", "the call is open")
+    with away(world):
+        fails.says("is lost; reconnecting")
+        (tmp_path / "go").write_text("now\n")
+        fails.end(1)
+    behind = fails.said().split("failed, with exit code 3")[1]
+    assert "bob could not be told, and may wait for the line to come back" in behind
+    assert "reconnecting" not in behind  # it has given up
+
+
 @pytest.mark.parametrize("who", ["serve", "caller"])
 @pytest.mark.parametrize("command", ["connect", "forward"])
 def test_a_tunnel_whose_partner_was_killed_is_over(line, who, command):
