@@ -5,9 +5,11 @@
 #include <poll.h>
 #include <stddef.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "agent/asking.h"
+#include "agent/demand.h"
 #include "terminal.h"
 
 static const struct cn_option options[] = {
@@ -32,10 +34,15 @@ static const struct cn_option options[] = {
 
 /* --- the call ------------------------------------------------------------------------------- */
 
-static void take_event(struct cn_talking *t, const struct cn_event *event)
+static void take_line(struct cn_talking *t, const struct cn_event *event)
 {
     (void)cn_dial_tell_line(t->cli, &t->dial, event);
     t->is_lost = event->type == CN_EVENT_LOST || (t->is_lost && event->type != CN_EVENT_RESUMED);
+}
+
+static void take_event(struct cn_talking *t, const struct cn_event *event)
+{
+    take_line(t, event);
     if (event->type == CN_EVENT_CLOSED) {
         t->closed = true;
         t->closed_err = event->err;
@@ -46,11 +53,40 @@ static void take_event(struct cn_talking *t, const struct cn_event *event)
     }
 }
 
+/* Without news the talk goes on as well. */
+static void news_end(struct cn_talking *t)
+{
+    if (t->news_fd >= 0)
+        close(t->news_fd);
+    t->news_fd = -1;
+}
+
+/* What the agent tells of the line. */
+static void news_take(struct cn_talking *t)
+{
+    uint8_t news[CN_LINE_NEWS_SIZE] = { 0 };
+    struct cn_event event = { CN_EVENT_NONE, NULL, CN_OK };
+
+    while (t->news_fd >= 0) {
+        ssize_t got = recv(t->news_fd, news, sizeof news, MSG_DONTWAIT | MSG_TRUNC);
+
+        if (got < 0 && (errno == EAGAIN || errno == EINTR))
+            return;
+        event.type = news[0];
+        event.err = news[1];
+        if (got == sizeof news && cn_dial_is_line(event.type) && event.err < CN_ERR_COUNT)
+            take_line(t, &event);
+        else
+            news_end(t);
+    }
+}
+
 bool cn_talking_go_on(struct cn_talking *talking)
 {
     struct cn_event event;
 
     if (!talking->dial.call) {
+        news_take(talking);
         cn_talk_process(talking->talk);
         return !talking->closed;
     }
@@ -95,7 +131,8 @@ bool cn_talking_wait(struct cn_talking *talking, struct pollfd *polled)
         count = cn_call_descriptors(talking->dial.call, polled, CN_CALL_DESCRIPTORS_MAX);
         ms = cn_call_timeout_ms(talking->dial.call);
     } else {
-        count = cn_talk_descriptors(talking->talk, polled, CN_CALL_DESCRIPTORS_MAX);
+        count = cn_talk_descriptors(talking->talk, polled, CN_CALL_DESCRIPTORS_MAX - 1);
+        polled[count++] = (struct pollfd) { talking->news_fd, POLLIN, 0 };
     }
     for (; count < CN_CALL_DESCRIPTORS_MAX; count++)
         polled[count].fd = -1;
@@ -228,11 +265,12 @@ static int directory_check(struct cn_cli *cli)
 /* An agent may hold a call of NAME already. True: it did, and that was the talk. */
 static bool attached(struct cn_talking *t, int *code)
 {
-    int fd = cn_asking_attach(t->cli, t->dial.name);
+    int fd = cn_asking_attach(t->cli, t->dial.name, &t->news_fd);
 
     if (fd < 0)
         return false;
     *code = cn_talk_attached(t, fd);
+    news_end(t);
     close(fd);
     return true;
 }
@@ -242,7 +280,8 @@ static int run(struct cn_cli *cli)
     struct cn_talking t = {
         .cli = cli,
         .dial = { .name = cli->arguments[0], .partner_command = "talk", .watches = true },
-        .agent_fd = -1
+        .agent_fd = -1,
+        .news_fd = -1
     };
     int code;
 

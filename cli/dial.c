@@ -242,6 +242,12 @@ static void resumed_text(const struct cn_dial *dial, char text[CN_LINE_TEXT_SIZE
              seconds > 0 ? span : "");
 }
 
+bool cn_dial_is_line(enum cn_event_type type)
+{
+    return type == CN_EVENT_QUIET || type == CN_EVENT_HEARD || type == CN_EVENT_LOST ||
+           type == CN_EVENT_RECONNECTING || type == CN_EVENT_RESUMED;
+}
+
 bool cn_dial_line(const struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event,
                   char text[CN_LINE_TEXT_SIZE])
 {

@@ -45,9 +45,10 @@ int cn_dial_start(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service
 int cn_dial_take(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event);
 /* CN_EVENT_CARDS of an open call, whose other events are somebody else's. */
 void cn_dial_cards(struct cn_cli *cli, const struct cn_dial *dial, enum cn_err err);
-/* An event of an open call's line: it is silent, lost, or there again. False: another event. Else
- * text says it, in one line, and --events and --json were told. */
+/* Whether an event is of an open call's line: it is silent, lost, or there again. */
+bool cn_dial_is_line(enum cn_event_type type);
 enum { CN_LINE_TEXT_SIZE = 256, CN_RESUME_S = 3600, CN_RESUME_FILES_S = 7 * 86400 };
+/* Such an event: text says it, in one line, and --events and --json were told. False: another. */
 bool cn_dial_line(const struct cn_cli *cli, struct cn_dial *dial, const struct cn_event *event,
                   char text[CN_LINE_TEXT_SIZE]);
 /* The same, and the text is said. */

@@ -14,6 +14,7 @@ struct cn_talking {
     struct cn_cli *cli;
     struct cn_dial dial;  /* its call NULL: an agent has it, and we have agent_fd */
     int agent_fd;         /* borrowed */
+    int news_fd;          /* owned: demand.h; -1: there is none, or no more */
     struct cn_talk *talk; /* NULL: the call was over before it began */
     struct cn_talk_files files;
     struct cn_transcript *transcript;   /* NULL: none is kept */
@@ -50,7 +51,7 @@ void cn_talking_tell_broken(struct cn_talking *talking);
 int cn_talking_run(struct cn_talking *talking);
 /* The same, of one that has not begun, with an agent that has the call: fd is a connected stream
  * socket, behind which it passes on what goes over the talk's stream (cn_talk_open_descriptor). It
- * is borrowed. */
+ * is borrowed. news_fd is where it tells of the line. */
 int cn_talk_attached(struct cn_talking *talking, int fd);
 
 /* talk_plain.c: lines from standard input, lines to standard output. */

@@ -133,9 +133,7 @@ static void demand_take(struct cn_agent *agent, struct cn_asker *asker)
         cn_control_confirm(asker);
         break;
     case CN_DEMAND_ATTACH:
-        if (cn_answer_talk_is_held(agent, asker->demand.contact))
-            cn_answer_talk_attach(agent, asker->demand.contact, cn_control_take(asker));
-        else
+        if (!cn_answer_talk_attach(agent, asker))
             cn_control_answer(asker, "none");
         break;
     }

@@ -164,10 +164,9 @@ void cn_agent_call_tell(struct cn_agent_call *c, enum cn_history_outcome outcome
 void cn_agent_call_tell_end(struct cn_agent_call *c, enum cn_err err, const char *so_far);
 const struct cn_rule *cn_agent_rule(const struct cn_agent *agent, const char *contact);
 
-/* answer_talk.c: hand the talk with contact that is held to who is at this descriptor, which is
- * owned from then on. False: there is none. */
-bool cn_answer_talk_is_held(const struct cn_agent *agent, const char *contact);
-void cn_answer_talk_attach(struct cn_agent *agent, const char *contact, int fd);
+/* answer_talk.c: hand the talk that is held, with the contact whom he names, to who asks for it.
+ * False: there is none, and he has no answer. */
+bool cn_answer_talk_attach(struct cn_agent *agent, struct cn_asker *asker);
 
 /* service.c: what a service manager is told. */
 void cn_service_say(const char *text);

@@ -11,8 +11,10 @@
 #include "agent.h"
 #include "connect.h"
 #include "crypto.h"
+#include "dial.h"
 #include "notifying.h"
 #include "overheard.h"
+#include "socket.h"
 
 enum {
     STREAM_KIND = 1,
@@ -26,8 +28,10 @@ struct answer_talk {
     uint8_t *kept;            /* owned, and wiped */
     size_t kept_size, kept_passed;
     struct cn_overheard theirs, ours;
-    int fd;            /* of the user's talk; -1: it is held, or its user has gone */
-    bool was_attached; /* some time */
+    int fd;                  /* of the user's talk; -1: it is held, or its user has gone */
+    int news_fd;             /* where he is told of the line; -1: nowhere */
+    enum cn_event_type line; /* the last of it: RESUMED, too, says that it is well */
+    bool was_attached;       /* some time */
     bool fd_full;
     bool theirs_ended, ours_ended; /* and that was passed on */
     uint64_t until_ms;             /* as long as it is held */
@@ -48,6 +52,8 @@ static void answer_free(struct answer_talk *a)
         return;
     if (a->fd >= 0)
         close(a->fd);
+    if (a->news_fd >= 0)
+        close(a->news_fd);
     if (a->kept)
         cn_wipe(a->kept, KEPT_SIZE_MAX);
     free(a->kept);
@@ -60,7 +66,7 @@ static struct answer_talk *answer_make(const struct cn_rule *rule)
 
     if (!a)
         return NULL;
-    a->fd = -1;
+    a->fd = a->news_fd = -1;
     a->kept = malloc(KEPT_SIZE_MAX);
     a->until_ms = cn_connect_clock_ms() + (uint64_t)rule->talk_hold_s * 1000;
     if (a->kept)
@@ -203,9 +209,22 @@ static void hold(struct cn_agent_call *c, struct answer_talk *a)
     a->until_ms = 0;
 }
 
+/* Who does not read goes without. */
+static void news_tell(const struct answer_talk *a, enum cn_event_type type, enum cn_err err)
+{
+    const uint8_t news[CN_LINE_NEWS_SIZE] = { (uint8_t)type, (uint8_t)err };
+
+    if (a->news_fd >= 0)
+        (void)cn_socket_send(a->news_fd, news, sizeof news, -1);
+}
+
 static void event_take(struct cn_agent_call *c, struct answer_talk *a, const struct cn_event *event)
 {
-    if (event->type == CN_EVENT_CLOSED) {
+    if (cn_dial_is_line(event->type)) {
+        if (event->type != CN_EVENT_RECONNECTING)
+            a->line = event->type;
+        news_tell(a, event->type, event->err);
+    } else if (event->type == CN_EVENT_CLOSED) {
         c->over = true;
         a->err = event->err;
     } else if (event->type == CN_EVENT_STREAM && !a->stream &&
@@ -314,15 +333,21 @@ static struct answer_talk *held_find(const struct cn_agent *agent, const char *c
     return NULL;
 }
 
-bool cn_answer_talk_is_held(const struct cn_agent *agent, const char *contact)
+bool cn_answer_talk_attach(struct cn_agent *agent, struct cn_asker *asker)
 {
-    return held_find(agent, contact) != NULL;
-}
+    struct answer_talk *a = held_find(agent, asker->demand.contact);
+    int ends[2] = { -1, -1 };
 
-void cn_answer_talk_attach(struct cn_agent *agent, const char *contact, int fd)
-{
-    struct answer_talk *a = held_find(agent, contact);
-
-    a->fd = fd;
+    if (!a)
+        return false;
+    if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ends) != 0)
+        ends[0] = ends[1] = -1; /* no more descriptors: he is told nothing of the line */
+    a->news_fd = ends[0];
+    a->fd = cn_control_take(asker, ends[1]);
     a->was_attached = true;
+    if (ends[1] >= 0)
+        close(ends[1]);
+    if (a->line == CN_EVENT_LOST || a->line == CN_EVENT_QUIET)
+        news_tell(a, a->line, CN_OK);
+    return true;
 }

@@ -13,17 +13,30 @@
 
 enum { ANSWER_MS = 5000 };
 
-/* A line, octet for octet, since what follows is not for us. False: none within the time. */
-static bool reply_read(int fd, char reply[CN_REPLY_SIZE_MAX])
+static void close_if_open(int fd)
+{
+    if (fd >= 0)
+        close(fd);
+}
+
+/* A line, octet for octet, since what follows is not for us. False: none within the time. *passed:
+ * the descriptor that came with it, owned; or -1. */
+static bool reply_read(int fd, char reply[CN_REPLY_SIZE_MAX], int *passed)
 {
     uint64_t until_ms = cn_connect_clock_ms() + ANSWER_MS;
     size_t size = 0;
 
+    *passed = -1;
     while (size < CN_REPLY_SIZE_MAX) {
         uint64_t now_ms = cn_connect_clock_ms();
         struct pollfd p = { fd, POLLIN, 0 };
-        ssize_t got = recv(fd, reply + size, 1, 0);
+        int came;
+        ssize_t got = cn_socket_receive(fd, reply + size, 1, &came);
 
+        if (came >= 0) {
+            close_if_open(*passed);
+            *passed = came;
+        }
         if (got == 1 && reply[size] == '\n') {
             reply[size] = '\0';
             return true;
@@ -50,13 +63,15 @@ static void reply_tell(const char *reply)
         cn_warn("the agent: %s", cn_printable(safe, sizeof safe, reply, strlen(reply)));
 }
 
-/* The connection on which it says ok; -1: it does not, or there is none. */
-static int ask(const struct cn_cli *cli, const struct cn_demand *demand)
+/* The connection on which it says ok; -1: it does not, or there is none. *passed: what came with
+ * the ok, owned; -1: nothing did. */
+static int ask(const struct cn_cli *cli, const struct cn_demand *demand, int *passed)
 {
     char path[PATH_MAX], line[CN_DEMAND_SIZE_MAX], reply[CN_REPLY_SIZE_MAX];
     bool answered;
     int fd;
 
+    *passed = -1;
     cn_socket_path(cli->home, path);
     fd = cn_socket_connect(path);
     if (fd < 0) /* ENOENT, ECONNREFUSED: nobody is there; else nobody whom we could ask */
@@ -68,11 +83,13 @@ static int ask(const struct cn_cli *cli, const struct cn_demand *demand)
     }
     cn_demand_encode(demand, line);
     answered = send(fd, line, strlen(line), MSG_NOSIGNAL) == (ssize_t)strlen(line) &&
-               reply_read(fd, reply);
+               reply_read(fd, reply, passed);
     if (answered && strcmp(reply, "ok") == 0)
         return fd;
     if (!answered || strcmp(reply, "none") != 0)
         reply_tell(answered ? reply : NULL);
+    close_if_open(*passed);
+    *passed = -1;
     close(fd);
     return -1;
 }
@@ -80,10 +97,11 @@ static int ask(const struct cn_cli *cli, const struct cn_demand *demand)
 bool cn_asking_is_there(const struct cn_cli *cli)
 {
     const struct cn_demand demand = { .kind = CN_DEMAND_HERE };
-    int fd = ask(cli, &demand);
+    int passed;
+    int fd = ask(cli, &demand, &passed);
 
-    if (fd >= 0)
-        close(fd);
+    close_if_open(passed);
+    close_if_open(fd);
     return fd >= 0;
 }
 
@@ -99,16 +117,19 @@ void cn_asking_leave(struct cn_cli *cli, const char *contact, enum cn_call_servi
                      bool caller)
 {
     struct cn_demand demand = { .kind = CN_DEMAND_LEAVE, .service = service, .caller = caller };
+    int passed;
 
     if (cli->asked_agent || !contact_put(&demand, contact))
         return;
     cli->asked_agent = true;
-    cli->agent_fd = ask(cli, &demand);
+    cli->agent_fd = ask(cli, &demand, &passed);
+    close_if_open(passed);
 }
 
-int cn_asking_attach(const struct cn_cli *cli, const char *contact)
+int cn_asking_attach(const struct cn_cli *cli, const char *contact, int *news_fd)
 {
     struct cn_demand demand = { .kind = CN_DEMAND_ATTACH };
 
-    return contact_put(&demand, contact) ? ask(cli, &demand) : -1;
+    *news_fd = -1;
+    return contact_put(&demand, contact) ? ask(cli, &demand, news_fd) : -1;
 }

@@ -10,7 +10,8 @@ bool cn_asking_is_there(const struct cn_cli *cli);
  * not answer, which is said: nothing is left, and none needs to be. */
 void cn_asking_leave(struct cn_cli *cli, const char *contact, enum cn_call_service service,
                      bool caller);
-/* The talk with a contact that it holds: the descriptor of attachment.h. -1: there is none. */
-int cn_asking_attach(const struct cn_cli *cli, const char *contact);
+/* The talk with a contact that it holds: the connection of demand.h, and the socket of what happens
+ * to the line, or -1; both are owned. -1: there is none. */
+int cn_asking_attach(const struct cn_cli *cli, const char *contact, int *news_fd);
 
 #endif

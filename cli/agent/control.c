@@ -92,25 +92,25 @@ size_t cn_control_descriptors(const struct cn_control *control, struct pollfd *p
 }
 
 /* It fits into the socket's buffer: who does not take it at once goes without. */
-static void reply_send(const struct cn_asker *asker, const char *reply)
+static void reply_send(const struct cn_asker *asker, const char *reply, int passed)
 {
     char line[CN_REPLY_SIZE_MAX];
     int size = snprintf(line, sizeof line, "%s\n", reply);
 
     if (size > 0 && (size_t)size < sizeof line)
-        (void)send(asker->fd, line, (size_t)size, MSG_NOSIGNAL | MSG_DONTWAIT);
+        (void)cn_socket_send(asker->fd, line, (size_t)size, passed);
 }
 
 void cn_control_answer(struct cn_asker *asker, const char *reply)
 {
-    reply_send(asker, reply);
+    reply_send(asker, reply, -1);
     close(asker->fd);
     asker->state = CN_ASKER_NONE;
 }
 
 void cn_control_confirm(const struct cn_asker *asker)
 {
-    reply_send(asker, "ok");
+    reply_send(asker, "ok", -1);
 }
 
 void cn_control_leave(struct cn_control *control, struct cn_asker *asker)
@@ -119,9 +119,9 @@ void cn_control_leave(struct cn_control *control, struct cn_asker *asker)
     control->changed = true;
 }
 
-int cn_control_take(struct cn_asker *asker)
+int cn_control_take(struct cn_asker *asker, int passed)
 {
-    reply_send(asker, "ok");
+    reply_send(asker, "ok", passed);
     asker->state = CN_ASKER_NONE;
     return asker->fd;
 }

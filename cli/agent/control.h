@@ -51,8 +51,9 @@ void cn_control_answer(struct cn_asker *asker, const char *reply);
 /* He is left what he asks for from now on; then say ok. */
 void cn_control_leave(struct cn_control *control, struct cn_asker *asker);
 void cn_control_confirm(const struct cn_asker *asker);
-/* Say ok; from then on the descriptor is the caller's, for what he asks for. */
-int cn_control_take(struct cn_asker *asker);
+/* Say ok, with a descriptor, which is borrowed, unless that is -1; from then on the connection's is
+ * the caller's, for what he asks for. */
+int cn_control_take(struct cn_asker *asker, int passed);
 /* Whether this is left to somebody. */
 bool cn_control_is_left(const struct cn_control *control, const char *contact,
                         enum cn_call_service service, bool caller);

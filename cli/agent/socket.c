@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -13,6 +14,11 @@
 #include "home.h"
 
 enum { BACKLOG = 64 };
+
+union ancillary {
+    struct cmsghdr head;
+    char octets[CMSG_SPACE(sizeof(int))];
+};
 
 void cn_socket_path(const struct cn_home *home, char path[PATH_MAX])
 {
@@ -98,4 +104,40 @@ bool cn_socket_is_ours(int fd)
     socklen_t size = sizeof peer;
 
     return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && peer.uid == geteuid();
+}
+
+ssize_t cn_socket_send(int fd, const void *octets, size_t size, int passed)
+{
+    union ancillary ancillary = { .octets = { 0 } };
+    struct iovec part = { (void *)(uintptr_t)octets, size };
+    struct msghdr header = { .msg_iov = &part, .msg_iovlen = 1 };
+
+    if (passed >= 0) {
+        header.msg_control = &ancillary;
+        header.msg_controllen = sizeof ancillary;
+        ancillary.head = (struct cmsghdr) { .cmsg_len = CMSG_LEN(sizeof passed),
+                                            .cmsg_level = SOL_SOCKET,
+                                            .cmsg_type = SCM_RIGHTS };
+        memcpy(CMSG_DATA(&ancillary.head), &passed, sizeof passed);
+    }
+    return sendmsg(fd, &header, MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
+ssize_t cn_socket_receive(int fd, void *octets, size_t size, int *passed)
+{
+    union ancillary ancillary = { .octets = { 0 } };
+    struct iovec part = { octets, size };
+    struct msghdr header = { .msg_iov = &part,
+                             .msg_iovlen = 1,
+                             .msg_control = &ancillary,
+                             /* CMSG_SPACE would have room for one more */
+                             .msg_controllen = CMSG_LEN(sizeof *passed) };
+    ssize_t got = recvmsg(fd, &header, MSG_DONTWAIT | MSG_CMSG_CLOEXEC);
+    const struct cmsghdr *c = got >= 0 ? CMSG_FIRSTHDR(&header) : NULL;
+
+    *passed = -1;
+    if (c && c->cmsg_level == SOL_SOCKET && c->cmsg_type == SCM_RIGHTS &&
+        c->cmsg_len == CMSG_LEN(sizeof *passed))
+        memcpy(passed, CMSG_DATA(c), sizeof *passed);
+    return got;
 }

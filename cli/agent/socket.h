@@ -4,6 +4,8 @@
 
 #include <limits.h>
 #include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
 
 struct cn_home;
 
@@ -16,5 +18,9 @@ int cn_socket_listen(const char *path);
 int cn_socket_connect(const char *path);
 /* Whether a process of this user is at the other end. */
 bool cn_socket_is_ours(int fd);
+/* As send and recv, without waiting; with the octets goes a descriptor, which is borrowed, or comes
+ * one, which is owned. -1: none. */
+ssize_t cn_socket_send(int fd, const void *octets, size_t size, int passed);
+ssize_t cn_socket_receive(int fd, void *octets, size_t size, int *passed);
 
 #endif

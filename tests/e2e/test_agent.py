@@ -432,6 +432,33 @@ def test_a_talk_that_is_cut_is_told_at_both_ends(world, who):
         came_of(world.bob, "talk", "interrupted")
 
 
+@pytest.mark.parametrize("first", ["attach", "lose"])
+def test_who_has_taken_a_talk_is_told_of_its_line(own, first):
+    own.serve()
+    running = waiting(own, (pair := own.pair())[1], "[ann]\ntalk = hold\n")
+    ann = own.start(pair[0], "talk", "bob", resume=60, stdin=subprocess.PIPE)
+    ann.says("connected with bob")
+    if first == "lose":
+        own.server.stop()
+        running.says("trying again")
+    bob = own.start(pair[1], "talk", "ann", stdin=subprocess.PIPE)
+    say(bob, b"one\n")
+    if first == "attach":
+        hears(ann, b"bob: one\n")
+        own.server.stop()
+    bob.says("the line to ann is lost; reconnecting")
+    own.serve()
+    bob.says("nothing is lost")
+    say(bob, b"two\n")
+    hears(ann, b"bob: one\n")
+    hears(ann, b"bob: two\n")
+    assert bob.said().count("is lost; reconnecting") == 1
+    for one in (ann, bob):
+        one.stdin.close()
+    ann.end(0)
+    bob.end(0)
+
+
 def test_files_in_a_talk_that_is_held_are_refused(world, source):
     waiting(world, world.bob, "[ann]\ntalk = hold\n")
     ann = held(world, "--commands", stdin=f"/send {given(source, 'a', b'x')}\n".encode())
