@@ -585,6 +585,12 @@ int cn_dial(struct cn_cli *cli, struct cn_dial *dial, enum cn_call_service servi
     return code;
 }
 
+void cn_dial_tell_untold(const struct cn_dial *dial)
+{
+    if (dial->lost_ms != 0)
+        cn_hint("%s could not be told, and may wait for the line to come back", dial->name);
+}
+
 void cn_dial_leave(struct cn_dial *dial)
 {
     const uint64_t until_ms = cn_connect_clock_ms() + LEAVE_MS;
@@ -599,8 +605,7 @@ void cn_dial_leave(struct cn_dial *dial)
             dial->lost_ms = 0;
         now_ms = cn_connect_clock_ms();
     }
-    if (dial->lost_ms != 0)
-        cn_hint("%s could not be told, and may wait for the line to come back", dial->name);
+    cn_dial_tell_untold(dial);
 }
 
 void cn_dial_end(struct cn_dial *dial)

@@ -69,6 +69,8 @@ void cn_dial_over(const struct cn_cli *cli, const struct cn_dial *dial, int code
 /* The user ends an open call before its end: the partner hears so, if it is there. Not much longer
  * than that takes. */
 void cn_dial_leave(struct cn_dial *dial);
+/* We have given it up; say so if the line is lost, so that the partner does not know. */
+void cn_dial_tell_untold(const struct cn_dial *dial);
 void cn_dial_end(struct cn_dial *dial);
 /* Whether the system has room for another call: descriptors and memory. */
 bool cn_has_room(void);

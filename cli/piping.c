@@ -217,6 +217,8 @@ static void take_event(struct cn_piping *p, const struct cn_event *event)
         p->closed = true;
         if (p->code == CN_EXIT_DONE)
             interrupted(p, event->err);
+        else if (event->err == CN_E_CANCELLED)
+            cn_dial_tell_untold(&p->dial);
         break;
     case CN_EVENT_NONE:
     case CN_EVENT_CONNECTED:

@@ -530,6 +530,7 @@ void cn_call_cancel(struct cn_call *call, enum cn_err why)
     }
     cn_mux_close(&call->mux, code ? code : cn_err_close_code(CN_E_CANCELLED));
     call->leave_ms = cn_calling_now().ms + LEAVE_MS;
+    call->lost_tell_ms = UINT64_MAX; /* its owner knows how that ends */
 }
 
 enum cn_err cn_stream_open(struct cn_call *call, uint8_t kind, const void *parameters,

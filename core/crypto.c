@@ -33,6 +33,9 @@ enum cn_err cn_crypto_init(struct cn_crypto *crypto)
     struct cn_crypto c = { 0 };
     bool ok = true;
 
+    /* which found no memory when it began: libcrypto 3.0 would follow a pointer to nothing */
+    if (!OSSL_LIB_CTX_get0_global_default())
+        return CN_E_CRYPTO;
     for (int i = 0; i < CN_HASH_COUNT; i++)
         ok &= (c.hash[i] = EVP_MD_fetch(NULL, hashes[i].name, NULL)) != NULL;
     for (int i = 0; i < CN_AEAD_COUNT; i++)

@@ -230,10 +230,13 @@ static void progress_note(struct cn_part *part)
                             .inode = part->inode,
                             .written = whole };
 
-    if (whole <= part->noted || (!part->has_journal && !journal_is_free(part)))
+    if (whole <= part->noted || part->sync_error != 0 ||
+        (!part->has_journal && !journal_is_free(part)))
         return;
-    if (fdatasync(part->fd) != 0)
+    if (fdatasync(part->fd) != 0) {
+        part->sync_error = errno == EINTR ? 0 : errno;
         return;
+    }
     journal_begin(part, &j);
     memcpy(j.temporary, part->temporary, sizeof j.temporary);
     if (cn_journal_store(part->place->options.journals, &j) != CN_OK)
@@ -279,6 +282,7 @@ enum cn_err cn_part_restart(struct cn_part *part)
     if (ftruncate(part->fd, 0) != 0)
         return CN_E_SYSTEM;
     part->written = 0;
+    part->sync_error = 0; /* of what is not wanted any more */
     return CN_OK;
 }
 
@@ -299,6 +303,10 @@ enum cn_err cn_part_seal(struct cn_part *part)
 
     if (part->written != entry->size)
         return CN_E_TRUNCATED;
+    if (part->sync_error != 0) {
+        errno = part->sync_error;
+        return CN_E_SYSTEM;
+    }
     if (fchmod(part->fd, entry->mode & 0777) != 0 || futimens(part->fd, times) != 0)
         return CN_E_SYSTEM;
     if (!part->is_large) /* else the lock is held until it has its name */

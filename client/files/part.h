@@ -36,7 +36,10 @@ struct cn_part {
     uint64_t inode, device;
     uint64_t noted;  /* octets that the journal says are on disk */
     int64_t next_ms; /* not before this is it written again */
-    bool is_large;   /* a journal is worth its cost */
+    /* The errno of a sync, or 0. The system tells of what it could not write once, and has dropped
+     * it then: a sync that goes well afterwards says nothing. */
+    int sync_error;
+    bool is_large; /* a journal is worth its cost */
     bool reserved, has_journal;
 };
 
@@ -56,7 +59,7 @@ CN_MUST_USE enum cn_err cn_part_write(struct cn_part *part, const void *from, si
 CN_MUST_USE enum cn_err cn_part_skip(struct cn_part *part, uint64_t size);
 /* Sync and note what has been written, if that was not done within the last second: to be called
  * while a file arrives, as often as one likes. now_ms: of any steady clock. A failure is told by
- * seal or store; here it means that less can go on later. */
+ * seal; here it means that less can go on later. */
 void cn_part_checkpoint(struct cn_part *part, int64_t now_ms);
 /* When that has something to note; UINT64_MAX: there is nothing. While no thread writes. */
 uint64_t cn_part_due_ms(const struct cn_part *part);

@@ -35,7 +35,10 @@ class Memory:
         place.mkdir()
         self.program = program
         self.counts = place / "counts"
-        self.env = {**preload(SHIM, place), "NO_MEMORY_PROGRAM": program, "NO_MEMORY_COUNTS": str(self.counts)}
+        # of a filter libseccomp (2.5) leaves out the calls for which it found no memory, and says that all is well: their
+        # first use ends the process, which is started anew. It fails closed, and is no fault of ours.
+        self.env = {**preload(SHIM, place), "NO_MEMORY_PROGRAM": program, "NO_MEMORY_COUNTS": str(self.counts),
+                    "NO_MEMORY_BUT": "libseccomp"}
         if own:
             self.env["NO_MEMORY_OWN"] = "1"
 
@@ -64,12 +67,6 @@ class Found:
             self.well += bool(judge(what, *words))
         except AssertionError as failure:
             self.failures.append(str(failure) or what)
-
-
-def tree(place):
-    """Files and directories: contents, by path."""
-    return {str(path.relative_to(place)): path.read_bytes() if path.is_file() else None
-            for path in sorted(place.rglob("*")) if not path.name.endswith(("-wal", "-shm", "-journal"))}
 
 
 def tree(place):

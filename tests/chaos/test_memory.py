@@ -14,6 +14,13 @@ def test_commands(tmp_path):
     assert found.failures == [] and found.runs > len(COMMANDS)
 
 
+def test_libraries_that_find_none(tmp_path):
+    """Among them libcrypto, at its very first."""
+    found = Found()
+    commands_fail(prepare(tmp_path / "prepared"), tmp_path / "run", ["ctl list", "list"], own=False, count=6, found=found)
+    assert found.failures == [] and found.runs == 12
+
+
 @pytest.mark.parametrize("name", CALLS)
 def test_calls(line, name, tmp_path):
     world, _, ann, bob = line

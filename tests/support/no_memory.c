@@ -1,7 +1,8 @@
 /* no_memory: preloaded into a program, counts what the program named NO_MEMORY_PROGRAM allocates,
  * in the file NO_MEMORY_COUNTS, and lets allocation NO_MEMORY_AT of these fail; with NO_MEMORY_OWN,
- * of those alone that the program itself asks for, and no library in its stead. The file is mapped
- * before the program shuts itself in. */
+ * of those alone that the program itself asks for, and no library in its stead; with NO_MEMORY_BUT,
+ * of none that a library asks for in whose name this stands. The file is mapped before the program
+ * shuts itself in. */
 #include <dirent.h>
 #include <dlfcn.h>
 #include <errno.h>
@@ -27,16 +28,13 @@ struct range {
 };
 
 static struct counts *counts; /* NULL: this program is not meant, or has not begun */
-static struct range own;
+static struct range own, but;
+static const char *but_name;
 static bool own_only;
 static uint64_t at;
 
-/* Of the first, which is the program. */
-static int find_own(struct dl_phdr_info *info, size_t size, void *found)
+static void range_of(const struct dl_phdr_info *info, struct range *range)
 {
-    struct range *range = found;
-
-    (void)size;
     for (unsigned i = 0; i < info->dlpi_phnum; i++) {
         const ElfW(Phdr) *part = &info->dlpi_phdr[i];
 
@@ -45,7 +43,23 @@ static int find_own(struct dl_phdr_info *info, size_t size, void *found)
             range->end = range->begin + part->p_memsz;
         }
     }
-    return 1;
+}
+
+/* The first is the program. */
+static int look_at(struct dl_phdr_info *info, size_t size, void *unused)
+{
+    (void)size;
+    (void)unused;
+    if (own.end == 0)
+        range_of(info, &own);
+    else if (but_name && strstr(info->dlpi_name, but_name))
+        range_of(info, &but);
+    return 0;
+}
+
+static bool within(const struct range *range, const void *where)
+{
+    return (uintptr_t)where >= range->begin && (uintptr_t)where < range->end;
 }
 
 static uint64_t number_of(const char *text)
@@ -71,15 +85,14 @@ __attribute__((constructor)) static void begin(void)
     close(fd);
     own_only = getenv("NO_MEMORY_OWN") != NULL;
     at = number_of(getenv("NO_MEMORY_AT"));
-    dl_iterate_phdr(find_own, &own);
+    but_name = getenv("NO_MEMORY_BUT");
+    dl_iterate_phdr(look_at, NULL);
     counts = mapped;
 }
 
 static bool fails(const void *caller)
 {
-    uintptr_t where = (uintptr_t)caller;
-
-    if (!counts || (own_only && (where < own.begin || where >= own.end)))
+    if (!counts || (own_only && !within(&own, caller)) || within(&but, caller))
         return false;
     if (atomic_fetch_add(&counts->asked, 1) + 1 != at)
         return false;

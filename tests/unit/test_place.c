@@ -20,7 +20,7 @@ enum { MIB = 1024 * 1024, MTIME_S = 1000000000, MTIME_NS = 123456789 };
 /* --- system calls that fail when told ------------------------------------------------------- */
 
 static struct {
-    int syncfs, fsync; /* an errno, or 0 */
+    int syncfs, fsync, fdatasync; /* an errno, or 0 */
 } fails;
 
 static unsigned syncs;
@@ -42,6 +42,14 @@ int __wrap_fsync(int fd)
     syncs++;
     errno = fails.fsync;
     return fails.fsync ? -1 : __real_fsync(fd);
+}
+
+int __real_fdatasync(int fd);
+int __wrap_fdatasync(int fd);
+int __wrap_fdatasync(int fd)
+{
+    errno = fails.fdatasync;
+    return fails.fdatasync ? -1 : __real_fdatasync(fd);
 }
 
 /* --- a place for each test ------------------------------------------------------------------ */
@@ -979,6 +987,60 @@ static void checkpoints_are_a_second_apart(void **state)
     finish(&part);
 }
 
+/* Of what was dropped the system tells once; a sync after that goes well. */
+static void what_a_checkpoint_could_not_write_is_never_whole(void **state)
+{
+    const struct cn_entry entry = entry_of(CN_ENTRY_FILE, "large", sizeof large_text);
+    struct cn_part part;
+
+    (void)state;
+    begin(&part, &entry, MIB);
+    cn_part_checkpoint(&part, 1000);
+    fails.fdatasync = EIO;
+    cn_part_checkpoint(&part, 2000);
+    fails.fdatasync = 0;
+    assert_err(cn_part_write(&part, large_text + MIB, sizeof large_text - MIB), CN_OK);
+    cn_part_checkpoint(&part, 3000);
+    assert_int_equal(journal_count(), 0);
+    assert_err(cn_part_seal(&part), CN_E_SYSTEM);
+    assert_int_equal(errno, EIO);
+    assert_int_equal(cn_part_close(&part, true), 0);
+    assert_int_equal(count_in("in"), 0);
+}
+
+static void a_checkpoint_that_a_signal_ends_harms_nothing(void **state)
+{
+    const struct cn_entry entry = entry_of(CN_ENTRY_FILE, "large", sizeof large_text);
+    struct cn_part part;
+
+    (void)state;
+    begin(&part, &entry, MIB);
+    cn_part_checkpoint(&part, 1000);
+    fails.fdatasync = EINTR;
+    cn_part_checkpoint(&part, 2000);
+    assert_int_equal(journal_count(), 0);
+    fails.fdatasync = 0;
+    cn_part_checkpoint(&part, 3000);
+    assert_int_equal(journal_count(), 1);
+    finish(&part);
+}
+
+static void what_begins_again_may_be_whole(void **state)
+{
+    const struct cn_entry entry = entry_of(CN_ENTRY_FILE, "large", sizeof large_text);
+    struct cn_part part;
+
+    (void)state;
+    begin(&part, &entry, MIB);
+    cn_part_checkpoint(&part, 1000);
+    fails.fdatasync = EIO;
+    cn_part_checkpoint(&part, 2000);
+    fails.fdatasync = 0;
+    assert_err(cn_part_restart(&part), CN_OK);
+    assert_err(cn_part_write(&part, large_text, MIB), CN_OK);
+    finish(&part);
+}
+
 static void what_cannot_go_on_is_removed(void **state)
 {
     struct cn_entry entry = entry_of(CN_ENTRY_FILE, "large", sizeof large_text);
@@ -1245,6 +1307,9 @@ int main(void)
         test(two_do_not_write_one_part),
         test(of_two_that_began_together_one_goes_on),
         test(checkpoints_are_a_second_apart),
+        test(what_a_checkpoint_could_not_write_is_never_whole),
+        test(a_checkpoint_that_a_signal_ends_harms_nothing),
+        test(what_begins_again_may_be_whole),
         test(what_cannot_go_on_is_removed),
         test(leftovers_are_listed_and_removed),
         test(what_is_kept_holds_no_room_for_the_rest),
