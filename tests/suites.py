@@ -1,5 +1,5 @@
 """suites.py BUILD[=PART]...: run every suite on each build directory, count test cases, end with `N passed, N failed`.
-PART: `valgrind`, the unit tests under it alone; or, alone, what is at this path in tests/: a pytest suite, a file of tests, or
+PART: `unit`; `valgrind`, the unit tests under it alone; or, alone, what is at this path in tests/: a pytest suite, a file of tests, or
 one test, as in unit/test_tag.c::the_vectors_hold.
 
 Programs are tested many at once, and a machine that is too busy can make one of them late. A few tests of programs that
@@ -139,11 +139,11 @@ def again(build, runs):
 
 def main():
     asked = [(ROOT / name, part) for name, _, part in (word.partition("=") for word in sys.argv[1:])]
-    results = [report(f"{build.name}: unit", [unit_under_valgrind(build) if part else unit(build)])
-               for build, part in asked if part in ("", "valgrind")]
+    results = [report(f"{build.name}: unit", [unit_under_valgrind(build) if part == "valgrind" else unit(build)])
+               for build, part in asked if part in ("", "unit", "valgrind")]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         waited = [(build, suite, [pool.submit(at_path, build, path) for path in files(suite)])
-                  for build, part in asked if part != "valgrind"
+                  for build, part in asked if part not in ("unit", "valgrind")
                   for suite in ([part] if part else PYTEST_SUITES)]
     runs = [(build, suite, [each.result() for each in submitted]) for build, suite, submitted in waited]
     few = sum(failed for _, _, outcomes in runs for _, failed, _ in outcomes) <= AGAIN

@@ -1,4 +1,5 @@
-"""Memory that runs out, at some of the allocations that programs ask for themselves: ./run chaos sweep tries all, and more."""
+"""Memory that runs out, and calls that fail, at some of those that programs ask for themselves: ./run chaos sweep tries all, and
+more."""
 
 import pytest
 
@@ -12,6 +13,14 @@ def test_commands(tmp_path):
     commands_fail(prepare(tmp_path / "prepared"), tmp_path / "run", [name for name in COMMANDS if name not in COSTLY],
                   own=True, count=2, found=found)
     assert found.failures == [] and found.runs > len(COMMANDS)
+
+
+def test_calls_of_the_operators_commands(tmp_path):
+    """Of the system, SQLite and libcrypto."""
+    names = [name for name in COMMANDS if name.startswith(("ctl", "server"))]
+    found = Found()
+    commands_fail(prepare(tmp_path / "prepared"), tmp_path / "run", names, own=True, count=3, found=found, kind="call")
+    assert found.failures == [] and found.well < found.runs == 3 * len(names)
 
 
 @pytest.mark.parametrize("name", CALLS)
