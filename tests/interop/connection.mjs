@@ -38,6 +38,7 @@ export class Connection {
         this.lastHeard = Date.now();
         this.patienceMs = call.patience();
         this.heardOfStream = false;
+        this.pingsLeft = call.pings.count ?? 0; // in tests: before anything of a stream
         this.fresh = new Rehandshake({
             pair, callerRole: call.callerRole, secrets, limits: call.limits, say: (one) => this.alone(one), ...call.fresh,
         });
@@ -60,6 +61,7 @@ export class Connection {
             }
         } catch (error) {
             if (error instanceof LineLost && this.closeSent && this.closeCame && this.line.endedWell) {
+                this.call.said(`generations: ${this.sender.generation} sent, ${this.receiver.generation} received`);
                 return;
             }
             this.line.reset();
@@ -97,6 +99,17 @@ export class Connection {
         this.lastPing = Date.now();
     }
 
+    // One more, or all at once unless each is to wait for its PONG. Each has a record of its own.
+    pingMore() {
+        while (this.isOpen && this.pingsLeft > 0 && this.line.takesMore) {
+            this.pingsLeft--;
+            this.alone(frame(PING, 0, random(8)));
+            if (this.call.pings.eachAnswered) {
+                break;
+            }
+        }
+    }
+
     // --- out
 
     record(plain, size = sizeFor(plain.length)) {
@@ -110,6 +123,12 @@ export class Connection {
 
     pump() {
         this.renew();
+        if (this.pingsLeft > 0) {
+            if (!this.call.pings.eachAnswered) {
+                this.pingMore();
+            }
+            return;
+        }
         while (!this.closeSent && this.line.takesMore && this.sayMore()) {
             // as long as there is something
         }
@@ -242,6 +261,7 @@ export class Connection {
             this.pong(body.take(8));
         } else if (type === PONG) {
             this.pingOut = false;
+            this.pingMore();
         } else if (type === REHANDSHAKE) {
             this.fresh.take(body.take(body.left));
         } else if (type === SWITCH) {
@@ -337,7 +357,7 @@ export class Connection {
         const kind = body.u8();
         must(kind !== 0 && number === this.call.theirNext, "OPEN out of order");
         this.call.openedThere(new Stream({
-            number, mine: false, kind, sendLimit: this.call.theirs.window, window: this.call.limits.window,
+            number, mine: false, kind, parameters: body.take(body.left), sendLimit: this.call.theirs.window, window: this.call.limits.window,
         }));
     }
 }
