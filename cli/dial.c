@@ -212,9 +212,29 @@ int cn_dial_ended(struct cn_cli *cli, struct cn_dial *dial, enum cn_err err)
     return cn_fail(cli, err, "the call failed");
 }
 
+/* Of now. */
+static int64_t lost_seconds(const struct cn_dial *dial)
+{
+    return (int64_t)(cn_connect_clock_ms() - dial->lost_ms + 500) / 1000;
+}
+
+static void reconnecting_text(const struct cn_dial *dial, enum cn_err err,
+                              char text[CN_LINE_TEXT_SIZE])
+{
+    char span[CN_SPAN_TEXT_SIZE];
+
+    cn_span_text(lost_seconds(dial), span);
+    if (err == CN_OK)
+        snprintf(text, CN_LINE_TEXT_SIZE, "the line was lost %s ago; waiting for %s", span,
+                 dial->name);
+    else
+        snprintf(text, CN_LINE_TEXT_SIZE, "the line to %s was lost %s ago; reconnecting (%s)",
+                 dial->name, span, cn_err_text(err));
+}
+
 static void resumed_text(const struct cn_dial *dial, char text[CN_LINE_TEXT_SIZE])
 {
-    const int64_t seconds = (int64_t)(cn_connect_clock_ms() - dial->lost_ms + 500) / 1000;
+    const int64_t seconds = lost_seconds(dial);
     char span[CN_SPAN_TEXT_SIZE];
 
     cn_span_text(seconds, span);
@@ -238,6 +258,10 @@ bool cn_dial_line(const struct cn_cli *cli, struct cn_dial *dial, const struct c
         dial->lost_ms = cn_connect_clock_ms();
         snprintf(text, CN_LINE_TEXT_SIZE, "the line to %s is lost; reconnecting", dial->name);
         cn_dial_event(cli, dial, "lost", "");
+        return true;
+    case CN_EVENT_RECONNECTING:
+        reconnecting_text(dial, event->err, text);
+        cn_dial_event(cli, dial, "reconnecting", "");
         return true;
     case CN_EVENT_RESUMED:
         resumed_text(dial, text);
@@ -370,6 +394,7 @@ int cn_dial_take(struct cn_cli *cli, struct cn_dial *dial, const struct cn_event
     case CN_EVENT_QUIET:
     case CN_EVENT_HEARD:
     case CN_EVENT_LOST:
+    case CN_EVENT_RECONNECTING:
     case CN_EVENT_RESUMED:
         (void)cn_dial_tell_line(cli, dial, event);
         break;

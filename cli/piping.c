@@ -231,6 +231,7 @@ static void take_event(struct cn_piping *p, const struct cn_event *event)
     case CN_EVENT_QUIET:
     case CN_EVENT_HEARD:
     case CN_EVENT_LOST:
+    case CN_EVENT_RECONNECTING:
     case CN_EVENT_RESUMED:
         (void)cn_dial_tell_line(p->cli, &p->dial, event);
         break;

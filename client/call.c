@@ -334,6 +334,7 @@ void cn_call_process(struct cn_call *call)
     if (call->state == CALL_CONFIRMING)
         cn_calling_confirming(call, now);
     check_wait(call, now);
+    cn_calling_tell_lost(call, now);
 }
 
 /* --- waiting -------------------------------------------------------------------------------- */
@@ -405,6 +406,8 @@ int cn_call_timeout_ms(const struct cn_call *call)
         due = call->leave_ms;
     if (call->lost && call->lost_until_ms < due)
         due = call->lost_until_ms;
+    if (call->lost && call->lost_tell_ms < due)
+        due = call->lost_tell_ms;
     if (waits(call) && call->wait_until_ms < due)
         due = now.ms < call->wait_until_ms ? call->wait_until_ms : call->first_until_ms;
     if (due == UINT64_MAX)

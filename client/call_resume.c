@@ -11,6 +11,7 @@
 
 enum {
     LEAVE_MS = 5000,                 /* for the partner to close its side */
+    RECONNECTING_MS = 4000,          /* to tell that, for the first time */
     WATCH_AGAIN_MS = 60000,          /* after another of ours came to wait where we watched */
     CONFIRM_MS = 600000,             /* to tell a partner whose line was lost that all is done */
     HANDSHAKE_FAILURE_COUNT_MAX = 5, /* who does not wait for ever gives up after so many */
@@ -99,6 +100,8 @@ static void lose(struct cn_call *call, enum cn_err err, uint64_t most_ms, struct
         call->mux.patience_ms = CN_MUX_PATIENCE_MS_MAX;
     call->quiet = false;
     call->lost = true;
+    call->lost_since_ms = now.ms;
+    call->lost_tell_ms = now.ms + RECONNECTING_MS;
     call->lost_until_ms = most_ms == UINT64_MAX ? UINT64_MAX : now.ms + most_ms;
     call->retry_delay_ms = CN_CALL_RETRY_MS_MIN;
     cn_calling_retry(call, err, now);
@@ -297,6 +300,15 @@ void cn_calling_tell_quiet(struct cn_call *call, struct cn_now now)
     if (quiet != call->quiet)
         cn_calling_tell(call, quiet ? CN_EVENT_QUIET : CN_EVENT_HEARD, CN_OK);
     call->quiet = quiet;
+}
+
+/* Again whenever it has taken twice as long. */
+void cn_calling_tell_lost(struct cn_call *call, struct cn_now now)
+{
+    if (!call->lost || call->state == CALL_OVER || now.ms < call->lost_tell_ms)
+        return;
+    cn_calling_tell(call, CN_EVENT_RECONNECTING, call->failure);
+    call->lost_tell_ms = now.ms + (now.ms - call->lost_since_ms);
 }
 
 /* The network of this machine has changed: what could not be reached may be, now; and a line that

@@ -47,11 +47,13 @@ struct cn_call {
     struct cn_call_limits limits;  /* the partner's, of the first handshake of either */
     struct cn_want again[2];       /* when it resumes: the partner's end of it, and a witness */
     enum call_state state;
-    enum cn_err error;         /* once OVER */
-    bool open;                 /* some session got that far */
-    bool resuming;             /* sessions are not the call's first */
-    bool lost;                 /* the line is, and another is sought until lost_until_ms */
+    enum cn_err error; /* once OVER */
+    bool open;         /* some session got that far */
+    bool resuming;     /* sessions are not the call's first */
+    bool lost;         /* the line is, and another is sought until lost_until_ms */
+    uint64_t lost_since_ms;
     uint64_t lost_until_ms;    /* UINT64_MAX: without limit */
+    uint64_t lost_tell_ms;     /* when to tell the owner again */
     uint32_t resume_s;         /* how long the owner would seek; once open, the partner too */
     bool quiet;                /* it was told that the partner is */
     bool watches;              /* whether the partner began anew, while the line is lost */
@@ -141,6 +143,9 @@ void cn_calling_unconfirmed(struct cn_call *call, struct cn_now now);
 enum { CN_CALL_QUIET_MS = 1500 };
 /* A partner that is silent where it should not be, and one that is not so any more. */
 void cn_calling_tell_quiet(struct cn_call *call, struct cn_now now);
+
+/* Tell that the line is lost still, where it is time for that. */
+void cn_calling_tell_lost(struct cn_call *call, struct cn_now now);
 /* The network of this machine has changed: what could not be reached may be, now; and a line that
  * stood may be dead. */
 void cn_calling_network_changed(struct cn_call *call, struct cn_now now);

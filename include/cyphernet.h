@@ -318,13 +318,16 @@ enum cn_event_type {
     /* After OPEN: cards for another pair are at both ends, or are in use from this call on, as one
      * of the two changes its identity (cn_home_rotate); err: why that did not go well, this time.
      */
-    CN_EVENT_CARDS
+    CN_EVENT_CARDS,
+    /* LOST was told 4, 8, 16 ... seconds ago, and the call does not go on yet. CN_OK: the server is
+     * there, and the partner is not; else why the last line was lost, or did not come about. */
+    CN_EVENT_RECONNECTING
 };
 
 struct cn_event {
     enum cn_event_type type;
     struct cn_stream *stream; /* STREAM, READABLE, WRITABLE, PROGRESS */
-    enum cn_err err;          /* RETRY, LOST, CLOSED */
+    enum cn_err err;          /* RETRY, LOST, RECONNECTING, CLOSED */
 };
 
 /* Begin: nothing has been sent yet on return. CN_E_ABSENT: not joined, no such contact (detail), or

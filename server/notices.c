@@ -10,21 +10,6 @@ static const uint8_t everybody[CN_X25519_SIZE] = { 0 };
 
 /* --- numbers --------------------------------------------------------------------------------- */
 
-static enum cn_err number_read(struct cn_registry *registry, const char *sql, uint64_t *number)
-{
-    sqlite3_stmt *statement;
-    enum cn_err err = cn_sql_prepare(registry, sql, &statement);
-
-    if (err != CN_OK)
-        return err;
-    if (cn_sql_next_row(registry, statement, &err))
-        *number = cn_sql_number(statement, 0);
-    else if (err == CN_OK)
-        err = CN_E_FORMAT;
-    sqlite3_finalize(statement);
-    return err;
-}
-
 static enum cn_err number_write(struct cn_registry *registry, const char *sql, uint64_t number)
 {
     sqlite3_stmt *statement;
@@ -38,7 +23,7 @@ static enum cn_err number_write(struct cn_registry *registry, const char *sql, u
 
 enum cn_err cn_notices_number(struct cn_registry *registry, uint64_t *number)
 {
-    return number_read(registry, "SELECT issued FROM counter", number);
+    return cn_sql_one_number(registry, "SELECT issued FROM counter", number);
 }
 
 enum cn_err cn_notices_number_next(struct cn_registry *registry, uint64_t now, uint64_t *number)
@@ -198,7 +183,7 @@ static enum cn_err blocked_put(struct cn_registry *registry, const struct cn_blo
 static enum cn_err import(struct cn_registry *registry, const struct cn_imported *imported)
 {
     uint64_t last = 0;
-    enum cn_err err = number_read(registry, "SELECT imported FROM counter", &last);
+    enum cn_err err = cn_sql_one_number(registry, "SELECT imported FROM counter", &last);
 
     if (err == CN_OK && imported->number < last)
         return CN_E_KNOWN;

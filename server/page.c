@@ -31,12 +31,13 @@ static enum cn_err memory_make(int *fd, const char *name, size_t size)
 static enum cn_err memory_map(void **memory, size_t *size, int fd, size_t least, bool writable)
 {
     const int rights = PROT_READ | (writable ? PROT_WRITE : 0);
+    const int seals = fcntl(fd, F_GET_SEALS); /* -1: of a file that can have none */
     struct stat st;
     void *at;
 
     if (fstat(fd, &st) != 0)
         return CN_E_SYSTEM;
-    if ((fcntl(fd, F_GET_SEALS) & SEALS) != SEALS || st.st_size < (off_t)least)
+    if (seals < 0 || (seals & SEALS) != SEALS || st.st_size < (off_t)least)
         return CN_E_FORMAT;
     at = mmap(NULL, (size_t)st.st_size, rights, MAP_SHARED, fd, 0);
     if (at == MAP_FAILED)
@@ -49,14 +50,16 @@ static enum cn_err memory_map(void **memory, size_t *size, int fd, size_t least,
 enum cn_err cn_page_make(int *fd, uint32_t owner_max)
 {
     const uint32_t version = CN_PAGE_VERSION;
-    enum cn_err err = memory_make(fd, "cyphernet-page", size_of(owner_max));
+    int made = -1;
+    enum cn_err err = memory_make(&made, "cyphernet-page", size_of(owner_max));
 
     if (err != CN_OK)
         return err;
-    if (pwrite(*fd, &version, sizeof version, 0) != (ssize_t)sizeof version) {
-        close(*fd);
+    if (pwrite(made, &version, sizeof version, 0) != (ssize_t)sizeof version) {
+        close(made);
         return CN_E_SYSTEM;
     }
+    *fd = made;
     return CN_OK;
 }
 

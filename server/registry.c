@@ -68,22 +68,6 @@ const char *cn_subscriber_status_name(enum cn_subscriber_status status)
     return names[status];
 }
 
-/* The value of a pragma that is one number. */
-static enum cn_err pragma_number(struct cn_registry *registry, const char *sql, int *value)
-{
-    sqlite3_stmt *statement;
-    enum cn_err err = cn_sql_prepare(registry, sql, &statement);
-
-    if (err != CN_OK)
-        return err;
-    if (cn_sql_next_row(registry, statement, &err))
-        *value = sqlite3_column_int(statement, 0);
-    else if (err == CN_OK)
-        err = CN_E_FORMAT;
-    sqlite3_finalize(statement);
-    return err;
-}
-
 static enum cn_err marks_write(struct cn_registry *registry)
 {
     char marks[96];
@@ -96,11 +80,11 @@ static enum cn_err marks_write(struct cn_registry *registry)
 /* From version 1; another process may do the same. */
 static enum cn_err schema_upgrade(struct cn_registry *registry)
 {
-    int version = 0;
+    uint64_t version = 0;
     enum cn_err err = cn_sql_execute(registry, "BEGIN IMMEDIATE");
 
     if (err == CN_OK)
-        err = pragma_number(registry, "PRAGMA user_version", &version);
+        err = cn_sql_one_number(registry, "PRAGMA user_version", &version);
     if (err == CN_OK && version == 1)
         err = cn_sql_execute(registry, schema_since_1);
     if (err == CN_OK && version == 1)
@@ -110,12 +94,12 @@ static enum cn_err schema_upgrade(struct cn_registry *registry)
 
 static enum cn_err schema_check(struct cn_registry *registry)
 {
-    int application = 0;
-    int version = 0;
-    enum cn_err err = pragma_number(registry, "PRAGMA application_id", &application);
+    uint64_t application = 0;
+    uint64_t version = 0;
+    enum cn_err err = cn_sql_one_number(registry, "PRAGMA application_id", &application);
 
     if (err == CN_OK)
-        err = pragma_number(registry, "PRAGMA user_version", &version);
+        err = cn_sql_one_number(registry, "PRAGMA user_version", &version);
     if (err != CN_OK)
         return err;
     if (application != APPLICATION_ID)

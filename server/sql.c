@@ -62,6 +62,21 @@ bool cn_sql_next_row(struct cn_registry *registry, sqlite3_stmt *statement, enum
     return code == SQLITE_ROW;
 }
 
+enum cn_err cn_sql_one_number(struct cn_registry *registry, const char *sql, uint64_t *number)
+{
+    sqlite3_stmt *statement;
+    enum cn_err err = cn_sql_prepare(registry, sql, &statement);
+
+    if (err != CN_OK)
+        return err;
+    if (cn_sql_next_row(registry, statement, &err))
+        *number = cn_sql_number(statement, 0);
+    else if (err == CN_OK)
+        err = CN_E_FORMAT;
+    sqlite3_finalize(statement);
+    return err;
+}
+
 /* The list with room for one element more than count; NULL leaves it as it was. Room is made at
  * powers of two, so that filling a list takes linear time. */
 static void *grow(void *list, size_t count, size_t element_size)

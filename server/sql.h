@@ -24,6 +24,9 @@ CN_MUST_USE enum cn_err cn_sql_prepare(struct cn_registry *registry, const char 
 CN_MUST_USE enum cn_err cn_sql_finish(struct cn_registry *registry, sqlite3_stmt *statement);
 /* True: there is a row. *err is CN_OK at the end of the rows, too. */
 bool cn_sql_next_row(struct cn_registry *registry, sqlite3_stmt *statement, enum cn_err *err);
+/* What one number sql asks for. */
+CN_MUST_USE enum cn_err cn_sql_one_number(struct cn_registry *registry, const char *sql,
+                                          uint64_t *number);
 
 /* Fill element from the row; false: the row is not ours. */
 typedef bool cn_sql_take(sqlite3_stmt *statement, void *element);

@@ -76,10 +76,11 @@ static bool is_whole(const struct cn_state *state, size_t size)
 
 const struct cn_state *cn_state_map(int fd)
 {
+    const int seals = fcntl(fd, F_GET_SEALS); /* -1: of a file that can have none */
     struct stat st;
     const struct cn_state *state;
 
-    if (fstat(fd, &st) != 0 || (fcntl(fd, F_GET_SEALS) & SEALS) != SEALS ||
+    if (seals < 0 || (seals & SEALS) != SEALS || fstat(fd, &st) != 0 ||
         st.st_size < (off_t)size_of(0, 0))
         return NULL;
     state = mmap(NULL, (size_t)st.st_size, PROT_READ, MAP_SHARED, fd, 0);

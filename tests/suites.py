@@ -2,8 +2,12 @@
 PART: `valgrind`, the unit tests under it alone; or, alone, what is at this path in tests/: a pytest suite, a file of tests, or
 one test, as in unit/test_tag.c::the_vectors_hold.
 
+Files of tests run many at once, those of all builds beside each other, since plain programs wait where sanitized ones compute.
+What took longest the last time begins first.
+
 Programs are tested many at once, and a machine that is too busy can make one of them late. A few tests of programs that
 failed are therefore run once more, alone; what passes only then is named as unsteady, and is a test to be mended."""
+import contextlib
 import os
 import re
 import subprocess
@@ -16,7 +20,8 @@ ROOT = Path(__file__).resolve().parent.parent
 VALGRIND = ("valgrind --quiet --error-exitcode=99 --leak-check=full --errors-for-leak-kinds=definite "
             "--suppressions=tests/valgrind.supp")
 PYTEST_SUITES = ["e2e", "chaos", "cli", "interop"]
-AT_ONCE = 2 * (os.cpu_count() or 1)  # files of tests: they wait more than they compute
+PLAIN_SUITES = ["tools"]  # of what is not our programs, to which sanitizers are nothing
+AT_ONCE = 3 * (os.cpu_count() or 1)  # files of tests, of which the plain ones wait more than they compute
 AGAIN = 5  # tests at most that are run again: if more failed, it was not the machine
 
 
@@ -104,9 +109,13 @@ def at_path(build, path):
     return pytest_file(build, path, only)
 
 
+def junit_of(build, path, only=""):
+    return build / f"{path.parent.name}-{path.stem}{only and '-again'}.junit.xml"
+
+
 def pytest_file(build, path, only=""):
     """All tests of a file, or one."""
-    junit = build / f"{path.parent.name}-{path.stem}{only and '-again'}.junit.xml"
+    junit = junit_of(build, path, only)
     junit.unlink(missing_ok=True)
     env = dict(os.environ, CYPHERNET_BUILD=str(build), PYTHONDONTWRITEBYTECODE="1",
                PYTHONPATH=str(ROOT / "tests" / "support"))
@@ -119,10 +128,36 @@ def pytest_file(build, path, only=""):
     return outcome(path.name, junit, done.returncode)
 
 
+def suites(build):
+    """Those that are run whole on it."""
+    sanitized = not (build / "tests/support/key_watch.so").exists()
+    return PYTEST_SUITES + ([] if sanitized else PLAIN_SUITES)
+
+
 def files(suite):
-    """Of a suite, the largest first, so that none of the long ones is the last; or the one named."""
+    """Of a suite; or the one named."""
     path = ROOT / "tests" / suite
-    return sorted(path.glob("test_*.py"), key=lambda file: -file.stat().st_size) if path.is_dir() else [suite]
+    return sorted(path.glob("test_*.py")) if path.is_dir() else [suite]
+
+
+def taken(build, path):
+    """Seconds that it took the last time, else a guess."""
+    path = ROOT / "tests" / path
+    with contextlib.suppress(OSError, xml.ParseError):
+        return sum(float(suite.get("time", 0)) for suite in xml.parse(junit_of(build, path)).iter("testsuite"))
+    return path.stat().st_size / 500 if path.exists() else 0
+
+
+def interleaved(jobs):
+    """Each build's longest first, and always as much of one build left to do as of the others."""
+    of_builds = {}
+    for job in jobs:
+        of_builds.setdefault(job[0], []).append(job)
+    ranked = []
+    for of_build in of_builds.values():
+        of_build.sort(key=lambda job: -taken(job[0], job[2]))
+        ranked += [(at / len(of_build), job) for at, job in enumerate(of_build)]
+    return [job for _, job in sorted(ranked, key=lambda one: one[0])]
 
 
 def again(build, runs):
@@ -141,11 +176,14 @@ def main():
     asked = [(ROOT / name, part) for name, _, part in (word.partition("=") for word in sys.argv[1:])]
     results = [report(f"{build.name}: unit", [unit_under_valgrind(build) if part else unit(build)])
                for build, part in asked if part in ("", "valgrind")]
+    jobs = [(build, suite, path) for build, part in asked if part != "valgrind"
+            for suite in ([part] if part else suites(build)) for path in files(suite)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
-        waited = [(build, suite, [pool.submit(at_path, build, path) for path in files(suite)])
-                  for build, part in asked if part != "valgrind"
-                  for suite in ([part] if part else PYTEST_SUITES)]
-    runs = [(build, suite, [each.result() for each in submitted]) for build, suite, submitted in waited]
+        submitted = {job: pool.submit(at_path, job[0], job[2]) for job in interleaved(jobs)}
+    of_suites = {}
+    for job in jobs:
+        of_suites.setdefault(job[:2], []).append(submitted[job].result())
+    runs = [(build, suite, outcomes) for (build, suite), outcomes in of_suites.items()]
     few = sum(failed for _, _, outcomes in runs for _, failed, _ in outcomes) <= AGAIN
     results += [report(f"{build.name}: {suite}", again(build, outcomes) if few else outcomes)
                 for build, suite, outcomes in runs]

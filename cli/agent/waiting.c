@@ -438,6 +438,7 @@ static void event_take(struct cn_agent *agent, struct cn_agent_line *line,
     case CN_EVENT_QUIET:
     case CN_EVENT_HEARD:
     case CN_EVENT_LOST:
+    case CN_EVENT_RECONNECTING:
     case CN_EVENT_RESUMED:
     case CN_EVENT_CONNECTED:
     case CN_EVENT_OPEN:

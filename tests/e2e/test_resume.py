@@ -194,6 +194,17 @@ def test_a_pipe_that_is_begun_anew_is_another(line):
     assert again.got() == b"anew" and anew.got() == b""
 
 
+def test_a_line_that_stays_lost_is_told_of_again(line):
+    """For how long, and what it is waited for: first the partner, then the server too."""
+    world, _, ann, bob = line
+    stays, _, writer = killed_pipe(world, ann, bob, 15)
+    stays.says(" seconds ago; waiting for bob")
+    world.server.stop()
+    stays.says(" seconds ago; reconnecting (")
+    stays.end(5)
+    os.close(writer)
+
+
 @pytest.mark.parametrize("who", ["serve", "caller"])
 @pytest.mark.parametrize("command", ["connect", "forward"])
 def test_a_tunnel_whose_partner_was_killed_is_over(line, who, command):

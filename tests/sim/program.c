@@ -242,6 +242,21 @@ static void told_lost(struct program *p, bool lost)
         sim_fail("%s: told %s twice", NAME(p), lost ? "LOST" : "RESUMED");
     p->lost = lost;
     p->quiet = false;
+    p->lost_ms = owner_now(p->owner).ms;
+    p->reconnecting_ms = p->lost_ms + 4000;
+}
+
+/* Not at once, and less and less often. */
+static void told_reconnecting(struct program *p, enum cn_err err)
+{
+    const uint64_t now_ms = owner_now(p->owner).ms;
+
+    if (!p->lost)
+        sim_fail("%s: told RECONNECTING, and the line is not lost", NAME(p));
+    if (now_ms < p->reconnecting_ms)
+        sim_fail("%s: told RECONNECTING too soon", NAME(p));
+    p->reconnecting_ms = now_ms + (now_ms - p->lost_ms);
+    sim_trace("%s: told that the line is lost still: %s", NAME(p), cn_err_text(err));
 }
 
 static void told_quiet(struct program *p, bool quiet)
@@ -278,6 +293,9 @@ static void event_take(struct program *p, const struct cn_event *e)
     case CN_EVENT_LOST:
         told_lost(p, true);
         sim_trace("%s: told that the line is lost: %s", NAME(p), cn_err_text(e->err));
+        return;
+    case CN_EVENT_RECONNECTING:
+        told_reconnecting(p, e->err);
         return;
     case CN_EVENT_RESUMED:
         told_lost(p, false);

@@ -47,6 +47,7 @@ struct program {
     bool lost;                                /* told so, and not that it goes on */
     bool quiet;                               /* told so, and not that it was heard */
     uint64_t quiet_ms;                        /* when, by its clock */
+    uint64_t lost_ms, reconnecting_ms;        /* likewise; from when on it may be told so again */
     struct flow flow[PROGRAM_FLOW_COUNT_MAX]; /* by id */
 };
 

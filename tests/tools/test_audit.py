@@ -85,7 +85,7 @@ def test_one_check_can_be_run_alone(tmp_path):
     assert done.returncode == 0 and done.stdout.splitlines()[-1] == "1 passed, 0 failed", done.stdout + done.stderr
 
 
-@pytest.mark.parametrize("path", ["unit/test_tag.c::nothing", "cli/test_audit.py::test_nothing", "cli/nothing.py",
+@pytest.mark.parametrize("path", ["unit/test_tag.c::nothing", "tools/test_audit.py::test_nothing", "cli/nothing.py",
                                   "unit/nothing.c"])
 def test_what_is_not_there_is_no_check_that_passes(path):
     done = subprocess.run([sys.executable, ROOT / "tests" / "suites.py", f"build={path}"], capture_output=True, text=True,

@@ -37,3 +37,17 @@ def test_a_second_chance(tmp_path, source, said, passed, failed):
     assert lines[-1] == f"{passed} passed, {failed} failed"
     assert done.returncode == (failed > 0)
     assert sum(line.strip().startswith(said) for line in lines) == (failed or passed)
+
+
+def test_only_our_programs_are_tested_under_sanitizers_again(tmp_path):
+    for suite in ("cli", "tools"):
+        (tmp_path / "tests" / suite).mkdir(parents=True)
+        (tmp_path / "tests" / suite / "test_it.py").write_text("def test_that_passes(): pass\n")
+    (tmp_path / "build-asan").mkdir()
+    (tmp_path / "build/tests/support").mkdir(parents=True)
+    (tmp_path / "build/tests/support/key_watch.so").touch()
+    shutil.copy(SUITES, tmp_path / "tests")
+    done = subprocess.run([sys.executable, tmp_path / "tests/suites.py", "build", "build-asan"],
+                          capture_output=True, text=True, timeout=60, check=False)
+    assert [line for line in done.stdout.splitlines() if "1 passed" in line] == [
+        f"{of}: 1 passed, 0 failed" for of in ("build: cli", "build: tools", "build-asan: cli")]
