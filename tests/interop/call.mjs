@@ -25,7 +25,7 @@ const until = (since, ms) => sleep(Math.max(0, since + ms - Date.now()));
 const flipped = (octets) => octets.map((octet, at) => (at === octets.length >> 1 ? octet ^ 1 : octet));
 
 export class Call {
-    constructor({ fingerprint, pair, service, callerRole, wait, resume, window, fresh = {}, pings = {}, spoil = {}, said = () => {} }) {
+    constructor({ fingerprint, pair, service, callerRole, wait, resume, window, fresh = {}, pings = 0, spoil = {}, said = () => {} }) {
         Object.assign(this, { fingerprint, pair, service, callerRole, wait, fresh, pings, spoil, said });
         this.limits = { streams: 16, window, resume };
         this.isCaller = pair.role === callerRole;

@@ -38,7 +38,7 @@ export class Connection {
         this.lastHeard = Date.now();
         this.patienceMs = call.patience();
         this.heardOfStream = false;
-        this.pingsLeft = call.pings.count ?? 0; // in tests: before anything of a stream
+        this.pingsLeft = call.pings; // in tests: before anything of a stream
         this.fresh = new Rehandshake({
             pair, callerRole: call.callerRole, secrets, limits: call.limits, say: (one) => this.alone(one), ...call.fresh,
         });
@@ -99,14 +99,11 @@ export class Connection {
         this.lastPing = Date.now();
     }
 
-    // One more, or all at once unless each is to wait for its PONG. Each has a record of its own.
+    // As many as the line takes, in records of their own.
     pingMore() {
         while (this.isOpen && this.pingsLeft > 0 && this.line.takesMore) {
             this.pingsLeft--;
             this.alone(frame(PING, 0, random(8)));
-            if (this.call.pings.eachAnswered) {
-                break;
-            }
         }
     }
 
@@ -124,9 +121,7 @@ export class Connection {
     pump() {
         this.renew();
         if (this.pingsLeft > 0) {
-            if (!this.call.pings.eachAnswered) {
-                this.pingMore();
-            }
+            this.pingMore();
             return;
         }
         while (!this.closeSent && this.line.takesMore && this.sayMore()) {
@@ -261,7 +256,6 @@ export class Connection {
             this.pong(body.take(8));
         } else if (type === PONG) {
             this.pingOut = false;
-            this.pingMore();
         } else if (type === REHANDSHAKE) {
             this.fresh.take(body.take(body.left));
         } else if (type === SWITCH) {

@@ -10,8 +10,8 @@
 //   serve NAME PLACE     let NAME connect to HOST:PORT here, and no other
 //
 // These take --wait SECONDS, --resume-for SECONDS, --window OCTETS, and for tests --fresh-after and --fresh-not-before SECONDS
-// (6.7), --pings COUNT and --answered-pings COUNT (of which each waits for its PONG; records of their own, 6.1), --keep FILE (the
-// prologue that is sent) and --spoil f1|f2|finish|prologue-key|chain-key|replay=FILE.
+// (6.7), --pings COUNT (first, in records of their own, 6.1), --keep FILE (the prologue that is sent)
+// and --spoil f1|f2|finish|prologue-key|chain-key|replay=FILE.
 // It ends with 0, with 1 where something is wrong, 2 if nobody came, 3 if the partner is not authentic, 4 if interrupted.
 
 import { readFileSync, writeFileSync } from "node:fs";
@@ -29,7 +29,8 @@ import { connect, serve } from "./tunnel.mjs";
 const option = (value) => ({ type: "string", default: value });
 const OPTIONS = {
     home: option("."), suites: option("1,2,3,4"), wait: option("30"), "resume-for": option("0"),
-    window: option(String(1 << 20)), "fresh-after": option("120"), "fresh-not-before": option("60"), pings: option("0"), "answered-pings": option("0"), keep: option(""), spoil: option(""),
+    window: option(String(1 << 20)), "fresh-after": option("120"), "fresh-not-before": option("60"), pings: option("0"),
+    keep: option(""), spoil: option(""),
 };
 
 function spoilOf({ spoil, keep }) {
@@ -48,12 +49,11 @@ function spoiledPair(pair, spoil) {
 const say = (what) => process.stderr.write(`${what}\n`);
 
 function callOf(state, name, values, service, callerRole) {
-    const answered = Number(values["answered-pings"]);
     return new Call({
         fingerprint: state.fingerprint, pair: spoiledPair(state.pair(name), values.spoil), service, callerRole,
         wait: Number(values.wait), resume: Number(values["resume-for"]), window: Number(values.window),
         fresh: { after: Number(values["fresh-after"]), notBefore: Number(values["fresh-not-before"]) },
-        pings: { count: answered || Number(values.pings), eachAnswered: answered > 0 }, spoil: spoilOf(values), said: say,
+        pings: Number(values.pings), spoil: spoilOf(values), said: say,
     });
 }
 
