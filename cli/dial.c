@@ -218,18 +218,23 @@ static int64_t lost_seconds(const struct cn_dial *dial)
     return (int64_t)(cn_connect_clock_ms() - dial->lost_ms + 500) / 1000;
 }
 
-static void reconnecting_text(const struct cn_dial *dial, enum cn_err err,
-                              char text[CN_LINE_TEXT_SIZE])
+static void reconnecting(const struct cn_cli *cli, const struct cn_dial *dial, enum cn_err err,
+                         char text[CN_LINE_TEXT_SIZE])
 {
+    const int64_t seconds = lost_seconds(dial);
     char span[CN_SPAN_TEXT_SIZE];
+    char members[64];
 
-    cn_span_text(lost_seconds(dial), span);
+    cn_span_text(seconds, span);
     if (err == CN_OK)
         snprintf(text, CN_LINE_TEXT_SIZE, "the line was lost %s ago; waiting for %s", span,
                  dial->name);
     else
         snprintf(text, CN_LINE_TEXT_SIZE, "the line to %s was lost %s ago; reconnecting (%s)",
                  dial->name, span, cn_err_text(err));
+    snprintf(members, sizeof members, ",\"seconds\":%lld,\"waiting\":%s", (long long)seconds,
+             err == CN_OK ? "true" : "false");
+    cn_dial_event(cli, dial, "reconnecting", members);
 }
 
 static void resumed_text(const struct cn_dial *dial, char text[CN_LINE_TEXT_SIZE])
@@ -262,12 +267,17 @@ bool cn_dial_line(const struct cn_cli *cli, struct cn_dial *dial, const struct c
         return true;
     case CN_EVENT_LOST:
         dial->lost_ms = cn_connect_clock_ms();
-        snprintf(text, CN_LINE_TEXT_SIZE, "the line to %s is lost; reconnecting", dial->name);
-        cn_dial_event(cli, dial, "lost", "");
+        if (event->err == CN_OK)
+            snprintf(text, CN_LINE_TEXT_SIZE,
+                     "all has arrived; the line to %s was lost before %s could know, and is sought "
+                     "for that",
+                     dial->name, dial->name);
+        else
+            snprintf(text, CN_LINE_TEXT_SIZE, "the line to %s is lost; reconnecting", dial->name);
+        cn_dial_event(cli, dial, "lost", event->err == CN_OK ? ",\"done\":true" : "");
         return true;
     case CN_EVENT_RECONNECTING:
-        reconnecting_text(dial, event->err, text);
-        cn_dial_event(cli, dial, "reconnecting", "");
+        reconnecting(cli, dial, event->err, text);
         return true;
     case CN_EVENT_RESUMED:
         resumed_text(dial, text);

@@ -82,6 +82,8 @@ void cn_calling_end(struct cn_call *call, enum cn_err err)
 {
     if (call->state == CALL_OVER)
         return;
+    if (call->confirming) /* it has ended well, whatever happens */
+        err = CN_OK;
     if (err == CN_OK || call->state == CALL_LEAVING || cn_calling_close_told(&call->mux))
         cn_calling_close(call);
     else
@@ -301,7 +303,7 @@ static bool waits(const struct cn_call *call)
 static void check_wait(struct cn_call *call, struct cn_now now)
 {
     if (call->lost && now.ms >= call->lost_until_ms)
-        cn_calling_end(call, call->confirming ? CN_OK : CN_E_INTERRUPTED);
+        cn_calling_end(call, CN_E_INTERRUPTED);
     if (call->lost && call->leave_ms != 0 && now.ms >= call->leave_ms)
         cn_calling_end(call, CN_E_CANCELLED);
     if (call->state == CALL_OVER || !waits(call) || now.ms < call->wait_until_ms)

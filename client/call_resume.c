@@ -105,7 +105,7 @@ static void lose(struct cn_call *call, enum cn_err err, uint64_t most_ms, struct
     call->lost_until_ms = most_ms == UINT64_MAX ? UINT64_MAX : now.ms + most_ms;
     call->retry_delay_ms = CN_CALL_RETRY_MS_MIN;
     cn_calling_retry(call, err, now);
-    cn_calling_tell(call, CN_EVENT_LOST, err);
+    cn_calling_tell(call, CN_EVENT_LOST, call->confirming ? CN_OK : err);
 }
 
 static uint64_t resume_most_ms(const struct cn_call *call)
@@ -133,7 +133,7 @@ static void began_anew(struct cn_call *call, struct cn_now now)
     if (++call->anew_count < ANEW_COUNT)
         cn_calling_retry(call, CN_E_ANEW, now);
     else
-        cn_calling_end(call, call->confirming ? CN_OK : CN_E_ANEW);
+        cn_calling_end(call, CN_E_ANEW);
 }
 
 bool cn_calling_watch(struct cn_call *call, struct cn_now now)
@@ -277,6 +277,7 @@ void cn_calling_unconfirmed(struct cn_call *call, struct cn_now now)
     call->leave_ms = 0;
     call->confirming = true;
     lose(call, CN_E_INTERRUPTED, most_ms < CONFIRM_MS ? most_ms : CONFIRM_MS, now);
+    call->lost_tell_ms = UINT64_MAX; /* how long that takes is nothing to worry about */
 }
 
 void cn_calling_confirming(struct cn_call *call, struct cn_now now)

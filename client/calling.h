@@ -53,7 +53,7 @@ struct cn_call {
     bool lost;         /* the line is, and another is sought until lost_until_ms */
     uint64_t lost_since_ms;
     uint64_t lost_until_ms;    /* UINT64_MAX: without limit */
-    uint64_t lost_tell_ms;     /* when to tell the owner again; UINT64_MAX: it has given up */
+    uint64_t lost_tell_ms;     /* when to tell the owner again; UINT64_MAX: never */
     uint32_t resume_s;         /* how long the owner would seek; once open, the partner too */
     bool quiet;                /* it was told that the partner is */
     bool watches;              /* whether the partner began anew, while the line is lost */

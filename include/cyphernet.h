@@ -311,9 +311,11 @@ enum cn_event_type {
     /* Before CONNECTED, or before CLOSED or RETRY if we were refused: the operator has told us
      * something, or somebody in his name (err: why it was refused); see cn_call_admission_note. */
     CN_EVENT_NOTICE,
-    CN_EVENT_QUIET,   /* the partner should have said something, and has not for two seconds */
-    CN_EVENT_HEARD,   /* now it has */
-    CN_EVENT_LOST,    /* err: why the line of an open call was lost; it goes on by itself */
+    CN_EVENT_QUIET, /* the partner should have said something, and has not for two seconds */
+    CN_EVENT_HEARD, /* now it has */
+    CN_EVENT_LOST,  /* err: why the line of an open call was lost; it goes on by itself. CN_OK: all
+                     * has arrived at both ends, and only that the partner knows so is missing; of
+                     * that nothing more need be told, and it ends with CN_OK */
     CN_EVENT_RESUMED, /* it does, on another line: nothing is lost, doubled or out of order */
     /* After OPEN: cards for another pair are at both ends, or are in use from this call on, as one
      * of the two changes its identity (cn_home_rotate); err: why that did not go well, this time.

@@ -35,11 +35,10 @@ def needed(program):
 def package_of(path):
     """The Debian package that the file is of: name, version. Both spellings of a merged /usr are tried."""
     real = Path(path).resolve()
-    for spelled in (str(path), str(real), str(path).removeprefix("/usr"), f"/usr{path}"):
-        asked = subprocess.run(["dpkg-query", "-S", spelled], capture_output=True, text=True, check=False)
-        if asked.returncode == 0:
-            name = asked.stdout.split(": ", 1)[0]
-            return tuple(output("dpkg-query", "-W", "-f", "${Package} ${Version}", name).split())
+    spelled = dict.fromkeys((str(path), str(real), str(path).removeprefix("/usr"), f"/usr{path}"))
+    found = subprocess.run(["dpkg-query", "-S", *spelled], capture_output=True, text=True, check=False).stdout
+    if found:
+        return tuple(output("dpkg-query", "-W", "-f", "${Package} ${Version}", found.split(": ", 1)[0]).split())
     sys.exit(f"sbom: {path} is of no package")
 
 

@@ -154,10 +154,13 @@ static const struct key *key_find(const char *section, const char *name)
 static unsigned class_of(const char *section)
 {
     static const char begin[] = "class.";
-    const char *digits = section + sizeof begin - 1;
+    const char *digits;
     unsigned number = 0;
 
-    if (strncmp(section, begin, sizeof begin - 1) != 0 || digits[0] == '0')
+    if (strncmp(section, begin, sizeof begin - 1) != 0)
+        return 0;
+    digits = section + (sizeof begin - 1); /* which there is only now */
+    if (digits[0] == '0')
         return 0;
     for (; *digits >= '0' && *digits <= '9' && number < CN_CONFIG_CLASS_COUNT; digits++)
         number = number * 10 + (unsigned)(*digits - '0');
@@ -236,11 +239,9 @@ static bool listen_set(struct cn_config *config, const struct key *key, const ch
 /* For a complaint: what the file says may be anything. */
 static void show(const char *text, char out[65])
 {
-    size_t i = 0;
-
-    for (; i < 64 && text[i]; i++)
+    memset(out, 0, 65);
+    for (size_t i = 0; i < 64 && text[i]; i++)
         out[i] = text[i] > ' ' && text[i] < 127 ? text[i] : '?';
-    out[i] = '\0';
 }
 
 static int complain(struct parse *p, const char *what, const char *section, const char *name)

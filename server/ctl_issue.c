@@ -180,6 +180,9 @@ static bool notice_hold(const struct cn_ctl *ctl, const struct cn_ctl_issue *iss
 
     if (err != CN_OK)
         cn_ctl_registry_error(ctl, err);
+    if (err != CN_OK && ctl->arguments.output)
+        cn_ctl_hint("the server cannot tell %s: hand the fingerprint to %s, it is good",
+                    issue->label, issue->label);
     return err == CN_OK;
 }
 

@@ -1,7 +1,7 @@
-"""./run coverage [--suites PART...] [--missing PATH...] [--last]: what the tests reach of each directory, in lines and in branches,
-each way of each condition. They run on a build by clang whose programs count in a file that is mapped, one for each program: so
-what is killed, changes its root, or has no descriptors counts, too. Asserts, which nothing from outside may reach, are not in
-this build.
+"""./run coverage [--suites PART...] [--missing PATH...] [--last]: what the tests, and commands of which each call fails, reach of
+each directory, in lines and in branches, each way of each condition. They run on a build by clang whose programs count in a file
+that is mapped, one for each program: so what is killed, changes its root, or has no descriptors counts, too. Asserts, which
+nothing from outside may reach, are not in this build.
 --missing: the lines and branches of these files that nothing reached."""
 import argparse
 import json
@@ -15,6 +15,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build-coverage"
 PROFILES = BUILD / "profiles"
 PROGRAMS = ["cyphernet", "cyphernetd", "cyphernetd-gate", "cyphernetd-switch", "cyphernetd-metrics", "cyphernetctl"]
+SWEEP = [ROOT / "tests/chaos/memory.py", "--of", "commands", "--count", "0"]  # each call fails, of which suites try a few
 GOALS = {"core": (95, 90), "server": (95, 90), "client": None, "cli": None}  # per cent of lines, of branches
 
 
@@ -142,6 +143,8 @@ def main():
         begin()
         asked = [f"build-coverage{part and '='}{part}" for part in options.suites]
         subprocess.run([sys.executable, ROOT / "tests/suites.py", *asked], check=False)
+        if options.suites == [""]:
+            subprocess.run([sys.executable, *SWEEP], env=dict(os.environ, CYPHERNET_BUILD=str(BUILD)), check=False)
     files = counted()
     for path, file in sorted(files.items()):
         if any(path.startswith(start) for start in options.missing):

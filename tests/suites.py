@@ -1,6 +1,6 @@
 """suites.py BUILD[=PART]...: run every suite on each build directory, count test cases, end with `N passed, N failed`.
-PART: `valgrind`, the unit tests under it alone; or, alone, what is at this path in tests/: a pytest suite, a file of tests, or
-one test, as in unit/test_tag.c::the_vectors_hold.
+PART: `unit`; `valgrind`, the unit tests under it; or what is at this path in tests/: a pytest suite, a file of tests, or one test,
+as in unit/test_tag.c::the_vectors_hold.
 
 Files of tests run many at once, those of all builds beside each other, since plain programs wait where sanitized ones compute.
 What took longest the last time begins first.
@@ -174,9 +174,9 @@ def again(build, runs):
 
 def main():
     asked = [(ROOT / name, part) for name, _, part in (word.partition("=") for word in sys.argv[1:])]
-    results = [report(f"{build.name}: unit", [unit_under_valgrind(build) if part else unit(build)])
-               for build, part in asked if part in ("", "valgrind")]
-    jobs = [(build, suite, path) for build, part in asked if part != "valgrind"
+    results = [report(f"{build.name}: unit", [unit_under_valgrind(build) if part == "valgrind" else unit(build)])
+               for build, part in asked if part in ("", "unit", "valgrind")]
+    jobs = [(build, suite, path) for build, part in asked if part not in ("unit", "valgrind")
             for suite in ([part] if part else suites(build)) for path in files(suite)]
     with ThreadPoolExecutor(AT_ONCE) as pool:
         submitted = {job: pool.submit(at_path, job[0], job[2]) for job in interleaved(jobs)}

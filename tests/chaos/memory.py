@@ -1,6 +1,7 @@
-"""What programs do when memory runs out: the k-th allocation fails, for each k. Each run either does all, or ends with an error
-that it tells; no crash, nothing half done in files, and never wrong octets with exit code 0. ./run chaos sweep fails all that a
-program asks for itself, and [--count N] of those that libraries ask for in its stead; ./run test some of the former."""
+"""What programs do when memory runs out: the k-th allocation fails, for each k; and commands when the k-th call of the system,
+of SQLite or of libcrypto does. Each run either does all, or ends with an error that it tells; no crash, nothing half done in
+files, and never wrong octets with exit code 0. ./run chaos sweep fails all that a program asks for itself, and [--count N] of
+those that libraries ask for in its stead; ./run test some of the former."""
 import argparse
 import contextlib
 import os
@@ -24,28 +25,28 @@ from sealing import backup_closed, backup_opened, given
 from sweep import ANSWER, CONTENT, LIVE_CODES, Sweep, spread
 from tunnels import Tunnels, echo
 
-SHIM = "no_memory.so"
+SHIMS = {"allocation": "no_memory.so", "call": "no_call.so"}
 WORD = "correct horse"
 
 
 class Memory:
-    """Of one program, whose allocations are counted and fail."""
+    """Of one program, whose allocations, or calls of the system and of libraries, are counted and fail."""
 
-    def __init__(self, place, program, own=True):
+    def __init__(self, place, program, own=True, kind="allocation"):
         place.mkdir()
         self.program = program
         self.counts = place / "counts"
         # of a filter libseccomp (2.5) leaves out the calls for which it found no memory, and says that all is well: their
         # first use ends the process, which is started anew. It fails closed, and is no fault of ours.
-        self.env = {**preload(SHIM, place), "NO_MEMORY_PROGRAM": program, "NO_MEMORY_COUNTS": str(self.counts),
-                    "NO_MEMORY_BUT": "libseccomp"}
+        self.env = {**preload(SHIMS[kind], place), "KTH_PROGRAM": program, "KTH_COUNTS": str(self.counts),
+                    "KTH_BUT": "libseccomp"}
         if own:
-            self.env["NO_MEMORY_OWN"] = "1"
+            self.env["KTH_OWN"] = "1"
 
     def fails(self, at):
         """The environment in which allocation `at` fails; 0: none does."""
         self.counts.write_bytes(bytes(16))
-        return {**self.env, "NO_MEMORY_AT": str(at)}
+        return {**self.env, "KTH_AT": str(at)}
 
     def asked(self):
         return struct.unpack("=QQ", self.counts.read_bytes())[0]
@@ -116,6 +117,7 @@ COMMANDS = {
     "ctl move": ("operator", "move --public 127.0.0.1:7474", ""),
     "ctl export": ("operator", "export-revocations -o revocations", ""),
     "ctl list": ("operator", "list --json", ""),
+    "server --check": ("server", "--check", ""),
 }
 
 
@@ -138,7 +140,7 @@ def prepare(place):
 
 
 # Where something was done although the rest failed, it says what.
-HALVES = {"rename": "bob is called robert now", "rotate": "your new identity"}
+HALVES = {"rename": "bob is called robert now", "rotate": "your new identity", "ctl renew": "hand the fingerprint to ann"}
 
 
 class Command:
@@ -149,8 +151,8 @@ class Command:
         self.name, self.prepared, self.place = name, prepared, place
         self.before = tree(prepared)
         self.told = HALVES.get(name, "error: error:")
-        self.program = "cyphernetctl" if who == "operator" else "cyphernet"
-        where = ["--dir", "server"] if who == "operator" and "--dir" not in words else []
+        self.program = {"operator": "cyphernetctl", "server": "cyphernetd"}.get(who, "cyphernet")
+        where = ["--dir", "server"] if self.program != "cyphernet" and "--dir" not in words else []
         self.words = [BUILD / self.program, *where, *words.split()]
         self.env = {"CYPHERNET_HOME": str(place / "copy" / f"home-{who}")}
 
@@ -182,17 +184,17 @@ class Command:
         return set(tree(self.place / "copy")) if done.returncode == 0 else done.stderr
 
 
-def commands_fail(prepared, place, names, own, count, found):
-    """Fail each allocation of these commands, but of each so many at the most."""
+def commands_fail(prepared, place, names, own, count, found, kind="allocation"):
+    """Fail each allocation or call of these commands, but of each so many at the most."""
     place.mkdir()
     for at, name in enumerate(names):
         (place / str(at)).mkdir()
         command = Command(name, prepared, place / str(at))
-        memory = Memory(place / str(at) / "memory", command.program, own)
+        memory = Memory(place / str(at) / "memory", command.program, own, kind)
         done, after = command.run(memory.fails(0))
         assert done.returncode == 0, (name, done.stderr)
         for number in spread(1, memory.asked(), count):
-            found.judged(f"{name}: allocation {number}", command.judge, memory, number, after)
+            found.judged(f"{name}: {kind} {number}", command.judge, memory, number, after)
 
 
 class Calls:
@@ -341,13 +343,16 @@ def servers_fail(world, ann, bob, place, names, own, count, found):
             found.judged(name, lambda _, at=number, one=memory: server_fails(world, ann, bob, one, at))
 
 
-def sweep(place, own, count, found, tell):
-    """All of these, so many times each."""
-    place.mkdir()
+def sweep_commands(place, own, count, found, tell):
+    """Of those that end by themselves, calls too, if it is what they ask for themselves."""
     prepared = prepare(place / "prepared")
-    for at, name in enumerate(COMMANDS):
-        tell(f"{name}: {found.runs} runs so far")
-        commands_fail(prepared, place / f"of-{at}", [name], own, count, found)
+    for kind in SHIMS if own else ["allocation"]:
+        for at, name in enumerate(COMMANDS):
+            tell(f"{name}, {kind}s: {found.runs} runs so far")
+            commands_fail(prepared, place / f"{kind}-{at}", [name], own, count, found, kind)
+
+
+def sweep_calls(place, own, count, found, tell):
     world = World(place / "world").serve()
     world.ann, world.bob = world.pair()
     calls = Calls(world, world.ann, world.bob, place / "calls")
@@ -356,6 +361,9 @@ def sweep(place, own, count, found, tell):
         calls_fail(calls, place / f"of-{name}", [name], own, count, found)
     calls.close()
     world.close()
+
+
+def sweep_server(place, own, count, found, tell):
     world = World(place / "another")
     pair = world.pair()
     for name in SERVER:
@@ -363,9 +371,13 @@ def sweep(place, own, count, found, tell):
         servers_fail(world, *pair, place / f"of-{name}", [name], own, count, found)
 
 
+SWEEPS = {"commands": sweep_commands, "calls": sweep_calls, "server": sweep_server}
+
+
 def main():
     parser = argparse.ArgumentParser(prog="./run chaos sweep", description=__doc__)
     parser.add_argument("--count", type=int, default=25, metavar="N", help="of what libraries ask for; 0: none")
+    parser.add_argument("--of", nargs="*", choices=SWEEPS, default=list(SWEEPS), metavar="PART", help=" ".join(SWEEPS))
     options, _ = parser.parse_known_args()
     found = Found()
 
@@ -373,9 +385,11 @@ def main():
         print(text, flush=True)
 
     with tempfile.TemporaryDirectory(prefix="cyphernet-memory-") as place:
-        sweep(Path(place) / "own", True, sys.maxsize, found, tell)
-        if options.count:
-            sweep(Path(place) / "all", False, options.count, found, tell)
+        for own, count in ((True, sys.maxsize), (False, options.count)):
+            for part in options.of if count else []:
+                where = Path(place) / f"{part}-{own}"
+                where.mkdir()
+                SWEEPS[part](where, own, count, found, tell)
     for failure in found.failures:
         print(f"failed: {failure}")
     print(f"{found.runs - len(found.failures)} passed, {len(found.failures)} failed")

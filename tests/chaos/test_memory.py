@@ -1,4 +1,5 @@
-"""Memory that runs out, at some of the allocations that programs ask for themselves: ./run chaos sweep tries all, and more."""
+"""Memory that runs out, and calls that fail, at some of those that programs ask for themselves: ./run chaos sweep tries all, and
+more."""
 
 import pytest
 
@@ -7,18 +8,31 @@ from memory import CALLS, COMMANDS, SERVER, Calls, Found, calls_fail, commands_f
 COSTLY = {"backup", "passphrase"}  # scrypt, each time
 
 
-def test_commands(tmp_path):
+@pytest.fixture(scope="module")
+def prepared(tmp_path_factory):
+    return prepare(tmp_path_factory.mktemp("memory") / "prepared")
+
+
+def test_commands(prepared, tmp_path):
     found = Found()
-    commands_fail(prepare(tmp_path / "prepared"), tmp_path / "run", [name for name in COMMANDS if name not in COSTLY],
+    commands_fail(prepared, tmp_path / "run", [name for name in COMMANDS if name not in COSTLY],
                   own=True, count=2, found=found)
     assert found.failures == [] and found.runs > len(COMMANDS)
 
 
-def test_libraries_that_find_none(tmp_path):
+def test_libraries_that_find_none(prepared, tmp_path):
     """Among them libcrypto, at its very first."""
     found = Found()
-    commands_fail(prepare(tmp_path / "prepared"), tmp_path / "run", ["ctl list", "list"], own=False, count=6, found=found)
+    commands_fail(prepared, tmp_path / "run", ["ctl list", "list"], own=False, count=6, found=found)
     assert found.failures == [] and found.runs == 12
+
+
+def test_calls_of_the_operators_commands(prepared, tmp_path):
+    """Of the system, SQLite and libcrypto."""
+    names = [name for name in COMMANDS if name.startswith(("ctl", "server"))]
+    found = Found()
+    commands_fail(prepared, tmp_path / "run", names, own=True, count=3, found=found, kind="call")
+    assert found.failures == [] and found.well < found.runs == 3 * len(names)
 
 
 @pytest.mark.parametrize("name", CALLS)

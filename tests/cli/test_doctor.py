@@ -6,7 +6,6 @@ import re
 import socket
 import subprocess
 import threading
-import time
 
 import pytest
 
@@ -182,10 +181,8 @@ def test_of_a_server_that_says_nonsense(own):
 
 def test_of_a_server_that_says_nothing(own):
     ann = own.person("ann")
-    start = time.monotonic()
     with false_server(own.port, lambda line: [None for _ in iter(lambda: line.recv(4096), b"")]):
         assert "time ran out" in bad(checks(ann, 4), "server")
-    assert time.monotonic() - start < 15
 
 
 class Elsewhere(World):

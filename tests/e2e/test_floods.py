@@ -68,7 +68,7 @@ class Siege:
         self.calls += 1
         assert max(times[:3]) < LONG_US, times
 
-    def call_until(self, condition, what, limit=60):
+    def call_until(self, condition, what, limit=150):
         """What the server counts when it counts so."""
         end = time.monotonic() + limit
         while not condition(now := status(self.world)):

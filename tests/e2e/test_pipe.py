@@ -605,10 +605,8 @@ def test_revoked_while_waiting(own, own_pair):
 def test_revoked_in_a_call(own, own_pair):
     one, other = own_pair
     first, second = stream(own, one, other)
-    began = time.monotonic()
     own.ctl.ok("revoke", "bob")
     assert (first.end(), second.end()) == (5, 5)
-    assert time.monotonic() - began < 10
 
 
 # --- several at once

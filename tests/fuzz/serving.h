@@ -3,10 +3,10 @@
 #ifndef CN_FUZZ_SERVING_H
 #define CN_FUZZ_SERVING_H
 
-#include "fuzz.h"
-
 #include "../unit/pairing.h"
 #include "session.h"
+
+#include "admitting.h"
 
 /* A subscriber's session, and the server's end of its line. */
 struct served {
@@ -15,15 +15,9 @@ struct served {
     struct cn_entry entry; /* what the subscriber has registered */
 };
 
-static const struct cn_server_secret server_secret = { { 0, 1 } };
-static const struct cn_operator_secret operator_secret = { { 0, 2 } };
-
 static uint64_t random_state;
 static const struct cn_random seeded = { seeded_fill, &random_state };
 static struct subscriber two[2];
-static struct cn_operator_public operator_public;
-static struct cn_admission_server server;
-static struct cn_fingerprint fingerprint; /* of both */
 static struct cn_now now;
 
 /* At the first input; at each, time and randomness begin anew. */
@@ -33,18 +27,8 @@ static void serving_begin(void)
 
     random_state = 1;
     now = (struct cn_now) { 1000, 1800000000 };
-    if (fingerprint.has_secret)
-        return;
-    pairing_make(two, fuzz_crypto(), &seeded, kinds, 0);
-    fingerprint.has_secret = true;
-    fingerprint.secret.bytes[1] = 4;
-    fingerprint.certificate.not_after = 1;
-    must(cn_x25519_public(fingerprint.secret.bytes, fingerprint.certificate.admission_key) ==
-         CN_OK);
-    must(cn_x25519_public(server_secret.bytes, fingerprint.server_key.bytes) == CN_OK);
-    must(cn_certificate_sign(&fingerprint.certificate, &operator_secret) == CN_OK);
-    must(cn_ed25519_public(operator_secret.bytes, operator_public.bytes) == CN_OK);
-    must(cn_admission_server_init(&server, fuzz_crypto(), &server_secret) == CN_OK);
+    if (admitting_make())
+        pairing_make(two, fuzz_crypto(), &seeded, kinds, 0);
 }
 
 /* want is borrowed for the life of the session. */

@@ -25,8 +25,8 @@ const until = (since, ms) => sleep(Math.max(0, since + ms - Date.now()));
 const flipped = (octets) => octets.map((octet, at) => (at === octets.length >> 1 ? octet ^ 1 : octet));
 
 export class Call {
-    constructor({ fingerprint, pair, service, callerRole, wait, resume, window, fresh = {}, spoil = {}, said = () => {} }) {
-        Object.assign(this, { fingerprint, pair, service, callerRole, wait, fresh, spoil, said });
+    constructor({ fingerprint, pair, service, callerRole, wait, resume, window, fresh = {}, pings = 0, spoil = {}, said = () => {} }) {
+        Object.assign(this, { fingerprint, pair, service, callerRole, wait, fresh, pings, spoil, said });
         this.limits = { streams: 16, window, resume };
         this.isCaller = pair.role === callerRole;
         this.streams = new Map();
@@ -45,9 +45,9 @@ export class Call {
 
     // --- the program
 
-    open(kind) {
+    open(kind, parameters) {
         const stream = new Stream({
-            number: this.myNext, mine: true, kind, sendLimit: this.theirs.window, window: this.limits.window,
+            number: this.myNext, mine: true, kind, parameters, sendLimit: this.theirs.window, window: this.limits.window,
         });
         this.myNext += 2;
         this.streams.set(stream.number, stream);

@@ -38,6 +38,7 @@ export class Connection {
         this.lastHeard = Date.now();
         this.patienceMs = call.patience();
         this.heardOfStream = false;
+        this.pingsLeft = call.pings; // in tests: before anything of a stream
         this.fresh = new Rehandshake({
             pair, callerRole: call.callerRole, secrets, limits: call.limits, say: (one) => this.alone(one), ...call.fresh,
         });
@@ -60,6 +61,7 @@ export class Connection {
             }
         } catch (error) {
             if (error instanceof LineLost && this.closeSent && this.closeCame && this.line.endedWell) {
+                this.call.said(`generations: ${this.sender.generation} sent, ${this.receiver.generation} received`);
                 return;
             }
             this.line.reset();
@@ -97,6 +99,14 @@ export class Connection {
         this.lastPing = Date.now();
     }
 
+    // As many as the line takes, in records of their own.
+    pingMore() {
+        while (this.isOpen && this.pingsLeft > 0 && this.line.takesMore) {
+            this.pingsLeft--;
+            this.alone(frame(PING, 0, random(8)));
+        }
+    }
+
     // --- out
 
     record(plain, size = sizeFor(plain.length)) {
@@ -110,6 +120,10 @@ export class Connection {
 
     pump() {
         this.renew();
+        if (this.pingsLeft > 0) {
+            this.pingMore();
+            return;
+        }
         while (!this.closeSent && this.line.takesMore && this.sayMore()) {
             // as long as there is something
         }
@@ -337,7 +351,7 @@ export class Connection {
         const kind = body.u8();
         must(kind !== 0 && number === this.call.theirNext, "OPEN out of order");
         this.call.openedThere(new Stream({
-            number, mine: false, kind, sendLimit: this.call.theirs.window, window: this.call.limits.window,
+            number, mine: false, kind, parameters: body.take(body.left), sendLimit: this.call.theirs.window, window: this.call.limits.window,
         }));
     }
 }

@@ -1,6 +1,6 @@
 // One stream: PROTOCOL.md 6.3, and what 6.5 says of it again.
 
-import { concat, must, u32, u64, u8 } from "./encoding.mjs";
+import { concat, must, u32, u64, u8, zeros } from "./encoding.mjs";
 import { DATA, FIN, HEAD, OPEN, RECEIVED, RESET, RESUME, WINDOW, frame } from "./frames.mjs";
 
 const NEWS_MAX = 64 << 10;
@@ -41,8 +41,8 @@ class Tape {
 }
 
 export class Stream {
-    constructor({ number, mine, kind, sendLimit, window }) {
-        Object.assign(this, { number, mine, kind, window });
+    constructor({ number, mine, kind, parameters = zeros(0), sendLimit, window }) {
+        Object.assign(this, { number, mine, kind, parameters, window });
         this.tape = new Tape();
         this.opened = !mine; // OPEN has been said
         this.sent = 0;
@@ -162,7 +162,7 @@ export class Stream {
     news() {
         const frames = [];
         if (!this.opened) {
-            frames.push(frame(OPEN, this.number, u8(this.kind)));
+            frames.push(frame(OPEN, this.number, u8(this.kind), this.parameters));
             this.opened = true;
         }
         if (this.isReset) {

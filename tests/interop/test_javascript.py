@@ -1,8 +1,12 @@
 """The subscriber in JavaScript, written from PROTOCOL.md alone, and ours: each other's cards, and calls by a real server."""
 
+import contextlib
 import os
 import shutil
+import signal
+import socket
 import subprocess
+import threading
 from pathlib import Path
 
 import pytest
@@ -264,6 +268,88 @@ def test_fresh_keys_too_early(world):
     assert ours.end() == INTERRUPTED, ours.said()
     assert other.end() != 0
     assert "fresh keys" not in other.said()
+
+
+# --- 6.1
+
+
+def test_a_generation_of_its_records_is_over(world):
+    """65536 records of the script's, and what it says then opens with the keys that follow."""
+    ours, theirs = called(world, *people(world, script_suites=2), options=("--pings", 65536))
+    ends_well(ours, theirs)
+    assert "generations: 1 sent, 0 received" in theirs.said()
+
+
+# --- 7.3
+
+
+TOLD = ["the first", "", "a tab\tand ünïcödé", "x" * 3000]
+
+
+@pytest.mark.parametrize("identities", [{}, {"ours": "rsa2048"}], ids=["caller", "called"])
+def test_a_talk(world, identities):
+    """All lines of both, in their order, are delivered before either ends."""
+    person, script = people(world, **identities)
+    lines = "".join(f"{line}\n" for line in TOLD).encode()
+    ours = world.start(person, "talk", script.name, "--no-transcript", stdin=lines)
+    theirs = script.start("talk", person.name, stdin=lines + b"and more\n")
+    theirs.end(0)
+    ours.end(0)
+    assert theirs.got() == lines
+    assert ours.got().decode().count("and more") == 1
+
+
+# --- 7.5
+
+
+@pytest.fixture
+def echo():
+    """A port at which all that comes goes back, once it has ended."""
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def serve():
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = listener.accept()
+                with connection:
+                    said = b"".join(iter(lambda: connection.recv(65536), b""))
+                    connection.sendall(said[::-1])
+
+    thread = threading.Thread(target=serve, daemon=True)
+    thread.start()
+    yield f"localhost:{listener.getsockname()[1]}"
+    listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
+    thread.join()
+
+
+def test_it_connects_through_our_tunnel(world, echo):
+    person, script = people(world)
+    serving = world.start(person, "serve", script.name, "--allow", echo)
+    theirs = script.start("connect", person.name, echo, stdin=SMALL)
+    theirs.end(0)
+    assert theirs.got() == SMALL[::-1]
+    serving.signal(signal.SIGINT)
+    serving.end(0)
+
+
+def test_it_is_told_what_is_not_allowed(world, echo):
+    person, script = people(world)
+    serving = world.start(person, "serve", script.name, "--allow", "localhost:1")
+    theirs = script.start("connect", person.name, echo, stdin=SMALL)
+    assert theirs.end() == 4
+    assert "reset, code 1" in theirs.said()
+    serving.signal(signal.SIGINT)
+    serving.end(0)
+
+
+def test_we_connect_through_its_tunnel(world, echo):
+    person, script = people(world)
+    serving = script.start("serve", person.name, echo)
+    ours = world.start(person, "connect", script.name, echo, stdin=SMALL)
+    ours.end(0)
+    serving.end(0)
+    assert ours.got() == SMALL[::-1]
 
 
 # --- what must not open

@@ -236,6 +236,26 @@ static void durable_check(const struct program *p)
 
 /* --- events ---------------------------------------------------------------------------------- */
 
+static bool all_is_done(const struct program *p)
+{
+    unsigned begun = 0;
+
+    for (int i = 0; i < PROGRAM_FLOW_COUNT_MAX; i++) {
+        if (p->flow[i].stream)
+            return false;
+        begun += p->flow[i].begun;
+    }
+    return begun == p->course->stream_count[0] + p->course->stream_count[1];
+}
+
+/* That all has arrived, and only the partner's knowing so is missing, is true, and stays so. */
+static void told_done(struct program *p)
+{
+    if (!all_is_done(p))
+        sim_fail("%s: told that all has arrived, and it has not", NAME(p));
+    p->done = true;
+}
+
 static void told_lost(struct program *p, bool lost)
 {
     if (p->lost == lost)
@@ -253,6 +273,8 @@ static void told_reconnecting(struct program *p, enum cn_err err)
 
     if (!p->lost)
         sim_fail("%s: told RECONNECTING, and the line is not lost", NAME(p));
+    if (p->done)
+        sim_fail("%s: told RECONNECTING, and all is done", NAME(p));
     if (now_ms < p->reconnecting_ms)
         sim_fail("%s: told RECONNECTING too soon", NAME(p));
     p->reconnecting_ms = now_ms + (now_ms - p->lost_ms);
@@ -292,6 +314,8 @@ static void event_take(struct program *p, const struct cn_event *e)
         return;
     case CN_EVENT_LOST:
         told_lost(p, true);
+        if (e->err == CN_OK)
+            told_done(p);
         sim_trace("%s: told that the line is lost: %s", NAME(p), cn_err_text(e->err));
         return;
     case CN_EVENT_RECONNECTING:
@@ -309,6 +333,8 @@ static void event_take(struct program *p, const struct cn_event *e)
         told_quiet(p, false);
         return;
     case CN_EVENT_CLOSED:
+        if (p->done && e->err != CN_OK)
+            sim_fail("%s: all was done, and it ended with: %s", NAME(p), cn_err_text(e->err));
         p->over = true;
         return;
     case CN_EVENT_NONE:
@@ -332,18 +358,6 @@ static bool may_open(const struct program *p)
     return c->open && (c->state == CALL_RUNNING || c->lost) && !c->confirming &&
            !c->mux.close_received && !c->mux.close_sent &&
            p->opened < p->course->stream_count[p->side];
-}
-
-static bool all_is_done(const struct program *p)
-{
-    unsigned begun = 0;
-
-    for (int i = 0; i < PROGRAM_FLOW_COUNT_MAX; i++) {
-        if (p->flow[i].stream)
-            return false;
-        begun += p->flow[i].begun;
-    }
-    return begun == p->course->stream_count[0] + p->course->stream_count[1];
 }
 
 static void write_all(struct program *p)

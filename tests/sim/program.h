@@ -45,6 +45,7 @@ struct program {
     uint64_t write_ms, read_ms;               /* when it does next */
     bool over;                                /* CLOSED has come */
     bool lost;                                /* told so, and not that it goes on */
+    bool done;                                /* told that all has arrived */
     bool quiet;                               /* told so, and not that it was heard */
     uint64_t quiet_ms;                        /* when, by its clock */
     uint64_t lost_ms, reconnecting_ms;        /* likewise; from when on it may be told so again */

@@ -20,10 +20,10 @@ def run(*command, **options):
     return subprocess.run(command, capture_output=True, text=True, timeout=120, check=False, **options)
 
 
-@pytest.fixture
-def clone(tmp_path):
-    """Of what is here, with one commit."""
-    copy = tmp_path / "clone"
+@pytest.fixture(scope="module")
+def committed(tmp_path_factory):
+    """What is here, as one commit."""
+    copy = tmp_path_factory.mktemp("committed") / "clone"
     shutil.copytree(ROOT, copy, symlinks=True,
                     ignore=lambda where, names: [n for n in names if n in (".git", "node_modules", "__pycache__")
                                                  or (Path(where) == ROOT and n.startswith("build"))])
@@ -32,6 +32,13 @@ def clone(tmp_path):
                   ("-c", "user.name=a", "-c", "user.email=a@b", "commit", "-q", "-m", "all")):
         assert run("git", "-C", copy, *words).returncode == 0
     return copy
+
+
+@pytest.fixture
+def clone(committed, tmp_path):
+    """Of that."""
+    assert run("git", "clone", "-q", committed, tmp_path / "clone").returncode == 0
+    return tmp_path / "clone"
 
 
 def release(clone, *words):

@@ -558,6 +558,40 @@ static void memory_that_ends_ends_the_call_not_the_program(void **state)
     assert_err(say_data(1, 1, 10, 10), CN_E_MEMORY); /* no chunk to settle it in */
 }
 
+/* The first is lent to its stream, and settled for the second. */
+static void memory_that_ends_within_a_record_ends_the_call(void **state)
+{
+    static uint8_t plain[256];
+    struct cn_writer w = { .at = plain, .left = sizeof plain };
+
+    (void)state;
+    assert_err(say_open(1, 1, 1), CN_OK);
+    for (uint64_t offset = 0; offset < 20; offset += 10) {
+        cn_frame_encode(
+            &(struct cn_frame) { .type = CN_FRAME_DATA, .stream = 1, .offset = offset, .size = 10 },
+            &w);
+        cn_writer_zeros(&w, 10);
+    }
+    ends[1].counted.left = 0;
+    assert_err(hand(&ends[1], plain, sizeof plain - w.left), CN_E_MEMORY);
+}
+
+static void what_arrives_is_told_of(void **state)
+{
+    struct cn_stream *stream = NULL;
+    enum cn_event_type type;
+
+    (void)state;
+    assert_err(say_open(1, 1, 1), CN_OK);
+    assert_true(cn_mux_next_event(&ends[1].mux, &stream, &type));
+    assert_int_equal(type, CN_EVENT_STREAM);
+    assert_false(cn_mux_next_event(&ends[1].mux, &stream, &type));
+    assert_err(say_data(1, 1, 0, 10), CN_OK);
+    assert_true(cn_mux_next_event(&ends[1].mux, &stream, &type));
+    assert_int_equal(type, CN_EVENT_READABLE);
+    assert_false(cn_mux_next_event(&ends[1].mux, &stream, &type));
+}
+
 /* --- transfers ------------------------------------------------------------------------------- */
 
 /* One direction of one stream in a random transfer. */
@@ -2150,6 +2184,8 @@ int main(void)
         TEST(nothing_may_come_after_close),
         TEST(nonsense_is_refused),
         TEST(memory_that_ends_ends_the_call_not_the_program),
+        TEST(memory_that_ends_within_a_record_ends_the_call),
+        TEST(what_arrives_is_told_of),
         TEST(transfers_both_ways_arrive_equal),
         TEST(a_stream_that_borrowed_is_not_touched_after_it_is_gone),
         TEST(parameters_and_kind_come_with_the_stream),

@@ -278,6 +278,28 @@ static void a_pong_shows_that_a_reset_has_come(void **state)
     assert_null(cn_mux_find(&mux, 1));
 }
 
+/* Though the program has not let go of it. */
+static void what_both_know_to_be_over_is_not_named(void **state)
+{
+    (void)state;
+    (void)output();
+    assert_true(named & 1U << 1);
+    assert_err(say_position(1, &good), CN_OK);
+    assert_err(say_position(2, &good_of_theirs), CN_OK);
+    assert_err(say_end(3), CN_OK);
+    cn_stream_reset(cn_mux_find(&mux, 1), 9);
+    for (int i = 0; i < 2; i++) { /* the PING that is out is older */
+        (void)output();
+        assert_err(say(&(struct cn_frame) { .type = CN_FRAME_PONG, .offset = mux.ping_token }),
+                   CN_OK);
+    }
+    cn_mux_resume(&mux, 3000);
+    assert_non_null(cn_mux_find(&mux, 1));
+    (void)output();
+    assert_false(named & 1U << 1);
+    assert_true(named & 1U << 2);
+}
+
 /* All is said on the connection that there is; then stream 2 is read, and what came of it is
  * durable. */
 static struct cn_stream *durable_begin(bool finish)
@@ -384,6 +406,7 @@ int main(void)
         cmocka_unit_test_setup_teardown(a_reset_that_may_not_have_come_is_said_until_it_has, begin,
                                         finish),
         cmocka_unit_test_setup_teardown(a_pong_shows_that_a_reset_has_come, begin, finish),
+        cmocka_unit_test_setup_teardown(what_both_know_to_be_over_is_not_named, begin, finish),
         cmocka_unit_test_setup_teardown(what_is_durable_is_said_until_it_has_come, begin, finish),
         cmocka_unit_test_setup_teardown(a_reset_that_was_not_said_is_not_heard, begin, finish),
         cmocka_unit_test_setup_teardown(who_gives_up_asks_for_nothing_durable, begin, finish),

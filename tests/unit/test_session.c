@@ -74,6 +74,37 @@ static unsigned rehandshakes; /* a set: the sides that begin one as soon as the 
 static bool joins_anybody;    /* without looking at tags */
 static bool reflects;         /* hands everyone its own prologue */
 
+/* what fails at the first end's: linked with --wrap=cn_admission_seal and --wrap=cn_record_seal */
+static enum failing_call { NOTHING = 0, MESSAGE, RECORD } failing;
+static unsigned until_failure; /* calls */
+
+enum cn_err __real_cn_admission_seal(struct cn_admission_line *line, const struct cn_crypto *c,
+                                     const struct cn_admission_message *message, uint8_t *out);
+enum cn_err __wrap_cn_admission_seal(struct cn_admission_line *line, const struct cn_crypto *c,
+                                     const struct cn_admission_message *message, uint8_t *out);
+enum cn_err __real_cn_record_seal(struct cn_record *record, const struct cn_piece *pieces,
+                                  size_t count, size_t wire_size, uint8_t *out);
+enum cn_err __wrap_cn_record_seal(struct cn_record *record, const struct cn_piece *pieces,
+                                  size_t count, size_t wire_size, uint8_t *out);
+
+enum cn_err __wrap_cn_admission_seal(struct cn_admission_line *line, const struct cn_crypto *c,
+                                     const struct cn_admission_message *message, uint8_t *out)
+{
+    if (failing == MESSAGE && line == &sides[0].session.line && until_failure > 0 &&
+        --until_failure == 0)
+        return CN_E_CRYPTO;
+    return __real_cn_admission_seal(line, c, message, out);
+}
+
+enum cn_err __wrap_cn_record_seal(struct cn_record *record, const struct cn_piece *pieces,
+                                  size_t count, size_t wire_size, uint8_t *out)
+{
+    if (failing == RECORD && record == &sides[0].session.send && until_failure > 0 &&
+        --until_failure == 0)
+        return CN_E_CRYPTO;
+    return __real_cn_record_seal(record, pieces, count, wire_size, out);
+}
+
 static uint8_t asked(size_t at)
 {
     return (uint8_t)(at * 7 + at / 256);
@@ -1010,6 +1041,16 @@ static void who_has_said_finish_keeps_what_the_call_may_go_on_with(void **state)
     assert_memory_equal(&sides[1].session.keys.resume, &none, sizeof none);
 }
 
+/* So that both see at once when keys are due. */
+static void both_ends_count_what_is_said_and_what_is_heard(void **state)
+{
+    (void)state;
+    run_pair(sides, SIZE_MAX);
+    assert_true(sides[0].saw_end && sides[1].saw_end);
+    assert_true(sides[0].session.rehandshake.octets > ASK_SIZE + REPLY_SIZE);
+    assert_true(sides[0].session.rehandshake.octets == sides[1].session.rehandshake.octets);
+}
+
 static void keys_are_not_replaced_too_soon(void **state)
 {
     (void)state;
@@ -1651,14 +1692,13 @@ static void a_clock_that_begins_at_0_is_a_clock(void **state)
         assert_int_equal(sides[i].session.state, CN_SESSION_CLOSED);
 }
 
-static void much_data_passes_in_pieces_of_any_size(void **state)
+/* Written at most so many octets at once. */
+static void much_data_passes(size_t total, size_t at_once)
 {
-    enum { SIZE = 6 << 20 };
     uint64_t piece_state = 1;
     size_t written = 0;
     size_t read = 0;
 
-    (void)state;
     run_until(&sides[0], CN_SESSION_OPEN);
     run_until(&sides[1], CN_SESSION_OPEN);
     for (int i = 0; i < 2; i++) {
@@ -1671,11 +1711,12 @@ static void much_data_passes_in_pieces_of_any_size(void **state)
     struct cn_stream *in = NULL;
 
     assert_err(cn_mux_open(&sides[0].mux, 9, NULL, 0, &out), CN_OK);
-    while (read < SIZE) {
+    while (read < total) {
         uint8_t octets[2];
         size_t room;
         uint8_t *to = cn_stream_reserve(out, &room);
 
+        room = room < at_once ? room : at_once;
         for (size_t i = 0; to && i < room; i++)
             to[i] = asked(written + i);
         if (to)
@@ -1721,6 +1762,75 @@ static void much_data_passes_in_pieces_of_any_size(void **state)
     }
 }
 
+static void much_data_passes_in_pieces_of_any_size(void **state)
+{
+    (void)state;
+    much_data_passes(6 << 20, SIZE_MAX);
+}
+
+/* Whose records do not end where the room for them does. */
+static void much_data_that_is_written_by_and_by_passes(void **state)
+{
+    (void)state;
+    much_data_passes(2 << 20, 23001);
+}
+
+/* --- what fails here -------------------------------------------------------------------------- */
+
+/* All begin anew; the call fails, at the first end, at call `number` of that kind. False: there was
+ * none such, and the call went well. */
+static bool ends_at(enum failing_call which, unsigned number, enum cn_err err)
+{
+    end(NULL);
+    begin(NULL);
+    failing = which;
+    until_failure = number;
+    rehandshakes = 1;
+    run_call(SIZE_MAX);
+    rehandshakes = 0;
+    failing = NOTHING;
+    if (until_failure == 0)
+        assert_failed(&sides[0], err);
+    else
+        assert_int_equal(sides[0].session.state, CN_SESSION_CLOSED);
+    return until_failure == 0;
+}
+
+static void whatever_cannot_be_said_ends_the_session_with_why(void **state)
+{
+    static const enum failing_call calls[] = { MESSAGE, RECORD };
+
+    (void)state;
+    for (size_t i = 0; i < COUNT(calls); i++) {
+        unsigned number = 1;
+
+        while (ends_at(calls[i], number, CN_E_CRYPTO))
+            number++;
+        assert_true(number > 2);
+    }
+}
+
+static void a_long_list_that_cannot_be_said_ends_the_session(void **state)
+{
+    (void)state;
+    for (unsigned number = 1; number < 3; number++) {
+        end(NULL);
+        begin(NULL);
+        verdict.tag_count_max = MANY * CN_TAG_EPOCH_COUNT_MAX;
+        for (size_t i = 1; i < MANY; i++)
+            sides[0].want[i] = want_of(&people[0], CN_SERVICE_TALK, NULL);
+        sides[0].setup.want_count = MANY;
+        cn_session_wipe(&sides[0].session);
+        assert_err(cn_session_start(&sides[0].session, &sides[0].setup, now), CN_OK);
+        failing = MESSAGE;
+        until_failure = number;
+        run_pair(sides, SIZE_MAX);
+        failing = NOTHING;
+        assert_int_equal(until_failure, 0);
+        assert_failed(&sides[0], CN_E_CRYPTO);
+    }
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void)
@@ -1753,6 +1863,7 @@ int main(void)
         TEST(fresh_keys_change_nothing_about_cuts_and_damage),
         TEST(a_line_that_takes_nothing_is_found_dead),
         TEST(who_has_said_finish_keeps_what_the_call_may_go_on_with),
+        TEST(both_ends_count_what_is_said_and_what_is_heard),
         TEST(keys_are_not_replaced_too_soon),
         TEST(keys_are_not_used_for_too_long),
         TEST(time_replaces_keys_too),
@@ -1783,6 +1894,9 @@ int main(void)
         TEST(a_prologue_that_comes_early_lets_nothing_out_early),
         TEST(a_clock_that_begins_at_0_is_a_clock),
         TEST(much_data_passes_in_pieces_of_any_size),
+        TEST(much_data_that_is_written_by_and_by_passes),
+        TEST(whatever_cannot_be_said_ends_the_session_with_why),
+        TEST(a_long_list_that_cannot_be_said_ends_the_session),
     };
 
     return cmocka_run_group_tests(tests, people_setup, crypto_teardown);
