@@ -28,10 +28,10 @@ struct answer_talk {
     uint8_t *kept;            /* owned, and wiped */
     size_t kept_size, kept_passed;
     struct cn_overheard theirs, ours;
-    int fd;                  /* of the user's talk; -1: it is held, or its user has gone */
-    int news_fd;             /* where he is told of the line; -1: nowhere */
-    enum cn_event_type line; /* the last of it: RESUMED, too, says that it is well */
-    bool was_attached;       /* some time */
+    int fd;               /* of the user's talk; -1: it is held, or its user has gone */
+    int news_fd;          /* where he is told of the line; -1: nowhere */
+    struct cn_event line; /* the last of it: RESUMED, too, says that it is well */
+    bool was_attached;    /* some time */
     bool fd_full;
     bool theirs_ended, ours_ended; /* and that was passed on */
     uint64_t until_ms;             /* as long as it is held */
@@ -210,9 +210,9 @@ static void hold(struct cn_agent_call *c, struct answer_talk *a)
 }
 
 /* Who does not read goes without. */
-static void news_tell(const struct answer_talk *a, enum cn_event_type type, enum cn_err err)
+static void news_tell(const struct answer_talk *a, const struct cn_event *event)
 {
-    const uint8_t news[CN_LINE_NEWS_SIZE] = { (uint8_t)type, (uint8_t)err };
+    const uint8_t news[CN_LINE_NEWS_SIZE] = { (uint8_t)event->type, (uint8_t)event->err };
 
     if (a->news_fd >= 0)
         (void)cn_socket_send(a->news_fd, news, sizeof news, -1);
@@ -222,8 +222,8 @@ static void event_take(struct cn_agent_call *c, struct answer_talk *a, const str
 {
     if (cn_dial_is_line(event->type)) {
         if (event->type != CN_EVENT_RECONNECTING)
-            a->line = event->type;
-        news_tell(a, event->type, event->err);
+            a->line = *event;
+        news_tell(a, event);
     } else if (event->type == CN_EVENT_CLOSED) {
         c->over = true;
         a->err = event->err;
@@ -347,7 +347,7 @@ bool cn_answer_talk_attach(struct cn_agent *agent, struct cn_asker *asker)
     a->was_attached = true;
     if (ends[1] >= 0)
         close(ends[1]);
-    if (a->line == CN_EVENT_LOST || a->line == CN_EVENT_QUIET)
-        news_tell(a, a->line, CN_OK);
+    if (a->line.type == CN_EVENT_LOST || a->line.type == CN_EVENT_QUIET)
+        news_tell(a, &a->line);
     return true;
 }
