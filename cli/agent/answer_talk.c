@@ -31,7 +31,8 @@ struct answer_talk {
     int fd;                  /* of the user's talk; -1: it is held, or its user has gone */
     int news_fd;             /* where he is told of the line; -1: nowhere */
     enum cn_event_type line; /* the last of it: RESUMED, too, says that it is well */
-    bool was_attached;       /* some time */
+    enum cn_err line_err;
+    bool was_attached; /* some time */
     bool fd_full;
     bool theirs_ended, ours_ended; /* and that was passed on */
     uint64_t until_ms;             /* as long as it is held */
@@ -221,8 +222,10 @@ static void news_tell(const struct answer_talk *a, enum cn_event_type type, enum
 static void event_take(struct cn_agent_call *c, struct answer_talk *a, const struct cn_event *event)
 {
     if (cn_dial_is_line(event->type)) {
-        if (event->type != CN_EVENT_RECONNECTING)
+        if (event->type != CN_EVENT_RECONNECTING) {
             a->line = event->type;
+            a->line_err = event->err;
+        }
         news_tell(a, event->type, event->err);
     } else if (event->type == CN_EVENT_CLOSED) {
         c->over = true;
@@ -348,6 +351,6 @@ bool cn_answer_talk_attach(struct cn_agent *agent, struct cn_asker *asker)
     if (ends[1] >= 0)
         close(ends[1]);
     if (a->line == CN_EVENT_LOST || a->line == CN_EVENT_QUIET)
-        news_tell(a, a->line, CN_OK);
+        news_tell(a, a->line, a->line_err);
     return true;
 }
