@@ -437,6 +437,7 @@ def test_who_has_taken_a_talk_is_told_of_its_line(own, first):
     own.serve()
     running = waiting(own, (pair := own.pair())[1], "[ann]\ntalk = hold\n")
     ann = own.start(pair[0], "talk", "bob", resume=60, stdin=subprocess.PIPE)
+    running.says("ann calls for a talk")
     ann.says("connected with bob")
     if first == "lose":
         own.server.stop()
