@@ -27,6 +27,8 @@ int cn_signals_take(const struct cn_signals *signals)
 
 void cn_signals_release(struct cn_signals *signals)
 {
+    while (cn_signals_take(signals) != 0)
+        continue; /* it came when all was over, and would end us with another code */
     close(signals->fd);
     sigprocmask(SIG_SETMASK, &signals->before, NULL);
 }

@@ -15,6 +15,7 @@ struct cn_signals {
 bool cn_signals_catch(struct cn_signals *signals);
 /* The number of one that has come; 0: none. */
 int cn_signals_take(const struct cn_signals *signals);
+/* As it was before. What has come meanwhile and was not taken is dropped. */
 void cn_signals_release(struct cn_signals *signals);
 
 #endif
