@@ -75,7 +75,7 @@ def test_a_call_is_still_counted_limited_and_cut_by_a_later_gate(own):
 
 
 def test_an_upgrade_sends_waiting_lines_away_and_joins_who_is_being_joined(own):
-    own.serve("[waiting]\nspread = 7\n")
+    own.serve("[waiting]\nspread = 7\n[joining]\nready_timeout = 60\n")
     waiting = Line(own, invited(own)).wait("input", OTHER)
     one = Line(own, invited(own)).wait("input", TAG)
     other = Line(own, invited(own)).admit()
