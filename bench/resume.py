@@ -254,8 +254,8 @@ def main():
     print(f"{options.size} MiB, {options.runs} runs in turn: {result['throughput']['on_mb_per_s']:.0f} MB/s, "
           f"{result['throughput']['off_mb_per_s']:.0f} without resuming; median ratio {result['throughput']['ratio']:.3f}", flush=True)
     result["memory"] = memory(1 if options.quick else 5)
-    print("peak MiB on 1 Gbit/s, 200 ms between the subscribers, cut twice: sender {sender:.0f}, before its first octet {idle:.0f}, receiver {receiver:.0f}; "
-          "retained at most 16 a stream, 64 a call".format(**result["memory"]))
+    print("peak MiB on 1 Gbit/s, 200 ms between the subscribers, cut twice: sender {sender:.0f}, "
+          "before its first octet {idle:.0f}, receiver {receiver:.0f}; retained at most 16 a stream, 64 a call".format(**result["memory"]))
     result["load"], result["stolen ticks"] = os.getloadavg()[0], steal() - stolen
     print(f"load {result['load']:.1f}, stolen {result['stolen ticks']} ticks")
     (BUILD / "bench-resume.json").write_text(json.dumps(result, indent=1), encoding="ascii")

@@ -987,6 +987,17 @@ static void checkpoints_are_a_second_apart(void **state)
     finish(&part);
 }
 
+/* One of which the first octets arrive, and cannot be synced. */
+static void begin_unsynced(struct cn_part *part, const struct cn_entry *entry, int error)
+{
+    begin(part, entry, MIB);
+    cn_part_checkpoint(part, 1000);
+    fails.fdatasync = error;
+    cn_part_checkpoint(part, 2000);
+    assert_int_equal(journal_count(), 0);
+    fails.fdatasync = 0;
+}
+
 /* Of what was dropped the system tells once; a sync after that goes well. */
 static void what_a_checkpoint_could_not_write_is_never_whole(void **state)
 {
@@ -994,11 +1005,7 @@ static void what_a_checkpoint_could_not_write_is_never_whole(void **state)
     struct cn_part part;
 
     (void)state;
-    begin(&part, &entry, MIB);
-    cn_part_checkpoint(&part, 1000);
-    fails.fdatasync = EIO;
-    cn_part_checkpoint(&part, 2000);
-    fails.fdatasync = 0;
+    begin_unsynced(&part, &entry, EIO);
     assert_err(cn_part_write(&part, large_text + MIB, sizeof large_text - MIB), CN_OK);
     cn_part_checkpoint(&part, 3000);
     assert_int_equal(journal_count(), 0);
@@ -1014,12 +1021,7 @@ static void a_checkpoint_that_a_signal_ends_harms_nothing(void **state)
     struct cn_part part;
 
     (void)state;
-    begin(&part, &entry, MIB);
-    cn_part_checkpoint(&part, 1000);
-    fails.fdatasync = EINTR;
-    cn_part_checkpoint(&part, 2000);
-    assert_int_equal(journal_count(), 0);
-    fails.fdatasync = 0;
+    begin_unsynced(&part, &entry, EINTR);
     cn_part_checkpoint(&part, 3000);
     assert_int_equal(journal_count(), 1);
     finish(&part);
@@ -1031,11 +1033,7 @@ static void what_begins_again_may_be_whole(void **state)
     struct cn_part part;
 
     (void)state;
-    begin(&part, &entry, MIB);
-    cn_part_checkpoint(&part, 1000);
-    fails.fdatasync = EIO;
-    cn_part_checkpoint(&part, 2000);
-    fails.fdatasync = 0;
+    begin_unsynced(&part, &entry, EIO);
     assert_err(cn_part_restart(&part), CN_OK);
     assert_err(cn_part_write(&part, large_text, MIB), CN_OK);
     finish(&part);
